@@ -1,0 +1,74 @@
+//! Feature values as text and as JSON.
+//!
+//! Arrow's own formatter writes the text, so that decimals, dates and
+//! timestamps read as in every other Arrow tool. JSON has bool, number and
+//! string; what fits none of the first two exactly is the text as a string.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use hitherto_core::column::{Column, Values};
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Lookup, arrow_columns};
+use serde_json::{Number, Value};
+
+/// The values of a lookup, ready to be written one by one.
+pub struct Cells<'l> {
+    columns: &'l [Column],
+    batch: RecordBatch,
+}
+
+impl<'l> Cells<'l> {
+    /// Prepares an answer.
+    ///
+    /// # Errors
+    /// `Corrupt` when stored text is not UTF-8.
+    pub fn new(lookup: &'l Lookup) -> Result<Self> {
+        Ok(Self { columns: &lookup.columns, batch: arrow_columns::to_record_batch(lookup)? })
+    }
+
+    /// A value as text; empty where there is none.
+    ///
+    /// # Errors
+    /// `Internal` when Arrow cannot write it, which would be a bug.
+    pub fn text(&self, column: usize, row: usize) -> Result<String> {
+        let array = self.batch.column(column);
+        if array.is_null(row) {
+            return Ok(String::new());
+        }
+        let options = FormatOptions::default();
+        let written = ArrayFormatter::try_new(array, &options)
+            .and_then(|formatter| formatter.value(row).try_to_string());
+        written.map_err(|cause| {
+            let name = &self.columns[column].name;
+            Error::internal(format!("a value of {name} cannot be written")).with_source(cause)
+        })
+    }
+
+    /// A value as JSON; null where there is none. Infinities and NaN, which
+    /// JSON cannot say as numbers, are strings.
+    ///
+    /// # Errors
+    /// As [`Cells::text`].
+    pub fn json(&self, column: usize, row: usize) -> Result<Value> {
+        if self.batch.column(column).is_null(row) {
+            return Ok(Value::Null);
+        }
+        let number = match &self.columns[column].values {
+            Values::Bool(values) => return Ok(Value::Bool(values[row])),
+            Values::F64(values) => Number::from_f64(values[row]),
+            Values::I32(_) | Values::U32(_) | Values::U64(_) | Values::F32(_) | Values::I64(_) => {
+                // A date or a timestamp is no JSON number and stays text; what is
+                // one is read back digit for digit.
+                serde_json::from_str(&self.text(column, row)?).ok()
+            }
+            Values::I128(_) | Values::Varlen { .. } => None,
+        };
+        match number {
+            Some(number) => Ok(Value::Number(number)),
+            None => self.text(column, row).map(Value::String),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

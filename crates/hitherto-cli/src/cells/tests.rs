@@ -1,0 +1,36 @@
+use hitherto_core::column::Status;
+use serde_json::json;
+
+use super::*;
+
+/// One column of two rows: `values`, and then an absent one.
+fn column(name: &str, data_type: &str, values: Values) -> Column {
+    let data_type = data_type.parse().expect("a type");
+    let statuses = vec![Status::Present as u8, Status::Expired as u8];
+    Column { name: name.to_owned(), data_type, statuses, values }
+}
+
+#[test]
+fn values_keep_their_type_in_text_and_json() {
+    let columns = vec![
+        column("v:b", "bool", Values::Bool(vec![true, false])),
+        column("v:i", "int64", Values::I64(vec![i64::MAX, 0])),
+        column("v:f", "float64", Values::F64(vec![1.1, 0.0])),
+        column("v:nan", "float64", Values::F64(vec![f64::NAN, 0.0])),
+        column("v:s", "string", Values::Varlen { ends: vec![2, 2], data: b"42".to_vec() }),
+        column("v:d", "date32", Values::I32(vec![1, 0])),
+        column("v:t", "timestamp(us)", Values::I64(vec![1_000_000, 0])),
+        column("v:m", "decimal128(5, 2)", Values::I128(vec![12_345, 0])),
+    ];
+    let lookup = Lookup { at: 0, rows: 2, columns, times: Vec::new(), catalog_version: 1 };
+    let cells = Cells::new(&lookup).expect("cells");
+
+    let shown: Vec<Value> = (0..8).map(|column| cells.json(column, 0).expect("json")).collect();
+    let expected =
+        json!([true, i64::MAX, 1.1, "NaN", "42", "1970-01-02", "1970-01-01T00:00:01", "123.45"]);
+    assert_eq!(Value::Array(shown), expected);
+    for column in 0..8 {
+        assert_eq!(cells.json(column, 1).expect("json"), Value::Null);
+        assert_eq!(cells.text(column, 1).expect("text"), "");
+    }
+}

@@ -1,0 +1,133 @@
+//! What can be typed. Parsing only: a command's own options are beside it, in
+//! [`commands`](crate::commands).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use hitherto_core::{Kind, Result};
+
+use crate::commands::{
+    apply, demo, get, init, inspect, materialize, plan, schema, serve, training_set,
+};
+use crate::output::Format;
+use crate::session::Session;
+
+/// A feature store in which nothing is known before its time
+///
+/// Hitherto reads history from Parquet, keeps what a model needs now in an
+/// embedded store, serves it over gRPC, and builds training sets in which no
+/// row knows anything that was not known at its own moment.
+///
+/// A repository is a folder: definitions in YAML, one configuration file
+/// (hitherto.yaml) and a store that can be built again at any time. See it on
+/// real data with `hitherto demo`, or begin one with `hitherto init`.
+#[derive(Debug, Parser)]
+#[command(name = "hitherto", version, max_term_width = 100, after_help = after_help())]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// The repository's folder
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", env = "HITHERTO_REPO")]
+    pub repo: PathBuf,
+    /// How results are written: for people, or as one JSON document on stdout
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// Which log lines go to stderr: error, warn, info, debug, trace, or a filter such as
+    /// warn,hitherto_server=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "HITHERTO_LOG")]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Init(init::Init),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Materialize(materialize::Materialize),
+    Get(get::Get),
+    TrainingSet(training_set::TrainingSet),
+    Serve(serve::Serve),
+    Inspect(inspect::Inspect),
+    Schema(schema::Schema),
+    Demo(demo::Demo),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// Whatever its path of the engine refuses.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        match self {
+            Command::Init(command) => command.run(session),
+            Command::Plan(command) => command.run(session).await,
+            Command::Apply(command) => command.run(session).await,
+            Command::Materialize(command) => command.run(session).await,
+            Command::Get(command) => command.run(session).await,
+            Command::TrainingSet(command) => command.run(session).await,
+            Command::Serve(command) => command.run(session).await,
+            Command::Inspect(command) => command.run(session),
+            Command::Schema(command) => command.run(session),
+            Command::Demo(command) => command.run(session).await,
+        }
+    }
+}
+
+impl Cli {
+    /// The log filter: as asked for, or what suits the command. A server's log
+    /// is its voice; a command that answers once speaks through its result.
+    pub fn log_filter(&self) -> String {
+        match (&self.globals.log, &self.command) {
+            (Some(filter), _) => filter.clone(),
+            (None, Command::Serve(_)) => String::from("warn,hitherto=info"),
+            (None, _) => String::from("warn"),
+        }
+    }
+}
+
+/// The end of the help: first steps, and the exit codes from their one table.
+fn after_help() -> String {
+    let mut text = String::from(
+        "First steps:\n  \
+         hitherto demo                 the tour, on real intensive-care data\n  \
+         hitherto init my-features     a small repository to change\n\n\
+         Exit codes:\n   0  done\n",
+    );
+    let mut kinds = Kind::ALL;
+    kinds.sort_by_key(|kind| kind.exit_code());
+    for kind in kinds {
+        text.push_str(&format!(
+            "  {:>2}  {:<12} {}\n",
+            kind.exit_code(),
+            kind.name(),
+            advice(kind)
+        ));
+    }
+    text
+}
+
+/// What the caller does about an error of this kind.
+fn advice(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Invalid => "the request, definition or option is wrong: fix it",
+        Kind::NotFound => "the named thing is not there: name another, or create it",
+        Kind::Conflict => "somebody else got there first: look again and retry",
+        Kind::Unavailable => "not now: wait and retry",
+        Kind::Corrupt => "stored bytes are damaged: stop and restore",
+        Kind::Internal => "a bug or an unforeseen failure: report it",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! `hitherto apply`: the repository's definitions become the catalog.
+
+use std::fmt;
+
+use clap::Args;
+use hitherto_core::Result;
+use hitherto_core::definition::diff::{self, Action, Change, Effect};
+use hitherto_engine::Access;
+use serde::Serialize;
+
+use crate::session::Session;
+
+/// Apply the repository's definitions
+///
+/// Shows the plan and applies it in one write: all of it, or with any problem
+/// nothing. A changed view becomes a new version; rows stored for the old one
+/// are dropped, never read as something else. Look before with `hitherto plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hitherto apply && hitherto materialize")]
+pub struct Apply {}
+
+impl Apply {
+    /// Plans and applies.
+    ///
+    /// # Errors
+    /// `Invalid` with every problem of the definitions, `Conflict` when another
+    /// process holds or has just changed the store.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let output = session.output();
+        let plan = session.plan().await?;
+        let catalog_version = match plan.is_empty() {
+            true => plan.catalog_version,
+            false => {
+                let engine = session.open(Access::ReadWrite)?;
+                engine.apply(&plan, session.now()).await?.version
+            }
+        };
+        let applied = Applied { changes: &plan.changes, catalog_version };
+        output.result(&applied)?;
+        if applied.has_rows_to_build() {
+            output.say("next: hitherto materialize");
+        }
+        Ok(())
+    }
+}
+
+/// What was applied.
+#[derive(Serialize)]
+struct Applied<'a> {
+    changes: &'a [Change],
+    catalog_version: u64,
+}
+
+impl Applied<'_> {
+    /// Whether some view's rows have to be built before it answers.
+    fn has_rows_to_build(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| change.effect == Effect::Rematerialize && change.action != Action::Delete)
+    }
+}
+
+impl fmt::Display for Applied<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { changes, catalog_version } = self;
+        let ending = if changes.is_empty() { "" } else { "\napplied" };
+        write!(f, "{}{ending}: catalog version {catalog_version}", diff::Plan(changes))
+    }
+}

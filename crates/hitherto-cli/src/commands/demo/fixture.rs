@@ -1,0 +1,61 @@
+//! The repository that the demo runs on: fixtures/icu, inside the binary.
+//!
+//! Real, de-identified intensive-care data; `data/SOURCE.md` names source and
+//! licence and is written with them.
+
+use std::fs;
+use std::path::Path;
+
+use hitherto_core::{Error, Result};
+
+/// The label rows, by path in the repository.
+pub const SPINE: &str = "spine.parquet";
+/// The script that builds the training set in Python.
+pub const SCRIPT: &str = "training_set.py";
+/// The one feature service.
+pub const SERVICE: &str = "deterioration_v1";
+
+/// Pairs of a path in fixtures/icu and the file's bytes.
+macro_rules! embedded {
+    ($($path:literal,)*) => {
+        [$((
+            $path,
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/icu/", $path))
+                .as_slice(),
+        )),*]
+    };
+}
+
+const FILES: [(&str, &[u8]); 16] = embedded![
+    "README.md",
+    "hitherto.yaml",
+    "entities.yaml",
+    "views/attributes.yaml",
+    "views/labs.yaml",
+    "views/ventilator.yaml",
+    "views/vitals.yaml",
+    "services.yaml",
+    "data/SOURCE.md",
+    "data/clif_hospitalization.parquet",
+    "data/clif_labs.parquet",
+    "data/clif_patient.parquet",
+    "data/clif_respiratory_support.parquet",
+    "data/clif_vitals.parquet",
+    "spine.parquet",
+    "training_set.py",
+];
+
+/// Writes the repository into a folder.
+///
+/// # Errors
+/// `Unavailable` when the disk refuses.
+pub fn write(folder: &Path) -> Result<()> {
+    for (name, bytes) in FILES {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes)).map_err(|cause| {
+            Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What a join on collection time would have said: the same spine twice, once
+//! by the rule and once on event time alone.
+//!
+//! Only views whose known time stands in the data take part. Where a view
+//! assumes a delay, a leak would be an assumption too.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Float64Type;
+use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::definition::Known;
+use hitherto_core::name::FeatureRef;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Engine, FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
+
+use super::questions::TIMESTAMP;
+use crate::spine::Spine;
+
+/// The views that make a story a clinician sees at once, the better one first.
+/// Within a view the steepest rise does: it is what such a model watches for.
+const TOLD: [&str; 2] = ["lactate", "creatinine"];
+
+/// Both answers for the whole spine.
+pub struct Comparison {
+    /// Counts, view by view.
+    pub report: TrainingSetReport,
+    /// Where both have a number of [`TOLD`] and they differ, the best first.
+    pub cases: Vec<Case>,
+}
+
+/// One spine row that a join on event time answers with the future.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The spine row.
+    pub row: usize,
+    /// The feature that differs.
+    pub feature: FeatureRef,
+    /// How many times the honest number the other one is.
+    rise: f64,
+}
+
+/// Builds both and compares them.
+///
+/// # Errors
+/// Those of [`Engine::training_set`].
+pub async fn compare(engine: &Engine, spine: &Spine) -> Result<Comparison> {
+    let features = released_features(&engine.catalog());
+    let (honest, report) = build(engine, spine, &features, None).await?;
+    let (naive, _) = build(engine, spine, &features, Some(Known::Ignore)).await?;
+    let mut cases: Vec<Case> = Vec::new();
+    for view in TOLD {
+        let of_view = features.iter().filter(|feature| feature.view == view);
+        let mut found: Vec<Case> =
+            of_view.flat_map(|feature| differences(feature, &honest, &naive)).collect();
+        found.sort_by(|a, b| b.rise.total_cmp(&a.rise).then(a.row.cmp(&b.row)));
+        cases.append(&mut found);
+    }
+    Ok(Comparison { report, cases })
+}
+
+/// Features of every view that has a column of known times.
+fn released_features(catalog: &Catalog) -> Vec<FeatureRef> {
+    let is_released = |view: &&AppliedView| view.definition.source.known_time.is_some();
+    let views = catalog.views.iter().filter(is_released);
+    views
+        .flat_map(|view| {
+            view.definition.features.iter().map(|feature| FeatureRef {
+                view: view.name().to_owned(),
+                feature: feature.name.clone(),
+            })
+        })
+        .collect()
+}
+
+async fn build(
+    engine: &Engine,
+    spine: &Spine,
+    features: &[FeatureRef],
+    known: Option<Known>,
+) -> Result<(RecordBatch, TrainingSetReport)> {
+    let request = TrainingSetRequest {
+        selection: Selection::Features(features.to_vec()),
+        timestamp: TIMESTAMP.to_owned(),
+        known_by: None,
+        known,
+        names: FeatureNames::Full,
+    };
+    let schema = spine.schema.clone();
+    let mut rows = engine.training_set(&request, spine.batches.clone(), schema).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = rows.next().await {
+        batches.push(batch?);
+    }
+    let all = concat_batches(&rows.schema(), &batches).map_err(|cause| {
+        Error::internal("a training set's batches do not fit each other").with_source(cause)
+    })?;
+    Ok((all, rows.report()))
+}
+
+/// Rows where both builds have a number, and not the same.
+fn differences(feature: &FeatureRef, honest: &RecordBatch, naive: &RecordBatch) -> Vec<Case> {
+    let name = feature.to_string();
+    let numbers =
+        |rows: &RecordBatch| rows.column_by_name(&name)?.as_primitive_opt::<Float64Type>().cloned();
+    let (Some(honest), Some(naive)) = (numbers(honest), numbers(naive)) else {
+        return Vec::new();
+    };
+    let case = |row: usize| {
+        let rise = naive.value(row) / honest.value(row);
+        Case { row, feature: feature.clone(), rise }
+    };
+    let is_case = |row: &usize| {
+        let has_both = honest.is_valid(*row) && naive.is_valid(*row);
+        has_both && honest.value(*row) != naive.value(*row)
+    };
+    (0..honest.len()).filter(is_case).map(case).collect()
+}

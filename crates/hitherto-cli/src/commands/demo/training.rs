@@ -1,0 +1,98 @@
+//! The training set over the same server, in Python or here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hitherto_core::{Error, Result};
+use hitherto_engine::{FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
+use hitherto_server::client::Client;
+use serde::Deserialize;
+
+use super::fixture::SCRIPT;
+use super::narrator::Narrator;
+use super::questions::TIMESTAMP;
+use crate::spine::Spine;
+
+/// A training set that was built.
+pub struct Training {
+    /// Rows that came back.
+    pub rows: u64,
+    /// Their columns, the spine's included.
+    pub columns: usize,
+    /// From the request to the last row; with Python, its start included.
+    pub took: Duration,
+    /// What it found, view by view.
+    pub report: TrainingSetReport,
+}
+
+/// The last line of the script's output.
+#[derive(Deserialize)]
+struct ScriptResult {
+    rows: u64,
+    columns: usize,
+    report: TrainingSetReport,
+}
+
+/// Runs the repository's script with this interpreter, and passes on what it
+/// prints.
+///
+/// # Errors
+/// `NotFound` without the interpreter, `Invalid` when the script fails, such
+/// as without the package `hitherto`.
+pub async fn in_python(
+    python: PathBuf,
+    repository: &Path,
+    url: &str,
+    narrator: &Narrator,
+) -> Result<Training> {
+    let begun = Instant::now();
+    let mut script = Command::new(&python);
+    script.arg(repository.join(SCRIPT)).arg(url).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let run = tokio::task::spawn_blocking(move || script.output()).await;
+    let run = run.map_err(|cause| Error::internal("the script was lost").with_source(cause))?;
+    let run = run.map_err(|cause| {
+        Error::not_found(format!("{} cannot be run; name a Python with --python", python.display()))
+            .with_source(cause)
+    })?;
+    let took = begun.elapsed();
+    let printed = String::from_utf8_lossy(&run.stdout);
+    let (talk, last) = printed.trim_end().rsplit_once('\n').unwrap_or(("", printed.trim_end()));
+    narrator.say(format!("{}\n\n", talk.trim_end()));
+    if !run.status.success() {
+        return Err(Error::invalid(format!(
+            "{SCRIPT} failed ({}) with {}; it needs the packages hitherto, pyarrow and pandas",
+            run.status,
+            python.display()
+        )));
+    }
+    let result: ScriptResult = serde_json::from_str(last).map_err(|cause| {
+        Error::internal(format!("the last line of {SCRIPT} is not its result")).with_source(cause)
+    })?;
+    let ScriptResult { rows, columns, report } = result;
+    Ok(Training { rows, columns, took, report })
+}
+
+/// Builds it with the client in this process.
+///
+/// # Errors
+/// Those of the client.
+pub async fn in_rust(client: &Client, spine: &Spine, selection: Selection) -> Result<Training> {
+    let begun = Instant::now();
+    let request = TrainingSetRequest {
+        selection,
+        timestamp: TIMESTAMP.to_owned(),
+        known_by: None,
+        known: None,
+        names: FeatureNames::Short,
+    };
+    let (batches, schema) = (spine.batches.clone(), spine.schema.clone());
+    let mut stream = client.training_set(&request, batches, schema).await?;
+    let (mut rows, mut columns) = (0, 0);
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        columns = batch.num_columns();
+    }
+    Ok(Training { rows, columns, took: begun.elapsed(), report: stream.report()? })
+}

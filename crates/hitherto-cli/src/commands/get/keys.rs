@@ -1,0 +1,75 @@
+//! `KEY=VALUE[,VALUE...]`: join keys as typed on a command line.
+
+use std::str::FromStr;
+
+use hitherto_core::key::OwnedPart;
+use hitherto_core::types::DataType;
+use hitherto_core::{Error, Result};
+use hitherto_engine::KeyColumn;
+
+/// One argument: a join key and its values, one for each entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyArgument {
+    name: String,
+    values: Vec<String>,
+}
+
+impl FromStr for KeyArgument {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((name, values)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), values: split(values) })
+            }
+            _ => Err(Error::invalid(format!(
+                "{text:?} is not KEY=VALUE, such as customer_id=1 or customer_id=1,2,3"
+            ))),
+        }
+    }
+}
+
+/// The values between commas; `\,` is a comma in a value and `\\` a backslash.
+fn split(text: &str) -> Vec<String> {
+    let mut values = vec![String::new()];
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let Some(value) = values.last_mut() else { break };
+        match letter {
+            ',' => values.push(String::new()),
+            '\\' => value.push(letters.next().unwrap_or('\\')),
+            letter => value.push(letter),
+        }
+    }
+    values
+}
+
+/// Reads values as what `type_of` says of their key. Arguments of one name are
+/// one column. A name of no type is passed on as text: the engine knows what
+/// the features need, and says so.
+///
+/// # Errors
+/// `Invalid` when a value is none of its key's type.
+pub fn columns(
+    arguments: &[KeyArgument],
+    type_of: impl Fn(&str) -> Option<DataType>,
+) -> Result<Vec<KeyColumn>> {
+    let mut columns: Vec<KeyColumn> = Vec::new();
+    for KeyArgument { name, values } in arguments {
+        let data_type = type_of(name).unwrap_or(DataType::String);
+        let parts = values.iter().map(|text| {
+            let part = OwnedPart::parse(text, &data_type);
+            part.map(Some)
+                .map_err(|error| Error::invalid(format!("join key {name:?}: {}", error.chain())))
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        match columns.iter_mut().find(|column| column.name == *name) {
+            Some(column) => column.parts.extend(parts),
+            None => columns.push(KeyColumn { name: name.clone(), parts }),
+        }
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests;

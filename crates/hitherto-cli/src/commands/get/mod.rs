@@ -1,0 +1,87 @@
+//! `hitherto get`: feature values of a few entities, here or from a server.
+
+pub mod answer;
+mod keys;
+
+use clap::Args;
+use hitherto_core::Result;
+use hitherto_core::catalog::Catalog;
+use hitherto_core::time::parse_timestamp;
+use hitherto_engine::selection::Resolved;
+use hitherto_engine::{Access, KeyColumn, Lookup, LookupRequest};
+use hitherto_server::client::Client;
+
+use crate::selected::Selected;
+use crate::session::Session;
+use answer::Answer;
+use keys::KeyArgument;
+
+/// Look up feature values
+///
+/// Answers with what was known at a moment: now, or --as-of any moment back to
+/// each view's horizon (`hitherto inspect` shows it). A feature without a value
+/// says why: NULL (the fact has none), NOT_FOUND (no fact is known), EXPIRED
+/// (the newest one is older than the view's ttl). Reads the repository's store,
+/// beside a running server, or asks a server.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto get --service fraud_v1 customer_id=1,2,3\n  \
+    hitherto get --features 'lactate:*' hospitalization_id=20214994 --as-of 2173-01-02 --times\n  \
+    hitherto get --service fraud_v1 customer_id=1 --server http://127.0.0.1:7411")]
+pub struct Get {
+    #[command(flatten)]
+    selected: Selected,
+    /// Join keys with their values, one for each entity; \, is a comma in a value
+    #[arg(required = true, value_name = "KEY=VALUE[,VALUE...]")]
+    keys: Vec<KeyArgument>,
+    /// Answer as if it were this time, such as 2180-07-23T17:36:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    as_of: Option<i64>,
+    /// Also show when each fact happened and when it was known
+    #[arg(long)]
+    times: bool,
+    /// Ask this server instead of the repository
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+impl Get {
+    /// Looks up and shows the answer.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service or feature, `Invalid` for wrong keys
+    /// or a time before a view's horizon, `Unavailable` without a server.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let (keys, lookup) = match &self.server {
+            None => self.look_up_here(session)?,
+            Some(url) => self.look_up_at(url).await?,
+        };
+        session.output().result(&Answer::new(&keys, &lookup)?)
+    }
+
+    fn look_up_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Lookup)> {
+        let engine = session.open(Access::ReadOnly)?;
+        let request = self.request(&engine.catalog())?;
+        let lookup = engine.lookup(&request, session.now())?;
+        Ok((request.keys, lookup))
+    }
+
+    async fn look_up_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Lookup)> {
+        let client = Client::connect(url).await?;
+        let request = self.request(&client.catalog().await?)?;
+        let lookup = client.lookup(&request).await?;
+        Ok((request.keys, lookup))
+    }
+
+    /// The request, its keys read as what the catalog says of them.
+    fn request(&self, catalog: &Catalog) -> Result<LookupRequest> {
+        let selection = self.selected.selection();
+        let views = Resolved::new(catalog, &selection)?.views;
+        let type_of = |name: &str| {
+            let mut keys = views.iter().flat_map(|view| &view.keys);
+            keys.find(|key| key.name == name).map(|key| key.data_type.clone())
+        };
+        let keys = keys::columns(&self.keys, type_of)?;
+        Ok(LookupRequest { selection, keys, as_of: self.as_of, with_times: self.times })
+    }
+}

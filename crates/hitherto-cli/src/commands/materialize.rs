@@ -1,0 +1,108 @@
+//! `hitherto materialize`: source files to rows that lookups read.
+
+use std::fmt;
+
+use clap::Args;
+use hitherto_core::Result;
+use hitherto_core::time::format_timestamp;
+use hitherto_engine::{MaterializeMode, MaterializeRequest, Materialized};
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use crate::grid::{Grid, Side};
+use crate::numbers::{bytes, count};
+use crate::progress;
+use crate::session::Session;
+
+/// Bring source files into the online store
+///
+/// Reads the files that are new or changed since the last run and puts each
+/// entity's newest fact, and its history where a view keeps one, where lookups
+/// find them. Any order and any number of runs give the same rows; readers see
+/// a view's new copy all at once.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto materialize                  new files of every view\n  \
+    hitherto materialize lactate --full   everything of one view, as a new generation")]
+pub struct Materialize {
+    /// Feature views; all of them if none is named
+    #[arg(value_name = "VIEW")]
+    views: Vec<String>,
+    /// Read every file again, into a new generation that replaces the old one
+    #[arg(long)]
+    full: bool,
+}
+
+impl Materialize {
+    /// Materializes and shows what was done.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view or a source without files, `Conflict`
+    /// when another process holds the store.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let output = session.output();
+        let engine = session.open_applied()?;
+        let mode = match self.full {
+            true => MaterializeMode::Full,
+            false => MaterializeMode::Incremental,
+        };
+        let request = MaterializeRequest { views: self.views, mode };
+        let done = {
+            let progress = progress::on(output);
+            engine.materialize(&request, session.now(), &*progress).await?
+        };
+        output.result(&Shown(&done))
+    }
+}
+
+/// What happened to each view.
+pub struct Shown<'a>(pub &'a [Materialized]);
+
+impl Serialize for Shown<'_> {
+    /// As the engine says it, with the watermark as written everywhere.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut views = serializer.serialize_seq(Some(self.0.len()))?;
+        for done in self.0 {
+            let mut view = serde_json::to_value(done).map_err(serde::ser::Error::custom)?;
+            view["watermark"] = json!(done.watermark.map(format_timestamp));
+            views.serialize_element(&view)?;
+        }
+        views.end()
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut grid = Grid::new([
+            ("view", Side::Text),
+            ("read", Side::Text),
+            ("files", Side::Number),
+            ("facts", Side::Number),
+            ("left out", Side::Number),
+            ("latest rows", Side::Number),
+            ("history rows", Side::Number),
+            ("written", Side::Number),
+            ("watermark", Side::Text),
+        ]);
+        for done in self.0 {
+            let read = match (done.is_up_to_date, done.mode) {
+                (true, _) => "nothing new",
+                (false, MaterializeMode::Full) => "all files",
+                (false, MaterializeMode::Incremental) => "new files",
+            };
+            grid.row([
+                done.view.clone(),
+                read.to_owned(),
+                count(done.files),
+                count(done.facts),
+                count(done.facts_without_time + done.facts_without_key),
+                count(done.entities),
+                count(done.history_rows),
+                bytes(done.file_bytes),
+                done.watermark.map(format_timestamp).unwrap_or_default(),
+            ]);
+        }
+        grid.fmt(f)
+    }
+}

@@ -1,0 +1,12 @@
+//! One file for each command: its options with their help, and what it does.
+
+pub mod apply;
+pub mod demo;
+pub mod get;
+pub mod init;
+pub mod inspect;
+pub mod materialize;
+pub mod plan;
+pub mod schema;
+pub mod serve;
+pub mod training_set;

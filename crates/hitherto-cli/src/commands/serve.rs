@@ -1,0 +1,111 @@
+//! `hitherto serve`: the repository over gRPC, Arrow Flight and HTTP.
+
+use std::fmt;
+use std::sync::Arc;
+
+use clap::Args;
+use hitherto_core::time::{format_timestamp, parse_timestamp};
+use hitherto_core::{Error, Result};
+use hitherto_engine::Access;
+use hitherto_server::{Clock, ServeOptions, bind, serve};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::session::Session;
+
+/// Serve lookups and training sets
+///
+/// gRPC, Arrow Flight, health, reflection and /metrics on one port, until
+/// SIGTERM or Ctrl-C; then requests in flight are finished. Serves what is
+/// applied and online when it starts: restart it after a change. It reads the
+/// store beside other commands and changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto serve\n  \
+    hitherto serve --listen 0.0.0.0:7411\n  \
+    hitherto serve --now 2180-07-23T17:36:00Z     replay: answer as if it were that time")]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one. Otherwise server.listen of hitherto.yaml,
+    /// which is 127.0.0.1:7411 unless set: nothing here asks a caller who they are
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Stop the clock, for replays and demonstrations: a lookup that names no time is answered
+    /// as if it were this one
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    now: Option<i64>,
+}
+
+impl Serve {
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// `NotFound` when nothing was ever applied, `Conflict` when the port is
+    /// in use.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let config = session.config()?.server;
+        let engine = Arc::new(session.open(Access::ReadOnly)?);
+        let shutdown = stop_signal()?;
+        let listener = bind(self.listen.as_ref().unwrap_or(&config.listen)).await?;
+        let address = listener.local_addr().map_err(|cause| {
+            Error::unavailable("the port that was opened cannot be read").with_source(cause)
+        })?;
+
+        let ready = Ready {
+            address: address.to_string(),
+            url: format!("http://{address}"),
+            catalog_version: engine.catalog().version,
+            now: self.now.map(format_timestamp),
+        };
+        session.output().say(&ready);
+        if session.output().is_json() {
+            session.output().result(&ready)?;
+        }
+        let clock = self.clock(session);
+        serve(engine, ServeOptions { listener, config, clock, shutdown }).await
+    }
+
+    /// The clock of lookups that name no time.
+    fn clock(&self, session: &Session) -> Clock {
+        let session = session.clone();
+        match self.now {
+            Some(now) => Arc::new(move || now),
+            None => Arc::new(move || session.now()),
+        }
+    }
+}
+
+/// Resolves when the process is told to stop.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
+    let listen = |kind| {
+        signal(kind).map_err(|cause| {
+            Error::unavailable("signals cannot be listened for").with_source(cause)
+        })
+    };
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Said once the port is open.
+#[derive(Serialize)]
+struct Ready {
+    address: String,
+    url: String,
+    catalog_version: u64,
+    now: Option<String>,
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "serving {}, catalog version {}", self.url, self.catalog_version)?;
+        match &self.now {
+            Some(now) => write!(f, ", as if it were {now}"),
+            None => Ok(()),
+        }
+    }
+}

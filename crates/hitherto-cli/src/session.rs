@@ -1,0 +1,105 @@
+//! What one run has of the outside world: the repository, the output and the
+//! clock. This is the only place that reads the clock.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hitherto_core::time::micros_since_epoch;
+use hitherto_core::{Error, Kind, Result};
+use hitherto_engine::{Access, Config, Engine, Plan};
+
+use crate::cli::Globals;
+use crate::output::Output;
+use crate::scratch::Scratch;
+
+/// One run of the binary.
+#[derive(Clone, Debug)]
+pub struct Session {
+    root: PathBuf,
+    output: Output,
+}
+
+impl Session {
+    /// A run with these options. Touches nothing.
+    pub fn new(globals: &Globals) -> Self {
+        Self { root: globals.repo.clone(), output: Output::new(globals.output) }
+    }
+
+    /// The same run over the repository in another folder.
+    pub fn over(&self, root: &Path) -> Self {
+        Self { root: root.to_owned(), output: self.output }
+    }
+
+    /// The repository's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where results and talk go.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// The time, in microseconds UTC. A clock before 1970 reads as 1970.
+    pub fn now(&self) -> i64 {
+        micros_since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+
+    /// Reads the repository's configuration.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such folder; as [`Config::read`].
+    pub fn config(&self) -> Result<Config> {
+        if !self.root.is_dir() {
+            let root = self.root.display();
+            return Err(Error::not_found(format!(
+                "there is no repository at {root}; create one with `hitherto init {root}`, or \
+                 name another with --repo"
+            )));
+        }
+        Config::read(&self.root)
+    }
+
+    /// Opens the repository. For writing, its store is created if it is not
+    /// there; for reading, that is `NotFound`.
+    ///
+    /// # Errors
+    /// As [`Session::config`] and [`Engine::open`].
+    pub fn open(&self, access: Access) -> Result<Engine> {
+        Engine::open(&self.root, &self.config()?, access)
+    }
+
+    /// Opens for writing a repository to which something was applied; elsewhere
+    /// no store is created.
+    ///
+    /// # Errors
+    /// As [`Session::open`] for reading, and then for writing.
+    pub fn open_applied(&self) -> Result<Engine> {
+        drop(self.open(Access::ReadOnly)?);
+        self.open(Access::ReadWrite)
+    }
+
+    /// Compares the repository's definitions with what is applied. Where
+    /// nothing ever was, there is no store and none is created.
+    ///
+    /// # Errors
+    /// As [`Session::open`] and [`Engine::plan`].
+    pub async fn plan(&self) -> Result<Plan> {
+        match self.open(Access::ReadOnly) {
+            Ok(engine) => engine.plan().await,
+            Err(error) if error.kind() == Kind::NotFound => self.plan_from_nothing().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Plans over an empty store that nobody keeps.
+    async fn plan_from_nothing(&self) -> Result<Plan> {
+        let scratch = Scratch::create("plan")?;
+        let config = Config { store: scratch.path().to_owned(), ..self.config()? };
+        let engine = Engine::open(&self.root, &config, Access::ReadWrite)?;
+        let plan = engine.plan().await;
+        // The store is closed before its folder goes.
+        drop(engine);
+        plan
+    }
+}

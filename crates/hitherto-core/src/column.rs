@@ -1,0 +1,184 @@
+//! Columns: one feature of many entities as a packed array with statuses.
+//!
+//! A lookup's answer and a training set's feature columns are both made here,
+//! straight out of row bytes, so that both say the same. A column has one
+//! status a row and one value a row; where the status is not
+//! [`Status::Present`] the value is zero or empty and means nothing.
+
+use crate::row::Row;
+use crate::types::{DataType, Physical};
+use crate::{Error, Result};
+
+/// What a value's absence or presence means. The numbers are wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Status {
+    /// There is a value.
+    Present = 0,
+    /// A fact answers and its value is null.
+    Null = 1,
+    /// No fact answers: never seen, not yet known, or deleted.
+    NotFound = 2,
+    /// The newest known fact is older than the view's ttl.
+    Expired = 3,
+}
+
+impl Status {
+    /// All statuses, by number.
+    pub const ALL: [Status; 4] = [Status::Present, Status::Null, Status::NotFound, Status::Expired];
+
+    /// The status with this wire number.
+    pub fn from_byte(byte: u8) -> Option<Status> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+
+    /// As written in JSON and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Status::Present => "PRESENT",
+            Status::Null => "NULL",
+            Status::NotFound => "NOT_FOUND",
+            Status::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// Packed values by machine type; one item a row, except `Varlen`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// 0 or 1.
+    Bool(Vec<bool>),
+    /// Signed integers up to 32 bits and dates.
+    I32(Vec<i32>),
+    /// 64-bit integers and timestamps.
+    I64(Vec<i64>),
+    /// Unsigned integers up to 32 bits.
+    U32(Vec<u32>),
+    /// Unsigned 64-bit integers.
+    U64(Vec<u64>),
+    /// 32-bit floating point.
+    F32(Vec<f32>),
+    /// 64-bit floating point.
+    F64(Vec<f64>),
+    /// Decimals, unscaled.
+    I128(Vec<i128>),
+    /// Text and bytes: row `i` is `data[ends[i - 1]..ends[i]]`.
+    Varlen {
+        /// Where each row's bytes end.
+        ends: Vec<u32>,
+        /// All rows' bytes.
+        data: Vec<u8>,
+    },
+}
+
+/// One feature of many entities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// As shown to the caller, `view:feature`.
+    pub name: String,
+    /// The declared type.
+    pub data_type: DataType,
+    /// One [`Status`] number a row.
+    pub statuses: Vec<u8>,
+    /// One value a row.
+    pub values: Values,
+}
+
+impl Column {
+    /// An empty column with room for `rows`.
+    pub fn with_capacity(name: String, data_type: DataType, rows: usize) -> Self {
+        let values = match data_type.physical() {
+            Physical::Bool => Values::Bool(Vec::with_capacity(rows)),
+            Physical::I32 => Values::I32(Vec::with_capacity(rows)),
+            Physical::I64 => Values::I64(Vec::with_capacity(rows)),
+            Physical::U32 => Values::U32(Vec::with_capacity(rows)),
+            Physical::U64 => Values::U64(Vec::with_capacity(rows)),
+            Physical::F32 => Values::F32(Vec::with_capacity(rows)),
+            Physical::F64 => Values::F64(Vec::with_capacity(rows)),
+            Physical::I128 => Values::I128(Vec::with_capacity(rows)),
+            Physical::Varlen => Values::Varlen { ends: Vec::with_capacity(rows), data: Vec::new() },
+        };
+        Self { name, data_type, statuses: Vec::with_capacity(rows), values }
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.statuses.len()
+    }
+
+    /// Whether it has no row yet.
+    pub fn is_empty(&self) -> bool {
+        self.statuses.is_empty()
+    }
+
+    /// The status of a row.
+    pub fn status(&self, row: usize) -> Status {
+        Status::from_byte(self.statuses[row]).unwrap_or(Status::NotFound)
+    }
+
+    /// Appends a row that has no fact.
+    pub fn push_absent(&mut self, status: Status) {
+        self.statuses.push(status as u8);
+        match &mut self.values {
+            Values::Bool(values) => values.push(false),
+            Values::I32(values) => values.push(0),
+            Values::I64(values) => values.push(0),
+            Values::U32(values) => values.push(0),
+            Values::U64(values) => values.push(0),
+            Values::F32(values) => values.push(0.0),
+            Values::F64(values) => values.push(0.0),
+            Values::I128(values) => values.push(0),
+            Values::Varlen { ends, data } => ends.push(data.len() as u32),
+        }
+    }
+
+    /// Appends the value of `feature` in a stored row.
+    ///
+    /// # Errors
+    /// `Corrupt` when the row's bytes are not what its schema says, `Invalid`
+    /// when the text of all rows passes 4 GiB.
+    pub fn push_row(&mut self, row: &Row<'_>, feature: usize) -> Result<()> {
+        if row.is_null(feature) {
+            self.push_absent(Status::Null);
+            return Ok(());
+        }
+        match &mut self.values {
+            Values::Bool(values) => values.push(u8::from_le_bytes(row.fixed(feature)) != 0),
+            Values::I32(values) => values.push(match self.data_type.slot_bytes() {
+                1 => i8::from_le_bytes(row.fixed(feature)).into(),
+                2 => i16::from_le_bytes(row.fixed(feature)).into(),
+                _ => i32::from_le_bytes(row.fixed(feature)),
+            }),
+            Values::U32(values) => values.push(match self.data_type.slot_bytes() {
+                1 => u8::from_le_bytes(row.fixed(feature)).into(),
+                2 => u16::from_le_bytes(row.fixed(feature)).into(),
+                _ => u32::from_le_bytes(row.fixed(feature)),
+            }),
+            Values::I64(values) => values.push(i64::from_le_bytes(row.fixed(feature))),
+            Values::U64(values) => values.push(u64::from_le_bytes(row.fixed(feature))),
+            Values::F32(values) => values.push(f32::from_le_bytes(row.fixed(feature))),
+            Values::F64(values) => values.push(f64::from_le_bytes(row.fixed(feature))),
+            Values::I128(values) => values.push(i128::from_le_bytes(row.fixed(feature))),
+            Values::Varlen { ends, data } => {
+                data.extend_from_slice(row.varlen(feature)?);
+                let end = u32::try_from(data.len()).map_err(|_| {
+                    Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
+                })?;
+                ends.push(end);
+            }
+        }
+        self.statuses.push(Status::Present as u8);
+        Ok(())
+    }
+
+    /// The bytes of a row of a string or binary column; empty for any other.
+    pub fn varlen(&self, row: usize) -> &[u8] {
+        match &self.values {
+            Values::Varlen { ends, data } => {
+                let start = if row == 0 { 0 } else { ends[row - 1] as usize };
+                &data[start..ends[row] as usize]
+            }
+            _ => &[],
+        }
+    }
+}

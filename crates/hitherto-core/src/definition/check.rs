@@ -1,0 +1,285 @@
+//! Checking: from the written form to [`Definitions`].
+//!
+//! The one way in. Every problem of every file is found in one pass and
+//! reported with its place, and nothing is returned unless there is none, so
+//! that whoever holds [`Definitions`] never checks again.
+//!
+//! What needs a look at data (does the file exist, has it that column) is not
+//! checked here: this crate does no I/O. [`Loaded::places`] is how whoever does
+//! look can still point at a line.
+
+use std::collections::BTreeMap;
+
+use serde_saphyr::{Location, Spanned};
+
+use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, SourceForm, Spec};
+use super::index::Index;
+use super::place::{Place, Places, Problem};
+use super::subject::{Length, Siblings, Subject};
+use super::yaml::{Document, Reading};
+use super::{
+    Definitions, Entity, FeatureService, FeatureView, Field, Known, Metadata, Online, Source,
+};
+use crate::limits::{
+    DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
+    VIEW_FEATURES_MAX,
+};
+use crate::name::{FeatureRef, suggestion};
+use crate::types::DataType;
+use crate::{Error, Result};
+
+const KEYS: Siblings = Siblings { path: "keys", noun: "join key", count_max: ENTITY_KEYS_MAX };
+const FEATURES: Siblings =
+    Siblings { path: "features", noun: "feature", count_max: VIEW_FEATURES_MAX };
+const SERVICE_FEATURES: Siblings =
+    Siblings { path: "features", noun: "feature", count_max: REQUEST_FEATURES_MAX };
+
+/// Definitions, and where each was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Checked, sorted by name.
+    pub definitions: Definitions,
+    /// For messages of later checks.
+    pub places: Places,
+}
+
+/// Reads and checks definition files: pairs of a path relative to the
+/// repository's root, for messages, and the file's text. Their order changes
+/// nothing.
+///
+/// # Errors
+/// `Invalid` with one line per problem, such as `views/labs.yaml:12:5: feature
+/// view "lactate": ...`, sorted by file and line; fix the files.
+pub fn load(files: &[(String, String)]) -> Result<Loaded> {
+    if files.len() > DEFINITION_FILES_MAX {
+        return Err(Error::invalid(format!(
+            "there are {} definition files; at most {DEFINITION_FILES_MAX} are allowed, is this \
+             the root of a feature repository?",
+            files.len()
+        )));
+    }
+    let mut reading = read(files);
+    let mut problems = std::mem::take(&mut reading.problems);
+    if reading.documents.is_empty() && problems.is_empty() {
+        return Err(Error::invalid(format!(
+            "no definitions found in {} YAML files; write an Entity, a FeatureView and a \
+             FeatureService",
+            files.len()
+        )));
+    }
+    let index = Index::new(&reading);
+    let mut definitions = Definitions::default();
+    let mut places = Places::default();
+    for document in &reading.documents {
+        check(
+            Subject::new(document, &mut places, &mut problems),
+            document,
+            &index,
+            &mut definitions,
+        );
+    }
+    if !problems.is_empty() {
+        problems.sort();
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        return Err(Error::invalid(lines.join("\n")));
+    }
+    definitions.entities.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    definitions.views.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    definitions.services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    Ok(Loaded { definitions, places })
+}
+
+fn read(files: &[(String, String)]) -> Reading<'_> {
+    let mut sorted: Vec<&(String, String)> = files.iter().collect();
+    sorted.sort();
+    let mut reading = Reading::default();
+    for (file, text) in sorted {
+        if text.len() as u64 <= DEFINITION_FILE_BYTES_MAX {
+            reading.read(file, text);
+            continue;
+        }
+        reading.unread_nameless = true;
+        reading.problems.push(Problem {
+            place: Place { file: file.clone(), line: 1, column: 1 },
+            message: format!(
+                "file has {} bytes; a definition file may have {DEFINITION_FILE_BYTES_MAX}",
+                text.len()
+            ),
+        });
+    }
+    reading
+}
+
+fn check(
+    mut subject: Subject<'_>,
+    document: &Document<'_>,
+    index: &Index<'_>,
+    definitions: &mut Definitions,
+) {
+    let metadata = subject.metadata();
+    match &document.spec {
+        Spec::Entity(form) => definitions.entities.push(entity(&mut subject, metadata, form)),
+        Spec::FeatureView(form) => {
+            definitions.views.push(view(&mut subject, index, metadata, form));
+        }
+        Spec::FeatureService(form) => {
+            definitions.services.push(service(&mut subject, index, metadata, form));
+        }
+    }
+}
+
+fn entity(subject: &mut Subject<'_>, metadata: Metadata, form: &EntityForm) -> Entity {
+    for key in &form.keys.value {
+        let found = &key.data_type;
+        if found.value.parse().is_ok_and(|data_type: DataType| !data_type.is_key()) {
+            subject.refuse(
+                found.referenced,
+                format_args!(
+                    "join key {:?} has type {}, but keys are compared for exact equality; use an \
+                     integer, string, binary, bool or date32",
+                    key.name.value, found.value
+                ),
+            );
+        }
+    }
+    let keys = subject.fields(&KEYS, &form.keys);
+    Entity { metadata, keys }
+}
+
+fn view(
+    subject: &mut Subject<'_>,
+    index: &Index<'_>,
+    metadata: Metadata,
+    form: &FeatureViewForm,
+) -> FeatureView {
+    let entity = subject.text("entity", &form.entity);
+    let keys = index.entities.get(entity.as_str());
+    if keys.is_none() && !entity.is_empty() && !index.may_be_unread(&entity) {
+        let there = suggestion(&entity, index.entities.keys().copied());
+        let message = format_args!("entity {entity:?} is not defined{there}");
+        subject.refuse(form.entity.referenced, message);
+    }
+    let history = form.online.as_ref().and_then(|online| online.history.as_ref());
+    FeatureView {
+        metadata,
+        source: source(subject, &form.source),
+        ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
+        known: known(subject, form.known.as_ref()),
+        features: features(subject, form, keys.map_or(&[], Vec::as_slice)),
+        online: Online {
+            history_micros: subject.duration("online.history", history, Length::Positive),
+        },
+        entity,
+    }
+}
+
+fn source(subject: &mut Subject<'_>, form: &SourceForm) -> Source {
+    subject.note("source", form.parquet.referenced);
+    let delay = form.delay.as_ref();
+    if let (Some(delay), Some(_)) = (delay, &form.known_time) {
+        subject.refuse(
+            delay.referenced,
+            "source.delay and source.knownTime exclude each other; a column says when each fact \
+             was known, so remove the delay",
+        );
+    }
+    Source {
+        parquet: subject.text("source.parquet", &form.parquet),
+        sql: subject.optional_text("source.sql", form.sql.as_ref()),
+        event_time: subject.text("source.eventTime", &form.event_time),
+        known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),
+        delay_micros: subject.duration("source.delay", delay, Length::Any).unwrap_or(0),
+    }
+}
+
+fn known(subject: &mut Subject<'_>, found: Option<&Spanned<String>>) -> Known {
+    let Some(found) = found else { return Known::default() };
+    subject.note("known", found.referenced);
+    match found.value.as_str() {
+        "honor" => Known::Honor,
+        "ignore" => Known::Ignore,
+        other => {
+            let there = suggestion(other, super::schema::KNOWN);
+            let message = format_args!("known: {other:?} is not a choice{there}");
+            subject.refuse(found.referenced, message);
+            Known::default()
+        }
+    }
+}
+
+fn features(subject: &mut Subject<'_>, form: &FeatureViewForm, keys: &[&str]) -> Vec<Field> {
+    for field in &form.features.value {
+        if keys.contains(&field.name.value.as_str()) {
+            subject.refuse(
+                field.name.referenced,
+                format_args!(
+                    "feature {:?} is a join key of entity {:?}, which every answer has already; \
+                     remove it, or select it under another name in source.sql",
+                    field.name.value, form.entity.value
+                ),
+            );
+        }
+    }
+    subject.fields(&FEATURES, &form.features)
+}
+
+fn service(
+    subject: &mut Subject<'_>,
+    index: &Index<'_>,
+    metadata: Metadata,
+    form: &FeatureServiceForm,
+) -> FeatureService {
+    let list = &form.features;
+    subject.note("features", list.referenced);
+    let mut features = Vec::new();
+    let mut first: BTreeMap<FeatureRef, Location> = BTreeMap::new();
+    for text in &list.value {
+        let at = text.referenced;
+        let expanded = expand(index, &text.value).unwrap_or_else(|message| {
+            subject.refuse(at, message);
+            Vec::new()
+        });
+        for feature in expanded {
+            if let Some(first) = first.get(&feature) {
+                let first = subject.place(*first);
+                subject.refuse(
+                    at,
+                    format_args!("feature \"{feature}\" is already at {first}; remove one"),
+                );
+            }
+            first.entry(feature.clone()).or_insert(at);
+            subject.note(&format!("features.{feature}"), at);
+            features.push(feature);
+        }
+    }
+    subject.count(&SERVICE_FEATURES, list.referenced, features.len().max(list.value.len()));
+    FeatureService { metadata, features }
+}
+
+/// The features that one line of a service stands for, or why it stands for
+/// none.
+fn expand(index: &Index<'_>, text: &str) -> Result<Vec<FeatureRef>, String> {
+    let reference: FeatureRef = text.parse().map_err(|error| match index.views.get(text) {
+        Some(_) => format!("{error}; did you mean \"{text}:*\"?"),
+        None => format!("{error}"),
+    })?;
+    let FeatureRef { view, feature } = &reference;
+    let Some(features) = index.views.get(view.as_str()) else {
+        if index.may_be_unread(view) {
+            return Ok(Vec::new());
+        }
+        let there = suggestion(view, index.views.keys().copied());
+        return Err(format!("feature view {view:?} is not defined{there}"));
+    };
+    if reference.is_wildcard() {
+        let expanded = features
+            .iter()
+            .map(|feature| FeatureRef { view: view.clone(), feature: (*feature).to_owned() });
+        return Ok(expanded.collect());
+    }
+    if !features.contains(&feature.as_str()) {
+        let there = suggestion(feature, features.iter().copied());
+        return Err(format!("feature view {view:?} has no feature {feature:?}{there}"));
+    }
+    Ok(vec![reference])
+}

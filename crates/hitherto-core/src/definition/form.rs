@@ -1,0 +1,137 @@
+//! The written form of definitions: what a YAML document may hold.
+//!
+//! These types say only which fields there are and whether each is text, a list
+//! or a mapping; what the text means is not known yet, so every durable detail
+//! (a name, a type, a duration) is still a string with its location. They are
+//! also the source of the published JSON Schema, for which the comments on
+//! fields are written: editors show them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::schema::{DURATION_PATTERN, KNOWN, NAME_PATTERN};
+
+/// Name, description, owner and tags. Nothing here changes an answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Metadata")]
+pub struct MetadataForm {
+    /// Unique among resources of one kind.
+    #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
+    pub name: Spanned<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Free labels, such as `phi: "true"`.
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// What an entity is: its join keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "EntitySpec")]
+pub struct EntityForm {
+    /// Join keys, in the order in which they are encoded; at least one.
+    #[schemars(with = "Vec<FieldForm>", extend("minItems" = 1))]
+    pub keys: Spanned<Vec<FieldForm>>,
+}
+
+/// A join key or a feature.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Field")]
+pub struct FieldForm {
+    /// The column's name, unique among its siblings.
+    #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
+    pub name: Spanned<String>,
+    /// bool, int8 to int64, uint8 to uint64, float32, float64, string, binary,
+    /// date32, decimal128(10, 2) or timestamp(us, UTC).
+    #[serde(rename = "type")]
+    #[schemars(with = "String")]
+    pub data_type: Spanned<String>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// What a feature view is: features of one entity from one source.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "FeatureViewSpec")]
+pub struct FeatureViewForm {
+    /// The entity's name.
+    #[schemars(with = "String")]
+    pub entity: Spanned<String>,
+    /// Where facts come from.
+    pub source: SourceForm,
+    /// How long a fact answers, such as 24h; for ever without it.
+    #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
+    pub ttl: Option<Spanned<String>>,
+    /// Whether known time counts: honor (the default), or ignore to reproduce
+    /// an older system.
+    #[schemars(with = "Option<String>", extend("enum" = KNOWN))]
+    pub known: Option<Spanned<String>>,
+    /// Features, in the order of the answer; at least one.
+    #[schemars(with = "Vec<FieldForm>", extend("minItems" = 1))]
+    pub features: Spanned<Vec<FieldForm>>,
+    /// What the online store keeps beyond the latest fact.
+    pub online: Option<OnlineForm>,
+}
+
+/// Where facts come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Source")]
+pub struct SourceForm {
+    /// A file, folder or glob relative to the repository's root, or an
+    /// object-store URL.
+    #[schemars(with = "String", extend("minLength" = 1))]
+    pub parquet: Spanned<String>,
+    /// DataFusion SQL over the table `source`.
+    #[schemars(with = "Option<String>")]
+    pub sql: Option<Spanned<String>>,
+    /// The column that says when a thing happened.
+    #[schemars(with = "String", extend("minLength" = 1))]
+    pub event_time: Spanned<String>,
+    /// The column that says when it could first be known.
+    #[schemars(with = "Option<String>")]
+    pub known_time: Option<Spanned<String>>,
+    /// How long after its event a fact is known, where no column says so.
+    #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
+    pub delay: Option<Spanned<String>>,
+}
+
+/// What the online store keeps beyond the latest fact.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Online")]
+pub struct OnlineForm {
+    /// How far back an online lookup can ask, such as 7d; not at all without it.
+    #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
+    pub history: Option<Spanned<String>>,
+}
+
+/// What a feature service is: the features of one model.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "FeatureServiceSpec")]
+pub struct FeatureServiceForm {
+    /// Features in the order of the answer: `view:feature`, or `view:*` for all
+    /// of a view in its own order.
+    #[schemars(with = "Vec<String>", extend("minItems" = 1))]
+    pub features: Spanned<Vec<Spanned<String>>>,
+}
+
+/// The spec of a document, by its kind.
+#[derive(Debug)]
+pub enum Spec {
+    /// Of an entity.
+    Entity(EntityForm),
+    /// Of a feature view.
+    FeatureView(Box<FeatureViewForm>),
+    /// Of a feature service.
+    FeatureService(FeatureServiceForm),
+}

@@ -1,0 +1,210 @@
+//! Definitions: what entities, feature views and feature services there are.
+//!
+//! The types here are checked: a value of [`Definitions`] that came out of
+//! [`load`] has unique names, references that resolve, legal types and
+//! durations. They are what the catalog stores and every path reads.
+//!
+//! | module        | what it owns                                               |
+//! | ------------- | ---------------------------------------------------------- |
+//! | [`form`]      | the written form: which fields a document may have         |
+//! | [`schema`]    | the JSON Schema of the written form                        |
+//! | [`yaml`]      | files to documents of that form                            |
+//! | [`place`]     | where in which file something was written                  |
+//! | [`check`]     | written form to checked types, every problem with its place |
+//! | `index`       | what references can refer to                               |
+//! | `subject`     | what checks of every kind share                            |
+//! | [`diff`]      | what applying one set of definitions over another changes  |
+//! | `fingerprint` | what a view is, in one number                              |
+
+pub mod check;
+pub mod diff;
+mod fingerprint;
+pub mod form;
+mod index;
+pub mod place;
+pub mod schema;
+mod subject;
+pub mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::FeatureRef;
+use crate::types::DataType;
+
+pub use check::{Loaded, load};
+pub use place::{Place, Places};
+
+/// The `apiVersion` that this release writes and reads.
+pub const API_VERSION: &str = "hitherto/v1";
+
+/// What a definition can define. Serialized as written in `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ResourceKind {
+    /// An [`Entity`].
+    Entity,
+    /// A [`FeatureView`].
+    FeatureView,
+    /// A [`FeatureService`].
+    FeatureService,
+}
+
+impl ResourceKind {
+    /// All kinds, each after what it refers to.
+    pub const ALL: [ResourceKind; 3] =
+        [ResourceKind::Entity, ResourceKind::FeatureView, ResourceKind::FeatureService];
+
+    /// The kind as it is written in YAML.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ResourceKind::Entity => "Entity",
+            ResourceKind::FeatureView => "FeatureView",
+            ResourceKind::FeatureService => "FeatureService",
+        }
+    }
+}
+
+/// The kind in a sentence, such as `feature view`.
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ResourceKind::Entity => "entity",
+            ResourceKind::FeatureView => "feature view",
+            ResourceKind::FeatureService => "feature service",
+        })
+    }
+}
+
+/// All definitions of a repository, sorted by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definitions {
+    /// Entities.
+    pub entities: Vec<Entity>,
+    /// Feature views.
+    pub views: Vec<FeatureView>,
+    /// Feature services.
+    pub services: Vec<FeatureService>,
+}
+
+impl Definitions {
+    /// The entity of that name.
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        self.entities.iter().find(|entity| entity.metadata.name == name)
+    }
+
+    /// The view of that name.
+    pub fn view(&self, name: &str) -> Option<&FeatureView> {
+        self.views.iter().find(|view| view.metadata.name == name)
+    }
+
+    /// The service of that name.
+    pub fn service(&self, name: &str) -> Option<&FeatureService> {
+        self.services.iter().find(|service| service.metadata.name == name)
+    }
+}
+
+/// What every resource carries beside its spec. Nothing here changes an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Unique among resources of one kind.
+    pub name: String,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// Free labels, such as `phi: "true"`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The thing a feature describes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entity {
+    /// Name, description, owner, tags.
+    pub metadata: Metadata,
+    /// Join keys, in the order in which they are encoded; at least one.
+    pub keys: Vec<Field>,
+}
+
+/// A name with a type: a join key or a feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Unique among its siblings.
+    pub name: String,
+    /// Kept exactly from source to reader.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Whether the known-time condition of the rule holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// No fact answers before it was known.
+    #[default]
+    Honor,
+    /// Event time alone decides: only for reproducing an older system.
+    Ignore,
+}
+
+/// A named, versioned set of features computed from one source for one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureView {
+    /// Name, description, owner, tags.
+    pub metadata: Metadata,
+    /// The entity's name.
+    pub entity: String,
+    /// Where facts come from.
+    pub source: Source,
+    /// How long a fact answers, in microseconds; `None` is for ever.
+    pub ttl_micros: Option<i64>,
+    /// Whether known time counts.
+    pub known: Known,
+    /// Features, in declared order; at least one.
+    pub features: Vec<Field>,
+    /// What the online store keeps.
+    pub online: Online,
+}
+
+/// Where a view's facts come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// A file, a folder or a glob, relative to the repository's root, or an
+    /// object-store URL.
+    pub parquet: String,
+    /// DataFusion SQL over the table `source`.
+    pub sql: Option<String>,
+    /// The column of event times.
+    pub event_time: String,
+    /// The column of known times; without it a fact is known `delay_micros`
+    /// after its event.
+    pub known_time: Option<String>,
+    /// Microseconds from event to knowledge where no column says so.
+    pub delay_micros: i64,
+}
+
+/// What the online store keeps of a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Online {
+    /// How far back `as_of` can ask, in microseconds; `None` is not at all.
+    pub history_micros: Option<i64>,
+}
+
+/// A named list of features: the contract of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureService {
+    /// Name, description, owner, tags.
+    pub metadata: Metadata,
+    /// Features in the order of the answer, wildcards expanded.
+    pub features: Vec<FeatureRef>,
+}

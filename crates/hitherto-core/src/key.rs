@@ -1,0 +1,219 @@
+//! Entity keys as bytes: ordered like the values, self-delimiting, no collisions.
+//!
+//! Parts are encoded one after the other in the entity's declared order:
+//!
+//! ```text
+//! bool             1 byte, 0 or 1
+//! intN             N/8 bytes, big endian, sign bit flipped
+//! uintN            N/8 bytes, big endian
+//! date32           as int32
+//! string, binary   bytes with 00 -> 00 FF, then 00 00
+//! ```
+//!
+//! The terminator sorts below every continuation, so "a" < "a\0" < "ab", and a
+//! key is never a prefix of another: ("a","bc") is not ("ab","c"). A null part
+//! has no encoding: an entity with a null key has no facts.
+
+use std::fmt;
+
+use crate::definition::Field;
+use crate::limits::ENTITY_KEY_BYTES_MAX;
+use crate::types::DataType;
+use crate::{Error, Result};
+
+/// One part of an entity key, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// A bool key.
+    Bool(bool),
+    /// Any signed integer or date key.
+    Int(i64),
+    /// Any unsigned integer key.
+    UInt(u64),
+    /// A string or binary key.
+    Bytes(&'a [u8]),
+}
+
+/// Appends one part.
+///
+/// # Errors
+/// `Invalid` when the value does not fit the declared type or the key grows
+/// beyond the limit; the caller names the key.
+pub fn encode_part(out: &mut Vec<u8>, data_type: &DataType, part: Part<'_>) -> Result<()> {
+    let refuse = || Error::invalid(format!("{part} is not a {data_type} key"));
+    match (data_type, part) {
+        (DataType::Bool, Part::Bool(value)) => out.push(u8::from(value)),
+        (DataType::String | DataType::Binary, Part::Bytes(value)) => encode_bytes(out, value),
+        (DataType::String | DataType::Binary | DataType::Bool, _) => return Err(refuse()),
+        (_, Part::Int(value)) => {
+            encode_integer(out, data_type, value.into()).ok_or_else(refuse)?;
+        }
+        (_, Part::UInt(value)) => {
+            encode_integer(out, data_type, value.into()).ok_or_else(refuse)?;
+        }
+        _ => return Err(refuse()),
+    }
+    if out.len() > ENTITY_KEY_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "an entity key is longer than {ENTITY_KEY_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// An `i64` whose big-endian bytes sort like the number.
+pub fn ascending(value: i64) -> [u8; 8] {
+    ((value as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+/// An `i64` whose big-endian bytes sort in reverse: the newest first.
+pub fn descending(value: i64) -> [u8; 8] {
+    (!((value as u64) ^ (1 << 63))).to_be_bytes()
+}
+
+/// The inverse of [`descending`].
+pub fn from_descending(bytes: [u8; 8]) -> i64 {
+    (!u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
+}
+
+/// Reads an encoded entity key back as text, one item per key field.
+///
+/// # Errors
+/// `Corrupt` when the bytes are not a key of these types.
+pub fn decode_to_text(mut bytes: &[u8], keys: &[Field]) -> Result<Vec<String>> {
+    let mut parts = Vec::with_capacity(keys.len());
+    for key in keys {
+        parts.push(decode_part(&mut bytes, &key.data_type).ok_or_else(|| {
+            Error::corrupt(format!("stored bytes are not a {} key {:?}", key.data_type, key.name))
+        })?);
+    }
+    if !bytes.is_empty() {
+        return Err(Error::corrupt("stored entity key has bytes after its last part"));
+    }
+    Ok(parts)
+}
+
+fn decode_part(bytes: &mut &[u8], data_type: &DataType) -> Option<String> {
+    let mut take = |count: usize| {
+        let (head, tail) = bytes.split_at_checked(count)?;
+        *bytes = tail;
+        Some(head.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    Some(match data_type {
+        DataType::Bool => (take(1)? != 0).to_string(),
+        DataType::Int8 => (take(1)? as i64 - (1 << 7)).to_string(),
+        DataType::Int16 => (take(2)? as i64 - (1 << 15)).to_string(),
+        DataType::Int32 | DataType::Date32 => (take(4)? as i64 - (1 << 31)).to_string(),
+        DataType::Int64 => ((take(8)? ^ (1 << 63)) as i64).to_string(),
+        DataType::UInt8 => take(1)?.to_string(),
+        DataType::UInt16 => take(2)?.to_string(),
+        DataType::UInt32 => take(4)?.to_string(),
+        DataType::UInt64 => take(8)?.to_string(),
+        DataType::String => String::from_utf8(decode_bytes(bytes)?).ok()?,
+        DataType::Binary => decode_bytes(bytes)?.escape_ascii().to_string(),
+        _ => return None,
+    })
+}
+
+fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) {
+    let mut rest = value;
+    while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
+        out.extend_from_slice(&rest[..=zero]);
+        out.push(0xFF);
+        rest = &rest[zero + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(&[0, 0]);
+}
+
+fn decode_bytes(bytes: &mut &[u8]) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    loop {
+        let zero = bytes.iter().position(|byte| *byte == 0)?;
+        value.extend_from_slice(&bytes[..zero]);
+        let mark = *bytes.get(zero + 1)?;
+        *bytes = &bytes[zero + 2..];
+        match mark {
+            0 => return Some(value),
+            0xFF => value.push(0),
+            _ => return None,
+        }
+    }
+}
+
+/// Appends an integer in the width of its type; `None` if it does not fit.
+fn encode_integer(out: &mut Vec<u8>, data_type: &DataType, value: i128) -> Option<()> {
+    let bits = 8 * data_type.slot_bytes() as u32;
+    let least = match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 => {
+            -(1_i128 << (bits - 1))
+        }
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => 0,
+        _ => return None,
+    };
+    // Flipping the sign bit is adding half the range: the least value becomes 0.
+    let from_least = value.checked_sub(least).filter(|shifted| (0..1 << bits).contains(shifted))?;
+    let bytes = (from_least as u64).to_be_bytes();
+    out.extend_from_slice(&bytes[8 - data_type.slot_bytes()..]);
+    Some(())
+}
+
+impl fmt::Display for Part<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Bool(value) => write!(f, "the bool {value}"),
+            Part::Int(value) => write!(f, "the integer {value}"),
+            Part::UInt(value) => write!(f, "the unsigned integer {value}"),
+            Part::Bytes(value) => write!(f, "\"{}\"", value.escape_ascii()),
+        }
+    }
+}
+
+/// One part of an entity key, owned: what requests carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedPart {
+    /// A bool key.
+    Bool(bool),
+    /// A signed integer or date key.
+    Int(i64),
+    /// An unsigned integer key.
+    UInt(u64),
+    /// A string or binary key.
+    Bytes(Vec<u8>),
+}
+
+impl OwnedPart {
+    /// The same part, borrowed.
+    pub fn borrow(&self) -> Part<'_> {
+        match self {
+            OwnedPart::Bool(value) => Part::Bool(*value),
+            OwnedPart::Int(value) => Part::Int(*value),
+            OwnedPart::UInt(value) => Part::UInt(*value),
+            OwnedPart::Bytes(value) => Part::Bytes(value),
+        }
+    }
+
+    /// Reads text, as typed on a command line, as a key of the declared type.
+    ///
+    /// # Errors
+    /// `Invalid` when the text is not a value of that type.
+    pub fn parse(text: &str, data_type: &DataType) -> Result<OwnedPart> {
+        let refuse = || Error::invalid(format!("{text:?} is not a {data_type} key"));
+        Ok(match data_type {
+            DataType::Bool => OwnedPart::Bool(text.parse().map_err(|_| refuse())?),
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32 => OwnedPart::Int(text.parse().map_err(|_| refuse())?),
+            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
+                OwnedPart::UInt(text.parse().map_err(|_| refuse())?)
+            }
+            DataType::String | DataType::Binary => OwnedPart::Bytes(text.as_bytes().to_vec()),
+            _ => return Err(refuse()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

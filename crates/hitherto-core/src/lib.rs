@@ -1,0 +1,33 @@
+//! The pure heart of Hitherto: names, time, keys, rows, definitions, limits
+//! and the one rule. Nothing here does I/O, reads a clock or draws a random
+//! number, so everything here can be checked by reading it.
+//!
+//! | module         | what it owns                                             |
+//! | -------------- | -------------------------------------------------------- |
+//! | [`error`]      | the six kinds of error and what each tells the caller     |
+//! | [`limits`]     | every bound in the product                                |
+//! | [`name`]       | resource names, `view:feature`, suggestions               |
+//! | [`time`]       | microseconds UTC, durations, and how both are written     |
+//! | [`types`]      | the types a feature or a key can have                     |
+//! | [`key`]        | entity keys as ordered, self-delimiting bytes             |
+//! | [`row`]        | a fact's values as bytes with columns at known offsets    |
+//! | [`column`]     | one feature of many entities, as a packed array           |
+//! | [`rule`]       | which fact answers: the one rule                          |
+//! | [`slots`]      | the rule for many moments at once, facts in any order     |
+//! | [`definition`] | entities, views and services, from YAML to checked types  |
+//! | [`catalog`]    | what is applied and what is online                        |
+
+pub mod catalog;
+pub mod column;
+pub mod definition;
+pub mod error;
+pub mod key;
+pub mod limits;
+pub mod name;
+pub mod row;
+pub mod rule;
+pub mod slots;
+pub mod time;
+pub mod types;
+
+pub use error::{Error, Kind, Result};

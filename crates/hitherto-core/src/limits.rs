@@ -1,0 +1,48 @@
+//! Every bound in the product, in one place. Each says what breaks without it;
+//! relations between bounds are checked when this file is compiled.
+
+/// Bytes in a resource or feature name: names become file names, metric labels
+/// and column names.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Bytes in one definition file: a larger one is data, not a definition.
+pub const DEFINITION_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Definition files in one repository: a wrong root would otherwise be walked
+/// for minutes.
+pub const DEFINITION_FILES_MAX: usize = 10_000;
+/// Folders below the repository root that are searched for definitions.
+pub const DEFINITION_DEPTH_MAX: usize = 16;
+/// Join keys of one entity.
+pub const ENTITY_KEYS_MAX: usize = 16;
+/// Features of one view: bounds a row's null bitmap and fixed part.
+pub const VIEW_FEATURES_MAX: usize = 4_096;
+/// Bytes of one encoded entity key: it is part of every key in the store.
+pub const ENTITY_KEY_BYTES_MAX: usize = 4 << 10;
+/// Bytes of one encoded row: offsets inside a row are 32-bit.
+pub const ROW_BYTES_MAX: usize = 64 << 20;
+
+/// Features of one lookup or training set.
+pub const REQUEST_FEATURES_MAX: usize = 10_000;
+/// Entities of one lookup.
+pub const LOOKUP_ENTITIES_MAX: usize = 5_000;
+/// Values (entities x features) of one lookup: bounds the answer's memory.
+pub const LOOKUP_VALUES_MAX: usize = 5_000 * 500;
+/// Bytes of one gRPC message, either way. gRPC's own default of 4 MiB is less
+/// than one legal answer.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Rows in one record batch of a training set's answer.
+pub const BATCH_ROWS: usize = 8_192;
+/// Rows of a spine: slots and rows are counted in 32 bits.
+pub const SPINE_ROWS_MAX: usize = u32::MAX as usize / 2;
+/// Lookups that one server answers at a time; further ones are refused with
+/// `Unavailable` instead of queueing without end.
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
+/// Training sets that one server builds at a time: each may hold a spine.
+pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
+/// Batches waiting between two stages of a pipeline.
+pub const PIPELINE_BATCHES_MAX: usize = 4;
+/// Bytes in one sorted file before the next is begun: one ingestion holds many.
+pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
+
+const _: () = assert!(LOOKUP_VALUES_MAX * 16 < MESSAGE_BYTES_MAX, "a legal answer fits a message");
+const _: () = assert!(ENTITY_KEY_BYTES_MAX < 64 << 10, "an encoded key fits RocksDB's key limit");
+const _: () = assert!(SPINE_ROWS_MAX < u32::MAX as usize, "a row index is never the sentinel");

@@ -1,0 +1,112 @@
+//! Resource names, references to features, and suggestions for misspelt ones.
+//!
+//! A name is `[a-z][a-z0-9_]*`: it becomes a column, a metric label, a file
+//! name and part of `view:feature`, and must need no quoting in any of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::NAME_BYTES_MAX;
+use crate::{Error, Result};
+
+/// Checks that `name` can name a resource, a feature or a key.
+///
+/// # Errors
+/// `Invalid` with the reason; the caller adds what the name was for.
+pub fn check(name: &str) -> Result<()> {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
+    let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !first || !rest {
+        return Err(Error::invalid(format!(
+            "name {name:?} must start with a letter a-z and hold only a-z, 0-9 and _"
+        )));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "name {name:?} has {} bytes; at most {NAME_BYTES_MAX} are allowed",
+            name.len()
+        )));
+    }
+    Ok(())
+}
+
+/// A reference to one feature, written `view:feature`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FeatureRef {
+    /// The feature view's name.
+    pub view: String,
+    /// The feature's name in that view, or `*` for all of them.
+    pub feature: String,
+}
+
+impl FeatureRef {
+    /// Whether the reference stands for every feature of its view.
+    pub fn is_wildcard(&self) -> bool {
+        self.feature == "*"
+    }
+}
+
+impl FromStr for FeatureRef {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let reference = text.split_once(':').filter(|(view, feature)| {
+            check(view).is_ok() && (*feature == "*" || check(feature).is_ok())
+        });
+        match reference {
+            Some((view, feature)) => {
+                Ok(Self { view: view.to_owned(), feature: feature.to_owned() })
+            }
+            None => Err(Error::invalid(format!(
+                "feature reference {text:?} is not of the form view:feature or view:*"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for FeatureRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.view, self.feature)
+    }
+}
+
+impl From<FeatureRef> for String {
+    fn from(reference: FeatureRef) -> String {
+        reference.to_string()
+    }
+}
+
+impl TryFrom<String> for FeatureRef {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// The candidate most like `found`, if one is like it at all.
+pub fn closest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(found, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().max(found.len()) / 4)
+        .min_by_key(|(distance, candidate)| (*distance, candidate.len()))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The end of a "not there" message: `; did you mean "x"?`, or what there is.
+pub fn suggestion<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    if let Some(candidate) = closest(found, candidates.iter().copied()) {
+        return format!("; did you mean {candidate:?}?");
+    }
+    match candidates.len() {
+        0 => String::from("; there is none"),
+        1..=12 => format!("; there is {}", candidates.join(", ")),
+        n => format!("; there are {n}, among them {}", candidates[..8].join(", ")),
+    }
+}

@@ -1,0 +1,118 @@
+//! PLAN and APPLY: definitions on disk to the catalog.
+//!
+//! ```text
+//! load    every YAML file, all problems at once, each with file and line
+//! check   every view against the columns and types of its source
+//! diff    against what is applied: what is created, updated, deleted, and
+//!         which online copies that makes stale
+//! apply   one atomic write of the next catalog; no source is read
+//! ```
+//!
+//! Anything wrong anywhere and nothing is applied.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hitherto_core::catalog::Catalog;
+use hitherto_core::definition::diff::{self, Change};
+use hitherto_core::definition::{Definitions, Loaded};
+use hitherto_core::{Error, Result};
+use serde::Serialize;
+
+use crate::{Engine, materialize, repository};
+
+/// What applying the repository's definitions would change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The definitions as loaded and checked.
+    #[serde(skip)]
+    pub definitions: Definitions,
+    /// The catalog that the plan was made against.
+    pub catalog_version: u64,
+    /// Every change, in the order of names.
+    pub changes: Vec<Change>,
+}
+
+impl Plan {
+    /// Whether everything is applied already.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing to change: every definition is applied\n");
+        }
+        self.changes.iter().try_for_each(|change| writeln!(f, "{change}"))
+    }
+}
+
+impl Engine {
+    /// Loads and checks the repository's definitions and compares them with
+    /// what is applied. Changes nothing.
+    ///
+    /// # Errors
+    /// `Invalid` with every problem, one a line, each with file and line;
+    /// `Unavailable` or `Corrupt` when a source cannot be looked at.
+    pub async fn plan(&self) -> Result<Plan> {
+        let loaded = repository::load(&self.root)?;
+        self.check_sources(&loaded).await?;
+        let catalog = self.catalog();
+        Ok(Plan {
+            changes: diff::diff(&catalog.definitions(), &loaded.definitions),
+            catalog_version: catalog.version,
+            definitions: loaded.definitions,
+        })
+    }
+
+    /// Applies a plan at `now`. Views that stay readable keep their online
+    /// copy; copies of deleted and changed views are removed.
+    ///
+    /// # Errors
+    /// `Conflict` when the catalog has changed since the plan was made;
+    /// `Unavailable` from the store.
+    pub async fn apply(&self, plan: &Plan, now: i64) -> Result<Arc<Catalog>> {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        if catalog.version != plan.catalog_version {
+            return Err(Error::conflict(format!(
+                "the catalog changed from version {} to {} since the plan was made; plan again",
+                plan.catalog_version, catalog.version
+            )));
+        }
+        if plan.is_empty() {
+            return Ok(catalog);
+        }
+        let next = catalog.apply(&plan.definitions, now)?;
+        let is_kept = |id: u32| next.views.iter().any(|view| view.id == id);
+        let dropped: Vec<_> =
+            catalog.views.iter().filter(|view| !is_kept(view.id)).cloned().collect();
+        let forget = dropped.iter().map(|view| (materialize::consumed_key(view.id), None));
+        let next = self.commit(next, forget.collect())?;
+        // Rows go after nothing names them any more.
+        for view in &dropped {
+            self.drop_generations(view)?;
+        }
+        Ok(next)
+    }
+
+    async fn check_sources(&self, loaded: &Loaded) -> Result<()> {
+        let mut problems = Vec::new();
+        for view in &loaded.definitions.views {
+            let name = &view.metadata.name;
+            let keys = loaded.definitions.entity(&view.entity).map(|entity| entity.keys.as_slice());
+            let found = self.offline.check_view(view, keys.unwrap_or_default()).await?;
+            problems.extend(found.into_iter().map(|problem| {
+                let place = loaded.places.of_view(name, &problem.field);
+                let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+                format!("{place}feature view {name:?}: {}", problem.message)
+            }));
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Error::invalid(problems.join("\n"))),
+        }
+    }
+}

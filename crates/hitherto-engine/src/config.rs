@@ -1,0 +1,155 @@
+//! The repository's one configuration file, `hitherto.yaml`.
+//!
+//! Every setting has a default; a file with a wrong one stops the process
+//! before anything is opened.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use hitherto_core::limits::{LOOKUPS_IN_FLIGHT_MAX, TRAINING_SETS_IN_FLIGHT_MAX};
+use hitherto_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The name of the configuration file in a repository's root.
+pub const FILE_NAME: &str = "hitherto.yaml";
+
+/// All settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// The store's folder, relative to the repository.
+    pub store: PathBuf,
+    /// Memory for materialization and training sets; larger work spills.
+    pub memory: Bytes,
+    /// Memory for decompressed blocks of the online store.
+    pub cache: Bytes,
+    /// Threads for scans and compaction; 0 is one a core.
+    pub threads: usize,
+    /// Settings of `hitherto serve`.
+    pub server: ServerConfig,
+}
+
+/// Settings of `hitherto serve`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct ServerConfig {
+    /// Address for gRPC, Flight and HTTP.
+    pub listen: String,
+    /// Lookups answered at a time; further ones are refused.
+    pub lookups_in_flight_max: usize,
+    /// Training sets built at a time; further ones are refused.
+    pub training_sets_in_flight_max: usize,
+    /// How long a stop waits for requests in flight, in seconds.
+    pub drain_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: PathBuf::from(".hitherto"),
+            memory: Bytes(2 << 30),
+            cache: Bytes(256 << 20),
+            threads: 0,
+            server: ServerConfig::default(),
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: String::from("127.0.0.1:7411"),
+            lookups_in_flight_max: LOOKUPS_IN_FLIGHT_MAX,
+            training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
+            drain_seconds: 20,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration of the repository in `root`; defaults if it has
+    /// no such file.
+    ///
+    /// # Errors
+    /// `Invalid` with file, line and what is wrong.
+    pub fn read(root: &Path) -> Result<Self> {
+        let path = root.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(cause) => {
+                return Err(Error::unavailable(format!("{} cannot be read", path.display()))
+                    .with_source(cause));
+            }
+        };
+        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        if text.lines().all(is_blank) {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(&text).map_err(|cause| {
+            Error::invalid(format!("{} is not a configuration: {cause}", path.display()))
+        })
+    }
+
+    /// Threads to use: the setting, or one a core.
+    pub fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
+/// A number of bytes, written `512MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Bytes(u64);
+
+/// Units of written sizes, largest first.
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl Bytes {
+    /// The count.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let trimmed = text.trim();
+        UNITS
+            .iter()
+            .find_map(|(unit, size)| trimmed.strip_suffix(unit).map(|number| (number, size)))
+            .and_then(|(number, size)| number.trim().parse::<u64>().ok()?.checked_mul(*size))
+            .map(Bytes)
+            .ok_or_else(|| Error::invalid(format!("{text:?} is not a size; write 512MiB or 4GiB")))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = UNITS.iter().find(|(_, size)| self.0.is_multiple_of(*size) && self.0 >= *size);
+        let (unit, size) = exact.copied().unwrap_or(("B", 1));
+        write!(f, "{}{unit}", self.0 / size)
+    }
+}
+
+impl TryFrom<String> for Bytes {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Bytes> for String {
+    fn from(bytes: Bytes) -> String {
+        bytes.to_string()
+    }
+}

@@ -1,0 +1,125 @@
+//! The paths of Hitherto, one file each, over the online and offline layers.
+//!
+//! | module           | the path                                               |
+//! | ---------------- | ------------------------------------------------------ |
+//! | [`config`]       | the repository's one configuration file                 |
+//! | [`repository`]   | definition files on disk                                |
+//! | [`arrow_columns`] | a lookup as a record batch                              |
+//! | [`selection`]    | a service or feature list, resolved against the catalog |
+//! | [`apply`]        | PLAN and APPLY: definitions to the catalog              |
+//! | [`materialize`]  | MATERIALIZE: sources to the online store                |
+//! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
+//! | [`training_set`] | TRAINING SET: a spine to record batches                 |
+//!
+//! An [`Engine`] is one open repository. It reads no clock: every path takes
+//! `now`. The binaries pass it in.
+
+pub mod apply;
+pub mod arrow_columns;
+pub mod config;
+pub mod lookup;
+pub mod materialize;
+pub mod repository;
+pub mod selection;
+pub mod training_set;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hitherto_core::Result;
+use hitherto_core::catalog::Catalog;
+use hitherto_offline::Offline;
+use hitherto_online::OnlineStore;
+use hitherto_online::rocks::{RocksOptions, RocksStore};
+use tokio::sync::Mutex;
+
+pub use apply::Plan;
+pub use config::Config;
+pub use hitherto_online::{Access, Usage};
+pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
+pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress};
+pub use selection::Selection;
+pub use training_set::{FeatureNames, TrainingSet, TrainingSetReport, TrainingSetRequest};
+
+/// The metadata key of the catalog.
+const CATALOG_KEY: &str = "catalog";
+
+/// One open repository: definitions, sources and online store.
+///
+/// All methods take `&self`; share it in an [`Arc`]. Lookups run beside
+/// everything else and hold no lock; whatever changes the store takes
+/// `writer`, one at a time.
+pub struct Engine {
+    root: PathBuf,
+    store: Arc<dyn OnlineStore>,
+    offline: Offline,
+    catalog: ArcSwap<lookup::Snapshot>,
+    writer: Mutex<()>,
+}
+
+impl Engine {
+    /// Opens the repository in `root`, with its online store in
+    /// `config.store` below it.
+    ///
+    /// # Errors
+    /// Those of [`RocksStore::open`]; `Invalid` or `Corrupt` from the catalog.
+    pub fn open(root: &Path, config: &Config, access: Access) -> Result<Self> {
+        let options = RocksOptions {
+            cache_bytes_max: config.cache.bytes() as usize,
+            background_threads: config.threads(),
+        };
+        let folder = root.join(&config.store).join("online");
+        let store = RocksStore::open(&folder, access, options)?;
+        Self::with_store(root, Arc::new(store), config)
+    }
+
+    /// Opens the repository in `root` over any online store.
+    ///
+    /// # Errors
+    /// `Invalid` or `Corrupt` from the catalog.
+    pub fn with_store(root: &Path, store: Arc<dyn OnlineStore>, config: &Config) -> Result<Self> {
+        let catalog = match store.read_meta(CATALOG_KEY)? {
+            Some(json) => Catalog::from_json(&json)?,
+            None => Catalog::default(),
+        };
+        let offline = Offline::new(root, config.memory.bytes() as usize, config.threads())?;
+        Ok(Self {
+            root: root.to_owned(),
+            store,
+            offline,
+            catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog)?),
+            writer: Mutex::new(()),
+        })
+    }
+
+    /// The repository's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What is applied and online now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.load().catalog)
+    }
+
+    /// What the online store holds.
+    pub fn usage(&self) -> Usage {
+        self.store.usage()
+    }
+
+    /// Makes `catalog` durable together with `changes`, then visible.
+    /// The caller holds `writer`.
+    fn commit(
+        &self,
+        catalog: Catalog,
+        mut changes: Vec<(String, Option<Vec<u8>>)>,
+    ) -> Result<Arc<Catalog>> {
+        let snapshot = lookup::Snapshot::new(catalog)?;
+        let catalog = Arc::clone(&snapshot.catalog);
+        changes.push((CATALOG_KEY.to_owned(), Some(catalog.to_json()?)));
+        self.store.commit_meta(&changes)?;
+        self.catalog.store(Arc::new(snapshot));
+        Ok(catalog)
+    }
+}

@@ -1,0 +1,172 @@
+//! LOOKUP: entity keys in, feature columns out.
+//!
+//! ```text
+//! request -> plan          names to views, offsets and positions; a service's
+//!                          plan is compiled when the catalog changes
+//!         -> keys          each entity encoded once for each set of join keys
+//!         -> read_latest   one batch over all views, from one snapshot
+//!         -> the rule      the latest row answers if the moment sees it;
+//!                          otherwise one seek into its history
+//!         -> columns       values copied at their offsets, a status each
+//! ```
+//!
+//! A latest row is the greatest fact of its entity. A moment that does not see
+//! it (an `as_of` in the past, or a fact that becomes known tomorrow) is
+//! answered from history, which keeps every fact that can still answer between
+//! the generation's horizon and now. Before the horizon nothing is complete,
+//! so that is refused rather than guessed.
+//!
+//! | module     | what it owns                                            |
+//! | ---------- | -------------------------------------------------------- |
+//! | `snapshot` | what readers see: one catalog and its compiled plans     |
+//! | `plan`     | names turned into ids, layouts and positions             |
+//! | `read`     | the store's rows for one request, and the rule on them   |
+
+mod plan;
+mod read;
+mod snapshot;
+
+use hitherto_core::column::Column;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::row;
+use hitherto_core::rule::{Answer, Times};
+use hitherto_core::time::format_timestamp;
+use hitherto_core::{Error, Result};
+
+use self::plan::{LookupPlan, ViewPlan};
+use self::read::Reader;
+use crate::Engine;
+use crate::selection::Selection;
+
+pub use snapshot::Snapshot;
+
+/// One lookup.
+#[derive(Clone, Debug)]
+pub struct LookupRequest {
+    /// What is asked for.
+    pub selection: Selection,
+    /// One column for each join key, all of one length.
+    pub keys: Vec<KeyColumn>,
+    /// Microseconds UTC; `None` is now.
+    pub as_of: Option<i64>,
+    /// Whether event and known times are returned.
+    pub with_times: bool,
+}
+
+/// The values of one join key, one for each entity; `None` is null.
+#[derive(Clone, Debug)]
+pub struct KeyColumn {
+    /// The join key's name.
+    pub name: String,
+    /// One part for each entity.
+    pub parts: Vec<Option<OwnedPart>>,
+}
+
+/// The answer: columns of one length, in the order of the request.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The moment that was answered for, microseconds UTC.
+    pub at: i64,
+    /// Entities.
+    pub rows: usize,
+    /// Features, named `view:feature`.
+    pub columns: Vec<Column>,
+    /// One for each view, if asked for.
+    pub times: Vec<ViewTimes>,
+    /// The catalog that answered.
+    pub catalog_version: u64,
+}
+
+/// When the facts that answered happened and were known.
+#[derive(Clone, Debug)]
+pub struct ViewTimes {
+    /// The view's name.
+    pub view: String,
+    /// One for each entity; `None` where no fact answered.
+    pub times: Vec<Option<Times>>,
+}
+
+impl Engine {
+    /// Looks up features of many entities, at `request.as_of` or else `now`.
+    ///
+    /// Blocks for storage I/O on a cache miss. One unknown entity, or one with
+    /// a null key, never fails the others.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service, view or feature; `Invalid` for wrong
+    /// keys, too much at once, or an `as_of` before a view's history begins;
+    /// `Corrupt` or `Unavailable` from the store.
+    pub fn lookup(&self, request: &LookupRequest, now: i64) -> Result<Lookup> {
+        let snapshot = self.catalog.load();
+        let plan = snapshot.plan(&request.selection)?;
+        let (entities, rows) = plan.encode(&request.keys)?;
+        let at = request.as_of.unwrap_or(now);
+        check_online(&plan, request.as_of)?;
+
+        let outputs = plan.outputs.iter();
+        let mut columns: Vec<Column> = outputs
+            .map(|(name, data_type)| Column::with_capacity(name.clone(), data_type.clone(), rows))
+            .collect();
+        let mut times = Vec::new();
+        let store = self.store.snapshot();
+        let reader = Reader { plan: &plan, entities: &entities, store: &*store, at };
+        reader.read_all(rows, |view, answer| {
+            if request.with_times {
+                record_times(&mut times, &plan.views, view, &answer)?;
+            }
+            push_answer(&mut columns, &plan.views[view], answer)
+        })?;
+        Ok(Lookup { at, rows, columns, times, catalog_version: snapshot.catalog.version })
+    }
+}
+
+/// Refuses a view of which nothing is online, and a moment before its history:
+/// a model that is fed nulls in silence is worse off than one that is told.
+fn check_online(plan: &LookupPlan, as_of: Option<i64>) -> Result<()> {
+    for ViewPlan { name, online, .. } in &plan.views {
+        let Some((_, horizon)) = online else {
+            return Err(Error::unavailable(format!(
+                "nothing of feature view {name:?} is online yet; run `hitherto materialize {name}`"
+            )));
+        };
+        if let Some(at) = as_of.filter(|at| at < horizon) {
+            return Err(Error::invalid(format!(
+                "feature view {name:?} keeps history back to {} and cannot answer as of {}; ask \
+                 later, or lengthen online.history and materialize with --full",
+                format_timestamp(*horizon),
+                format_timestamp(at)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn push_answer(columns: &mut [Column], view: &ViewPlan, answer: Answer<'_>) -> Result<()> {
+    match answer {
+        Ok(bytes) => {
+            let row = view.schema.read(bytes)?;
+            for (feature, output) in &view.features {
+                columns[*output].push_row(&row, *feature)?;
+            }
+        }
+        Err(absence) => {
+            for (_, output) in &view.features {
+                columns[*output].push_absent(absence.status());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record_times(
+    times: &mut Vec<ViewTimes>,
+    views: &[ViewPlan],
+    view: usize,
+    answer: &Answer<'_>,
+) -> Result<()> {
+    while times.len() <= view {
+        times.push(ViewTimes { view: views[times.len()].name.clone(), times: Vec::new() });
+    }
+    times[view].times.push(answer.ok().map(row::times).transpose()?);
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Names turned into ids, layouts and positions, once for many requests.
+
+use hitherto_core::definition::{Field, Known};
+use hitherto_core::key;
+use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
+use hitherto_core::name::suggestion;
+use hitherto_core::row::RowSchema;
+use hitherto_core::types::DataType;
+use hitherto_core::{Error, Result};
+use hitherto_online::GenerationId;
+
+use super::KeyColumn;
+use crate::selection::Resolved;
+
+/// One encoded key for each entity of a request; `None` is an entity that
+/// cannot exist, because its key is null or does not fit its type.
+pub(super) type EncodedEntities = Vec<Option<Vec<u8>>>;
+
+/// Names turned into ids, layouts and positions.
+pub(super) struct LookupPlan {
+    /// Join keys of all views, each once; what a request must bring.
+    keys: Vec<Field>,
+    /// Distinct lists of join keys, as indexes into `keys`.
+    entities: Vec<Vec<usize>>,
+    pub views: Vec<ViewPlan>,
+    /// `view:feature` and type, in the order of the answer.
+    pub outputs: Vec<(String, DataType)>,
+}
+
+/// One view of a plan.
+pub(super) struct ViewPlan {
+    pub name: String,
+    /// The copy that readers see and its horizon, if there is one.
+    pub online: Option<(GenerationId, i64)>,
+    /// Index into [`LookupPlan::entities`].
+    pub entity: usize,
+    pub schema: RowSchema,
+    pub ttl_micros: Option<i64>,
+    pub known: Known,
+    /// Feature index in the row and position in the answer.
+    pub features: Vec<(usize, usize)>,
+}
+
+impl LookupPlan {
+    pub fn new(resolved: &Resolved) -> Self {
+        let mut plan =
+            Self { keys: Vec::new(), entities: Vec::new(), views: Vec::new(), outputs: Vec::new() };
+        for (index, view) in resolved.views.iter().enumerate() {
+            let entity: Vec<usize> = view.keys.iter().map(|key| plan.key(key)).collect();
+            let entity = match plan.entities.iter().position(|known| *known == entity) {
+                Some(known) => known,
+                None => {
+                    plan.entities.push(entity);
+                    plan.entities.len() - 1
+                }
+            };
+            let outputs = resolved.features.iter().enumerate();
+            plan.views.push(ViewPlan {
+                name: view.name().to_owned(),
+                online: view.generation.as_ref().map(|generation| {
+                    (GenerationId { view: view.id, number: generation.number }, generation.horizon)
+                }),
+                entity,
+                schema: view.row_schema(),
+                ttl_micros: view.definition.ttl_micros,
+                known: view.known(),
+                features: outputs
+                    .filter(|(_, feature)| feature.view == index)
+                    .map(|(output, feature)| (feature.feature, output))
+                    .collect(),
+            });
+        }
+        for feature in &resolved.features {
+            let field = &resolved.views[feature.view].definition.features[feature.feature];
+            plan.outputs.push((feature.reference.to_string(), field.data_type.clone()));
+        }
+        plan
+    }
+
+    fn key(&mut self, key: &Field) -> usize {
+        match self.keys.iter().position(|known| known.name == key.name) {
+            Some(known) => known,
+            None => {
+                self.keys.push(key.clone());
+                self.keys.len() - 1
+            }
+        }
+    }
+
+    /// Checks the request's key columns and puts them in the plan's order.
+    fn key_columns<'r>(&self, keys: &'r [KeyColumn]) -> Result<(Vec<&'r KeyColumn>, usize)> {
+        let names = || self.keys.iter().map(|key| key.name.as_str());
+        for column in keys {
+            if !names().any(|name| name == column.name) {
+                return Err(Error::invalid(format!(
+                    "{:?} is not a join key of the features asked for{}",
+                    column.name,
+                    suggestion(&column.name, names())
+                )));
+            }
+        }
+        let mut ordered = Vec::with_capacity(self.keys.len());
+        for key in &self.keys {
+            let mut found = keys.iter().filter(|column| column.name == key.name);
+            match (found.next(), found.next()) {
+                (Some(column), None) => ordered.push(column),
+                (None, _) => {
+                    return Err(Error::invalid(format!(
+                        "join key {:?} ({}) is missing from the request",
+                        key.name, key.data_type
+                    )));
+                }
+                (Some(_), Some(_)) => {
+                    return Err(Error::invalid(format!("join key {:?} is given twice", key.name)));
+                }
+            }
+        }
+        let rows = ordered.first().map_or(0, |column| column.parts.len());
+        if let Some(column) = ordered.iter().find(|column| column.parts.len() != rows) {
+            return Err(Error::invalid(format!(
+                "join key {:?} has {} values where {:?} has {rows}",
+                column.name,
+                column.parts.len(),
+                ordered[0].name
+            )));
+        }
+        if rows > LOOKUP_ENTITIES_MAX || rows * self.outputs.len() > LOOKUP_VALUES_MAX {
+            return Err(Error::invalid(format!(
+                "{rows} entities x {} features are too many for one lookup (at most \
+                 {LOOKUP_ENTITIES_MAX} entities and {LOOKUP_VALUES_MAX} values); split it",
+                self.outputs.len()
+            )));
+        }
+        Ok((ordered, rows))
+    }
+
+    /// Encodes every entity once for each distinct list of join keys. `None`
+    /// is an entity that cannot exist: a null or ill-fitting key.
+    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<EncodedEntities>, usize)> {
+        let (columns, rows) = self.key_columns(keys)?;
+        let encoded = self.entities.iter().map(|entity| {
+            let encode_row = |row: usize| {
+                let mut bytes = Vec::with_capacity(32);
+                for index in entity {
+                    let part = columns[*index].parts[row].as_ref()?.borrow();
+                    key::encode_part(&mut bytes, &self.keys[*index].data_type, part).ok()?;
+                }
+                Some(bytes)
+            };
+            (0..rows).map(encode_row).collect()
+        });
+        Ok((encoded.collect(), rows))
+    }
+}

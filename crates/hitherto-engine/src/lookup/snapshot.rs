@@ -1,0 +1,44 @@
+//! What readers see: one catalog and the plans compiled from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hitherto_core::Result;
+use hitherto_core::catalog::Catalog;
+
+use super::plan::LookupPlan;
+use crate::selection::{Resolved, Selection};
+
+/// What readers see: one catalog and the plans compiled from it. Immutable;
+/// a change swaps in the next one.
+pub struct Snapshot {
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    services: HashMap<String, Arc<LookupPlan>>,
+}
+
+impl Snapshot {
+    /// Compiles every service's plan.
+    ///
+    /// # Errors
+    /// `Invalid` or `NotFound` when a service names what is not there, which
+    /// `apply` has checked before.
+    pub fn new(catalog: Catalog) -> Result<Self> {
+        let mut services = HashMap::with_capacity(catalog.services.len());
+        for service in &catalog.services {
+            let name = service.metadata.name.clone();
+            let resolved = Resolved::new(&catalog, &Selection::Service(name.clone()))?;
+            services.insert(name, Arc::new(LookupPlan::new(&resolved)));
+        }
+        Ok(Self { catalog: Arc::new(catalog), services })
+    }
+
+    pub(super) fn plan(&self, selection: &Selection) -> Result<Arc<LookupPlan>> {
+        if let Selection::Service(name) = selection
+            && let Some(plan) = self.services.get(name)
+        {
+            return Ok(Arc::clone(plan));
+        }
+        Ok(Arc::new(LookupPlan::new(&Resolved::new(&self.catalog, selection)?)))
+    }
+}

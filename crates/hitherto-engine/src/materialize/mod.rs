@@ -1,0 +1,160 @@
+//! MATERIALIZE: source files to rows in the online store.
+//!
+//! ```text
+//! files    listed and fingerprinted; an incremental run takes new and changed
+//!          ones, a full one takes all into a new generation
+//! facts    scanned, encoded, sorted by entity, newest first (offline::sorted)
+//! latest   the first fact of each entity, if it is greater than the one stored
+//! history  every fact visible after the horizon, and the one that answers at it
+//! load     sorted files, ingested
+//! commit   one write: generation, watermark, consumed files
+//! ```
+//!
+//! **Order does not matter.** A row replaces another only if the rule ranks it
+//! higher, so any files in any order, any number of times, give one state. A
+//! run that is killed before its commit is simply run again.
+//!
+//! **The horizon** is `now - online.history` when a generation is built (`now`
+//! for a view that keeps none). Between horizon and now every answer is exact:
+//! a moment's winner is either the fact that answered at the horizon or one
+//! that became visible after it, and history keeps both. Facts that are not
+//! yet visible are kept with the one that answers until they are.
+//!
+//! | module     | what it owns                                            |
+//! | ---------- | -------------------------------------------------------- |
+//! | `consumed` | which files a view's online copy holds                   |
+//! | `run`      | one run over one view: what to read, and the commit      |
+//! | `merge`    | which facts of an entity are stored                      |
+
+mod consumed;
+mod merge;
+mod run;
+
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::{Error, Result};
+use hitherto_online::GenerationId;
+use serde::Serialize;
+
+use self::run::Run;
+use crate::Engine;
+
+pub(crate) use consumed::consumed_key;
+
+/// What is to be materialized.
+#[derive(Clone, Debug, Default)]
+pub struct MaterializeRequest {
+    /// View names; empty is all.
+    pub views: Vec<String>,
+    /// New files only, or everything.
+    pub mode: MaterializeMode,
+}
+
+/// How much of a source is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MaterializeMode {
+    /// Files that are new or changed since the last run.
+    #[default]
+    Incremental,
+    /// All files, into a new generation that replaces the old one at once.
+    Full,
+}
+
+/// What happened to one view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Materialized {
+    /// The view's name.
+    pub view: String,
+    /// What was done; a first run is always full.
+    pub mode: MaterializeMode,
+    /// Whether there was nothing to do.
+    pub is_up_to_date: bool,
+    /// Files read.
+    pub files: u64,
+    /// Facts read.
+    pub facts: u64,
+    /// Facts without an event or known time: they answer nothing.
+    pub facts_without_time: u64,
+    /// Facts with a null join key: they answer nothing.
+    pub facts_without_key: u64,
+    /// Latest rows written.
+    pub entities: u64,
+    /// History rows written.
+    pub history_rows: u64,
+    /// Bytes of sorted files.
+    pub file_bytes: u64,
+    /// The greatest event time consumed so far, microseconds UTC.
+    pub watermark: Option<i64>,
+    /// The generation that readers now see.
+    pub generation: u32,
+}
+
+/// Who is told how a run gets on. Calls come from the run's own thread.
+pub trait Progress: Send + Sync {
+    /// A view is begun, with this many rows in the files to be read.
+    fn begin(&self, view: &str, rows: u64);
+    /// Facts read so far.
+    fn advance(&self, view: &str, facts: u64);
+    /// A view is done.
+    fn end(&self, done: &Materialized);
+}
+
+impl Engine {
+    /// Materializes views, one after the other.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view or a source without files; `Invalid`
+    /// when a source no longer fits its definition; `Corrupt` or `Unavailable`
+    /// from files and store. Views done before the error stay done.
+    pub async fn materialize(
+        &self,
+        request: &MaterializeRequest,
+        now: i64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Materialized>> {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        if catalog.views.is_empty() {
+            return Err(Error::not_found("no feature view is applied; run `hitherto apply` first"));
+        }
+        let views = match request.views.as_slice() {
+            [] => catalog.views.clone(),
+            names => names.iter().map(|name| catalog.view(name).cloned()).collect::<Result<_>>()?,
+        };
+        let mut done = Vec::with_capacity(views.len());
+        for view in views {
+            let materialized = self.materialize_view(&view, request.mode, now, progress).await?;
+            progress.end(&materialized);
+            done.push(materialized);
+        }
+        Ok(done)
+    }
+
+    async fn materialize_view(
+        &self,
+        view: &AppliedView,
+        mode: MaterializeMode,
+        now: i64,
+        progress: &dyn Progress,
+    ) -> Result<Materialized> {
+        let run = Run::plan(self, view, mode, now).await?;
+        progress.begin(view.name(), self.offline.count_rows(&run.files)?);
+        if run.files.is_empty() {
+            return Ok(run.up_to_date());
+        }
+        let query = self.offline.fact_query(view, &run.files, None).await?;
+        let mut facts = self.offline.sorted_facts(view, &query)?;
+        let (loaded, watermark) = run.load(self, &mut facts, progress).await?;
+        run.commit(self, &facts, loaded, watermark)
+    }
+
+    /// Removes all rows of a view that nothing names any more.
+    pub(crate) fn drop_generations(&self, view: &AppliedView) -> Result<()> {
+        match &view.generation {
+            Some(generation) => self
+                .store
+                .drop_generation(GenerationId { view: view.id, number: generation.number }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! DataFusion's errors by what the caller can do about them.
+
+use datafusion::error::DataFusionError;
+use hitherto_core::{Error, Kind};
+
+/// Turns a DataFusion error into one of ours, unless one of ours is inside.
+pub fn from_datafusion(context: &str, cause: DataFusionError) -> Error {
+    if let DataFusionError::External(inner) = cause {
+        return match inner.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(other) => Error::internal(context).with_source(other),
+        };
+    }
+    if let Some(ours) = own_error(&cause) {
+        return ours;
+    }
+    let kind = kind(cause.find_root());
+    let hint = match kind {
+        Kind::Unavailable => "; give it more `memory` in hitherto.yaml, or ask for less",
+        _ => "",
+    };
+    Error::new(kind, format!("{context}{hint}")).with_source(cause)
+}
+
+/// An error of ours that went through DataFusion's context wrappers.
+fn own_error(cause: &DataFusionError) -> Option<Error> {
+    match cause.find_root() {
+        DataFusionError::External(inner) => {
+            inner.downcast_ref::<Error>().map(|ours| Error::new(ours.kind(), ours.chain()))
+        }
+        _ => None,
+    }
+}
+
+fn kind(root: &DataFusionError) -> Kind {
+    match root {
+        DataFusionError::ResourcesExhausted(_) => Kind::Unavailable,
+        DataFusionError::ParquetError(_) => Kind::Corrupt,
+        DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Kind::Unavailable,
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Diagnostic(..)
+        | DataFusionError::Execution(_)
+        | DataFusionError::ArrowError(..) => Kind::Invalid,
+        _ => Kind::Internal,
+    }
+}

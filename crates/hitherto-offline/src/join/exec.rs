@@ -1,0 +1,235 @@
+//! The operator as a plan: children, output schema, display.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+};
+use hitherto_core::slots::Terms;
+use hitherto_core::types::DataType;
+
+use super::metrics::{JoinMetrics, JoinReport, SharedReport};
+use super::stream;
+use crate::arrow::field;
+use crate::facts::FactLayout;
+use crate::spine::SpineLayout;
+
+/// One view of a join.
+#[derive(Clone, Debug)]
+pub struct JoinView {
+    /// The view's name.
+    pub name: String,
+    /// The spine's column index of each join key.
+    pub spine_keys: Vec<usize>,
+    /// How the view's fact batches are read.
+    pub layout: FactLayout,
+    /// Ttl, knowledge cutoff and whether known time counts.
+    pub terms: Terms,
+}
+
+/// One feature column of the output.
+#[derive(Clone, Debug)]
+pub struct JoinOutput {
+    /// The column's name.
+    pub name: String,
+    /// Index of the view.
+    pub view: usize,
+    /// Index of the feature in the view.
+    pub feature: usize,
+    /// The feature's type.
+    pub data_type: DataType,
+}
+
+/// The point-in-time join as a DataFusion operator. Its children are the spine
+/// and then one stream of facts a view, in the order of `views`.
+#[derive(Debug)]
+pub struct PointInTimeJoinExec {
+    pub(super) spine: Arc<dyn ExecutionPlan>,
+    pub(super) facts: Vec<Arc<dyn ExecutionPlan>>,
+    pub(super) shape: Arc<JoinShape>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    report: SharedReport,
+}
+
+/// What a join computes, apart from its inputs.
+#[derive(Debug)]
+pub(super) struct JoinShape {
+    pub spine: SpineLayout,
+    pub views: Vec<JoinView>,
+    pub outputs: Vec<JoinOutput>,
+    pub schema: SchemaRef,
+}
+
+impl PointInTimeJoinExec {
+    /// A join of `spine` with the facts of `views`.
+    ///
+    /// # Panics
+    /// When there is not exactly one stream of facts for each view.
+    pub fn new(
+        spine: Arc<dyn ExecutionPlan>,
+        layout: SpineLayout,
+        views: Vec<(JoinView, Arc<dyn ExecutionPlan>)>,
+        outputs: Vec<JoinOutput>,
+    ) -> Self {
+        let (views, facts): (Vec<_>, Vec<_>) = views.into_iter().unzip();
+        let passed = spine.schema().fields().clone();
+        let features = outputs.iter().map(|output| field(&output.name, &output.data_type).into());
+        let schema =
+            Arc::new(Schema::new(passed.iter().cloned().chain(features).collect::<Vec<_>>()));
+        let shape = Arc::new(JoinShape { spine: layout, views, outputs, schema });
+        Self::over(single(spine), facts.into_iter().map(single).collect(), shape)
+    }
+
+    fn over(
+        spine: Arc<dyn ExecutionPlan>,
+        facts: Vec<Arc<dyn ExecutionPlan>>,
+        shape: Arc<JoinShape>,
+    ) -> Self {
+        assert_eq!(facts.len(), shape.views.len(), "one stream of facts a view");
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&shape.schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self {
+            spine,
+            facts,
+            shape,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            report: SharedReport::default(),
+        }
+    }
+
+    /// What the join found; complete after its last batch.
+    pub fn report(&self) -> JoinReport {
+        self.report.read()
+    }
+}
+
+/// A plan whose output is one partition. A spine must come as one already,
+/// since merging partitions forgets their order.
+fn single(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match plan.output_partitioning().partition_count() {
+        1 => plan,
+        _ => Arc::new(CoalescePartitionsExec::new(plan)),
+    }
+}
+
+impl DisplayAs for PointInTimeJoinExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let views: Vec<&str> = self.shape.views.iter().map(|view| view.name.as_str()).collect();
+        let schema = self.spine.schema();
+        let timestamp = schema.field(self.shape.spine.timestamp).name().clone();
+        write!(
+            f,
+            "PointInTimeJoinExec: at={timestamp}, views=[{}], features={}",
+            views.join(", "),
+            self.shape.outputs.len()
+        )
+    }
+}
+
+impl ExecutionPlan for PointInTimeJoinExec {
+    fn name(&self) -> &str {
+        "PointInTimeJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        std::iter::once(&self.spine).chain(&self.facts).collect()
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![
+            Distribution::SinglePartition;
+            1 + self.facts.len()
+        ])
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        std::iter::once(true).chain(self.facts.iter().map(|_| false)).collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+    ) -> DataFusionResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let mut children = children.into_iter();
+        let spine = children.next();
+        let facts: Vec<_> = children.collect();
+        match spine {
+            Some(spine) if facts.len() == self.facts.len() => {
+                Ok(Arc::new(Self::over(spine, facts, Arc::clone(&self.shape))))
+            }
+            _ => Err(DataFusionError::Internal(format!(
+                "PointInTimeJoinExec has {} children",
+                1 + self.facts.len()
+            ))),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        use datafusion::physical_plan::ChildrenPropertiesMode;
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(DataFusionError::Internal(format!(
+                "PointInTimeJoinExec has one partition, not {partition}"
+            )));
+        }
+        let metrics = JoinMetrics::new(&self.metrics);
+        let spine = self.spine.execute(0, Arc::clone(&context))?;
+        let facts = self
+            .facts
+            .iter()
+            .map(|facts| facts.execute(0, Arc::clone(&context)))
+            .collect::<DataFusionResult<_>>()?;
+        Ok(stream::run(
+            stream::Inputs { spine, facts },
+            Arc::clone(&self.shape),
+            &context,
+            metrics,
+            self.report.clone(),
+        ))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

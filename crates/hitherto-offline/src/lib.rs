@@ -1,0 +1,71 @@
+//! The offline layer: Parquet sources and the point-in-time join.
+//!
+//! This is the only crate that knows DataFusion. Above it, facts are encoded
+//! rows in key order (for materialization) or columns beside a spine (for
+//! training sets).
+//!
+//! | module     | what it owns                                                  |
+//! | ---------- | -------------------------------------------------------------- |
+//! | [`files`]  | which files a source has, and how to tell that one changed      |
+//! | [`source`] | a view's source as a DataFusion query, checked against its types |
+//! | [`arrow`]  | Arrow types and arrays to Hitherto's and back                   |
+//! | [`facts`]  | record batches read as facts: key, times, row bytes             |
+//! | [`sorted`] | all facts of a view in key order, spilling                      |
+//! | [`spine`]  | a spine's record batches, checked                               |
+//! | [`join`]   | the point-in-time join, a DataFusion operator                   |
+
+pub mod arrow;
+mod error;
+pub mod facts;
+pub mod files;
+pub mod join;
+pub mod sorted;
+pub mod source;
+pub mod spine;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use hitherto_core::Result;
+use hitherto_core::limits::BATCH_ROWS;
+
+use crate::error::from_datafusion;
+
+/// DataFusion with the memory and threads that this process grants it. All
+/// queries of one process share one memory pool.
+pub struct Offline {
+    root: PathBuf,
+    threads: usize,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl Offline {
+    /// A layer whose relative sources lie below `root`.
+    ///
+    /// # Errors
+    /// `Internal` when DataFusion refuses the settings.
+    pub fn new(root: &Path, memory_bytes_max: usize, threads: usize) -> Result<Self> {
+        let pool = Arc::new(FairSpillPool::new(memory_bytes_max));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(pool)
+            .build_arc()
+            .map_err(|cause| from_datafusion("the offline layer cannot start", cause))?;
+        Ok(Self { root: root.to_owned(), threads, runtime })
+    }
+
+    /// A session for one query: tables of one query are never seen by another.
+    fn session(&self) -> SessionContext {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.threads)
+            .with_batch_size(BATCH_ROWS)
+            .with_information_schema(false);
+        let parquet = &mut config.options_mut().execution.parquet;
+        // Types as the files have them: views would hide what a column is.
+        parquet.schema_force_view_types = false;
+        parquet.pushdown_filters = false;
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+}

@@ -1,0 +1,241 @@
+//! All facts of a view in key order, whatever the size of its source.
+//!
+//! ```text
+//! scan (one stream a thread) -> encode: key, e, n, row bytes
+//!                            -> sort by key, newest first, within the memory
+//!                               limit, spilling
+//!                            -> merge into one stream
+//! ```
+//!
+//! Sorting bytes that are stored as they are leaves one order for everything:
+//! bytewise keys, then event and known time descending, then row bytes
+//! descending, so that of equal facts the one that answers comes first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::arrow::array::{
+    Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, Int64Builder, RecordBatch,
+};
+use ::arrow::compute::SortOptions;
+use ::arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use futures::StreamExt;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::rule::Times;
+use hitherto_core::{Error, Result};
+
+use crate::Offline;
+use crate::error::from_datafusion;
+use crate::facts::FactLayout;
+use crate::source::FactQuery;
+
+/// Facts counted while they are read, before they are sorted.
+#[derive(Debug, Default)]
+pub struct ScanCount {
+    facts: AtomicU64,
+    without_time: AtomicU64,
+    without_key: AtomicU64,
+}
+
+impl ScanCount {
+    /// Facts read so far, the ones below included.
+    pub fn facts(&self) -> u64 {
+        self.facts.load(Ordering::Relaxed)
+    }
+
+    /// Facts dropped because they have no event time or no known time.
+    pub fn without_time(&self) -> u64 {
+        self.without_time.load(Ordering::Relaxed)
+    }
+
+    /// Facts dropped because a join key is null.
+    pub fn without_key(&self) -> u64 {
+        self.without_key.load(Ordering::Relaxed)
+    }
+}
+
+/// Facts in key order, newest first within an entity.
+pub struct SortedFacts {
+    stream: SendableRecordBatchStream,
+    count: Arc<ScanCount>,
+}
+
+impl SortedFacts {
+    /// The next batch; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<SortedBatch>> {
+        let batch = self.stream.next().await?;
+        Some(match batch {
+            Ok(batch) => SortedBatch::new(&batch),
+            Err(cause) => Err(from_datafusion("the source's facts cannot be read", cause)),
+        })
+    }
+
+    /// Counts of the scan; they run ahead of the sorted stream.
+    pub fn count(&self) -> &Arc<ScanCount> {
+        &self.count
+    }
+}
+
+/// One batch of sorted facts.
+pub struct SortedBatch {
+    keys: BinaryArray,
+    event: Int64Array,
+    known: Int64Array,
+    rows: BinaryArray,
+}
+
+impl SortedBatch {
+    fn new(batch: &RecordBatch) -> Result<Self> {
+        let broken = || Error::internal("sorted facts have unexpected columns");
+        let [keys, event, known, rows] = batch.columns() else { return Err(broken()) };
+        let bytes = |array: &ArrayRef| array.as_any().downcast_ref::<BinaryArray>().cloned();
+        let times = |array: &ArrayRef| array.as_any().downcast_ref::<Int64Array>().cloned();
+        Ok(Self {
+            keys: bytes(keys).ok_or_else(broken)?,
+            event: times(event).ok_or_else(broken)?,
+            known: times(known).ok_or_else(broken)?,
+            rows: bytes(rows).ok_or_else(broken)?,
+        })
+    }
+
+    /// Each fact: encoded entity key, times, row bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Times, &[u8])> {
+        (0..self.keys.len()).map(|index| {
+            let times = Times { event: self.event.value(index), known: self.known.value(index) };
+            (self.keys.value(index), times, self.rows.value(index))
+        })
+    }
+}
+
+impl Offline {
+    /// Runs a view's query with its facts in key order.
+    ///
+    /// # Errors
+    /// `Internal` when DataFusion refuses the plan.
+    pub fn sorted_facts(&self, view: &AppliedView, query: &FactQuery) -> Result<SortedFacts> {
+        let failed = |cause| from_datafusion("the source's facts cannot be sorted", cause);
+        let count = Arc::new(ScanCount::default());
+        let layout = Arc::new(FactLayout::new(view));
+        let schema = encoded_schema();
+        let partitions = (0..query.plan.output_partitioning().partition_count()).map(|partition| {
+            Arc::new(EncodedPartition {
+                facts: Arc::clone(&query.plan),
+                partition,
+                layout: Arc::clone(&layout),
+                count: Arc::clone(&count),
+                schema: Arc::clone(&schema),
+            }) as Arc<dyn PartitionStream>
+        });
+        let partitions = partitions.collect();
+        let encoded =
+            StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)
+                .map_err(failed)?;
+        let ordering = newest_first(&schema).map_err(failed)?;
+        let sorted =
+            SortExec::new(ordering.clone(), Arc::new(encoded)).with_preserve_partitioning(true);
+        let merged = Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted)));
+        let stream = execute_stream(merged, self.session().task_ctx()).map_err(failed)?;
+        Ok(SortedFacts { stream, count })
+    }
+}
+
+fn encoded_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("key", ArrowType::Binary, false),
+        Field::new("event", ArrowType::Int64, false),
+        Field::new("known", ArrowType::Int64, false),
+        Field::new("row", ArrowType::Binary, false),
+    ]))
+}
+
+fn newest_first(schema: &Schema) -> datafusion::error::Result<LexOrdering> {
+    let by = |name: &str, descending: bool| {
+        let options = SortOptions { descending, nulls_first: false };
+        Ok::<_, DataFusionError>(PhysicalSortExpr::new(col(name, schema)?, options))
+    };
+    let order = [by("key", false)?, by("event", true)?, by("known", true)?, by("row", true)?];
+    LexOrdering::new(order)
+        .ok_or_else(|| DataFusionError::Internal(String::from("an ordering has no columns")))
+}
+
+/// One partition of a query, its facts encoded.
+#[derive(Debug)]
+struct EncodedPartition {
+    facts: Arc<dyn ExecutionPlan>,
+    partition: usize,
+    layout: Arc<FactLayout>,
+    count: Arc<ScanCount>,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for EncodedPartition {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (layout, count) = (Arc::clone(&self.layout), Arc::clone(&self.count));
+        let schema = Arc::clone(&self.schema);
+        let facts = match self.facts.execute(self.partition, context) {
+            Ok(facts) => facts,
+            Err(cause) => {
+                let failed = futures::stream::once(async { Err(cause) });
+                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
+            }
+        };
+        let output = Arc::clone(&schema);
+        let encoded = facts.map(move |batch| {
+            encode(&batch?, &layout, &count, &output)
+                .map_err(|cause| DataFusionError::External(Box::new(cause)))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, encoded))
+    }
+}
+
+fn encode(
+    batch: &RecordBatch,
+    layout: &FactLayout,
+    count: &ScanCount,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let facts = layout.read(batch)?;
+    let mut keys = BinaryBuilder::with_capacity(facts.len(), facts.len() * 16);
+    let mut event = Int64Builder::with_capacity(facts.len());
+    let mut known = Int64Builder::with_capacity(facts.len());
+    let fixed_bytes = layout.row_schema().fixed_bytes();
+    let mut rows = BinaryBuilder::with_capacity(facts.len(), facts.len() * fixed_bytes);
+    let mut row = Vec::with_capacity(fixed_bytes);
+    count.facts.fetch_add(facts.len() as u64, Ordering::Relaxed);
+    for index in 0..facts.len() {
+        let Some(key) = facts.key(index) else {
+            count.without_key.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        let Some(times) = facts.times(index) else {
+            count.without_time.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        facts.encode(index, times, &mut row)?;
+        keys.append_value(key);
+        event.append_value(times.event);
+        known.append_value(times.known);
+        rows.append_value(&row);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(keys.finish()),
+        Arc::new(event.finish()),
+        Arc::new(known.finish()),
+        Arc::new(rows.finish()),
+    ];
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .map_err(|cause| Error::internal("facts cannot be encoded").with_source(cause))
+}

@@ -1,0 +1,102 @@
+//! A spine's record batches, checked and ready to be joined.
+//!
+//! A spine is the label rows of a training set: join-key columns, a column of
+//! times, and anything else, which passes through untouched.
+
+use ::arrow::array::RecordBatch;
+use ::arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use hitherto_core::definition::Field;
+use hitherto_core::name::suggestion;
+use hitherto_core::{Error, Result};
+
+use crate::arrow::from_arrow;
+use crate::facts::{KeyColumns, Rounding, read_micros};
+
+/// Where a spine's columns are.
+#[derive(Clone, Debug)]
+pub struct SpineLayout {
+    /// Index of the column of times.
+    pub timestamp: usize,
+    /// Number of columns that pass through.
+    pub columns: usize,
+}
+
+impl SpineLayout {
+    /// Finds the column of times.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not there or not a time.
+    pub fn new(schema: &SchemaRef, timestamp: &str) -> Result<Self> {
+        let index = find(schema, timestamp, "column of times")?;
+        let found = schema.field(index).data_type();
+        if !matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32) {
+            return Err(Error::invalid(format!(
+                "the spine's column {timestamp:?} has type {found}; a timestamp or date is needed"
+            )));
+        }
+        Ok(Self { timestamp: index, columns: schema.fields().len() })
+    }
+
+    /// Reads the times of one batch, in microseconds UTC. Digits finer than a
+    /// microsecond are cut off: the question is then asked a little earlier,
+    /// which can hide a fact but never show one too soon.
+    ///
+    /// # Errors
+    /// `Invalid` when one is null or out of range.
+    pub fn times(&self, batch: &RecordBatch) -> Result<Vec<i64>> {
+        let name = batch.schema_ref().field(self.timestamp).name().clone();
+        let times = read_micros(batch.column(self.timestamp), Rounding::Down)?;
+        times
+            .into_iter()
+            .enumerate()
+            .map(|(row, time)| {
+                time.ok_or_else(|| {
+                    Error::invalid(format!(
+                        "the spine's column {name:?} is null (row {row} of a batch); every row of \
+                         a spine needs its time"
+                    ))
+                })
+            })
+            .collect()
+    }
+}
+
+/// The spine's column index of each join key.
+///
+/// # Errors
+/// `Invalid` when one is missing or of another type.
+pub fn key_columns(schema: &SchemaRef, keys: &[Field], view: &str) -> Result<Vec<usize>> {
+    keys.iter()
+        .map(|key| {
+            let index = find(schema, &key.name, &format!("join key of feature view {view:?}"))?;
+            let found = schema.field(index).data_type();
+            if from_arrow(found).as_ref() != Some(&key.data_type) {
+                return Err(Error::invalid(format!(
+                    "the spine's column {:?} has type {found}; the join key of feature view \
+                     {view:?} is {}; cast the spine",
+                    key.name, key.data_type
+                )));
+            }
+            Ok(index)
+        })
+        .collect()
+}
+
+/// Reads the join keys of one batch, encoded.
+///
+/// # Errors
+/// `Invalid` when a key is too long.
+pub fn read_keys(batch: &RecordBatch, columns: &[usize], keys: &[Field]) -> Result<KeyColumns> {
+    let arrays: Vec<_> = columns.iter().map(|index| batch.column(*index).clone()).collect();
+    KeyColumns::encode(&arrays, keys)
+}
+
+fn find(schema: &SchemaRef, name: &str, what: &str) -> Result<usize> {
+    schema.index_of(name).map_err(|_| {
+        let names = schema.fields().iter().map(|field| field.name().as_str());
+        Error::invalid(format!(
+            "the spine has no column {name:?}, the {what}{}",
+            suggestion(name, names)
+        ))
+    })
+}

@@ -1,0 +1,62 @@
+//! The bytes of every key in the store. Kinds are never reused.
+//!
+//! ```text
+//! latest    view u32 | generation u32 | entity key                   -> row
+//! history   view u32 | generation u32 | entity key | !e | !n         -> row
+//! meta      text                                                     -> see the writer
+//! ```
+//!
+//! All numbers are big endian. `!e` and `!n` are event and known time with the
+//! sign flipped and all bits inverted, so that plain bytewise order puts the
+//! newest fact first. Entity keys are self-delimiting (see
+//! [`hitherto_core::key`]), so no entity's keys are a prefix of another's.
+
+use hitherto_core::key::{descending, from_descending};
+use hitherto_core::rule::Times;
+
+use crate::store::GenerationId;
+
+/// Bytes before the entity key.
+pub const GENERATION_BYTES: usize = 8;
+/// Bytes after the entity key in a history key.
+pub const TIMES_BYTES: usize = 16;
+
+/// The prefix of all keys of one generation.
+pub fn generation(id: GenerationId) -> [u8; GENERATION_BYTES] {
+    let mut key = [0; GENERATION_BYTES];
+    key[..4].copy_from_slice(&id.view.to_be_bytes());
+    key[4..].copy_from_slice(&id.number.to_be_bytes());
+    key
+}
+
+/// The first key after all keys of one generation.
+pub fn generation_end(id: GenerationId) -> [u8; GENERATION_BYTES] {
+    (u64::from_be_bytes(generation(id)) + 1).to_be_bytes()
+}
+
+/// The key of an entity's latest row; also the prefix of its history.
+pub fn latest(id: GenerationId, entity_key: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(GENERATION_BYTES + entity_key.len() + TIMES_BYTES);
+    key.extend_from_slice(&generation(id));
+    key.extend_from_slice(entity_key);
+    key
+}
+
+/// The key of one fact in an entity's history.
+pub fn history(id: GenerationId, entity_key: &[u8], times: Times) -> Vec<u8> {
+    let mut key = latest(id, entity_key);
+    key.extend_from_slice(&descending(times.event));
+    key.extend_from_slice(&descending(times.known));
+    key
+}
+
+/// Splits a history key into the entity's prefix and the fact's times.
+pub fn split_history(key: &[u8]) -> Option<(&[u8], Times)> {
+    let (prefix, times) = key.split_at_checked(key.len().checked_sub(TIMES_BYTES)?)?;
+    let (event, known) = times.split_at(8);
+    let times = Times {
+        event: from_descending(event.try_into().ok()?),
+        known: from_descending(known.try_into().ok()?),
+    };
+    (prefix.len() >= GENERATION_BYTES).then_some((prefix, times))
+}

@@ -1,0 +1,233 @@
+//! The embedded online store: one RocksDB database, three column families.
+//!
+//! | module    | what it owns                                               |
+//! | --------- | ---------------------------------------------------------- |
+//! | `options` | how each family is tuned, and why                           |
+//! | `load`    | rows to sorted files to ingestion                           |
+//! | `read`    | snapshots: batched gets and history seeks                   |
+//!
+//! On disk:
+//!
+//! ```text
+//! <store>/FORMAT     the layout's version as text, read before anything is opened
+//! <store>/owner      the process that has the store open for writing
+//! <store>/rocksdb    the database
+//! <store>/staging    sorted files being built; emptied at every opening
+//! ```
+
+mod load;
+mod options;
+mod read;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hitherto_core::{Error, Kind, Result};
+use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions, properties};
+
+use crate::keys;
+use crate::store::{Access, GenerationId, Load, OnlineStore, Snapshot, Usage};
+
+/// The version of the folder's layout that this release writes.
+const FORMAT: u32 = 1;
+
+const LATEST: &str = "latest";
+const HISTORY: &str = "history";
+const META: &str = "meta";
+
+/// How much an embedded store may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksOptions {
+    /// Bytes of decompressed blocks kept in memory.
+    pub cache_bytes_max: usize,
+    /// Threads for compaction and flushes.
+    pub background_threads: usize,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self { cache_bytes_max: 256 << 20, background_threads: 2 }
+    }
+}
+
+/// An open database.
+pub struct RocksStore {
+    db: DB,
+    cache: Cache,
+    /// How sorted files of the two families are written.
+    latest_files: Options,
+    history_files: Options,
+    staging: PathBuf,
+    access: Access,
+}
+
+impl RocksStore {
+    /// Opens the store in `folder`; for writing, it is created if it is not there.
+    ///
+    /// # Errors
+    /// `NotFound` for reading where no store is, `Conflict` when another
+    /// process has it open for writing, `Invalid` when a newer release wrote
+    /// it (nothing is touched), `Corrupt` or `Unavailable` from the disk.
+    pub fn open(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
+        check_format(folder, access)?;
+        let cache = Cache::new_lru_cache(options.cache_bytes_max);
+        let database = folder.join("rocksdb");
+        let families = options::families(&cache);
+        let general = options::database(options);
+        let opened = match access {
+            Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
+            Access::ReadOnly => {
+                DB::open_cf_descriptors_read_only(&general, &database, families, false)
+            }
+        };
+        let db = opened.map_err(|cause| open_failed(folder, cause))?;
+        let staging = folder.join("staging");
+        if access == Access::ReadWrite {
+            // Files of a killed load are named by no catalog: nobody can miss them.
+            match fs::remove_dir_all(&staging) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_failed(&staging, cause));
+                }
+                _ => fs::create_dir(&staging).map_err(|cause| io_failed(&staging, cause))?,
+            }
+            let owner = folder.join("owner");
+            fs::write(&owner, format!("process {}\n", std::process::id()))
+                .map_err(|cause| io_failed(&owner, cause))?;
+        }
+        let latest_files = options::family(LATEST, &cache);
+        let history_files = options::family(HISTORY, &cache);
+        Ok(Self { db, cache, latest_files, history_files, staging, access })
+    }
+
+    fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(name).expect("every family is opened with the database")
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(Error::invalid("the store was opened for reading only")),
+        }
+    }
+}
+
+impl OnlineStore for RocksStore {
+    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
+        Box::new(read::RocksSnapshot::new(self))
+    }
+
+    fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>> {
+        self.check_writable()?;
+        Ok(Box::new(load::RocksLoad::new(self, generation)?))
+    }
+
+    fn drop_generation(&self, generation: GenerationId) -> Result<()> {
+        self.check_writable()?;
+        let (from, to) = (keys::generation(generation), keys::generation_end(generation));
+        for family in [LATEST, HISTORY] {
+            let family = self.family(family);
+            // Whole files go at once; one range tombstone covers what is left.
+            self.db.delete_file_in_range_cf(family, from, to).map_err(failed)?;
+            self.db.delete_range_cf(family, from, to).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf(self.family(META), key).map_err(failed)
+    }
+
+    fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()> {
+        self.check_writable()?;
+        let family = self.family(META);
+        let mut batch = WriteBatch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.put_cf(family, key, value),
+                None => batch.delete_cf(family, key),
+            }
+        }
+        let mut durable = WriteOptions::default();
+        durable.set_sync(true);
+        self.db.write_opt(batch, &durable).map_err(failed)
+    }
+
+    fn usage(&self) -> Usage {
+        let number = |family: &str, property| {
+            self.db.property_int_value_cf(self.family(family), property).ok().flatten().unwrap_or(0)
+        };
+        Usage {
+            latest_rows: number(LATEST, properties::ESTIMATE_NUM_KEYS),
+            history_rows: number(HISTORY, properties::ESTIMATE_NUM_KEYS),
+            disk_bytes: [LATEST, HISTORY, META]
+                .iter()
+                .map(|family| number(family, properties::TOTAL_SST_FILES_SIZE))
+                .sum(),
+            cache_bytes: self.cache.get_usage() as u64,
+        }
+    }
+}
+
+/// Reads, or for writing creates, the file that tells the layout's version.
+fn check_format(folder: &Path, access: Access) -> Result<()> {
+    let path = folder.join("FORMAT");
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse::<u32>() {
+            Ok(format) if format <= FORMAT => Ok(()),
+            Ok(format) => Err(Error::invalid(format!(
+                "the store {} has format {format}, this release reads up to {FORMAT}; use the \
+                 release that wrote it or a newer one (nothing was changed)",
+                folder.display()
+            ))),
+            Err(_) => Err(Error::corrupt(format!(
+                "{} does not hold a format number; restore the store from a backup",
+                path.display()
+            ))),
+        },
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => match access {
+            Access::ReadOnly => Err(Error::not_found(format!(
+                "there is no store at {}; apply definitions first",
+                folder.display()
+            ))),
+            Access::ReadWrite => fs::create_dir_all(folder)
+                .and_then(|()| fs::write(&path, format!("{FORMAT}\n")))
+                .map_err(|cause| io_failed(&path, cause)),
+        },
+        Err(cause) => Err(io_failed(&path, cause)),
+    }
+}
+
+fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
+    if cause.to_string().contains("lock") {
+        let owner = fs::read_to_string(folder.join("owner")).unwrap_or_default();
+        let owner = if owner.is_empty() { "another process" } else { owner.trim() };
+        return Error::conflict(format!(
+            "the store {} is in use by {owner}; ask its server, open it for reading, or stop that \
+             process",
+            folder.display()
+        ))
+        .with_source(cause);
+    }
+    let kind = failed(cause.clone()).kind();
+    Error::new(kind, format!("the store {} cannot be opened", folder.display())).with_source(cause)
+}
+
+fn io_failed(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be used", path.display())).with_source(cause)
+}
+
+/// An error of a running store, by what the caller can do.
+fn failed(cause: rocksdb::Error) -> Error {
+    use rocksdb::ErrorKind;
+    let (kind, message) = match cause.kind() {
+        ErrorKind::Corruption => (Kind::Corrupt, "the online store has damaged bytes"),
+        ErrorKind::IOError
+        | ErrorKind::TimedOut
+        | ErrorKind::Busy
+        | ErrorKind::TryAgain
+        | ErrorKind::ShutdownInProgress
+        | ErrorKind::Aborted => (Kind::Unavailable, "the online store cannot read or write now"),
+        _ => (Kind::Internal, "the online store failed"),
+    };
+    Error::new(kind, message).with_source(cause)
+}

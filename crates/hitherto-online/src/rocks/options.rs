@@ -1,0 +1,69 @@
+//! How each column family is tuned, and why.
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DataBlockIndexType,
+    Options, SliceTransform,
+};
+
+use super::{HISTORY, LATEST, META, RocksOptions};
+use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
+
+/// Bits of filter a key: about 1% of absent entities cost a block read.
+const FILTER_BITS_PER_KEY: f64 = 10.0;
+/// A point lookup decompresses one block; small ones cost less.
+const LATEST_BLOCK_BYTES: usize = 4 << 10;
+/// An as-of read walks neighbours; larger blocks compress better.
+const HISTORY_BLOCK_BYTES: usize = 16 << 10;
+
+/// Options of the database as a whole.
+pub fn database(options: RocksOptions) -> Options {
+    let mut general = Options::default();
+    general.create_if_missing(true);
+    general.create_missing_column_families(true);
+    general.increase_parallelism(options.background_threads.max(1) as i32);
+    // Old logs of the database itself are of no use to anybody here.
+    general.set_keep_log_file_num(4);
+    general.set_max_open_files(1_024);
+    general
+}
+
+/// The three families.
+pub fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+    [LATEST, HISTORY, META]
+        .into_iter()
+        .map(|name| ColumnFamilyDescriptor::new(name, family(name, cache)))
+        .collect()
+}
+
+/// The options of one family; sorted files are written with the same.
+pub fn family(name: &str, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(6);
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    match name {
+        LATEST => {
+            blocks.set_block_size(LATEST_BLOCK_BYTES);
+            blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
+            blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+            blocks.set_whole_key_filtering(true);
+        }
+        HISTORY => {
+            blocks.set_block_size(HISTORY_BLOCK_BYTES);
+            blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+            blocks.set_whole_key_filtering(false);
+            options.set_bottommost_compression_type(DBCompressionType::Zstd);
+            options.set_prefix_extractor(SliceTransform::create(
+                "hitherto.history.entity.1",
+                |key| &key[..key.len() - TIMES_BYTES],
+                Some(|key| key.len() >= GENERATION_BYTES + TIMES_BYTES),
+            ));
+        }
+        _ => {}
+    }
+    options.set_block_based_table_factory(&blocks);
+    options
+}

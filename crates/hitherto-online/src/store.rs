@@ -1,0 +1,150 @@
+//! What an online store can do, without saying how.
+//!
+//! Rows live in two families. `latest` has one row an entity and generation:
+//! the greatest fact by the rule's rank. `history` has every kept fact, newest
+//! first. `meta` is a small ordered map for the catalog.
+//!
+//! A generation becomes visible when the catalog in `meta` names it, which is
+//! one atomic write; loads before that are seen by nobody.
+
+use std::ops::ControlFlow;
+
+use hitherto_core::Result;
+use hitherto_core::rule::Times;
+
+/// Names one complete copy of one view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GenerationId {
+    /// The applied view's id.
+    pub view: u32,
+    /// The generation's number.
+    pub number: u32,
+}
+
+/// What a process opens a store for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading and writing; one process at a time.
+    ReadWrite,
+    /// Reading what was there at opening, beside any writer.
+    ReadOnly,
+}
+
+/// One consistent view of the store.
+pub trait Snapshot: Send + Sync {
+    /// Reads many latest rows in one batch; `visit` is called once a key, in
+    /// the order of `keys` (made by [`crate::keys::latest`]), with bytes that
+    /// are valid during the call. Blocks for storage I/O on a cache miss.
+    ///
+    /// # Errors
+    /// Those of `visit`, `Corrupt` for damaged blocks, `Unavailable` for I/O.
+    fn read_latest(
+        &self,
+        keys: &[Vec<u8>],
+        visit: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
+    ) -> Result<()>;
+
+    /// Shows an entity's kept facts with event time at or before `at`, newest
+    /// first, until `visit` breaks. One seek.
+    ///
+    /// # Errors
+    /// `Corrupt` for damaged blocks or keys, `Unavailable` for I/O.
+    fn scan_history(
+        &self,
+        generation: GenerationId,
+        entity_key: &[u8],
+        at: i64,
+        visit: &mut dyn FnMut(Times, &[u8]) -> ControlFlow<()>,
+    ) -> Result<()>;
+
+    /// Reads the stored fact with exactly these times.
+    ///
+    /// # Errors
+    /// As [`Snapshot::scan_history`].
+    fn read_history(
+        &self,
+        generation: GenerationId,
+        entity_key: &[u8],
+        times: Times,
+    ) -> Result<Option<Vec<u8>>>;
+}
+
+/// Rows on their way into one generation. Keys must arrive in ascending order
+/// within each family, each at most once.
+pub trait Load: Send {
+    /// Adds an entity's latest row, replacing the one stored.
+    ///
+    /// # Errors
+    /// `Internal` when keys are out of order, `Unavailable` for I/O.
+    fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()>;
+
+    /// Adds one fact to an entity's history, replacing one with the same times.
+    ///
+    /// # Errors
+    /// As [`Load::put_latest`].
+    fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()>;
+
+    /// Makes all rows readable: history first, then latest. Dropping a load
+    /// without this leaves nothing behind.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn finish(self: Box<Self>) -> Result<Loaded>;
+}
+
+/// What a finished load put into the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Rows in `latest`.
+    pub latest_rows: u64,
+    /// Rows in `history`.
+    pub history_rows: u64,
+    /// Bytes of sorted files.
+    pub file_bytes: u64,
+}
+
+/// What a store holds, approximately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Rows in `latest`, over all generations.
+    pub latest_rows: u64,
+    /// Rows in `history`, over all generations.
+    pub history_rows: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Bytes of the block cache in use.
+    pub cache_bytes: u64,
+}
+
+/// An online store.
+pub trait OnlineStore: Send + Sync {
+    /// A consistent view of now; it holds resources until dropped.
+    fn snapshot(&self) -> Box<dyn Snapshot + '_>;
+
+    /// Begins a load into a generation.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Invalid` on a store opened for reading.
+    fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>>;
+
+    /// Removes every row of a generation.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn drop_generation(&self, generation: GenerationId) -> Result<()>;
+
+    /// Reads one metadata value.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Unavailable`.
+    fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Writes metadata values at once, durably; `None` removes.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()>;
+
+    /// Approximate sizes; cheap.
+    fn usage(&self) -> Usage;
+}

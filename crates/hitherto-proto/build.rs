@@ -1,0 +1,28 @@
+//! Compiles `proto/hitherto/v1` without `protoc`, so that building needs no
+//! tool beyond the Rust toolchain.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use protox::prost::Message;
+
+/// The root that imports in the proto files are relative to.
+const ROOT: &str = "../../proto";
+
+/// Every file of the contract.
+const FILES: [&str; 4] = [
+    "hitherto/v1/lookup.proto",
+    "hitherto/v1/registry.proto",
+    "hitherto/v1/selection.proto",
+    "hitherto/v1/training_set.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={ROOT}");
+    let descriptors = protox::compile(FILES.map(|file| Path::new(ROOT).join(file)), [ROOT])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("hitherto.v1.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    Ok(())
+}

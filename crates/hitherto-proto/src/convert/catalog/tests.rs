@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+
+use hitherto_core::Kind;
+use prost::Message;
+
+use super::*;
+
+fn metadata_of(name: &str) -> Metadata {
+    Metadata {
+        name: name.into(),
+        description: format!("what {name} is"),
+        owner: "icu-team".into(),
+        tags: BTreeMap::from([("phi".into(), "true".into())]),
+    }
+}
+
+fn field_of(name: &str, data_type: &str) -> Field {
+    let data_type = data_type.parse().unwrap();
+    Field { name: name.into(), data_type, description: "in mmol/l".into() }
+}
+
+/// A catalog in which no two values are the same and every option is set.
+fn full() -> Catalog {
+    let keys = vec![field_of("stay_id", "string")];
+    Catalog {
+        format: FORMAT,
+        version: 3,
+        next_view_id: 8,
+        entities: vec![Entity { metadata: metadata_of("stay"), keys: keys.clone() }],
+        views: vec![AppliedView {
+            id: 7,
+            version: 5,
+            schema_version: 4,
+            fingerprint: u64::MAX - 1,
+            definition: FeatureView {
+                metadata: metadata_of("lactate"),
+                entity: "stay".into(),
+                source: Source {
+                    parquet: "data/labs.parquet".into(),
+                    sql: Some("SELECT * FROM source".into()),
+                    event_time: "collected".into(),
+                    known_time: Some("resulted".into()),
+                    delay_micros: 11,
+                },
+                ttl_micros: Some(12),
+                known: Known::Ignore,
+                features: vec![
+                    field_of("lactate", "float64"),
+                    field_of("at", "timestamp(ns, UTC)"),
+                ],
+                online: Online { history_micros: Some(13) },
+            },
+            keys,
+            applied_at: -14,
+            generation: Some(Generation {
+                number: 15,
+                horizon: -16,
+                watermark: 17,
+                facts: 18,
+                entities: 19,
+                materialized_at: 20,
+            }),
+        }],
+        services: vec![FeatureService {
+            metadata: metadata_of("deterioration_v1"),
+            features: vec!["lactate:lactate".parse().unwrap()],
+        }],
+    }
+}
+
+#[track_caller]
+fn check_survives(catalog: &Catalog) {
+    let bytes = v1::GetCatalogResponse::from(catalog).encode_to_vec();
+    let wire = v1::GetCatalogResponse::decode(bytes.as_slice()).unwrap();
+    assert_eq!(Catalog::try_from(wire).unwrap(), *catalog);
+}
+
+#[track_caller]
+fn check_refused(break_it: impl FnOnce(&mut v1::GetCatalogResponse), reason: &str) {
+    let mut wire = v1::GetCatalogResponse::from(&full());
+    break_it(&mut wire);
+    let error = Catalog::try_from(wire).unwrap_err();
+    assert_eq!(error.kind(), Kind::Internal);
+    assert!(error.chain().contains(reason), "{}", error.chain());
+}
+
+#[test]
+fn a_full_catalog_survives_the_wire() {
+    check_survives(&full());
+}
+
+#[test]
+fn what_is_absent_stays_absent() {
+    check_survives(&Catalog::default());
+    let mut sparse = full();
+    let view = &mut sparse.views[0];
+    view.generation = None;
+    view.definition.known = Known::Honor;
+    view.definition.ttl_micros = None;
+    view.definition.online.history_micros = None;
+    view.definition.source.sql = None;
+    view.definition.source.known_time = None;
+    check_survives(&sparse);
+}
+
+#[test]
+fn a_malformed_catalog_is_an_error() {
+    check_refused(|wire| wire.views[0].metadata = None, "no metadata");
+    check_refused(|wire| wire.views[0].source = None, "no source");
+    check_refused(|wire| wire.views[0].schema_version = 1 << 16, "schema version");
+    check_refused(|wire| wire.views[0].features[0].r#type = "vector".into(), "vector");
+    check_refused(|wire| wire.services[0].features[0] = "lactate".into(), "lactate");
+}

@@ -1,0 +1,44 @@
+"""Hitherto: a low-latency feature store.
+
+    import hitherto
+
+    with hitherto.connect("fixtures/icu") as store:
+        frame = store.training_set(spine, service="deterioration_v1").to_pandas()
+        values = store.lookup({"patient_id": ["10000032"]}, ["patient_attributes:*"]).to_dict()
+
+No row of a training set sees anything that was not known at its own moment,
+and ``lookup(keys, as_of=t)`` gives the same values as the training row at ``t``.
+
+Importing this imports none of pandas, polars and pyarrow; a method that needs
+one says so when it is called.
+"""
+
+from ._errors import (
+    ConflictError,
+    CorruptError,
+    Error,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from ._lookup import Lookup
+from ._native import __version__
+from ._store import Plan, Store, connect
+from ._training_set import TrainingSet
+
+__all__ = [
+    "ConflictError",
+    "CorruptError",
+    "Error",
+    "InternalError",
+    "InvalidError",
+    "Lookup",
+    "NotFoundError",
+    "Plan",
+    "Store",
+    "TrainingSet",
+    "UnavailableError",
+    "__version__",
+    "connect",
+]

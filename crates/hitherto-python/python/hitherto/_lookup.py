@@ -1,0 +1,99 @@
+"""Lookups: feature values of entities, at one moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _arrow, _native
+from ._time import to_datetime
+from ._values import to_values
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+Status = Literal["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]
+
+
+class Lookup:
+    """Features of the entities that were asked for, in their order.
+
+    All columns have one value for each entity. Features come in the order of
+    the request and are named ``view:feature``.
+    """
+
+    __slots__ = ("_keys", "_native")
+
+    def __init__(self, native: _native.Lookup, keys: dict[str, list[Any]]) -> None:
+        self._native = native
+        self._keys = keys
+
+    @property
+    def at(self) -> datetime:
+        """The moment that was answered for, in UTC: ``as_of``, or else now."""
+        return to_datetime(self._native.at)
+
+    @property
+    def statuses(self) -> dict[str, list[Status]]:
+        """For each feature the status of each entity.
+
+        ``PRESENT``: there is a value. ``NULL``: a fact answers and its value is
+        null. ``NOT_FOUND``: no fact answers, as none was ever seen, none is
+        known yet or the newest is a deletion. ``EXPIRED``: the newest known
+        fact is older than the view's ttl.
+        """
+        return self._native.statuses()
+
+    @property
+    def times(self) -> dict[str, list[tuple[datetime, datetime] | None]]:
+        """For each view the event time and known time of the fact that answered
+        each entity, in UTC; None where none did. Empty unless the lookup was
+        made with ``times=True``.
+        """
+        return {
+            view: [
+                None if pair is None else (to_datetime(pair[0]), to_datetime(pair[1]))
+                for pair in pairs
+            ]
+            for view, pairs in self._native.times().items()
+        }
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Key columns as given, then features; None where there is no value.
+
+        Values are Python's own: bool, int, float, str, bytes, ``date``,
+        ``Decimal``, and ``datetime``, aware if the type has a zone. A datetime
+        holds microseconds; nanoseconds are cut off (:meth:`to_arrow` has them).
+        """
+        answer = {name: list(values) for name, values in self._keys.items()}
+        for name, data_type, stored in self._native.columns():
+            answer[name] = to_values(data_type, stored)
+        return answer
+
+    def to_arrow(self) -> pyarrow.Table:
+        """A pyarrow Table: key columns, then features in their declared types."""
+        return _arrow.to_arrow(self._native)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A pandas DataFrame; types as in :meth:`TrainingSet.to_pandas`."""
+        return _arrow.to_pandas(self._native)
+
+    def to_polars(self) -> polars.DataFrame:
+        """A polars DataFrame: key columns, then features."""
+        return _arrow.to_polars(self._native)
+
+    def __len__(self) -> int:
+        """Entities asked for."""
+        return len(self._native)
+
+    def __arrow_c_schema__(self) -> object:
+        return self._native.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """One record batch: key columns, then features."""
+        return self._native.__arrow_c_stream__(requested_schema)
+
+    def __repr__(self) -> str:
+        return f"<hitherto.Lookup: {len(self)} entities at {self.at.isoformat()}>"

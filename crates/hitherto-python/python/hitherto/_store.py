@@ -1,0 +1,264 @@
+"""Stores: the engine in this process, or a client of a server, with one API."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from . import _native
+from ._arrow import Spine, from_spine
+from ._errors import InvalidError
+from ._lookup import Lookup
+from ._time import Moment, to_micros
+from ._training_set import TrainingSet
+
+
+def connect(target: str | os.PathLike[str], *, read_only: bool = False) -> Store:
+    """Opens a feature store.
+
+    Args:
+        target: the path of a repository, whose engine then runs in this
+            process, or the URL of a server, ``http://host:port``.
+        read_only: open a repository for reading: what was there at opening, and
+            beside any process that writes. Means nothing for a server.
+
+    A process can connect to one path any number of times and shares the engine.
+
+    Raises:
+        NotFoundError: there is no repository, or, for reading, no store in it.
+        ConflictError: another process has the repository open for writing.
+        UnavailableError: the server cannot be reached.
+        InvalidError: the configuration or the URL is wrong.
+    """
+    return Store(_native.Store(os.fspath(target), read_only), os.fspath(target))
+
+
+class Plan:
+    """What applying a repository's definitions would change.
+
+    ``str(plan)`` is for reading, a line for each resource; ``len(plan)`` counts
+    the changes, so that an empty plan is false.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _native.Plan) -> None:
+        self._native = native
+
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """Every change: ``action``, ``kind``, ``name``, ``fields``, ``effect``."""
+        changes: list[dict[str, Any]] = json.loads(self._native.changes())
+        return changes
+
+    @property
+    def catalog_version(self) -> int:
+        """The version of the catalog that the plan was made against."""
+        return self._native.catalog_version
+
+    def __len__(self) -> int:
+        return len(self._native)
+
+    def __str__(self) -> str:
+        return str(self._native).rstrip()
+
+    def __repr__(self) -> str:
+        return f"<hitherto.Plan: {len(self)} changes>\n{self}"
+
+
+class Store:
+    """An open feature store; made by :func:`connect`.
+
+    A context manager. Safe to share among threads. After ``fork`` the child
+    opens its own: a new connection, or the repository for reading only.
+    """
+
+    __slots__ = ("_native", "_target")
+
+    def __init__(self, native: _native.Store, target: str) -> None:
+        self._native = native
+        self._target = target
+
+    def training_set(
+        self,
+        spine: Spine,
+        features: Sequence[str] | None = None,
+        *,
+        service: str | None = None,
+        timestamp: str = "event_timestamp",
+        known_by: Moment | None = None,
+        full_names: bool = False,
+        known: Literal["honor", "ignore"] = "honor",
+    ) -> TrainingSet:
+        """Joins features to label rows, each row as of its own moment.
+
+        Args:
+            spine: label rows: a DataFrame of pandas or polars, a Table, reader
+                or batch of pyarrow, or anything with ``__arrow_c_stream__`` or
+                ``__arrow_c_array__``. It has a column for each join key, of the
+                declared type, and a column of times; all columns pass through.
+                The index of a pandas DataFrame does not: ``reset_index()``
+                first makes a column of it. A reader is read to its end.
+            features: what to join: ``["view:feature", "view:*"]``; or else
+            service: the name of a feature service.
+            timestamp: the spine's column of times, timestamps of any unit or
+                dates; naive ones mean UTC.
+            known_by: the knowledge cutoff: no fact that became known later is
+                seen, so that a rebuild in a year gives today's rows.
+            full_names: name feature columns ``view:feature``, not ``feature``.
+            known: ``"ignore"`` switches the known-time condition off, to
+                reproduce an older system; rows may then see the future.
+
+        Returns:
+            A training set that runs when it is read.
+
+        Raises:
+            NotFoundError: no such service, view or feature.
+            InvalidError: the spine lacks a column or has one of another type;
+                two columns of the result would have one name.
+        """
+        if known not in ("honor", "ignore"):
+            raise InvalidError(f'known is "honor" or "ignore"; found {known!r}')
+        return TrainingSet(
+            self._native.training_set(
+                from_spine(spine),
+                _names(features),
+                service,
+                timestamp,
+                to_micros(known_by),
+                known == "ignore",
+                full_names,
+            )
+        )
+
+    def lookup(
+        self,
+        keys: Mapping[str, Iterable[Any]],
+        features: Sequence[str] | None = None,
+        *,
+        service: str | None = None,
+        as_of: Moment | None = None,
+        times: bool = False,
+    ) -> Lookup:
+        """Looks up features of entities in the online store.
+
+        Args:
+            keys: a list for each join key, all of one length: str, int, bytes,
+                bool, date, None; a column of a frame will do.
+            features: what to look up: ``["view:feature", "view:*"]``; or else
+            service: the name of a feature service.
+            as_of: the moment to answer for, now if left out; bounded by the
+                history that each view keeps online.
+            times: also return event and known times.
+
+        Returns:
+            One value and status for each entity and feature. An entity that is
+            not known is no error; its features have the status NOT_FOUND.
+
+        Raises:
+            NotFoundError: no such service, view or feature.
+            InvalidError: a join key is missing or unknown, the lists differ in
+                length, or ``as_of`` is before a view's history.
+            UnavailableError: the server is busy or cannot be reached.
+        """
+        lists = {name: _values(name, values) for name, values in keys.items()}
+        native = self._native.lookup(lists, _names(features), service, to_micros(as_of), times)
+        return Lookup(native, lists)
+
+    def plan(self) -> Plan:
+        """Compares the repository's definitions with what is applied.
+
+        Changes nothing. Only where the repository is.
+
+        Raises:
+            InvalidError: every problem, one a line, each with file and line.
+        """
+        return Plan(self._native.plan())
+
+    def apply(self, plan: Plan | None = None) -> Plan:
+        """Applies the repository's definitions, or a plan made before.
+
+        Only where the repository is. Returns the plan that was applied.
+
+        Raises:
+            InvalidError: as :meth:`plan`; nothing is applied.
+            ConflictError: the catalog has changed since ``plan`` was made.
+        """
+        plan = self.plan() if plan is None else plan
+        self._native.apply(plan._native)
+        return plan
+
+    def materialize(
+        self, views: Sequence[str] | None = None, full: bool = False
+    ) -> list[dict[str, Any]]:
+        """Brings the online store up to date with the sources.
+
+        Only where the repository is.
+
+        Args:
+            views: names of feature views; all if left out.
+            full: read every file again, into a new copy that replaces the old
+                one at once; otherwise only new and changed files.
+
+        Returns:
+            What was done, for each view: ``view``, ``mode``, ``is_up_to_date``,
+            ``files``, ``facts``, ``entities``, ``history_rows``,
+            ``watermark`` (microseconds UTC) and others.
+
+        Raises:
+            NotFoundError: no such view, or a source has no files.
+            KeyboardInterrupt: within 50 ms of Ctrl-C. Views that are done stay
+                done; of the others nothing is visible.
+        """
+        done: list[dict[str, Any]] = json.loads(self._native.materialize(_names(views) or [], full))
+        return done
+
+    def catalog(self) -> dict[str, Any]:
+        """What is applied and what of it is online: ``version``, ``views``,
+        ``services``. Times in it are microseconds UTC.
+        """
+        catalog: dict[str, Any] = json.loads(self._native.catalog())
+        return catalog
+
+    def close(self) -> None:
+        """Closes the store; a second time does nothing. Training sets that are
+        being read go on.
+        """
+        self._native.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self._native.is_closed else ""
+        return f"<hitherto.Store: {self._target}{closed}>"
+
+
+def _names(names: Sequence[str] | None) -> list[str] | None:
+    if isinstance(names, str):
+        raise InvalidError(f"a list of names is needed; write [{names!r}]")
+    return None if names is None else list(names)
+
+
+def _values(name: str, values: Iterable[Any]) -> list[Any]:
+    if isinstance(values, list):
+        return values
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidError(f"join key {name!r} needs a list; write [{values!r}]")
+    # Columns of pyarrow, polars, and of numpy and pandas: their Python values.
+    for method in ("to_pylist", "to_list", "tolist"):
+        if hasattr(values, method):
+            listed: list[Any] = getattr(values, method)()
+            return listed
+    return list(values)

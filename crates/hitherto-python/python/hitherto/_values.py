@@ -1,0 +1,58 @@
+"""Python values of each declared type, from what the native module hands over.
+
+Numbers, text and bytes come as themselves. Dates, timestamps and decimals come
+as the integers that are stored, and get their meaning from the type's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+def to_values(data_type: str, stored: list[Any]) -> list[Any]:
+    """``stored`` as values of ``data_type``; None stays None."""
+    convert = _converter(data_type)
+    if convert is None:
+        return stored
+    return [None if value is None else convert(value) for value in stored]
+
+
+def _converter(data_type: str) -> Callable[[int], Any] | None:
+    name, _, arguments = data_type.rstrip(")").partition("(")
+    parameters = arguments.split(", ")
+    if name == "date32":
+        return lambda days: date(1970, 1, 1) + timedelta(days=days)
+    if name == "decimal128":
+        exponent = -int(parameters[1])
+        return lambda unscaled: Decimal(f"{unscaled}E{exponent}")
+    if name == "timestamp":
+        unit, zone = parameters[0], parameters[1] if len(parameters) > 1 else None
+        return _timestamp(unit, None if zone is None else _zone(zone))
+    return None
+
+
+def _timestamp(unit: str, zone: tzinfo | None) -> Callable[[int], datetime]:
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+    def convert(count: int) -> datetime:
+        micros = count // 1_000 if unit == "ns" else count * MICROS[unit]
+        moment = epoch + timedelta(microseconds=micros)
+        return moment.replace(tzinfo=None) if zone is None else moment.astimezone(zone)
+
+    return convert
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return timezone.utc
+    if name[0] in "+-":
+        hours, minutes = name[1:].split(":")
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-offset if name[0] == "-" else offset)
+    return ZoneInfo(name)

@@ -1,0 +1,310 @@
+//! An open store: the engine in this process, or a client of a server.
+//!
+//! A store remembers what it was connected to. In a child of `fork` it opens
+//! that again: a server by a new connection, a repository for reading only,
+//! since the parent goes on writing.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hitherto_core::definition::Known;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{
+    Access, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
+    Materialized, Progress, Selection, TrainingSetRequest,
+};
+use hitherto_server::client::Client;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde_json::json;
+
+use crate::errors::raise;
+use crate::keys;
+use crate::lookup::Lookup;
+use crate::process::{self, Owned, wait, wait_blocking};
+use crate::spine::Spine;
+use crate::training_set::{Pass, TrainingSet};
+
+/// What a store is connected to.
+#[derive(Clone)]
+enum Target {
+    /// A folder.
+    Repository { root: PathBuf, access: Access },
+    /// A server's URL.
+    Server(String),
+}
+
+/// Who answers.
+#[derive(Clone)]
+enum Backend {
+    Engine(Arc<Engine>),
+    Client(Client),
+}
+
+impl Target {
+    fn new(target: String, read_only: bool) -> Result<Self> {
+        match target.split_once("://") {
+            Some(("http" | "https", _)) => Ok(Target::Server(target)),
+            Some((scheme, _)) => Err(Error::invalid(format!(
+                "{target:?} has the scheme {scheme:?}; connect to a repository's path or to \
+                 http://host:port"
+            ))),
+            None => {
+                let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
+                Ok(Target::Repository { root: PathBuf::from(target), access })
+            }
+        }
+    }
+
+    fn open(&self, py: Python<'_>) -> PyResult<Backend> {
+        match self.clone() {
+            Target::Server(url) => {
+                let client = wait(py, async move { Client::connect(&url).await })?;
+                Ok(Backend::Client(client))
+            }
+            Target::Repository { root, access } => {
+                let process = process::current(py).map_err(raise)?;
+                let open = move || open_engine(process, root, access);
+                Ok(Backend::Engine(wait_blocking(py, open)?))
+            }
+        }
+    }
+}
+
+/// Opens the engine of a repository, or shares the one that is open.
+fn open_engine(process: &process::Process, root: PathBuf, access: Access) -> Result<Arc<Engine>> {
+    let missing = |cause: std::io::Error| {
+        Error::not_found(format!(
+            "there is no repository at {}; create one with `hitherto init {0}`",
+            root.display()
+        ))
+        .with_source(cause)
+    };
+    let place = (root.canonicalize().map_err(missing)?, access == Access::ReadOnly);
+    // Held while opening: two threads that connect at once share one engine.
+    let mut engines = process.engines.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = engines.get(&place).and_then(|engine| engine.upgrade()) {
+        return Ok(engine);
+    }
+    let engine = Arc::new(Engine::open(&root, &Config::read(&root)?, access)?);
+    engines.retain(|_, engine| engine.strong_count() > 0);
+    engines.insert(place, Arc::downgrade(&engine));
+    Ok(engine)
+}
+
+/// An open store.
+#[pyclass(frozen, module = "hitherto._native")]
+pub struct Store {
+    target: Target,
+    /// `None` once closed. Never locked while anything waits.
+    backend: Mutex<Option<Owned<Backend>>>,
+}
+
+impl Store {
+    fn slot(&self) -> MutexGuard<'_, Option<Owned<Backend>>> {
+        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn backend(&self, py: Python<'_>) -> PyResult<Backend> {
+        match &*self.slot() {
+            None => return Err(raise(Error::invalid("the store is closed; connect again"))),
+            Some(backend) => {
+                if let Some(backend) = backend.get() {
+                    return Ok(backend.clone());
+                }
+            }
+        }
+        let target = match &self.target {
+            Target::Repository { root, .. } => {
+                Target::Repository { root: root.clone(), access: Access::ReadOnly }
+            }
+            Target::Server(url) => Target::Server(url.clone()),
+        };
+        let backend = target.open(py)?;
+        *self.slot() = Some(Owned::new(backend.clone()));
+        Ok(backend)
+    }
+
+    /// The engine, for what only happens where the repository is.
+    fn engine(&self, py: Python<'_>, what: &str) -> PyResult<Arc<Engine>> {
+        match self.backend(py)? {
+            Backend::Engine(engine) => Ok(engine),
+            Backend::Client(_) => Err(raise(Error::invalid(format!(
+                "{what} runs where the repository is; connect to its path, or run `hitherto \
+                 {what}` on the server's machine"
+            )))),
+        }
+    }
+}
+
+#[pymethods]
+impl Store {
+    /// Opens `target`, a path or a URL.
+    #[new]
+    fn new(py: Python<'_>, target: String, read_only: bool) -> PyResult<Self> {
+        let target = Target::new(target, read_only).map_err(raise)?;
+        let backend = target.open(py)?;
+        Ok(Self { target, backend: Mutex::new(Some(Owned::new(backend))) })
+    }
+
+    /// Lets go of the engine or the connection.
+    fn close(&self, py: Python<'_>) {
+        let backend = self.slot().take();
+        // The last owner closes the database, which takes a while.
+        py.detach(move || drop(backend));
+    }
+
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.slot().is_none()
+    }
+
+    #[getter]
+    fn is_remote(&self) -> bool {
+        matches!(self.target, Target::Server(_))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
+    fn training_set(
+        &self,
+        spine: &Bound<'_, PyAny>,
+        features: Option<Vec<String>>,
+        service: Option<String>,
+        timestamp: String,
+        known_by: Option<i64>,
+        ignore_known_time: bool,
+        full_names: bool,
+    ) -> PyResult<TrainingSet> {
+        let py = spine.py();
+        let request = TrainingSetRequest {
+            selection: selection(features, service).map_err(raise)?,
+            timestamp,
+            known_by,
+            known: ignore_known_time.then_some(Known::Ignore),
+            names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
+        };
+        let backend = self.backend(py)?;
+        let Spine { schema, batches } = Spine::read(spine)?;
+        let pass = wait(py, async move {
+            Ok(match backend {
+                Backend::Engine(engine) => {
+                    Pass::Engine(engine.training_set(&request, batches, schema).await?)
+                }
+                Backend::Client(client) => {
+                    Pass::Remote(client.training_set(&request, batches, schema).await?)
+                }
+            })
+        })?;
+        Ok(TrainingSet::new(pass))
+    }
+
+    fn lookup(
+        &self,
+        keys: &Bound<'_, PyDict>,
+        features: Option<Vec<String>>,
+        service: Option<String>,
+        as_of: Option<i64>,
+        with_times: bool,
+    ) -> PyResult<Lookup> {
+        let py = keys.py();
+        let keys = keys::read(keys)?;
+        let shown = keys.iter().map(|key| (key.column.name.clone(), Arc::clone(&key.array)));
+        let shown = shown.collect();
+        let request = LookupRequest {
+            selection: selection(features, service).map_err(raise)?,
+            keys: keys.into_iter().map(|key| key.column).collect(),
+            as_of,
+            with_times,
+        };
+        let answer = match self.backend(py)? {
+            // Microseconds, mostly: not worth a trip through the runtime.
+            Backend::Engine(engine) => {
+                py.detach(|| engine.lookup(&request, process::now())).map_err(raise)?
+            }
+            Backend::Client(client) => wait(py, async move { client.lookup(&request).await })?,
+        };
+        Ok(Lookup::new(answer, shown))
+    }
+
+    fn plan(&self, py: Python<'_>) -> PyResult<Plan> {
+        let engine = self.engine(py, "plan")?;
+        Ok(Plan(wait(py, async move { engine.plan().await })?))
+    }
+
+    fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
+        let engine = self.engine(py, "apply")?;
+        let plan = plan.0.clone();
+        wait(py, async move { engine.apply(&plan, process::now()).await.map(|_| ()) })
+    }
+
+    /// What was done, as JSON.
+    fn materialize(&self, py: Python<'_>, views: Vec<String>, full: bool) -> PyResult<String> {
+        let engine = self.engine(py, "materialize")?;
+        let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
+        let request = MaterializeRequest { views, mode };
+        let done =
+            wait(py, async move { engine.materialize(&request, process::now(), &Silent).await })?;
+        Ok(json!(done).to_string())
+    }
+
+    /// What is applied and online, as JSON.
+    fn catalog(&self, py: Python<'_>) -> PyResult<String> {
+        match self.backend(py)? {
+            Backend::Engine(engine) => Ok(json!(*engine.catalog()).to_string()),
+            Backend::Client(client) => {
+                let catalog = wait(py, async move { client.catalog().await })?;
+                Ok(json!(catalog).to_string())
+            }
+        }
+    }
+}
+
+/// What applying the definitions would change.
+#[pyclass(frozen, module = "hitherto._native")]
+pub struct Plan(hitherto_engine::Plan);
+
+#[pymethods]
+impl Plan {
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.changes.len()
+    }
+
+    #[getter]
+    fn catalog_version(&self) -> u64 {
+        self.0.catalog_version
+    }
+
+    /// Every change, as JSON.
+    fn changes(&self) -> String {
+        json!(self.0.changes).to_string()
+    }
+}
+
+/// Reads a timestamp as definitions and the command line do: microseconds UTC.
+#[pyfunction]
+pub fn parse_timestamp(text: &str) -> PyResult<i64> {
+    hitherto_core::time::parse_timestamp(text).map_err(raise)
+}
+
+fn selection(features: Option<Vec<String>>, service: Option<String>) -> Result<Selection> {
+    match (features, service) {
+        (Some(features), None) => Selection::features(features),
+        (None, Some(service)) => Ok(Selection::Service(service)),
+        _ => Err(Error::invalid(
+            "name what you ask for: either features=[\"view:feature\", ...] or service=\"...\"",
+        )),
+    }
+}
+
+/// Nobody watches.
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _view: &str, _rows: u64) {}
+    fn advance(&self, _view: &str, _facts: u64) {}
+    fn end(&self, _done: &Materialized) {}
+}

@@ -1,0 +1,91 @@
+//! What a caller gets: batches and the report.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_flight::FlightData;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{TrainingSet, TrainingSetReport};
+use hitherto_proto::convert::status::to_status;
+use tokio::sync::OwnedSemaphorePermit;
+use tonic::Status;
+
+use crate::ipc::Encoder;
+use crate::metrics::{Call, Metrics};
+
+/// A training set on its way to a caller. Dropping it stops the work.
+pub struct Answer {
+    set: TrainingSet,
+    encoder: Encoder,
+    /// Written and not yet taken: the messages of one batch at most.
+    messages: VecDeque<FlightData>,
+    metrics: Arc<Metrics>,
+    /// Given back with the last row, before the report is sent: who has the
+    /// report may ask for the next training set.
+    place: Option<Place>,
+}
+
+/// A place among the training sets in flight.
+pub struct Place {
+    call: Call,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// The place of a request that was admitted and is counted.
+    pub fn new(call: Call, permit: OwnedSemaphorePermit) -> Self {
+        Self { call, _permit: permit }
+    }
+}
+
+impl Answer {
+    /// Begins with the schema.
+    pub fn new(set: TrainingSet, metrics: Arc<Metrics>, place: Place) -> Self {
+        let (encoder, schema) = Encoder::new(set.schema());
+        Self { set, encoder, messages: VecDeque::from([schema]), metrics, place: Some(place) }
+    }
+
+    /// The next message; `None` after the report.
+    ///
+    /// # Errors
+    /// What went wrong in the training set, which ends it.
+    pub async fn next(&mut self) -> Result<Option<FlightData>, Status> {
+        while self.messages.is_empty() && self.place.is_some() {
+            self.fill().await.map_err(|error| {
+                let status = to_status(&error);
+                if let Some(mut place) = self.place.take() {
+                    place.call.failed(&status);
+                }
+                status
+            })?;
+        }
+        Ok(self.messages.pop_front())
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        match self.set.next().await.transpose()? {
+            Some(batch) => {
+                self.metrics.trained(batch.num_rows());
+                self.messages.extend(self.encoder.encode(&batch).map_err(|cause| {
+                    Error::internal("the training set cannot be written as Arrow data")
+                        .with_source(cause)
+                })?);
+            }
+            None => {
+                self.messages.push_back(report(&self.set.report())?);
+                if let Some(mut place) = self.place.take() {
+                    place.call.answered();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last message: the report as metadata, and no data.
+fn report(report: &TrainingSetReport) -> Result<FlightData> {
+    let json = serde_json::to_vec(report).map_err(|cause| {
+        Error::internal("the training set's report cannot be written").with_source(cause)
+    })?;
+    Ok(FlightData::new().with_app_metadata(json))
+}

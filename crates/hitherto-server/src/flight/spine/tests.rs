@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use arrow::array::Int64Array;
+use arrow_flight::FlightDescriptor;
+use hitherto_engine::{FeatureNames, Selection};
+
+use super::*;
+use crate::ipc::Encoder;
+
+fn request() -> TrainingSetRequest {
+    TrainingSetRequest {
+        selection: Selection::Service("deterioration_v1".into()),
+        timestamp: "at".into(),
+        known_by: None,
+        known: None,
+        names: FeatureNames::Short,
+    }
+}
+
+fn command() -> FlightDescriptor {
+    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request()))
+}
+
+fn spine() -> RecordBatch {
+    RecordBatch::try_from_iter([("at", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap()
+}
+
+/// A schema and one batch.
+fn messages() -> [FlightData; 2] {
+    let (mut encoder, schema) = Encoder::new(spine().schema());
+    [schema, encoder.encode(&spine()).unwrap().remove(0)]
+}
+
+async fn read(messages: impl IntoIterator<Item = FlightData>) -> Result<Question> {
+    let messages: Vec<_> = messages.into_iter().map(Ok).collect();
+    Question::read(stream::iter(messages)).await
+}
+
+#[track_caller]
+fn check_refused(question: Result<Question>, reason: &str) {
+    let error = question.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.chain().contains(reason), "{}", error.chain());
+}
+
+#[tokio::test]
+async fn the_command_comes_with_the_schema_or_before_it() {
+    let [schema, batch] = messages();
+    let together = [schema.clone().with_descriptor(command()), batch.clone()];
+    let apart = [FlightData::new().with_descriptor(command()), schema, batch];
+    for question in [read(together).await, read(apart).await] {
+        let question = question.unwrap();
+        assert_eq!(question.spine, [spine()]);
+        assert_eq!(question.schema, spine().schema());
+        assert_eq!(question.request.timestamp, "at");
+    }
+}
+
+#[tokio::test]
+async fn a_spine_without_rows_has_a_schema() {
+    let [schema, _] = messages();
+    let question = read([schema.with_descriptor(command())]).await.unwrap();
+    assert!(question.spine.is_empty());
+    assert_eq!(question.schema, spine().schema());
+}
+
+#[tokio::test]
+async fn what_is_no_spine_is_refused() {
+    let [schema, batch] = messages();
+    let alone = || FlightData::new().with_descriptor(command());
+    let path = FlightDescriptor::new_path(vec![String::from("labs")]);
+    let garbage = FlightData::new().with_data_header(&b"no flatbuffer"[..]);
+    check_refused(read([]).await, "no descriptor");
+    check_refused(read([schema.clone()]).await, "no descriptor");
+    check_refused(read([schema.with_descriptor(path)]).await, "asks for nothing");
+    check_refused(read([alone()]).await, "brings no spine");
+    check_refused(read([alone(), batch]).await, "prior to Schema");
+    check_refused(read([alone(), garbage]).await, "cannot be read as Arrow data");
+}
+
+#[tokio::test]
+async fn a_caller_who_gives_up_keeps_their_status() {
+    let messages = vec![
+        Ok(FlightData::new().with_descriptor(command())),
+        Err(Status::cancelled("changed my mind")),
+    ];
+    let error = Question::read(stream::iter(messages)).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
+}

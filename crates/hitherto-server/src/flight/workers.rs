@@ -1,0 +1,111 @@
+//! The threads that training sets are built on.
+//!
+//! A training set computes for seconds without a pause. On the runtime that
+//! answers lookups it would hold a thread, and with it every lookup in that
+//! thread's queue; on a runtime of its own it competes with them in the
+//! operating system's scheduler, which is fair by the millisecond.
+//!
+//! ```text
+//! workers    Answer -> PIPELINE_BATCHES_MAX messages -> the caller's stream
+//! ```
+//!
+//! Whoever stops reading stops the work: the channel closes and the answer is
+//! dropped.
+
+use arrow_flight::FlightData;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use hitherto_core::limits::PIPELINE_BATCHES_MAX;
+use hitherto_core::{Error, Result};
+use hitherto_proto::convert::status::to_status;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::JoinHandle;
+use tonic::Status;
+
+use super::answer::Answer;
+
+/// A runtime for work that computes.
+pub struct Workers {
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Workers {
+    /// Starts one thread a core.
+    ///
+    /// # Errors
+    /// `Unavailable` when the system gives no threads.
+    pub fn start() -> Result<Self> {
+        let runtime = Builder::new_multi_thread().thread_name("training-set").enable_all().build();
+        let runtime = runtime.map_err(|cause| {
+            Error::unavailable("no threads for training sets could be started").with_source(cause)
+        })?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+
+    /// Runs work on the workers.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let runtime = self.runtime.as_ref().expect("the runtime is taken only when dropped");
+        runtime.spawn(work)
+    }
+
+    /// Runs an answer on the workers, as far ahead of its reader as the channel
+    /// is long.
+    pub fn stream(&self, answer: Answer) -> BoxStream<'static, Result<FlightData, Status>> {
+        let (sender, receiver) = mpsc::channel(PIPELINE_BATCHES_MAX);
+        let sending = self.spawn(send(answer, sender));
+        stream::unfold((receiver, Some(sending)), receive).boxed()
+    }
+}
+
+impl Drop for Workers {
+    /// Runtimes wait for their threads when dropped, and must not where others
+    /// are served: a server is dropped after its answers have ended, or when
+    /// their time is up.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Waits for work on the workers. A panic there is an error here.
+///
+/// # Errors
+/// `Internal` when the work panicked.
+pub async fn join<T>(work: JoinHandle<T>) -> Result<T> {
+    work.await.map_err(|cause| Error::internal("a training set broke off").with_source(cause))
+}
+
+/// Sends an answer until it ends or nobody reads it.
+async fn send(mut answer: Answer, sender: Sender<Result<FlightData, Status>>) {
+    loop {
+        let message = tokio::select! {
+            biased;
+            () = sender.closed() => return,
+            message = answer.next() => message.transpose(),
+        };
+        let Some(message) = message else { return };
+        let is_last = message.is_err();
+        if sender.send(message).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// What [`receive`] goes on with: the sender, until it was seen to end.
+type Receiving = (Receiver<Result<FlightData, Status>>, Option<JoinHandle<()>>);
+
+/// The next message; at the end an error, should the sender have panicked.
+async fn receive(state: Receiving) -> Option<(Result<FlightData, Status>, Receiving)> {
+    let (mut receiver, sending) = state;
+    if let Some(message) = receiver.recv().await {
+        return Some((message, (receiver, sending)));
+    }
+    let broken = join(sending?).await.err()?;
+    Some((Err(to_status(&broken)), (receiver, None)))
+}

@@ -1,0 +1,139 @@
+//! Record batches as Flight messages.
+//!
+//! ```text
+//! schema | dictionary* batch | dictionary* batch | ... | metadata alone
+//! ```
+//!
+//! `arrow-flight` has an encoder, and decoding uses its decoder. Ours differs
+//! where a spine would suffer:
+//!
+//! - types travel as they are; theirs turns large lists into small ones, and
+//!   dictionaries into their values;
+//! - a slice is as large as its own rows; theirs counts the buffers that the
+//!   slice shares, and cuts a slice of something large into crumbs;
+//! - the bytes of a string view column travel once; a slice of one refers to
+//!   the buffers of the whole, which would all be sent again with each slice.
+//!
+//! The one message without a header is the last: it carries metadata alone.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow_flight::FlightData;
+use arrow_flight::encode::GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
+use arrow_flight::error::FlightError;
+use hitherto_core::{Error, Kind};
+use hitherto_proto::convert::status::from_status;
+
+/// Bytes of data that a message aims at. Clients in other languages take 4 MiB
+/// unless told otherwise, and one row may be large.
+const MESSAGE_BYTES_TARGET: usize = GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
+
+/// Writes the batches of one stream, which have one schema.
+pub struct Encoder {
+    schema: SchemaRef,
+    generator: IpcDataGenerator,
+    dictionaries: DictionaryTracker,
+    options: IpcWriteOptions,
+    context: IpcWriteContext,
+}
+
+impl Encoder {
+    /// Begins a stream: its encoder and its first message.
+    pub fn new(schema: SchemaRef) -> (Self, FlightData) {
+        let mut encoder = Self {
+            schema,
+            generator: IpcDataGenerator::default(),
+            // A later batch may bring other dictionaries.
+            dictionaries: DictionaryTracker::new(false),
+            options: IpcWriteOptions::default(),
+            context: IpcWriteContext::default(),
+        };
+        let message = encoder.generator.schema_to_bytes_with_dictionary_tracker(
+            &encoder.schema,
+            &mut encoder.dictionaries,
+            &encoder.options,
+        );
+        (encoder, message.into())
+    }
+
+    /// Writes a batch as messages of about [`MESSAGE_BYTES_TARGET`] each; none
+    /// for no rows.
+    ///
+    /// # Errors
+    /// When the batch has another schema, or a type that Arrow IPC has no form
+    /// for.
+    pub fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>, ArrowError> {
+        if batch.schema_ref().fields() != self.schema.fields() {
+            return Err(ArrowError::SchemaError(format!(
+                "a batch has schema {} where its stream has {}",
+                batch.schema_ref(),
+                self.schema
+            )));
+        }
+        let rows = batch.num_rows();
+        let pieces = bytes_of(batch)?.div_ceil(MESSAGE_BYTES_TARGET).max(1);
+        let rows_at_once = rows.div_ceil(pieces).max(1);
+        let mut messages = Vec::with_capacity(pieces);
+        for begin in (0..rows).step_by(rows_at_once) {
+            let piece = compact(&batch.slice(begin, rows_at_once.min(rows - begin)))?;
+            let (dictionaries, data) = self.generator.encode(
+                &piece,
+                &mut self.dictionaries,
+                &self.options,
+                &mut self.context,
+            )?;
+            messages.extend(dictionaries.into_iter().map(Into::into));
+            messages.push(data.into());
+        }
+        Ok(messages)
+    }
+}
+
+/// Whether a message carries metadata alone.
+pub fn is_metadata(message: &FlightData) -> bool {
+    message.data_header.is_empty()
+}
+
+/// What went wrong with a stream of batches. A status keeps its kind; anything
+/// else is the fault of whoever sent the stream, which is `kind` for us.
+pub fn error(cause: FlightError, kind: Kind, what: &str) -> Error {
+    match cause {
+        FlightError::Tonic(status) => from_status(&status),
+        cause => {
+            Error::new(kind, format!("{what} cannot be read as Arrow data")).with_source(cause)
+        }
+    }
+}
+
+/// Bytes that a batch's own rows take.
+fn bytes_of(batch: &RecordBatch) -> Result<usize, ArrowError> {
+    let columns = batch.columns().iter();
+    columns.map(|column| Ok(column.to_data().get_slice_memory_size()? + viewed_bytes(column))).sum()
+}
+
+/// Bytes that the views of a column refer to; 0 for a column of any other kind.
+fn viewed_bytes(column: &ArrayRef) -> usize {
+    match column.data_type() {
+        DataType::Utf8View => column.as_string_view().total_buffer_bytes_used(),
+        DataType::BinaryView => column.as_binary_view().total_buffer_bytes_used(),
+        _ => 0,
+    }
+}
+
+/// The same rows with the buffers of view columns cut down to them.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()) as ArrayRef,
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => Arc::clone(column),
+    });
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)
+}
+
+#[cfg(test)]
+mod tests;

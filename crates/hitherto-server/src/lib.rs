@@ -1,0 +1,36 @@
+//! The server and its client: gRPC, Arrow Flight and HTTP on one port.
+//!
+//! | module        | what it owns                                            |
+//! | ------------- | ------------------------------------------------------- |
+//! | [`server`]    | the port: which services it has, and its life            |
+//! | [`client`]    | the same calls from the other end                        |
+//! | `lookup`      | `LookupService`: unary and streamed lookups              |
+//! | `registry`    | `RegistryService`: the catalog                           |
+//! | `flight`      | Arrow Flight: a spine up, a training set down            |
+//! | `web`         | `/metrics`, `/healthz`, and a word for lost callers      |
+//! | `admission`   | how many requests of a kind are answered at a time       |
+//! | `lifecycle`   | how a server stops                                       |
+//! | `metrics`     | what is counted, and what is read when somebody scrapes  |
+//! | `ipc`         | record batches as Flight messages, types kept exactly    |
+//! | `wire`        | the engine's requests and answers as messages            |
+//!
+//! There is no feature logic here: a service checks a request, asks the engine
+//! and writes the answer down. The clock is passed in by the binary.
+
+pub mod client;
+pub mod server;
+
+mod admission;
+mod flight;
+mod ipc;
+mod lifecycle;
+mod lookup;
+mod metrics;
+mod registry;
+mod web;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use server::{Clock, ServeOptions, bind, serve};

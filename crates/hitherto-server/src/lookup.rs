@@ -1,0 +1,146 @@
+//! `LookupService`: unary and streamed lookups.
+//!
+//! A lookup blocks its thread: from cache for tens of microseconds, on a miss
+//! for disk reads. Few entities are looked up where their request is, many on
+//! a thread that may block. To send a small lookup to another thread and its
+//! answer back costs more than the lookup: measured with eight callers on two
+//! cores, 28,000 lookups a second in place (p99 0.5 ms), 19,000 through
+//! `spawn_blocking` (0.7 ms), 16,000 through `block_in_place` (1.7 ms).
+//!
+//! A stream has one lookup in flight. No queue stands between it and the
+//! connection: the next request is read when HTTP/2's flow control has room
+//! for its answer.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use hitherto_core::limits::MESSAGE_BYTES_MAX;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Engine, Lookup};
+use hitherto_proto::convert::status::to_status;
+use hitherto_proto::v1::lookup_service_server::{LookupService, LookupServiceServer};
+use hitherto_proto::v1::{LookupRequest, LookupResponse};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::{spawn_blocking, yield_now};
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::admission::Admission;
+use crate::lifecycle::{Stopping, stopped};
+use crate::metrics::{Method, Metrics};
+use crate::server::Clock;
+use crate::wire;
+
+/// Entities that are looked up in place. It bounds how long a thread that
+/// serves connections can be held: a few hundred disk reads at worst.
+const IN_PLACE_ENTITIES_MAX: usize = 16;
+
+/// What the lookup service answers with. Clones share everything.
+#[derive(Clone)]
+pub struct Lookups {
+    /// Answers.
+    pub engine: Arc<Engine>,
+    /// Says what now is.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Bounds lookups in flight.
+    pub admission: Admission,
+    /// Ends streams.
+    pub stopping: Stopping,
+}
+
+impl Lookups {
+    /// The service, with its limits on messages.
+    pub fn service(self) -> LookupServiceServer<Self> {
+        LookupServiceServer::new(self)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+            .accept_compressed(Gzip)
+    }
+
+    /// Answers one request, which has been admitted.
+    async fn answer(
+        &self,
+        request: LookupRequest,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<LookupResponse, Status> {
+        let answer = self.look_up(request, permit).await.map_err(|error| to_status(&error))?;
+        self.metrics.looked_up(&answer);
+        Ok(wire::lookup::encode_answer(answer))
+    }
+
+    async fn look_up(
+        &self,
+        request: LookupRequest,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Lookup> {
+        let request = wire::lookup::decode_request(request)?;
+        let now = (self.clock)();
+        let entities = request.keys.iter().map(|column| column.parts.len()).max();
+        if entities.unwrap_or(0) <= IN_PLACE_ENTITIES_MAX {
+            return self.engine.lookup(&request, now);
+        }
+        let engine = Arc::clone(&self.engine);
+        let work = spawn_blocking(move || {
+            // The work goes on when its caller goes away, and keeps its place.
+            let _permit = permit;
+            engine.lookup(&request, now)
+        });
+        work.await.map_err(|cause| Error::internal("a lookup broke off").with_source(cause))?
+    }
+}
+
+#[tonic::async_trait]
+impl LookupService for Lookups {
+    async fn lookup(
+        &self,
+        request: Request<LookupRequest>,
+    ) -> Result<Response<LookupResponse>, Status> {
+        let mut call = self.metrics.begin(Method::Lookup);
+        let answer = match self.admission.try_admit() {
+            Ok(permit) => self.answer(request.into_inner(), permit).await,
+            Err(refusal) => Err(refusal),
+        };
+        call.end(&answer);
+        answer.map(Response::new)
+    }
+
+    type LookupStreamStream = BoxStream<'static, Result<LookupResponse, Status>>;
+
+    async fn lookup_stream(
+        &self,
+        request: Request<Streaming<LookupRequest>>,
+    ) -> Result<Response<Self::LookupStreamStream>, Status> {
+        let conversation = Conversation { lookups: self.clone(), requests: request.into_inner() };
+        Ok(Response::new(stream::try_unfold(conversation, Conversation::next).boxed()))
+    }
+}
+
+/// A lookup stream between two answers.
+struct Conversation {
+    lookups: Lookups,
+    requests: Streaming<LookupRequest>,
+}
+
+impl Conversation {
+    /// Answers the next request, if there is one.
+    async fn next(mut self) -> Result<Option<(LookupResponse, Self)>, Status> {
+        // Answers are gathered into one write for as long as they are ready at
+        // once, and requests often wait in line: without this pause the first
+        // answer would leave after the last.
+        yield_now().await;
+        let request = tokio::select! {
+            biased;
+            () = self.lookups.stopping.begun() => return Err(stopped()),
+            request = self.requests.message() => request?,
+        };
+        let Some(request) = request else { return Ok(None) };
+        let mut call = self.lookups.metrics.begin(Method::LookupStream);
+        let permit = self.lookups.admission.admit().await?;
+        let answer = self.lookups.answer(request, permit).await;
+        call.end(&answer);
+        Ok(Some((answer?, self)))
+    }
+}

@@ -1,0 +1,174 @@
+//! The port: which services it has, and its life.
+//!
+//! ```text
+//!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
+//!       |           hitherto.v1.RegistryService     that may block
+//! port -+           grpc.health.v1, grpc.reflection
+//!       +- Flight   DoExchange                      on workers of its own
+//!       +- HTTP/1   /metrics /healthz
+//! ```
+//!
+//! One port, because it is one thing to open, to probe and to secure. Every
+//! service has the same bound on a message, either way, and takes gzip; answers
+//! are not compressed, because that costs a lookup more than it saves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hitherto_core::{Error, Result};
+use hitherto_engine::Engine;
+use hitherto_engine::config::ServerConfig;
+use hitherto_proto::FILE_DESCRIPTOR_SET;
+use tokio::net::TcpListener;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::admission::Admission;
+use crate::flight::{Flights, Workers};
+use crate::lifecycle::{self, Health, Stopping};
+use crate::lookup::Lookups;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::web;
+
+/// The settings that bound requests in flight, as messages name them.
+const LOOKUPS_SETTING: &str = "server.lookupsInFlightMax";
+const TRAINING_SETS_SETTING: &str = "server.trainingSetsInFlightMax";
+
+/// Tells the time in microseconds UTC. The binary passes it in.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// How often a silent connection is asked whether anybody is there. Without it
+/// the streams of a caller that lost its power are held for ever.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What a server is started with.
+pub struct ServeOptions<S> {
+    /// The open port, as [`bind`] makes it.
+    pub listener: TcpListener,
+    /// Limits and times.
+    pub config: ServerConfig,
+    /// What time it is for a lookup without `as_of`.
+    pub clock: Clock,
+    /// When this resolves, the server stops.
+    pub shutdown: S,
+}
+
+/// Opens the port that a server listens on.
+///
+/// # Errors
+/// `Invalid` when `address` is not one, `Conflict` when another process has
+/// it, `Unavailable` when the system refuses for another reason.
+pub async fn bind(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        let error = match cause.kind() {
+            std::io::ErrorKind::InvalidInput => Error::invalid(format!(
+                "{address:?} is not an address to listen on; write 127.0.0.1:7411"
+            )),
+            std::io::ErrorKind::AddrInUse => Error::conflict(format!(
+                "{address} is in use, perhaps by another server; stop that one or set server.listen"
+            )),
+            _ => Error::unavailable(format!("cannot listen on {address}")),
+        };
+        error.with_source(cause)
+    })
+}
+
+/// Serves an engine until told to stop, then until requests in flight have
+/// finished, but no longer than `config.drain_seconds`.
+///
+/// Requests that are still in flight then are abandoned to the runtime: the
+/// process is expected to end.
+///
+/// # Errors
+/// `Invalid` for limits that admit nobody, `Unavailable` when threads cannot
+/// be started or the port fails.
+pub async fn serve<S>(engine: Arc<Engine>, options: ServeOptions<S>) -> Result<()>
+where
+    S: Future<Output = ()> + Send,
+{
+    let ServeOptions { listener, config, clock, shutdown } = options;
+    let (stop, stopping) = lifecycle::stop();
+    let (routes, health) = routes(engine, &config, clock, stopping.clone()).await?;
+    let signal = async move {
+        shutdown.await;
+        tracing::info!("stopping: finishing requests in flight");
+        stop.begin();
+        health.end().await;
+    };
+    let served = Server::builder()
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), signal);
+    tokio::select! {
+        served = served => served.map_err(|cause| {
+            Error::unavailable("the server's port failed").with_source(cause)
+        }),
+        () = stopping.expired(Duration::from_secs(config.drain_seconds)) => {
+            tracing::warn!(
+                drain_seconds = config.drain_seconds,
+                "stopped with requests still in flight",
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Puts all services on one router.
+async fn routes(
+    engine: Arc<Engine>,
+    config: &ServerConfig,
+    clock: Clock,
+    stopping: Stopping,
+) -> Result<(Routes, Health)> {
+    let metrics = Arc::new(Metrics::new(Arc::clone(&engine)));
+    let lookups = Lookups {
+        engine: Arc::clone(&engine),
+        clock,
+        metrics: Arc::clone(&metrics),
+        admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
+        stopping: stopping.clone(),
+    }
+    .service();
+    let registry =
+        Registry { engine: Arc::clone(&engine), metrics: Arc::clone(&metrics) }.service();
+    let places = config.training_sets_in_flight_max;
+    let flights = Flights {
+        engine,
+        metrics: Arc::clone(&metrics),
+        admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
+        workers: Workers::start()?,
+    }
+    .service();
+    let names = [name_of(&lookups), name_of(&registry), name_of(&flights)];
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let routes =
+        Routes::new(lookups).add_service(registry).add_service(flights).add_service(health);
+    let router = reflected(routes)?
+        .into_axum_router()
+        .merge(web::routes(metrics, stopping))
+        .fallback(web::lost);
+    Ok((Routes::from(router), Health::serving(reporter, &names).await))
+}
+
+/// Adds reflection, in its present form and in the one that older tools ask
+/// for.
+fn reflected(routes: Routes) -> Result<Routes> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let refuse =
+        |cause| Error::internal("the contract's descriptors cannot be read").with_source(cause);
+    let v1 = builder().build_v1().map_err(refuse)?;
+    let v1alpha = builder().build_v1alpha().map_err(refuse)?;
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}
+
+fn name_of<S: NamedService>(_: &S) -> &'static str {
+    S::NAME
+}

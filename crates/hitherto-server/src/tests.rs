@@ -1,0 +1,322 @@
+//! A server over a small real repository, called as callers call it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, path::Path};
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::concat_batches;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::{Kind, Result};
+use hitherto_engine::{
+    Access, Config, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode,
+    MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest,
+};
+use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
+use parquet::arrow::ArrowWriter;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::client::Client;
+use crate::{ServeOptions, bind, serve, wire};
+
+const DEFINITIONS: &str = "
+apiVersion: hitherto/v1
+kind: Entity
+metadata: { name: stay }
+spec: { keys: [{ name: stay_id, type: int64 }] }
+---
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata: { name: labs, description: blood }
+spec:
+  entity: stay
+  source: { parquet: labs.parquet, eventTime: drawn, knownTime: resulted }
+  features: [{ name: lactate, type: float64 }, { name: note, type: string }]
+  online: { history: 7d }
+---
+apiVersion: hitherto/v1
+kind: FeatureService
+metadata: { name: deterioration_v1 }
+spec: { features: ['labs:*'] }
+";
+
+/// What the server's clock says, in microseconds.
+const NOW: i64 = 1_000_000;
+
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: &str, _: u64) {}
+    fn end(&self, _: &Materialized) {}
+}
+
+/// A repository with two stays: the second result of the first one is drawn at
+/// 20 and known at 30.
+async fn repository(root: &Path) -> Engine {
+    let times = |micros: [i64; 3]| {
+        Arc::new(TimestampMicrosecondArray::from(micros.to_vec()).with_timezone("UTC")) as ArrayRef
+    };
+    let facts = RecordBatch::try_from_iter([
+        ("stay_id", Arc::new(Int64Array::from(vec![1, 1, 2])) as ArrayRef),
+        ("drawn", times([10, 20, 10])),
+        ("resulted", times([10, 30, 10])),
+        ("lactate", Arc::new(Float64Array::from(vec![Some(1.5), Some(4.5), None]))),
+        ("note", Arc::new(StringArray::from(vec!["fine", "élevé", ""]))),
+    ])
+    .unwrap();
+    let file = fs::File::create(root.join("labs.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, facts.schema(), None).unwrap();
+    writer.write(&facts).unwrap();
+    writer.close().unwrap();
+    fs::write(root.join("labs.yaml"), DEFINITIONS).unwrap();
+
+    let engine = Engine::open(root, &Config::default(), Access::ReadWrite).unwrap();
+    engine.apply(&engine.plan().await.unwrap(), NOW).await.unwrap();
+    let all = MaterializeRequest { views: Vec::new(), mode: MaterializeMode::Full };
+    engine.materialize(&all, NOW, &Silent).await.unwrap();
+    engine
+}
+
+/// A running server and a client of it.
+struct Served {
+    engine: Arc<Engine>,
+    client: Client,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<()>>,
+    _folder: TempDir,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Arc::new(repository(folder.path()).await);
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let options = ServeOptions {
+            listener,
+            config: Config::default().server,
+            clock: Arc::new(|| NOW),
+            shutdown: async { stopped.await.unwrap_or(()) },
+        };
+        let served = tokio::spawn(serve(Arc::clone(&engine), options));
+        let client = Client::connect(&url).await.unwrap();
+        Self { engine, client, stop, served, _folder: folder }
+    }
+
+    /// Stops the server, which must not take until its time is up.
+    async fn stop(self) {
+        let begun = Instant::now();
+        self.stop.send(()).unwrap();
+        drop(self.client);
+        self.served.await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+
+    async fn channel(&self) -> tonic::transport::Channel {
+        let url = self.client.url().to_owned();
+        tonic::transport::Endpoint::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    /// The whole answer to a GET over HTTP/1.
+    async fn get(&self, path: &str) -> String {
+        let address = self.client.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+fn lookup(service: &str, as_of: Option<i64>) -> LookupRequest {
+    let parts = [Some(1), None, Some(2), Some(3)].map(|stay| stay.map(OwnedPart::Int)).to_vec();
+    LookupRequest {
+        selection: Selection::Service(service.into()),
+        keys: vec![KeyColumn { name: "stay_id".into(), parts }],
+        as_of,
+        with_times: true,
+    }
+}
+
+/// A lookup of too many entities to be answered in place.
+fn large_lookup() -> LookupRequest {
+    let mut request = lookup("deterioration_v1", None);
+    request.keys[0].parts = (0..1_000).map(|stay| Some(OwnedPart::Int(stay))).collect();
+    request
+}
+
+fn training(service: &str) -> TrainingSetRequest {
+    TrainingSetRequest {
+        selection: Selection::Service(service.into()),
+        timestamp: "at".into(),
+        known_by: None,
+        known: None,
+        names: FeatureNames::Full,
+    }
+}
+
+fn spine() -> RecordBatch {
+    let at = TimestampMicrosecondArray::from(vec![25, 35, 5, 25]).with_timezone("UTC");
+    RecordBatch::try_from_iter([
+        ("stay_id", Arc::new(Int64Array::from(vec![1, 1, 1, 2])) as ArrayRef),
+        ("at", Arc::new(at)),
+        ("label", Arc::new(StringArray::from(vec!["a", "b", "c", "d"]))),
+    ])
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_lookup_is_a_local_one() {
+    let server = Served::start().await;
+    let requests = [None, Some(25), Some(35)].map(|as_of| lookup("deterioration_v1", as_of));
+    for request in requests.into_iter().chain([large_lookup()]) {
+        let local = server.engine.lookup(&request, NOW).unwrap();
+        let remote = server.client.lookup(&request).await.unwrap();
+        assert_eq!(remote.columns, local.columns);
+        assert_eq!(format!("{remote:?}"), format!("{local:?}"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_error_is_a_local_one() {
+    let server = Served::start().await;
+    let request = lookup("deterioration_v2", None);
+    let local = server.engine.lookup(&request, NOW).unwrap_err();
+    let remote = server.client.lookup(&request).await.unwrap_err();
+    assert_eq!(remote.kind(), Kind::NotFound);
+    assert_eq!(remote.to_string(), local.chain());
+
+    let spine = spine();
+    let remote = server
+        .client
+        .training_set(&training("deterioration_v2"), vec![spine.clone()], spine.schema())
+        .await;
+    assert_eq!(remote.unwrap_err().kind(), Kind::NotFound);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_catalog_is_the_local_one() {
+    let server = Served::start().await;
+    assert_eq!(server.client.catalog().await.unwrap(), *server.engine.catalog());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_training_set_is_a_local_one() {
+    let server = Served::start().await;
+    let (request, spine) = (training("deterioration_v1"), spine());
+    let batches = vec![spine.slice(0, 1), spine.slice(1, 3)];
+
+    let mut local =
+        server.engine.training_set(&request, batches.clone(), spine.schema()).await.unwrap();
+    let mut local_rows = Vec::new();
+    while let Some(batch) = local.next().await {
+        local_rows.push(batch.unwrap());
+    }
+
+    let mut remote = server.client.training_set(&request, batches, spine.schema()).await.unwrap();
+    assert_eq!(remote.schema(), local.schema());
+    assert_eq!(remote.report().unwrap_err().kind(), Kind::Invalid);
+    let mut remote_rows = Vec::new();
+    while let Some(batch) = remote.next().await {
+        remote_rows.push(batch.unwrap());
+    }
+    let schema = local.schema();
+    let remote_rows = concat_batches(&schema, &remote_rows).unwrap();
+    assert_eq!(remote_rows, concat_batches(&schema, &local_rows).unwrap());
+    assert_eq!(remote_rows.num_rows(), 4);
+    assert_eq!(remote.report().unwrap(), local.report());
+    let metrics = server.get("/metrics").await;
+    for line in [
+        "hitherto_requests_total{method=\"training_set\",outcome=\"ok\"} 1",
+        "hitherto_requests_in_flight{method=\"training_set\"} 0",
+        "hitherto_training_set_rows_total 4",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_answers_in_order_until_a_request_fails() {
+    let server = Served::start().await;
+    let ask = |service, as_of| wire::lookup::encode_request(&lookup(service, as_of)).unwrap();
+    let requests = [
+        ask("deterioration_v1", Some(35)),
+        ask("deterioration_v1", Some(25)),
+        ask("deterioration_v2", None),
+        ask("deterioration_v1", Some(15)),
+    ];
+    let mut client = LookupServiceClient::new(server.channel().await).send_compressed(Gzip);
+    let answers = client.lookup_stream(futures::stream::iter(requests)).await.unwrap();
+    let mut answers = answers.into_inner();
+    for at in [35, 25] {
+        assert_eq!(answers.message().await.unwrap().unwrap().at_micros, at);
+    }
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::NotFound);
+    drop((answers, client));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_has_metrics_and_health() {
+    let server = Served::start().await;
+    server.client.lookup(&lookup("deterioration_v1", None)).await.unwrap();
+    let metrics = server.get("/metrics").await;
+    for line in [
+        "hitherto_requests_total{method=\"lookup\",outcome=\"ok\"} 1",
+        "hitherto_lookup_rows_total 4",
+        "hitherto_lookup_values_total 8",
+        "hitherto_view_watermark_timestamp_seconds{view=\"labs\"} 0.00002",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert!(server.get("/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(server.get("/").await.starts_with("HTTP/1.1 404"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_streams_that_wait() {
+    let server = Served::start().await;
+    let channel = server.channel().await;
+    let mut health = HealthClient::new(channel.clone())
+        .watch(HealthCheckRequest { service: String::new() })
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(health.message().await.unwrap().unwrap().status, 1);
+    let idle = Request::new(futures::stream::pending());
+    let mut answers =
+        LookupServiceClient::new(channel).lookup_stream(idle).await.unwrap().into_inner();
+
+    server.stop().await;
+    assert_eq!(health.message().await.unwrap().unwrap().status, 2);
+    assert!(health.message().await.unwrap().is_none());
+    assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_conflict() {
+    let taken = bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = bind(&address).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.to_string().contains(&address), "{error}");
+    assert_eq!(bind("nowhere").await.unwrap_err().kind(), Kind::Invalid);
+}

@@ -1,0 +1,63 @@
+//! Training sets: the command of a Flight descriptor.
+
+use hitherto_core::definition::Known;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{FeatureNames, Selection, TrainingSetRequest};
+use hitherto_proto::v1::{self, KnownTime, training_set_request::Selection as Wire};
+use prost::Message;
+
+/// Reads a command that a caller sent. What it names is the engine's to find.
+///
+/// # Errors
+/// `Invalid` when it is not one, or asks for nothing.
+pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
+    let request = v1::TrainingSetRequest::decode(command).map_err(|cause| {
+        Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
+            .with_source(cause)
+    })?;
+    let known = match KnownTime::try_from(request.known_time) {
+        Ok(KnownTime::AsDeclared) => None,
+        Ok(KnownTime::Honor) => Some(Known::Honor),
+        Ok(KnownTime::Ignore) => Some(Known::Ignore),
+        Err(unknown) => {
+            return Err(Error::invalid("known_time is not one of KnownTime").with_source(unknown));
+        }
+    };
+    let selection = match request.selection {
+        Some(Wire::Service(name)) => Selection::Service(name),
+        Some(Wire::Features(list)) => Selection::features(list.features)?,
+        None => {
+            let message = "the training set asks for nothing; set service or features";
+            return Err(Error::invalid(message));
+        }
+    };
+    let names = if request.full_names { FeatureNames::Full } else { FeatureNames::Short };
+    let (timestamp, known_by) = (request.timestamp, request.known_by_micros);
+    Ok(TrainingSetRequest { selection, timestamp, known_by, known, names })
+}
+
+/// Writes a command.
+pub fn encode_request(request: &TrainingSetRequest) -> Vec<u8> {
+    let selection = match &request.selection {
+        Selection::Service(name) => Wire::Service(name.clone()),
+        Selection::Features(references) => Wire::Features(v1::FeatureList {
+            features: references.iter().map(ToString::to_string).collect(),
+        }),
+    };
+    let known_time = match request.known {
+        None => KnownTime::AsDeclared,
+        Some(Known::Honor) => KnownTime::Honor,
+        Some(Known::Ignore) => KnownTime::Ignore,
+    };
+    v1::TrainingSetRequest {
+        selection: Some(selection),
+        timestamp: request.timestamp.clone(),
+        known_by_micros: request.known_by,
+        known_time: known_time.into(),
+        full_names: request.names == FeatureNames::Full,
+    }
+    .encode_to_vec()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+use hitherto_core::Kind;
+
+use super::*;
+
+fn request(known: Option<Known>, names: FeatureNames) -> TrainingSetRequest {
+    TrainingSetRequest {
+        selection: Selection::features(["labs:*"]).unwrap(),
+        timestamp: "at".into(),
+        known_by: Some(i64::MIN),
+        known,
+        names,
+    }
+}
+
+#[test]
+fn a_request_survives_the_wire() {
+    for known in [None, Some(Known::Honor), Some(Known::Ignore)] {
+        for names in [FeatureNames::Short, FeatureNames::Full] {
+            let request = request(known, names);
+            let read = decode_request(&encode_request(&request)).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{request:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_wrong_command_is_refused() {
+    let check = |command: &[u8], reason: &str| {
+        let error = decode_request(command).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains(reason), "{error}");
+    };
+    check(b"SELECT 1", "not a hitherto.v1.TrainingSetRequest");
+    check(b"", "asks for nothing");
+    let unknown = v1::TrainingSetRequest { known_time: 3, ..Default::default() };
+    check(&unknown.encode_to_vec(), "known_time is not one of KnownTime");
+}

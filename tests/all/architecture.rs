@@ -1,0 +1,145 @@
+//! Which crate may know which, and one version of each key crate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+
+/// Every edge between our crates that is allowed, and none else.
+const EDGES: [(&str, &[&str]); 8] = [
+    ("core", &[]),
+    ("online", &["core"]),
+    ("offline", &["core"]),
+    ("proto", &["core"]),
+    ("engine", &["core", "offline", "online"]),
+    ("server", &["core", "engine", "proto"]),
+    ("cli", &["core", "engine", "server"]),
+    ("python", &["core", "engine", "server"]),
+];
+
+/// Third-party crates that exactly these of our crates may name.
+const FENCES: [(&str, &[&str]); 9] = [
+    ("rocksdb", &["online"]),
+    ("datafusion", &["offline"]),
+    ("object_store", &["offline"]),
+    ("prost", &["proto", "server"]),
+    ("tonic", &["proto", "server"]),
+    ("arrow-flight", &["server"]),
+    ("axum", &["server"]),
+    ("clap", &["cli"]),
+    ("pyo3", &["python"]),
+];
+
+/// Crates of which two versions would be two types of one name.
+const ONE_VERSION: [&str; 12] = [
+    "arrow",
+    "arrow-array",
+    "arrow-flight",
+    "datafusion",
+    "object_store",
+    "parquet",
+    "prost",
+    "pyo3",
+    "rocksdb",
+    "rustls",
+    "tokio",
+    "tonic",
+];
+
+fn metadata() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    MetadataCommand::new().manifest_path(manifest).exec().unwrap()
+}
+
+fn short(name: &str) -> Option<&str> {
+    name.strip_prefix("hitherto-").filter(|name| *name != "tests")
+}
+
+fn ours(metadata: &Metadata) -> BTreeMap<&str, &Package> {
+    let packages = metadata.workspace_packages();
+    packages.into_iter().filter_map(|package| Some((short(&package.name)?, package))).collect()
+}
+
+#[test]
+fn crates_know_each_other_only_along_the_drawn_edges() {
+    let metadata = metadata();
+    let packages = ours(&metadata);
+    let drawn: BTreeMap<&str, &[&str]> = EDGES.into_iter().collect();
+    assert_eq!(packages.keys().collect::<Vec<_>>(), drawn.keys().collect::<Vec<_>>());
+    for (name, package) in packages {
+        for dependency in &package.dependencies {
+            if let Some(known) = short(&dependency.name) {
+                assert!(drawn[name].contains(&known), "hitherto-{name} must not know {known}");
+            }
+        }
+    }
+}
+
+#[test]
+fn key_libraries_stay_behind_their_fence() {
+    let metadata = metadata();
+    let packages = ours(&metadata);
+    for (library, fence) in FENCES {
+        let inside: BTreeSet<&str> = fence.iter().copied().collect();
+        for (name, package) in &packages {
+            let names_it = package.dependencies.iter().any(|dependency| dependency.name == library);
+            assert!(!names_it || inside.contains(name), "hitherto-{name} must not know {library}");
+        }
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    let metadata = metadata();
+    let packages = ours(&metadata);
+    let allowed = [
+        "jiff",
+        "schemars",
+        "serde",
+        "serde-saphyr",
+        "serde_json",
+        "strsim",
+        "thiserror",
+        "xxhash-rust",
+    ];
+    for dependency in &packages["core"].dependencies {
+        assert!(
+            allowed.contains(&dependency.name.as_str()),
+            "core must not know {}",
+            dependency.name
+        );
+    }
+}
+
+#[test]
+fn key_crates_have_one_version() {
+    let metadata = metadata();
+    for name in ONE_VERSION {
+        let versions: BTreeSet<String> = metadata
+            .packages
+            .iter()
+            .filter(|package| package.name.as_str() == name)
+            .map(|package| package.version.to_string())
+            .collect();
+        assert!(versions.len() <= 1, "{name} has versions {versions:?}");
+    }
+}
+
+/// A development dependency of its own would give shared crates other features
+/// in a test than in a build, and `make demo` and `make test` would not share
+/// one build. What the `tests` package depends on anyway changes nothing.
+#[test]
+fn development_dependencies_add_nothing_to_the_build() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let tests = packages.iter().find(|package| package.name == "hitherto-tests").unwrap();
+    for package in &packages {
+        for one in &package.dependencies {
+            let is_development = one.kind == cargo_metadata::DependencyKind::Development;
+            let is_shared = tests.dependencies.iter().any(|shared| {
+                shared.name == one.name
+                    && one.features.iter().all(|feature| shared.features.contains(feature))
+            });
+            assert!(!is_development || is_shared, "{} has {} of its own", package.name, one.name);
+        }
+    }
+}

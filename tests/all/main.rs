@@ -1,0 +1,32 @@
+//! Everything that is tested across crates, in one binary.
+//!
+//! | module           | what it shows                                             |
+//! | ---------------- | ---------------------------------------------------------- |
+//! | `architecture`   | which crate may know which, one version of key crates       |
+//! | `tidy`           | file sizes, words, marks left behind                        |
+//! | `rule`           | slots and search against the naive oracle                   |
+//! | `parity`         | online as of t equals offline at t, and both the oracle     |
+//! | `stores`         | RocksDB mirrored against the in-memory store                |
+//! | `definitions`    | broken repositories and what they are told                  |
+//! | `materializing`  | incremental, late, repeated and killed runs                 |
+//! | `training`       | spines of every kind                                        |
+//! | `icu`            | the real data                                               |
+//! | `serving`        | a server over its wire                                      |
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by where it stops; clippy knows tests by attribute only"
+)]
+
+mod architecture;
+mod definitions;
+mod icu;
+mod materializing;
+mod oracle;
+mod parity;
+mod repo;
+mod rule;
+mod stores;
+mod tidy;
+mod training;
+mod world;

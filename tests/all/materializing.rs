@@ -1,0 +1,176 @@
+//! Runs that come again, come late, or are cut off.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
+use hitherto_core::Kind;
+use hitherto_core::column::{Status, Values};
+use hitherto_core::key::OwnedPart;
+use hitherto_engine::{Engine, KeyColumn, MaterializeMode, Materialized};
+
+use crate::repo::{Repo, lookup, materialize};
+
+fn definitions(more: &str) -> String {
+    format!(
+        "
+apiVersion: hitherto/v1
+kind: Entity
+metadata: {{ name: stay }}
+spec: {{ keys: [{{ name: stay, type: string }}] }}
+---
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata: {{ name: labs }}
+spec:
+  entity: stay
+  source: {{ parquet: labs, eventTime: event, knownTime: known {more} }}
+  features: [{{ name: value, type: int64 }}]
+  online: {{ history: 500us }}
+"
+    )
+}
+
+/// Writes facts (stay, event, known, value) into one file of the source.
+fn write(repo: &Repo, file: &str, facts: &[(&str, i64, i64, i64)]) {
+    let stays = facts.iter().map(|fact| Some(fact.0));
+    let times = |time: fn(&(&str, i64, i64, i64)) -> i64| {
+        Arc::new(TimestampMicrosecondArray::from_iter_values(facts.iter().map(time)))
+    };
+    repo.parquet(
+        &format!("labs/{file}.parquet"),
+        vec![
+            ("stay", Arc::new(StringArray::from_iter(stays))),
+            ("event", times(|fact| fact.1)),
+            ("known", times(|fact| fact.2)),
+            ("value", Arc::new(Int64Array::from_iter_values(facts.iter().map(|fact| fact.3)))),
+        ],
+    );
+}
+
+fn value(engine: &Engine, stay: &str, as_of: Option<i64>, now: i64) -> Result<i64, Status> {
+    let parts = vec![Some(OwnedPart::Bytes(stay.as_bytes().to_vec()))];
+    let keys = vec![KeyColumn { name: String::from("stay"), parts }];
+    let found = lookup(engine, &["labs:value"], keys, as_of, now).unwrap();
+    match (found.columns[0].status(0), &found.columns[0].values) {
+        (Status::Present, Values::I64(values)) => Ok(values[0]),
+        (status, _) => Err(status),
+    }
+}
+
+async fn run(engine: &Engine, now: i64) -> Materialized {
+    materialize(engine, MaterializeMode::Incremental, now).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_has_nothing_to_do_even_after_a_touch() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[("x", 10, 10, 1)]);
+    let engine = repo.applied().await;
+    let first = run(&engine, 100).await;
+    assert_eq!((first.mode, first.facts, first.entities), (MaterializeMode::Full, 1, 1));
+    let second = run(&engine, 101).await;
+    assert!(second.is_up_to_date);
+    write(&repo, "a", &[("x", 10, 10, 1)]);
+    assert!(run(&engine, 102).await.is_up_to_date, "the same bytes written again are no news");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_arrives_late_is_picked_up_where_it_belongs() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "monday", &[("x", 100, 100, 1), ("x", 300, 300, 3)]);
+    let engine = repo.applied().await;
+    run(&engine, 400).await;
+    write(&repo, "a_week_late", &[("x", 200, 350, 2)]);
+    let late = run(&engine, 410).await;
+    assert_eq!((late.mode, late.files, late.entities), (MaterializeMode::Incremental, 1, 0));
+    assert_eq!(value(&engine, "x", None, 420), Ok(3), "older facts revert nothing");
+    assert_eq!(value(&engine, "x", Some(299), 420), Ok(1), "not known at 299");
+    write(&repo, "correction", &[("x", 300, 405, 33)]);
+    run(&engine, 420).await;
+    assert_eq!(value(&engine, "x", None, 420), Ok(33));
+    assert_eq!(value(&engine, "x", Some(404), 420), Ok(3), "as it was before the correction");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_from_the_future_waits_and_the_one_before_it_answers() {
+    for more in ["", ", delay: 0s"] {
+        let yaml = definitions("")
+            .replace(", knownTime: known ", more)
+            .replace("  online: { history: 500us }\n", "");
+        let repo = Repo::new(&yaml);
+        write(&repo, "a", &[("x", 10, 10, 1)]);
+        let engine = repo.applied().await;
+        run(&engine, 50).await;
+        write(&repo, "b", &[("x", 90, 90, 2)]);
+        run(&engine, 60).await;
+        assert_eq!(value(&engine, "x", None, 60), Ok(1), "no history is asked for, still right");
+        assert_eq!(value(&engine, "x", None, 89), Ok(1));
+        assert_eq!(value(&engine, "x", None, 90), Ok(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_exact_back_to_its_horizon_and_refused_before() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[("x", 1, 1, 1), ("x", 5, 5, 5), ("x", 900, 900, 9)]);
+    let engine = repo.applied().await;
+    run(&engine, 1_000).await;
+    assert_eq!(
+        value(&engine, "x", Some(500), 1_000),
+        Ok(5),
+        "the fact that answered at the horizon"
+    );
+    assert_eq!(value(&engine, "x", Some(899), 1_000), Ok(5));
+    assert_eq!(value(&engine, "x", Some(900), 1_000), Ok(9));
+    let keys = vec![KeyColumn { name: String::from("stay"), parts: vec![None] }];
+    let error = lookup(&engine, &["labs:value"], keys, Some(499), 1_000).unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("1970-01-01T00:00:00.0005Z"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_run_replaces_the_generation_and_forgets_what_the_source_forgot() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[("x", 10, 10, 1), ("y", 10, 10, 1)]);
+    let engine = repo.applied().await;
+    run(&engine, 100).await;
+    write(&repo, "a", &[("x", 10, 10, 1)]);
+    run(&engine, 100).await;
+    assert_eq!(value(&engine, "y", None, 100), Ok(1), "an incremental run takes nothing away");
+    let full = materialize(&engine, MaterializeMode::Full, 100).await.remove(0);
+    assert_eq!(full.generation, 2);
+    assert_eq!(value(&engine, "x", None, 100), Ok(1));
+    assert_eq!(value(&engine, "y", None, 100), Err(Status::NotFound));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_over_many_rows_is_never_computed_from_new_files_alone() {
+    let sql = ", sql: \"SELECT stay, event, known, SUM(value) OVER (PARTITION BY stay ORDER BY event) \
+               AS value FROM source\"";
+    let repo = Repo::new(&definitions(sql));
+    write(&repo, "a", &[("x", 10, 10, 1)]);
+    let engine = repo.applied().await;
+    run(&engine, 100).await;
+    write(&repo, "b", &[("x", 20, 20, 2)]);
+    let second = run(&engine, 100).await;
+    assert_eq!((second.mode, second.files), (MaterializeMode::Full, 2));
+    assert_eq!(value(&engine, "x", None, 100), Ok(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_without_time_or_key_answer_nothing_and_are_counted() {
+    let repo = Repo::new(&definitions(""));
+    repo.parquet(
+        "labs/a.parquet",
+        vec![
+            ("stay", Arc::new(StringArray::from(vec![Some("x"), Some("y"), None]))),
+            ("event", Arc::new(TimestampMicrosecondArray::from(vec![Some(1), None, Some(1)]))),
+            ("known", Arc::new(TimestampMicrosecondArray::from(vec![None, Some(1), Some(1)]))),
+            ("value", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ],
+    );
+    let engine = repo.applied().await;
+    let done = run(&engine, 100).await;
+    assert_eq!((done.facts, done.facts_without_time, done.facts_without_key), (3, 2, 1));
+    assert_eq!(value(&engine, "x", None, 100), Err(Status::NotFound));
+}

@@ -1,0 +1,116 @@
+//! The rule's two forms, a search through sorted facts and slots over facts in
+//! any order, against the naive oracle.
+
+use std::sync::Arc;
+
+use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::definition::{Field, Known};
+use hitherto_core::key::{Part, encode_part};
+use hitherto_core::row::RowSchema;
+use hitherto_core::rule::{self, Absence, Moment, Times};
+use hitherto_core::slots::{Slots, SpineBuilder, Terms};
+use hitherto_core::types::DataType;
+use proptest::prelude::*;
+
+use crate::oracle::{self, Answer, Fact, Question};
+use crate::world::{World, worlds};
+
+fn schema() -> RowSchema {
+    let value = Field {
+        name: String::from("value"),
+        data_type: DataType::Int64,
+        description: String::new(),
+    };
+    RowSchema::new(&[value], 1)
+}
+
+fn encode(fact: &Fact, times: Times, row: &mut Vec<u8>) {
+    let schema = schema();
+    let mut writer = schema.write(row, times, 0);
+    if let Some(value) = fact.value {
+        writer.set_fixed(0, &value.to_le_bytes());
+    }
+}
+
+fn key(first: &str, second: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in [first, second] {
+        encode_part(&mut bytes, &DataType::String, Part::Bytes(part.as_bytes())).unwrap();
+    }
+    bytes
+}
+
+/// A product answer in the oracle's words.
+fn shown(answer: Result<&[u8], Absence>) -> Answer {
+    let row = match answer {
+        Ok(row) => row,
+        Err(absence) if absence.status() == Status::Expired => return Answer::Expired,
+        Err(_) => return Answer::NotFound,
+    };
+    let mut column = Column::with_capacity(String::new(), DataType::Int64, 1);
+    column.push_row(&schema().read(row).unwrap(), 0).unwrap();
+    match (column.status(0), column.values) {
+        (Status::Null, _) => Answer::Null,
+        (Status::Present, Values::I64(values)) => Answer::Value(values[0]),
+        other => panic!("unexpected column {other:?}"),
+    }
+}
+
+fn expected(world: &World, row: &(Option<String>, Option<String>, i64)) -> Answer {
+    let (Some(first), Some(second), at) = row else { return Answer::NotFound };
+    let question =
+        Question { at: *at, known_by: world.known_by.unwrap_or(i64::MAX), ttl: world.ttl };
+    oracle::answer(&world.facts, &(first.clone(), second.clone()), question)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn slots_answer_like_the_oracle(world in worlds()) {
+        let mut builder = SpineBuilder::default();
+        for (first, second, at) in &world.spine {
+            let key = first.as_ref().zip(second.as_ref()).map(|(a, b)| key(a, b));
+            builder.push(key.as_deref(), *at).unwrap();
+        }
+        let terms = Terms {
+            ttl_micros: world.ttl,
+            known_by: world.known_by.unwrap_or(i64::MAX),
+            known: Known::Honor,
+        };
+        let mut slots = Slots::new(Arc::new(builder.build()), terms);
+        for fact in &world.facts {
+            if let Some(known) = fact.known {
+                let times = Times { event: fact.event, known };
+                let written = |row: &mut Vec<u8>| { encode(fact, times, row); Ok(()) };
+                slots.offer(&key(&fact.key.0, &fact.key.1), times, written).unwrap();
+            }
+        }
+        let answers = slots.finish();
+        for (index, row) in world.spine.iter().enumerate() {
+            prop_assert_eq!(shown(answers.of_row(index)), expected(&world, row), "row {}", index);
+        }
+    }
+
+    #[test]
+    fn a_search_answers_like_the_oracle(world in worlds()) {
+        let mut facts: Vec<(&Fact, Times, Vec<u8>)> = world.facts.iter().filter_map(|fact| {
+            let times = Times { event: fact.event, known: fact.known? };
+            let mut row = Vec::new();
+            encode(fact, times, &mut row);
+            Some((fact, times, row))
+        }).collect();
+        facts.sort_by(|a, b| rule::rank((b.1, &b.2), (a.1, &a.2)));
+        for row in &world.spine {
+            let (Some(first), Some(second), at) = row else { continue };
+            let own = facts.iter().filter(|(fact, ..)| (&fact.key.0, &fact.key.1) == (first, second));
+            let own = own.map(|(_, times, row)| (*times, row.as_slice()));
+            let moment = Moment {
+                at: *at,
+                known_by: world.known_by.unwrap_or(i64::MAX),
+                known: Known::Honor,
+            };
+            prop_assert_eq!(shown(rule::answer(own, moment, world.ttl)), expected(&world, row));
+        }
+    }
+}

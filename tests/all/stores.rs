@@ -1,0 +1,220 @@
+//! RocksDB and the in-memory store side by side: every step on both, every
+//! answer equal.
+
+use std::ops::ControlFlow;
+
+use hitherto_core::rule::Times;
+use hitherto_core::{Kind, Result};
+use hitherto_online::memory::MemoryStore;
+use hitherto_online::rocks::{RocksOptions, RocksStore};
+use hitherto_online::{Access, GenerationId, OnlineStore, keys};
+use proptest::prelude::*;
+
+/// One step that both stores take.
+#[derive(Clone, Debug)]
+enum Step {
+    Load { generation: u32, latest: Vec<(u8, u8)>, history: Vec<(u8, i64, i64, u8)> },
+    Drop { generation: u32 },
+    Meta { key: u8, value: Option<u8> },
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let latest = prop::collection::vec((0..6_u8, any::<u8>()), 0..8);
+    let history = prop::collection::vec((0..6_u8, -3..3_i64, -3..3_i64, any::<u8>()), 0..12);
+    prop_oneof![
+        6 => (1..3_u32, latest, history)
+            .prop_map(|(generation, latest, history)| Step::Load { generation, latest, history }),
+        1 => (1..3_u32).prop_map(|generation| Step::Drop { generation }),
+        1 => (0..3_u8, prop::option::of(any::<u8>()))
+            .prop_map(|(key, value)| Step::Meta { key, value }),
+    ]
+}
+
+fn id(number: u32) -> GenerationId {
+    GenerationId { view: 7, number }
+}
+
+/// Entity keys of different lengths, none a prefix of another.
+fn entity(number: u8) -> Vec<u8> {
+    let mut key = vec![b'k'; usize::from(number)];
+    key.extend_from_slice(&[0, 0]);
+    key
+}
+
+fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
+    match step {
+        Step::Load { generation, latest, history } => {
+            let mut latest: Vec<_> = latest.iter().map(|(key, row)| (entity(*key), *row)).collect();
+            latest.sort();
+            latest.dedup_by(|a, b| a.0 == b.0);
+            let mut history: Vec<_> = history
+                .iter()
+                .map(|(key, event, known, row)| {
+                    let times = Times { event: *event, known: *known };
+                    (
+                        keys::history(id(*generation), &entity(*key), times),
+                        entity(*key),
+                        times,
+                        *row,
+                    )
+                })
+                .collect();
+            history.sort();
+            history.dedup_by(|a, b| a.0 == b.0);
+            let mut load = store.load(id(*generation))?;
+            for (key, row) in latest {
+                load.put_latest(&key, &[row])?;
+            }
+            for (_, key, times, row) in history {
+                load.put_history(&key, times, &[row])?;
+            }
+            load.finish().map(|_| ())
+        }
+        Step::Drop { generation } => store.drop_generation(id(*generation)),
+        Step::Meta { key, value } => {
+            store.commit_meta(&[(key.to_string(), value.map(|value| vec![value]))])
+        }
+    }
+}
+
+/// Everything that the store can be asked.
+fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
+    let snapshot = store.snapshot();
+    let mut answers = Vec::new();
+    for generation in 1..3 {
+        let keys: Vec<_> = (0..6).map(|key| keys::latest(id(generation), &entity(key))).collect();
+        snapshot
+            .read_latest(&keys, &mut |index, row| {
+                answers.push(format!("latest {generation} {index} {row:?}"));
+                Ok(())
+            })
+            .unwrap();
+        for (key, at) in (0..6).flat_map(|key| (-4..4).map(move |at| (key, at))) {
+            let mut seen = |times: Times, row: &[u8]| {
+                answers.push(format!("history {generation} {key} {at} {times:?} {row:?}"));
+                if row[0].is_multiple_of(4) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            snapshot.scan_history(id(generation), &entity(key), at, &mut seen).unwrap();
+            let times = Times { event: at, known: 0 };
+            let exact = snapshot.read_history(id(generation), &entity(key), times).unwrap();
+            answers.push(format!("exact {generation} {key} {at} {exact:?}"));
+        }
+    }
+    for key in 0..3 {
+        answers.push(format!("meta {key} {:?}", store.read_meta(&key.to_string()).unwrap()));
+    }
+    answers
+}
+
+fn rocks(folder: &std::path::Path) -> Result<RocksStore> {
+    RocksStore::open(folder, Access::ReadWrite, RocksOptions::default())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rocksdb_answers_like_the_mirror(steps in prop::collection::vec(steps(), 1..12)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = MemoryStore::default();
+        let store = rocks(folder.path()).unwrap();
+        for step in &steps {
+            take(&mirror, step).unwrap();
+            take(&store, step).unwrap();
+            prop_assert_eq!(all_answers(&store), all_answers(&mirror), "after {:?}", step);
+        }
+        drop(store);
+        let reopened = rocks(folder.path()).unwrap();
+        prop_assert_eq!(all_answers(&reopened), all_answers(&mirror), "after reopening");
+    }
+}
+
+#[test]
+fn a_snapshot_does_not_see_what_came_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    let load = |row| Step::Load { generation: 1, latest: vec![(1, row)], history: vec![] };
+    take(&store, &load(1)).unwrap();
+    let before = store.snapshot();
+    take(&store, &load(2)).unwrap();
+    let mut seen = Vec::new();
+    for snapshot in [before, store.snapshot()] {
+        let key = [keys::latest(id(1), &entity(1))];
+        let mut visit = |_, row: Option<&[u8]>| {
+            seen.push(row.map(<[u8]>::to_vec));
+            Ok(())
+        };
+        snapshot.read_latest(&key, &mut visit).unwrap();
+    }
+    assert_eq!(seen, [Some(vec![1]), Some(vec![2])]);
+}
+
+#[test]
+fn a_load_that_is_dropped_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    let mut load = store.load(id(1)).unwrap();
+    load.put_latest(&entity(1), &[1]).unwrap();
+    drop(load);
+    assert_eq!(all_answers(&store), all_answers(&MemoryStore::default()));
+    assert_eq!(std::fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
+}
+
+#[test]
+fn keys_out_of_order_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    let mut load = store.load(id(1)).unwrap();
+    load.put_latest(&entity(2), &[1]).unwrap();
+    assert_eq!(load.put_latest(&entity(3), &[1]).err().map(|error| error.kind()), None);
+    assert_eq!(load.put_latest(&entity(3), &[1]).unwrap_err().kind(), Kind::Internal);
+}
+
+#[test]
+fn the_second_writer_is_told_who_has_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = rocks(folder.path()).unwrap();
+    let error = rocks(folder.path()).err().unwrap();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    take(&first, &Step::Meta { key: 1, value: Some(5) }).unwrap();
+    let reader =
+        RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();
+    assert_eq!(reader.read_meta("1").unwrap(), Some(vec![5]), "a reader sees what was there");
+    assert_eq!(reader.commit_meta(&[]).unwrap_err().kind(), Kind::Invalid);
+}
+
+#[test]
+fn a_store_of_a_newer_release_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(rocks(folder.path()).unwrap());
+    std::fs::write(folder.path().join("FORMAT"), "2\n").unwrap();
+    let listing = |path: &std::path::Path| {
+        let mut names: Vec<_> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
+            .collect();
+        names.sort();
+        names
+    };
+    let before = listing(&folder.path().join("rocksdb"));
+    for access in [Access::ReadWrite, Access::ReadOnly] {
+        let error = RocksStore::open(folder.path(), access, RocksOptions::default()).err().unwrap();
+        assert_eq!(error.kind(), Kind::Invalid, "{error}");
+    }
+    assert_eq!(listing(&folder.path().join("rocksdb")), before);
+}
+
+#[test]
+fn reading_where_no_store_is_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere");
+    let opened = RocksStore::open(&nowhere, Access::ReadOnly, RocksOptions::default());
+    assert_eq!(opened.err().unwrap().kind(), Kind::NotFound);
+    assert!(!nowhere.exists());
+}
