@@ -11,7 +11,7 @@
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
 //! | `training`       | spines of every kind                                        |
 //! | `icu`            | the real data                                               |
-//! | `serving`        | a server over its wire                                      |
+//! | `lookups`        | requests of every kind, right and wrong                     |
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +21,7 @@
 mod architecture;
 mod definitions;
 mod icu;
+mod lookups;
 mod materializing;
 mod oracle;
 mod parity;

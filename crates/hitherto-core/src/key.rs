@@ -193,6 +193,20 @@ impl OwnedPart {
         }
     }
 
+    /// Whether a key of that type can have a value of this sort: text for
+    /// text, an integer for an integer. It may still be out of range.
+    pub fn is_of(&self, data_type: &DataType) -> bool {
+        match self {
+            OwnedPart::Bool(_) => *data_type == DataType::Bool,
+            OwnedPart::Bytes(_) => matches!(data_type, DataType::String | DataType::Binary),
+            OwnedPart::Int(_) | OwnedPart::UInt(_) => {
+                let is_other =
+                    matches!(data_type, DataType::Bool | DataType::String | DataType::Binary);
+                data_type.is_key() && !is_other
+            }
+        }
+    }
+
     /// Reads text, as typed on a command line, as a key of the declared type.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ impl Offline {
     /// # Errors
     /// `Unavailable` or `Corrupt`, naming the file.
     pub fn count_rows(&self, files: &[SourceFile]) -> Result<u64> {
-        files.iter().map(|file| count_rows(file)).sum()
+        files.iter().map(count_rows).sum()
     }
 
     /// Compares a view's definition with its source's columns and types, and

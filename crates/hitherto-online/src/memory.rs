@@ -4,14 +4,15 @@
 //! copy and swaps it in. Right for tests and small embedded uses, not for size.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 
 use crate::keys;
-use crate::store::{GenerationId, Load, Loaded, OnlineStore, Snapshot, Usage};
+use crate::store::{
+    FactVisitor, GenerationId, Load, Loaded, OnlineStore, RowVisitor, Snapshot, Usage,
+};
 
 #[derive(Clone, Default)]
 struct Tables {
@@ -84,11 +85,7 @@ impl OnlineStore for MemoryStore {
 struct MemorySnapshot(Arc<Tables>);
 
 impl Snapshot for MemorySnapshot {
-    fn read_latest(
-        &self,
-        keys: &[Vec<u8>],
-        visit: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
-    ) -> Result<()> {
+    fn read_latest(&self, keys: &[Vec<u8>], visit: &mut RowVisitor<'_>) -> Result<()> {
         for (index, key) in keys.iter().enumerate() {
             visit(index, self.0.latest.get(key).map(Vec::as_slice))?;
         }
@@ -100,7 +97,7 @@ impl Snapshot for MemorySnapshot {
         generation: GenerationId,
         entity_key: &[u8],
         at: i64,
-        visit: &mut dyn FnMut(Times, &[u8]) -> ControlFlow<()>,
+        visit: &mut FactVisitor<'_>,
     ) -> Result<()> {
         let prefix = keys::latest(generation, entity_key);
         let newest = keys::history(generation, entity_key, Times { event: at, known: i64::MAX });

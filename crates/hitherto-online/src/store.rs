@@ -30,6 +30,12 @@ pub enum Access {
     ReadOnly,
 }
 
+/// Takes the stored row of the key at this index, or its absence.
+pub type RowVisitor<'v> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'v;
+
+/// Takes one fact of a history; breaks when it has seen enough.
+pub type FactVisitor<'v> = dyn FnMut(Times, &[u8]) -> ControlFlow<()> + 'v;
+
 /// One consistent view of the store.
 pub trait Snapshot: Send + Sync {
     /// Reads many latest rows in one batch; `visit` is called once a key, in
@@ -38,11 +44,7 @@ pub trait Snapshot: Send + Sync {
     ///
     /// # Errors
     /// Those of `visit`, `Corrupt` for damaged blocks, `Unavailable` for I/O.
-    fn read_latest(
-        &self,
-        keys: &[Vec<u8>],
-        visit: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
-    ) -> Result<()>;
+    fn read_latest(&self, keys: &[Vec<u8>], visit: &mut RowVisitor<'_>) -> Result<()>;
 
     /// Shows an entity's kept facts with event time at or before `at`, newest
     /// first, until `visit` breaks. One seek.
@@ -54,7 +56,7 @@ pub trait Snapshot: Send + Sync {
         generation: GenerationId,
         entity_key: &[u8],
         at: i64,
-        visit: &mut dyn FnMut(Times, &[u8]) -> ControlFlow<()>,
+        visit: &mut FactVisitor<'_>,
     ) -> Result<()>;
 
     /// Reads the stored fact with exactly these times.

@@ -17,8 +17,9 @@ SPINES = {
     "pyarrow_reader": lambda spine: spine.to_reader(max_chunksize=1000),
     "pyarrow_batch": lambda spine: spine.combine_chunks().to_batches()[0],
     "pandas": lambda spine: spine.to_pandas(),
+    # Not a range: pandas would not make a column of one.
     "pandas_with_an_index": lambda spine: spine.to_pandas().set_index(
-        pd.Index(range(7, 7 + spine.num_rows), name="place")
+        pd.Index([f"row {place}" for place in range(spine.num_rows)], name="place")
     ),
     "polars": lambda spine: pl.from_arrow(spine),
 }

@@ -78,7 +78,8 @@ impl LookupPlan {
     }
 
     fn key(&mut self, key: &Field) -> usize {
-        match self.keys.iter().position(|known| known.name == key.name) {
+        let is_same = |known: &Field| known.name == key.name && known.data_type == key.data_type;
+        match self.keys.iter().position(is_same) {
             Some(known) => known,
             None => {
                 self.keys.push(key.clone());
@@ -90,31 +91,15 @@ impl LookupPlan {
     /// Checks the request's key columns and puts them in the plan's order.
     fn key_columns<'r>(&self, keys: &'r [KeyColumn]) -> Result<(Vec<&'r KeyColumn>, usize)> {
         let names = || self.keys.iter().map(|key| key.name.as_str());
-        for column in keys {
-            if !names().any(|name| name == column.name) {
-                return Err(Error::invalid(format!(
-                    "{:?} is not a join key of the features asked for{}",
-                    column.name,
-                    suggestion(&column.name, names())
-                )));
-            }
+        if let Some(column) = keys.iter().find(|column| !names().any(|name| name == column.name)) {
+            return Err(Error::invalid(format!(
+                "{:?} is not a join key of the features asked for{}",
+                column.name,
+                suggestion(&column.name, names())
+            )));
         }
-        let mut ordered = Vec::with_capacity(self.keys.len());
-        for key in &self.keys {
-            let mut found = keys.iter().filter(|column| column.name == key.name);
-            match (found.next(), found.next()) {
-                (Some(column), None) => ordered.push(column),
-                (None, _) => {
-                    return Err(Error::invalid(format!(
-                        "join key {:?} ({}) is missing from the request",
-                        key.name, key.data_type
-                    )));
-                }
-                (Some(_), Some(_)) => {
-                    return Err(Error::invalid(format!("join key {:?} is given twice", key.name)));
-                }
-            }
-        }
+        let ordered: Vec<&KeyColumn> =
+            self.keys.iter().map(|key| key_column(key, keys)).collect::<Result<_>>()?;
         let rows = ordered.first().map_or(0, |column| column.parts.len());
         if let Some(column) = ordered.iter().find(|column| column.parts.len() != rows) {
             return Err(Error::invalid(format!(
@@ -150,5 +135,34 @@ impl LookupPlan {
             (0..rows).map(encode_row).collect()
         });
         Ok((encoded.collect(), rows))
+    }
+}
+
+/// The request's one column for a join key, its values of the key's sort. A
+/// value of that sort that is out of range names an entity that cannot exist;
+/// one of another sort is a mistake in the request.
+fn key_column<'r>(key: &Field, keys: &'r [KeyColumn]) -> Result<&'r KeyColumn> {
+    let mut found = keys.iter().filter(|column| column.name == key.name);
+    let column = match (found.next(), found.next()) {
+        (Some(column), None) => column,
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid(format!("join key {:?} is given twice", key.name)));
+        }
+        (None, _) => {
+            return Err(Error::invalid(format!(
+                "join key {:?} ({}) is missing from the request",
+                key.name, key.data_type
+            )));
+        }
+    };
+    let mut given = column.parts.iter().flatten();
+    match given.find(|part| !part.is_of(&key.data_type)) {
+        None => Ok(column),
+        Some(odd) => Err(Error::invalid(format!(
+            "join key {:?} has type {}, found {}",
+            key.name,
+            key.data_type,
+            odd.borrow()
+        ))),
     }
 }

@@ -20,7 +20,18 @@ pub(super) struct Merge<'m> {
     load: Box<dyn Load + 'm>,
     /// Facts of whole entities, not yet written.
     entities: Vec<Entity>,
-    watermark: i64,
+    merged: Merged,
+}
+
+/// What came of a merge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Merged {
+    /// What the load put into the store.
+    pub loaded: Loaded,
+    /// Entities that had no latest row before.
+    pub entities_new: u64,
+    /// The greatest event time among the facts; `i64::MIN` if there was none.
+    pub watermark: i64,
 }
 
 /// The facts of one entity that may have to be kept, newest first.
@@ -33,12 +44,13 @@ struct Entity {
 
 impl<'m> Merge<'m> {
     pub fn new(run: &'m Run<'m>, snapshot: &'m dyn Snapshot, load: Box<dyn Load + 'm>) -> Self {
-        Self { run, snapshot, load, entities: Vec::new(), watermark: i64::MIN }
+        let merged = Merged { loaded: Loaded::default(), entities_new: 0, watermark: i64::MIN };
+        Self { run, snapshot, load, entities: Vec::new(), merged }
     }
 
     pub fn add(&mut self, batch: &SortedBatch) -> Result<()> {
         for (key, times, row) in batch.iter() {
-            self.watermark = self.watermark.max(times.event);
+            self.merged.watermark = self.merged.watermark.max(times.event);
             if self.entities.last().is_none_or(|entity| entity.key != key) {
                 if self.entities.len() >= MERGE_ENTITIES {
                     self.write()?;
@@ -79,6 +91,7 @@ impl<'m> Merge<'m> {
 
     fn write_entity(&mut self, mut entity: Entity, stored: Option<Vec<u8>>) -> Result<()> {
         let Some((times, row)) = entity.facts.first() else { return Ok(()) };
+        self.merged.entities_new += u64::from(stored.is_none());
         let stored = stored.map(|row| row::times(&row).map(|times| (times, row))).transpose()?;
         let is_newer = stored
             .as_ref()
@@ -126,9 +139,9 @@ impl<'m> Merge<'m> {
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<(Loaded, i64)> {
+    pub fn finish(mut self) -> Result<Merged> {
         self.write()?;
-        Ok((self.load.finish()?, self.watermark))
+        Ok(Merged { loaded: self.load.finish()?, ..self.merged })
     }
 }
 

@@ -144,8 +144,8 @@ impl Engine {
         }
         let query = self.offline.fact_query(view, &run.files, None).await?;
         let mut facts = self.offline.sorted_facts(view, &query)?;
-        let (loaded, watermark) = run.load(self, &mut facts, progress).await?;
-        run.commit(self, &facts, loaded, watermark)
+        let merged = run.load(self, &mut facts, progress).await?;
+        run.commit(self, &facts, merged)
     }
 
     /// Removes all rows of a view that nothing names any more.

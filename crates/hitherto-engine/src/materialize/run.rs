@@ -7,10 +7,10 @@ use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
-use hitherto_online::{GenerationId, Loaded};
+use hitherto_online::GenerationId;
 
 use super::consumed::{Consumed, consumed_key};
-use super::merge::Merge;
+use super::merge::{Merge, Merged};
 use super::{MaterializeMode, Materialized, Progress};
 use crate::Engine;
 
@@ -82,7 +82,7 @@ impl<'r> Run<'r> {
         engine: &Engine,
         facts: &mut SortedFacts,
         progress: &dyn Progress,
-    ) -> Result<(Loaded, i64)> {
+    ) -> Result<Merged> {
         if self.mode == MaterializeMode::Full {
             // Rows of a full run that was killed before its commit.
             engine.store.drop_generation(self.generation)?;
@@ -101,8 +101,7 @@ impl<'r> Run<'r> {
         self,
         engine: &Engine,
         facts: &SortedFacts,
-        loaded: Loaded,
-        watermark: i64,
+        merged: Merged,
     ) -> Result<Materialized> {
         let old = self.view.generation.as_ref();
         let (facts_before, entities_before, watermark_before) = match (self.mode, old) {
@@ -113,9 +112,9 @@ impl<'r> Run<'r> {
         let generation = Generation {
             number: self.generation.number,
             horizon: self.horizon,
-            watermark: watermark.max(watermark_before),
+            watermark: merged.watermark.max(watermark_before),
             facts: facts_before + count.facts(),
-            entities: entities_before.max(loaded.latest_rows),
+            entities: entities_before + merged.entities_new,
             materialized_at: self.now,
         };
         let consumed = self.consumed.to_json()?;
@@ -130,9 +129,9 @@ impl<'r> Run<'r> {
             facts: count.facts(),
             facts_without_time: count.without_time(),
             facts_without_key: count.without_key(),
-            entities: loaded.latest_rows,
-            history_rows: loaded.history_rows,
-            file_bytes: loaded.file_bytes,
+            entities: merged.loaded.latest_rows,
+            history_rows: merged.loaded.history_rows,
+            file_bytes: merged.loaded.file_bytes,
             watermark: Some(generation.watermark),
             generation: generation.number,
             ..self.up_to_date()

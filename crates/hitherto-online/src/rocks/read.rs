@@ -1,14 +1,12 @@
 //! Snapshots of the database: batched gets and history seeks.
 
-use std::ops::ControlFlow;
-
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 use rocksdb::{DB, ReadOptions, SnapshotWithThreadMode};
 
 use super::{HISTORY, LATEST, RocksStore, failed};
 use crate::keys;
-use crate::store::{GenerationId, Snapshot};
+use crate::store::{FactVisitor, GenerationId, RowVisitor, Snapshot};
 
 /// One consistent view of the database.
 pub struct RocksSnapshot<'s> {
@@ -30,11 +28,7 @@ impl<'s> RocksSnapshot<'s> {
 }
 
 impl Snapshot for RocksSnapshot<'_> {
-    fn read_latest(
-        &self,
-        keys: &[Vec<u8>],
-        visit: &mut dyn FnMut(usize, Option<&[u8]>) -> Result<()>,
-    ) -> Result<()> {
+    fn read_latest(&self, keys: &[Vec<u8>], visit: &mut RowVisitor<'_>) -> Result<()> {
         let family = self.store.family(LATEST);
         let rows = self.store.db.batched_multi_get_cf_opt(family, keys, false, &self.options());
         for (index, row) in rows.into_iter().enumerate() {
@@ -48,7 +42,7 @@ impl Snapshot for RocksSnapshot<'_> {
         generation: GenerationId,
         entity_key: &[u8],
         at: i64,
-        visit: &mut dyn FnMut(Times, &[u8]) -> ControlFlow<()>,
+        visit: &mut FactVisitor<'_>,
     ) -> Result<()> {
         let mut options = self.options();
         options.set_prefix_same_as_start(true);

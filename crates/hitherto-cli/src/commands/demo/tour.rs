@@ -183,7 +183,7 @@ impl<'s> Tour<'s> {
             }
         };
         self.narrator.say(format!(
-            "{} went up, {} of {} columns came back in the same order, in {}.",
+            "{} went up, {} of {} columns came back, in {}.",
             counted(spine.rows() as u64, "label row"),
             counted(training.rows, "row"),
             training.columns,

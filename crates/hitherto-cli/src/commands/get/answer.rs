@@ -67,9 +67,9 @@ impl Answer {
                 };
                 Ok((column.name.clone(), cell))
             });
-            let keys = keys.iter().map(|key| {
-                (key.name.clone(), key.parts.get(row).map_or(Value::Null, |part| part_json(part)))
-            });
+            let keys = keys
+                .iter()
+                .map(|key| (key.name.clone(), key.parts.get(row).map_or(Value::Null, part_json)));
             Ok(Entity { keys: keys.collect(), features: features.collect::<Result<_>>()? })
         };
         Ok(Self {

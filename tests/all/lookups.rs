@@ -1,0 +1,139 @@
+//! Requests of every kind, right and wrong.
+
+use std::sync::Arc;
+
+use arrow::array::{Int32Array, Int64Array, TimestampMicrosecondArray};
+use hitherto_core::Kind;
+use hitherto_core::column::{Status, Values};
+use hitherto_core::key::OwnedPart;
+use hitherto_core::limits::LOOKUP_ENTITIES_MAX;
+use hitherto_engine::{Engine, KeyColumn, MaterializeMode};
+
+use crate::repo::{Repo, lookup, materialize};
+
+const YAML: &str = "
+apiVersion: hitherto/v1
+kind: Entity
+metadata: { name: user }
+spec: { keys: [{ name: user_id, type: int32 }] }
+---
+apiVersion: hitherto/v1
+kind: Entity
+metadata: { name: visit }
+spec: { keys: [{ name: item_id, type: int64 }, { name: user_id, type: int32 }] }
+---
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata: { name: users }
+spec:
+  entity: user
+  source: { parquet: facts.parquet, eventTime: event }
+  ttl: 10us
+  features: [{ name: age, type: int64 }]
+---
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata: { name: visits }
+spec:
+  entity: visit
+  source: { parquet: facts.parquet, eventTime: event }
+  features: [{ name: count, type: int64 }]
+";
+
+fn repo() -> Repo {
+    let repo = Repo::new(YAML);
+    repo.parquet(
+        "facts.parquet",
+        vec![
+            ("user_id", Arc::new(Int32Array::from(vec![1, 2, 3]))),
+            ("item_id", Arc::new(Int64Array::from(vec![10, 20, 30]))),
+            ("event", Arc::new(TimestampMicrosecondArray::from(vec![100, 50, 100]))),
+            ("age", Arc::new(Int64Array::from(vec![Some(41), Some(42), None]))),
+            ("count", Arc::new(Int64Array::from(vec![7, 8, 9]))),
+        ],
+    );
+    repo
+}
+
+fn ints(name: &str, values: &[Option<i64>]) -> KeyColumn {
+    let parts = values.iter().map(|value| value.map(OwnedPart::Int)).collect();
+    KeyColumn { name: name.to_owned(), parts }
+}
+
+async fn engine(repo: &Repo) -> Engine {
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Full, 100).await;
+    engine
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unknown_entity_never_fails_its_neighbours() {
+    let repo = repo();
+    let engine = engine(&repo).await;
+    // Known, expired, null value, unknown, null key, beyond the key's type.
+    let users = [Some(1), Some(2), Some(3), Some(4), None, Some(i64::MAX)];
+    let found = lookup(&engine, &["users:age"], vec![ints("user_id", &users)], None, 100).unwrap();
+    let statuses: Vec<Status> = (0..6).map(|row| found.columns[0].status(row)).collect();
+    let expected = [
+        Status::Present,
+        Status::Expired,
+        Status::Null,
+        Status::NotFound,
+        Status::NotFound,
+        Status::NotFound,
+    ];
+    assert_eq!(statuses, expected);
+    assert_eq!(found.columns[0].values, Values::I64(vec![41, 0, 0, 0, 0, 0]));
+    let times = &found.times[0].times;
+    assert_eq!(times[0].map(|times| (times.event, times.known)), Some((100, 100)));
+    assert_eq!(times[3], None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_of_several_entities_are_answered_in_request_order() {
+    let repo = repo();
+    let engine = engine(&repo).await;
+    let keys = vec![ints("user_id", &[Some(1)]), ints("item_id", &[Some(10)])];
+    let found = lookup(&engine, &["visits:count", "users:age"], keys, None, 100).unwrap();
+    let names: Vec<&str> = found.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["visits:count", "users:age"]);
+    assert_eq!(found.columns[0].values, Values::I64(vec![7]));
+    assert_eq!(found.columns[1].values, Values::I64(vec![41]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_are_told_what_is_wrong() {
+    let repo = repo();
+    let engine = engine(&repo).await;
+    let one = || ints("user_id", &[Some(1)]);
+    let text = KeyColumn {
+        name: String::from("user_id"),
+        parts: vec![Some(OwnedPart::Bytes(b"1".to_vec()))],
+    };
+    let many = ints("user_id", &vec![Some(1); LOOKUP_ENTITIES_MAX + 1]);
+    for (features, keys, words) in [
+        (["users:age"], vec![], "join key \"user_id\" (int32) is missing"),
+        (["users:age"], vec![one(), one()], "is given twice"),
+        (["users:age"], vec![ints("user_di", &[Some(1)])], "did you mean \"user_id\"?"),
+        (["users:age"], vec![text], "has type int32, found \"1\""),
+        (["users:age"], vec![many], "are too many for one lookup"),
+        (["visits:*"], vec![one(), ints("item_id", &[])], "has 1 values where \"item_id\" has 0"),
+    ] {
+        let error = lookup(&engine, &features, keys, None, 100).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains(words), "{words:?} is not in {error}");
+    }
+    let error = lookup(&engine, &["users:aeg"], vec![one()], None, 100).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    assert!(error.to_string().contains("did you mean") || error.to_string().contains("there is"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_not_online_is_an_error_not_a_null() {
+    let repo = repo();
+    let engine = repo.applied().await;
+    let keys = vec![ints("user_id", &[Some(1)])];
+    let error = lookup(&engine, &["users:age"], keys, None, 100).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.to_string().contains("hitherto materialize users"), "{error}");
+}
