@@ -218,3 +218,23 @@ fn reading_where_no_store_is_says_so() {
     assert_eq!(opened.err().unwrap().kind(), Kind::NotFound);
     assert!(!nowhere.exists());
 }
+
+#[test]
+fn a_reader_keeps_what_it_opened_while_a_writer_drops_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let writer = rocks(folder.path()).unwrap();
+    let load = Step::Load { generation: 1, latest: vec![(1, 7)], history: vec![(1, 0, 0, 7)] };
+    take(&writer, &load).unwrap();
+    let reader =
+        RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();
+    let before = {
+        let mirror = MemoryStore::default();
+        take(&mirror, &load).unwrap();
+        all_answers(&mirror)
+    };
+    take(&writer, &Step::Drop { generation: 1 }).unwrap();
+    let files = std::fs::read_dir(folder.path().join("rocksdb")).unwrap();
+    let is_table = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".sst");
+    assert!(!files.into_iter().any(|file| is_table(&file.unwrap().file_name())), "files are gone");
+    assert_eq!(all_answers(&reader), before);
+}

@@ -73,7 +73,7 @@ impl RocksStore {
         let cache = Cache::new_lru_cache(options.cache_bytes_max);
         let database = folder.join("rocksdb");
         let families = options::families(&cache);
-        let general = options::database(options);
+        let general = options::database(access, options);
         let opened = match access {
             Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
             Access::ReadOnly => {

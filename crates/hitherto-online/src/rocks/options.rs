@@ -7,6 +7,7 @@ use rocksdb::{
 
 use super::{HISTORY, LATEST, META, RocksOptions};
 use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
+use crate::store::Access;
 
 /// Bits of filter a key: about 1% of absent entities cost a block read.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
@@ -15,15 +16,24 @@ const LATEST_BLOCK_BYTES: usize = 4 << 10;
 /// An as-of read walks neighbours; larger blocks compress better.
 const HISTORY_BLOCK_BYTES: usize = 16 << 10;
 
+/// Files that a writer keeps open at a time.
+const OPEN_FILES_MAX: i32 = 1_024;
+/// RocksDB's word for opening every file at once and keeping it.
+const ALL_OPEN: i32 = -1;
+
 /// Options of the database as a whole.
-pub fn database(options: RocksOptions) -> Options {
+pub fn database(access: Access, options: RocksOptions) -> Options {
     let mut general = Options::default();
     general.create_if_missing(true);
     general.create_missing_column_families(true);
     general.increase_parallelism(options.background_threads.max(1) as i32);
     // Old logs of the database itself are of no use to anybody here.
     general.set_keep_log_file_num(4);
-    general.set_max_open_files(1_024);
+    general.set_max_open_files(match access {
+        Access::ReadWrite => OPEN_FILES_MAX,
+        // A writer beside may delete files that it has compacted; open ones stay readable.
+        Access::ReadOnly => ALL_OPEN,
+    });
     general
 }
 
