@@ -40,7 +40,7 @@ pub enum Part<'a> {
 /// `Invalid` when the value does not fit the declared type or the key grows
 /// beyond the limit; the caller names the key.
 pub fn encode_part(out: &mut Vec<u8>, data_type: &DataType, part: Part<'_>) -> Result<()> {
-    let refuse = || Error::invalid(format!("{part} is not a {data_type} key"));
+    let refuse = || Error::invalid(format!("{part} is not a key of type {data_type}"));
     match (data_type, part) {
         (DataType::Bool, Part::Bool(value)) => out.push(u8::from(value)),
         (DataType::String | DataType::Binary, Part::Bytes(value)) => encode_bytes(out, value),
@@ -212,7 +212,7 @@ impl OwnedPart {
     /// # Errors
     /// `Invalid` when the text is not a value of that type.
     pub fn parse(text: &str, data_type: &DataType) -> Result<OwnedPart> {
-        let refuse = || Error::invalid(format!("{text:?} is not a {data_type} key"));
+        let refuse = || Error::invalid(format!("{text:?} is not a key of type {data_type}"));
         Ok(match data_type {
             DataType::Bool => OwnedPart::Bool(text.parse().map_err(|_| refuse())?),
             DataType::Int8
