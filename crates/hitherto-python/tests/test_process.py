@@ -79,14 +79,44 @@ def test_other_threads_run_during_a_call(endless: Path) -> None:
     script = (
         f"{PREPARED}import threading, time, os\n"
         "long = hitherto.connect(target).training_set(spine, ['facts:*'])\n"
-        "threading.Thread(target=long.to_arrow, daemon=True).start()\n"
+        "call = threading.Thread(target=long.to_arrow, daemon=True)\n"
+        "call.start()\n"
         "for _ in range(100): time.sleep(0.001)\n"
-        "print('ticked', flush=True)\n"
+        "print('ticked' if call.is_alive() else 'ended', flush=True)\n"
         "os._exit(0)"
     )
     command = [sys.executable, "-u", "-c", script, str(endless)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.stdout == "ticked\n", done.stderr
+
+
+AFTER_CTRL_C = """
+store = hitherto.connect(target)
+long = store.training_set(spine, ['facts:*'])
+print('begun')
+try: long.to_arrow()
+except KeyboardInterrupt: pass
+else: sys.exit('finished')
+try: long.to_arrow()
+except hitherto.InvalidError as error: assert 'interrupted' in str(error), error
+else: sys.exit('ran again')
+assert store.catalog()['version'] == 1
+print('usable')
+"""
+
+
+def test_after_ctrl_c_the_training_set_is_over_and_the_store_usable(endless: Path) -> None:
+    command = [sys.executable, "-u", "-c", PREPARED + AFTER_CTRL_C, str(endless)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n", process.communicate()[1]
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+        assert (process.returncode, output) == (0, "usable\n"), errors
+    finally:
+        process.kill()
 
 
 def test_many_threads_share_a_store(store: hitherto.Store, joined: pa.Table) -> None:
