@@ -69,12 +69,13 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
         names: hitherto_engine::FeatureNames::Full,
     };
     let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine.clone()], schema).await.unwrap();
+    let mut running =
+        engine.training_set(&request, vec![spine.clone()], schema, NOW).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch.unwrap());
     }
-    let report = running.report();
+    let report = running.finish().report;
     let all = concat_batches(&batches[0].schema(), &batches).unwrap();
     assert_eq!(all.num_rows(), spine.num_rows());
 

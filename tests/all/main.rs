@@ -10,6 +10,10 @@
 //! | `definitions`    | broken repositories and what they are told                  |
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
 //! | `training`       | spines of every kind                                        |
+//! | `types`          | every type from Parquet through the store and back          |
+//! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
+//! | `deletions`      | facts that take values away                                 |
+//! | `records`        | reports, manifests, building the same rows again            |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
 
@@ -20,14 +24,18 @@
 
 mod architecture;
 mod definitions;
+mod deletions;
 mod icu;
 mod lookups;
 mod materializing;
 mod oracle;
 mod parity;
+mod records;
 mod repo;
+mod roles;
 mod rule;
 mod stores;
 mod tidy;
 mod training;
+mod types;
 mod world;

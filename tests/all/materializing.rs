@@ -8,7 +8,7 @@ use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::{Engine, KeyColumn, MaterializeMode, Materialized};
 
-use crate::repo::{Repo, lookup, materialize};
+use crate::repo::{Repo, apply, lookup, materialize};
 
 fn definitions(more: &str) -> String {
     format!(
@@ -171,6 +171,16 @@ async fn facts_without_time_or_key_answer_nothing_and_are_counted() {
     );
     let engine = repo.applied().await;
     let done = run(&engine, 100).await;
-    assert_eq!((done.facts, done.facts_without_time, done.facts_without_key), (3, 2, 1));
+    assert_eq!((done.facts, done.facts_without_time, done.facts_without_key), (3, 1, 1));
     assert_eq!(value(&engine, "x", None, 100), Err(Status::NotFound));
+
+    // What nobody can say when it was known is seen where known time does not count.
+    repo.write(
+        "definitions.yaml",
+        &definitions("").replace("  online", "  known: ignore\n  online"),
+    );
+    let view = engine.catalog().view("labs").unwrap().clone();
+    apply(&engine).await;
+    assert_eq!(engine.catalog().view("labs").unwrap().id, view.id, "the same rows");
+    assert_eq!(value(&engine, "x", None, 100), Ok(1));
 }

@@ -126,10 +126,10 @@ pub async fn training_set(
         names: Default::default(),
     };
     let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema).await?;
+    let mut running = engine.training_set(&request, vec![spine], schema, i64::MAX).await?;
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch?);
     }
-    Ok((batches, running.report()))
+    Ok((batches, running.finish().report))
 }

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Float32Array, Int8Array, Int64Array,
-    RecordBatch, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt64Array,
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use hitherto_core::Kind;
-use hitherto_engine::MaterializeMode;
 
-use crate::repo::{Repo, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, batch, training_set};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -159,75 +157,6 @@ async fn too_little_memory_is_an_error_that_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn types_survive_from_parquet_through_the_store_and_back() {
-    let yaml = "
-apiVersion: hitherto/v1
-kind: Entity
-metadata: { name: stay }
-spec: { keys: [{ name: stay, type: int64 }] }
----
-apiVersion: hitherto/v1
-kind: FeatureView
-metadata: { name: all }
-spec:
-  entity: stay
-  source: { parquet: all.parquet, eventTime: event }
-  features:
-    - { name: tiny, type: int8 }
-    - { name: big, type: uint64 }
-    - { name: single, type: float32 }
-    - { name: money, type: 'decimal128(20, 3)' }
-    - { name: text, type: string }
-    - { name: day, type: date32 }
-    - { name: moment, type: 'timestamp(ns, Europe/Zurich)' }
-";
-    let repo = Repo::new(yaml);
-    let features: Vec<(&str, ArrayRef)> = vec![
-        ("tiny", Arc::new(Int8Array::from(vec![Some(-128), None]))),
-        ("big", Arc::new(UInt64Array::from(vec![Some(u64::MAX), None]))),
-        ("single", Arc::new(Float32Array::from(vec![Some(-0.0), None]))),
-        (
-            "money",
-            Arc::new(
-                Decimal128Array::from(vec![Some(-12_345), None])
-                    .with_precision_and_scale(20, 3)
-                    .unwrap(),
-            ),
-        ),
-        ("text", Arc::new(StringArray::from(vec![Some("grüß\0"), None]))),
-        ("day", Arc::new(Date32Array::from(vec![Some(-1), None]))),
-        (
-            "moment",
-            Arc::new(
-                TimestampNanosecondArray::from(vec![Some(-1), None]).with_timezone("Europe/Zurich"),
-            ),
-        ),
-    ];
-    let keys: Vec<(&str, ArrayRef)> = vec![
-        ("stay", Arc::new(Int64Array::from(vec![1, 2]))),
-        ("event", Arc::new(TimestampMicrosecondArray::from(vec![1, 1]))),
-    ];
-    repo.parquet("all.parquet", keys.into_iter().chain(features.clone()).collect());
-    let engine = repo.applied().await;
-    materialize(&engine, MaterializeMode::Full, 10).await;
-
-    let spine = batch(vec![
-        ("stay", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef),
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![5, 5]))),
-    ]);
-    let (batches, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
-    assert_eq!(batches[0].project(&[2, 3, 4, 5, 6, 7, 8]).unwrap(), batch(features.clone()));
-
-    let parts = [1, 2].map(|stay| Some(hitherto_core::key::OwnedPart::Int(stay))).to_vec();
-    let keys = vec![hitherto_engine::KeyColumn { name: String::from("stay"), parts }];
-    let found = lookup(&engine, &["all:*"], keys, None, 10).unwrap();
-    let online = hitherto_engine::arrow_columns::to_record_batch(&found).unwrap();
-    for ((_, expected), online) in features.iter().zip(online.columns()) {
-        assert_eq!(expected, online);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_plan_names_the_join_and_counts_what_it_did() {
     let repo = repo();
     let engine = repo.applied().await;
@@ -240,7 +169,7 @@ async fn the_plan_names_the_join_and_counts_what_it_did() {
     };
     let spine = spine(Arc::new(TimestampMicrosecondArray::from(vec![12, 30])));
     let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema).await.unwrap();
+    let mut running = engine.training_set(&request, vec![spine], schema, 0).await.unwrap();
     while let Some(batch) = running.next().await {
         batch.unwrap();
     }

@@ -1,10 +1,12 @@
 //! Feature values as text and as JSON.
 //!
 //! Arrow's own formatter writes the text, so that decimals, dates and
-//! timestamps read as in every other Arrow tool. JSON has bool, number and
-//! string; what fits none of the first two exactly is the text as a string.
+//! timestamps read as in every other Arrow tool. JSON has bool, number,
+//! array and string; what fits none of the first three exactly is the text as a
+//! string.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::DataType as ArrowType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hitherto_core::column::{Column, Values};
 use hitherto_core::{Error, Result};
@@ -31,11 +33,14 @@ impl<'l> Cells<'l> {
     /// # Errors
     /// `Internal` when Arrow cannot write it, which would be a bug.
     pub fn text(&self, column: usize, row: usize) -> Result<String> {
-        let array = self.batch.column(column);
+        self.write(column, self.batch.column(column), row)
+    }
+
+    fn write(&self, column: usize, array: &ArrayRef, row: usize) -> Result<String> {
         if array.is_null(row) {
             return Ok(String::new());
         }
-        let options = FormatOptions::default();
+        let options = FormatOptions::default().with_null("null");
         let written = ArrayFormatter::try_new(array, &options)
             .and_then(|formatter| formatter.value(row).try_to_string());
         written.map_err(|cause| {
@@ -44,14 +49,35 @@ impl<'l> Cells<'l> {
         })
     }
 
+    /// The items of a list.
+    fn items(&self, column: usize, items: &ArrayRef) -> Result<Value> {
+        let item = |row: usize| {
+            if items.is_null(row) {
+                return Ok(Value::Null);
+            }
+            let text = self.write(column, items, row)?;
+            // Infinities and NaN are no numbers in JSON.
+            Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        };
+        (0..items.len()).map(item).collect::<Result<_>>().map(Value::Array)
+    }
+
     /// A value as JSON; null where there is none. Infinities and NaN, which
     /// JSON cannot say as numbers, are strings.
     ///
     /// # Errors
     /// As [`Cells::text`].
     pub fn json(&self, column: usize, row: usize) -> Result<Value> {
-        if self.batch.column(column).is_null(row) {
+        let array = self.batch.column(column);
+        if array.is_null(row) {
             return Ok(Value::Null);
+        }
+        match array.data_type() {
+            ArrowType::List(_) => return self.items(column, &array.as_list::<i32>().value(row)),
+            ArrowType::FixedSizeList(..) => {
+                return self.items(column, &array.as_fixed_size_list().value(row));
+            }
+            _ => {}
         }
         let number = match &self.columns[column].values {
             Values::Bool(values) => return Ok(Value::Bool(values[row])),

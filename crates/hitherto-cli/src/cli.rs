@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Kind, Result};
 
 use crate::commands::{
@@ -42,6 +43,9 @@ pub struct Globals {
     /// How results are written: for people, or as one JSON document on stdout
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub output: Format,
+    /// Stop the clock, for replays and demonstrations: everything happens as if it were this time
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_timestamp)]
+    pub now: Option<i64>,
     /// Which log lines go to stderr: error, warn, info, debug, trace, or a filter such as
     /// warn,hitherto_server=debug
     #[arg(long, global = true, value_name = "LEVEL", env = "HITHERTO_LOG")]

@@ -17,17 +17,19 @@ use crate::scratch::Scratch;
 pub struct Session {
     root: PathBuf,
     output: Output,
+    /// What the time is, if not the clock's.
+    now: Option<i64>,
 }
 
 impl Session {
     /// A run with these options. Touches nothing.
     pub fn new(globals: &Globals) -> Self {
-        Self { root: globals.repo.clone(), output: Output::new(globals.output) }
+        Self { root: globals.repo.clone(), output: Output::new(globals.output), now: globals.now }
     }
 
     /// The same run over the repository in another folder.
     pub fn over(&self, root: &Path) -> Self {
-        Self { root: root.to_owned(), output: self.output }
+        Self { root: root.to_owned(), ..self.clone() }
     }
 
     /// The repository's folder.
@@ -40,9 +42,16 @@ impl Session {
         self.output
     }
 
-    /// The time, in microseconds UTC. A clock before 1970 reads as 1970.
+    /// The time, in microseconds UTC: the one that was asked for, or the
+    /// clock's. A clock before 1970 reads as 1970.
     pub fn now(&self) -> i64 {
-        micros_since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.now.unwrap_or_else(|| micros_since_epoch(clock()))
+    }
+
+    /// When the clock was stopped, if it was.
+    pub fn stopped_at(&self) -> Option<i64> {
+        self.now
     }
 
     /// Reads the repository's configuration.

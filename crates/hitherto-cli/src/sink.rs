@@ -75,6 +75,21 @@ impl Drop for Sink {
     }
 }
 
+/// Writes a small file that appears whole or not at all.
+///
+/// # Errors
+/// `Unavailable` when the disk refuses.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(name);
+    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|cause| {
+        let _ = fs::remove_file(&partial);
+        not_written(path, cause)
+    })
+}
+
 fn not_written(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }

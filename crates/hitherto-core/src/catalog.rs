@@ -49,7 +49,7 @@ pub struct AppliedView {
     pub fingerprint: u64,
     /// The definition.
     pub definition: FeatureView,
-    /// The entity's join keys.
+    /// The entity's join keys; none for a view without an entity.
     pub keys: Vec<Field>,
     /// Microseconds UTC of the last change.
     pub applied_at: i64,
@@ -133,7 +133,7 @@ impl Catalog {
     ///
     /// Views whose stored rows stay valid keep their id and generation; others
     /// get a new id and start without one.
-    pub fn apply(&self, new: &Definitions, now: i64) -> Result<Self> {
+    pub fn apply(&self, new: &Definitions, now: i64) -> Self {
         let mut next = Self {
             format: FORMAT,
             version: self.version + 1,
@@ -143,19 +143,17 @@ impl Catalog {
             services: new.services.clone(),
         };
         for definition in &new.views {
-            let entity = new.entity(&definition.entity).ok_or_else(|| {
-                Error::internal(format!("view {} has no entity", definition.metadata.name))
-            })?;
+            let keys = diff::keys(new, definition);
             let fingerprint = diff::stored_fingerprint(new, definition);
             let old = self.views.iter().find(|view| view.name() == definition.metadata.name);
             let view = match old {
                 Some(old) if old.definition == *definition && old.fingerprint == fingerprint => {
-                    AppliedView { keys: entity.keys.clone(), ..old.clone() }
+                    AppliedView { keys: keys.to_vec(), ..old.clone() }
                 }
                 Some(old) if old.fingerprint == fingerprint => AppliedView {
                     version: old.version + 1,
                     definition: definition.clone(),
-                    keys: entity.keys.clone(),
+                    keys: keys.to_vec(),
                     applied_at: now,
                     ..old.clone()
                 },
@@ -168,7 +166,7 @@ impl Catalog {
                         schema_version: version as u16,
                         fingerprint,
                         definition: definition.clone(),
-                        keys: entity.keys.clone(),
+                        keys: keys.to_vec(),
                         applied_at: now,
                         generation: None,
                     }
@@ -176,7 +174,7 @@ impl Catalog {
             };
             next.views.push(view);
         }
-        Ok(next)
+        next
     }
 
     /// The catalog after a view's online copy changed.

@@ -6,10 +6,12 @@
 //! | -------------- | -------------------------------------------------------- |
 //! | [`error`]      | the six kinds of error and what each tells the caller     |
 //! | [`limits`]     | every bound in the product                                |
-//! | [`name`]       | resource names, `view:feature`, suggestions               |
+//! | [`name`]       | resource names, suggestions for misspelt ones             |
+//! | [`reference`]  | `view:feature`, under other names, with other join keys   |
 //! | [`time`]       | microseconds UTC, durations, and how both are written     |
 //! | [`types`]      | the types a feature or a key can have                     |
 //! | [`key`]        | entity keys as ordered, self-delimiting bytes             |
+//! | [`list`]       | lists of numbers as bytes inside a row                    |
 //! | [`row`]        | a fact's values as bytes with columns at known offsets    |
 //! | [`column`]     | one feature of many entities, as a packed array           |
 //! | [`rule`]       | which fact answers: the one rule                          |
@@ -23,7 +25,9 @@ pub mod definition;
 pub mod error;
 pub mod key;
 pub mod limits;
+pub mod list;
 pub mod name;
+pub mod reference;
 pub mod row;
 pub mod rule;
 pub mod slots;

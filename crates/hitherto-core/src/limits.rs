@@ -19,6 +19,8 @@ pub const VIEW_FEATURES_MAX: usize = 4_096;
 pub const ENTITY_KEY_BYTES_MAX: usize = 4 << 10;
 /// Bytes of one encoded row: offsets inside a row are 32-bit.
 pub const ROW_BYTES_MAX: usize = 64 << 20;
+/// Items of a list that has a declared length.
+pub const LIST_LENGTH_MAX: u32 = 1 << 20;
 
 /// Features of one lookup or training set.
 pub const REQUEST_FEATURES_MAX: usize = 10_000;

@@ -1,12 +1,7 @@
-//! Resource names, references to features, and suggestions for misspelt ones.
+//! Resource names, and suggestions for misspelt ones.
 //!
 //! A name is `[a-z][a-z0-9_]*`: it becomes a column, a metric label, a file
 //! name and part of `view:feature`, and must need no quoting in any of them.
-
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use crate::limits::NAME_BYTES_MAX;
 use crate::{Error, Result};
@@ -31,61 +26,6 @@ pub fn check(name: &str) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// A reference to one feature, written `view:feature`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct FeatureRef {
-    /// The feature view's name.
-    pub view: String,
-    /// The feature's name in that view, or `*` for all of them.
-    pub feature: String,
-}
-
-impl FeatureRef {
-    /// Whether the reference stands for every feature of its view.
-    pub fn is_wildcard(&self) -> bool {
-        self.feature == "*"
-    }
-}
-
-impl FromStr for FeatureRef {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let reference = text.split_once(':').filter(|(view, feature)| {
-            check(view).is_ok() && (*feature == "*" || check(feature).is_ok())
-        });
-        match reference {
-            Some((view, feature)) => {
-                Ok(Self { view: view.to_owned(), feature: feature.to_owned() })
-            }
-            None => Err(Error::invalid(format!(
-                "feature reference {text:?} is not of the form view:feature or view:*"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for FeatureRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.view, self.feature)
-    }
-}
-
-impl From<FeatureRef> for String {
-    fn from(reference: FeatureRef) -> String {
-        reference.to_string()
-    }
-}
-
-impl TryFrom<String> for FeatureRef {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
 }
 
 /// The candidate most like `found`, if one is like it at all.

@@ -9,10 +9,10 @@
 //! All numbers are little endian: slots are copied into packed arrays as they
 //! are. Bit `i` of the bitmap is set when feature `i` is null; its slot is then
 //! zero, so that equal facts have equal bytes. Slots follow each other in
-//! declared order without padding. The slot of a string or binary holds the
-//! offset (from the row's start) and the length of its bytes in the variable
-//! part, both `u32`. A feature is read at its offset; nothing before it is
-//! decoded.
+//! declared order without padding. The slot of a string, binary or list holds
+//! the offset (from the row's start) and the length of its bytes in the variable
+//! part, both `u32`; the bytes of a list are in [`crate::list`]. A feature is
+//! read at its offset; nothing before it is decoded. A deletion has no values.
 //!
 //! Flags: bit 0 deletion, bit 1 encrypted, bit 2 compressed (1 and 2 are
 //! assigned but not written by this release; a row that has them is refused).
@@ -20,6 +20,7 @@
 
 use crate::definition::Field;
 use crate::limits::ROW_BYTES_MAX;
+use crate::list::Items;
 use crate::rule::Times;
 use crate::types::DataType;
 use crate::{Error, Result};
@@ -151,18 +152,36 @@ impl RowWriter<'_> {
     /// # Errors
     /// `Invalid` when the row grows beyond its limit.
     pub fn set_varlen(&mut self, feature: usize, bytes: &[u8]) -> Result<()> {
+        self.append(feature, bytes.len(), |row| row.extend_from_slice(bytes))
+    }
+
+    /// Sets a list feature from its items side by side.
+    ///
+    /// # Errors
+    /// `Invalid` when the row grows beyond its limit.
+    pub fn set_list(&mut self, feature: usize, items: Items<'_>) -> Result<()> {
+        self.append(feature, items.encoded_bytes(), |row| items.encode(row))
+    }
+
+    /// Appends `length` bytes to the variable part and points the slot at them.
+    fn append(
+        &mut self,
+        feature: usize,
+        length: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<()> {
         let start = self.row.len();
-        if start + bytes.len() > ROW_BYTES_MAX {
+        if start + length > ROW_BYTES_MAX {
             return Err(Error::invalid(format!(
                 "a row of {} bytes is larger than the limit of {ROW_BYTES_MAX}",
-                start + bytes.len()
+                start + length
             )));
         }
         self.mark_set(feature);
-        self.row.extend_from_slice(bytes);
+        write(self.row);
         let offset = self.schema.offsets[feature];
         self.row[offset..offset + 4].copy_from_slice(&(start as u32).to_le_bytes());
-        self.row[offset + 4..offset + 8].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.row[offset + 4..offset + 8].copy_from_slice(&(length as u32).to_le_bytes());
         Ok(())
     }
 
@@ -192,7 +211,7 @@ impl<'a> Row<'a> {
         slot
     }
 
-    /// The bytes of a string or binary feature.
+    /// The bytes of a string, binary or list feature.
     ///
     /// # Errors
     /// `Corrupt` when its slot points outside the row.

@@ -28,6 +28,10 @@ use crate::column::Status;
 use crate::definition::Known;
 use crate::row;
 
+/// The known time of a fact of which nobody can say when it was known: no moment
+/// sees it while known time counts.
+pub const NEVER: i64 = i64::MAX;
+
 /// When a fact happened and when it could be known, in microseconds UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Times {

@@ -303,6 +303,16 @@ impl Answers {
         rule::judge(winner, has_unknown, self.spine.times[slot], self.terms.ttl_micros)
     }
 
+    /// How long before this spine row's time the fact happened that answers it,
+    /// in microseconds; 0 where none does.
+    pub fn age_of_row(&self, spine_row: usize) -> i64 {
+        let winner = self.slot(spine_row).and_then(|slot| {
+            let times = self.winners[self.holder[slot] as usize]?;
+            Some(self.spine.times[slot].saturating_sub(times.event))
+        });
+        winner.unwrap_or(0)
+    }
+
     /// Whether a join on event time alone would have answered this spine row
     /// with a fact that was not known at its time.
     pub fn is_leak(&self, spine_row: usize) -> bool {

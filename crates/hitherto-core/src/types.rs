@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::LIST_LENGTH_MAX;
 use crate::{Error, Result};
 
 /// A unit of time, as in `timestamp(us)`.
@@ -85,6 +86,13 @@ pub enum DataType {
         /// The zone it is shown in; `None` is a naive timestamp.
         zone: Option<String>,
     },
+    /// A list of numbers, such as an embedding; made by [`DataType::list`].
+    List {
+        /// The type of its items: an integer or floating point.
+        item: Box<DataType>,
+        /// How many items every list has; `None` is any number of them.
+        length: Option<u32>,
+    },
 }
 
 /// The machine type that carries a [`DataType`] in packed arrays.
@@ -106,11 +114,28 @@ pub enum Physical {
     F64,
     /// 128-bit decimals.
     I128,
-    /// Text and bytes.
+    /// Text, bytes and lists (see [`crate::list`]).
     Varlen,
 }
 
 impl DataType {
+    /// A list of `item`; `None` when that is not a number or the length is out
+    /// of range.
+    pub fn list(item: DataType, length: Option<u32>) -> Option<DataType> {
+        let fits = length.is_none_or(|length| (1..=LIST_LENGTH_MAX).contains(&length));
+        (item.is_number() && fits).then(|| DataType::List { item: Box::new(item), length })
+    }
+
+    /// Whether it is an integer or floating point: what a list can hold.
+    fn is_number(&self) -> bool {
+        let is_integer = self.is_key()
+            && !matches!(
+                self,
+                DataType::Bool | DataType::String | DataType::Binary | DataType::Date32
+            );
+        is_integer || matches!(self, DataType::Float32 | DataType::Float64)
+    }
+
     /// The machine type that carries it in packed arrays.
     pub fn physical(&self) -> Physical {
         match self {
@@ -122,7 +147,7 @@ impl DataType {
             DataType::Float32 => Physical::F32,
             DataType::Float64 => Physical::F64,
             DataType::Decimal128 { .. } => Physical::I128,
-            DataType::String | DataType::Binary => Physical::Varlen,
+            DataType::String | DataType::Binary | DataType::List { .. } => Physical::Varlen,
         }
     }
 
@@ -137,7 +162,8 @@ impl DataType {
             | DataType::Float64
             | DataType::Timestamp { .. }
             | DataType::String
-            | DataType::Binary => 8,
+            | DataType::Binary
+            | DataType::List { .. } => 8,
             DataType::Decimal128 { .. } => 16,
         }
     }
@@ -195,6 +221,10 @@ impl fmt::Display for DataType {
             DataType::Timestamp { unit, zone: Some(zone) } => {
                 return write!(f, "timestamp({}, {zone})", unit.symbol());
             }
+            DataType::List { item, length: None } => return write!(f, "list({item})"),
+            DataType::List { item, length: Some(length) } => {
+                return write!(f, "list({item}, {length})");
+            }
         };
         f.write_str(name)
     }
@@ -225,7 +255,8 @@ impl FromStr for DataType {
     }
 }
 
-/// `decimal128(p, s)`, `timestamp(unit)` or `timestamp(unit, zone)`.
+/// `decimal128(p, s)`, `timestamp(unit)`, `timestamp(unit, zone)`, `list(item)`
+/// or `list(item, length)`.
 fn parameterized(text: &str) -> Option<DataType> {
     let (name, rest) = text.split_once('(')?;
     let mut arguments = rest.strip_suffix(')')?.split(',').map(str::trim);
@@ -241,6 +272,17 @@ fn parameterized(text: &str) -> Option<DataType> {
             let (unit, _) = TimeUnit::ALL.iter().find(|(_, known)| *known == symbol)?;
             DataType::Timestamp { unit: *unit, zone: arguments.next().map(str::to_owned) }
         }
+        "list" => {
+            let item = arguments.next()?.parse().ok()?;
+            let length = arguments.next().map(|length| length.parse().ok());
+            DataType::list(
+                item,
+                match length {
+                    None => None,
+                    Some(length) => Some(length?),
+                },
+            )?
+        }
         _ => return None,
     };
     arguments.next().is_none().then_some(data_type)
@@ -248,8 +290,8 @@ fn parameterized(text: &str) -> Option<DataType> {
 
 fn unknown(text: &str) -> Error {
     Error::invalid(format!(
-        "type {text:?} is not known{}; parameterized types are written decimal128(10, 2) and \
-         timestamp(us, UTC)",
+        "type {text:?} is not known{}; parameterized types are written decimal128(10, 2), \
+         timestamp(us, UTC), list(float32) and list(float32, 768)",
         crate::name::suggestion(text, DataType::NAMES)
     ))
 }

@@ -85,7 +85,7 @@ impl Engine {
         if plan.is_empty() {
             return Ok(catalog);
         }
-        let next = catalog.apply(&plan.definitions, now)?;
+        let next = catalog.apply(&plan.definitions, now);
         let is_kept = |id: u32| next.views.iter().any(|view| view.id == id);
         let dropped: Vec<_> =
             catalog.views.iter().filter(|view| !is_kept(view.id)).cloned().collect();
@@ -102,8 +102,8 @@ impl Engine {
         let mut problems = Vec::new();
         for view in &loaded.definitions.views {
             let name = &view.metadata.name;
-            let keys = loaded.definitions.entity(&view.entity).map(|entity| entity.keys.as_slice());
-            let found = self.offline.check_view(view, keys.unwrap_or_default()).await?;
+            let keys = diff::keys(&loaded.definitions, view);
+            let found = self.offline.check_view(view, keys).await?;
             problems.extend(found.into_iter().map(|problem| {
                 let place = loaded.places.of_view(name, &problem.field);
                 let place = place.map(|place| format!("{place}: ")).unwrap_or_default();

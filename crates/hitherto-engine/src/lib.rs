@@ -10,6 +10,7 @@
 //! | [`materialize`]  | MATERIALIZE: sources to the online store                |
 //! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
 //! | [`training_set`] | TRAINING SET: a spine to record batches                 |
+//! | [`manifest`]     | the record that belongs to a training set               |
 //!
 //! An [`Engine`] is one open repository. It reads no clock: every path takes
 //! `now`. The binaries pass it in.
@@ -18,6 +19,7 @@ pub mod apply;
 pub mod arrow_columns;
 pub mod config;
 pub mod lookup;
+pub mod manifest;
 pub mod materialize;
 pub mod repository;
 pub mod selection;
@@ -38,9 +40,12 @@ pub use apply::Plan;
 pub use config::Config;
 pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
+pub use manifest::Manifest;
 pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress};
 pub use selection::Selection;
-pub use training_set::{FeatureNames, TrainingSet, TrainingSetReport, TrainingSetRequest};
+pub use training_set::{
+    FeatureNames, Finished, Thresholds, TrainingSet, TrainingSetReport, TrainingSetRequest,
+};
 
 /// The metadata key of the catalog.
 const CATALOG_KEY: &str = "catalog";

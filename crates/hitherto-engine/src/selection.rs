@@ -2,8 +2,9 @@
 //! catalog into views and features in the order of the answer.
 
 use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::definition::Field;
 use hitherto_core::limits::REQUEST_FEATURES_MAX;
-use hitherto_core::name::FeatureRef;
+use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
 
 /// A service by name, or features by reference.
@@ -31,9 +32,31 @@ impl Selection {
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// The views, in the order of their first feature.
-    pub views: Vec<AppliedView>,
+    pub views: Vec<ResolvedView>,
     /// The features, in the order of the answer.
     pub features: Vec<ResolvedFeature>,
+}
+
+/// One view as the request uses it.
+#[derive(Clone, Debug)]
+pub struct ResolvedView {
+    /// The view.
+    pub view: AppliedView,
+    /// How the request names it and where its join keys come from.
+    pub reference: ViewRef,
+    /// Its join keys under the names of the columns that they come from.
+    pub keys: Vec<Field>,
+}
+
+impl ResolvedView {
+    fn new(catalog: &Catalog, reference: &ViewRef) -> Result<Self> {
+        let view = catalog.view(&reference.view)?.clone();
+        reference.check_keys(view.keys.iter().map(|key| key.name.as_str()))?;
+        let column =
+            |key: &Field| Field { name: reference.column(&key.name).to_owned(), ..key.clone() };
+        let keys = view.keys.iter().map(column).collect();
+        Ok(Self { view, reference: reference.clone(), keys })
+    }
 }
 
 /// One feature of the answer.
@@ -43,7 +66,7 @@ pub struct ResolvedFeature {
     pub view: usize,
     /// Index into that view's features.
     pub feature: usize,
-    /// `view:feature`.
+    /// One feature, no wildcard.
     pub reference: FeatureRef,
 }
 
@@ -69,17 +92,12 @@ impl Resolved {
     }
 
     fn add(&mut self, catalog: &Catalog, reference: &FeatureRef) -> Result<()> {
-        let view = match self.views.iter().position(|view| view.name() == reference.view) {
-            Some(view) => view,
-            None => {
-                self.views.push(catalog.view(&reference.view)?.clone());
-                self.views.len() - 1
-            }
-        };
+        let view = self.view(catalog, &reference.view)?;
+        let applied = &self.views[view].view;
         let features = match reference.is_wildcard() {
-            true => 0..self.views[view].definition.features.len(),
+            true => 0..applied.definition.features.len(),
             false => {
-                let feature = self.views[view].feature_index(&reference.feature)?;
+                let feature = applied.feature_index(&reference.feature)?;
                 feature..feature + 1
             }
         };
@@ -92,10 +110,22 @@ impl Resolved {
                     "more than {REQUEST_FEATURES_MAX} features are asked for; split the request"
                 )));
             }
-            let name = self.views[view].definition.features[feature].name.clone();
+            let name = self.views[view].view.definition.features[feature].name.clone();
             let reference = FeatureRef { view: reference.view.clone(), feature: name };
             self.features.push(ResolvedFeature { view, feature, reference });
         }
         Ok(())
+    }
+
+    /// The index of a view, which is added if it is new.
+    fn view(&mut self, catalog: &Catalog, reference: &ViewRef) -> Result<usize> {
+        self.views.iter().try_for_each(|known| reference.check_beside(&known.reference))?;
+        match self.views.iter().position(|known| known.reference == *reference) {
+            Some(view) => Ok(view),
+            None => {
+                self.views.push(ResolvedView::new(catalog, reference)?);
+                Ok(self.views.len() - 1)
+            }
+        }
     }
 }

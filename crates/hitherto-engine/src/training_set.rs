@@ -4,21 +4,33 @@
 //! selection -> views and features, resolved against the catalog
 //! spine     -> checked: times, join keys of every view, no name twice
 //! join      -> one plan over all views (hitherto_offline::join), streamed
+//! record    -> the report and the manifest, once the last row is out
 //! ```
 
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::definition::Known;
+use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::slots::Terms;
+use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_offline::join::{JoinOutput, JoinRequest, JoinStream};
+use hitherto_offline::files::SourceFile;
+use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource, JoinStream};
 
 use crate::Engine;
-use crate::selection::{Resolved, Selection};
+use crate::manifest::content::ContentHash;
+use crate::manifest::{
+    ColumnRecord, FORMAT, Manifest, ReadFile, RequestRecord, RowsRecord, ViewRecord,
+};
+use crate::materialize::Consumed;
+use crate::selection::{Resolved, ResolvedView, Selection};
 
-pub use hitherto_offline::join::{JoinReport as TrainingSetReport, ViewReport};
+pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
+pub use thresholds::Thresholds;
+
+mod thresholds;
 
 /// One training set.
 #[derive(Clone, Debug)]
@@ -48,6 +60,17 @@ pub enum FeatureNames {
 /// A running training set. Dropping it stops it.
 pub struct TrainingSet {
     stream: JoinStream,
+    content: ContentHash,
+    record: Record,
+}
+
+/// What a manifest will say, as far as it is known from the start.
+struct Record {
+    root: PathBuf,
+    request: RequestRecord,
+    resolved: Vec<hitherto_core::reference::FeatureRef>,
+    views: Vec<(ViewRecord, Vec<ReadFile>)>,
+    spine: RowsRecord,
 }
 
 impl TrainingSet {
@@ -58,33 +81,124 @@ impl TrainingSet {
 
     /// The next rows, in the spine's order; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        self.stream.next().await
-    }
-
-    /// Counts by view: present, absent by reason, leaks of an event-time join.
-    /// Complete after the last batch.
-    pub fn report(&self) -> TrainingSetReport {
-        self.stream.report()
+        let batch = self.stream.next().await?;
+        Some(batch.and_then(|batch| self.content.update(&batch).map(|()| batch)))
     }
 
     /// The plan with its metrics so far.
     pub fn explain(&self) -> String {
         self.stream.explain()
     }
+
+    /// What there is to say after the last row: the report, and the manifest
+    /// as soon as the files that were read are known by their content.
+    pub fn finish(self) -> Finished {
+        let columns = self.schema();
+        Finished {
+            report: self.stream.report(),
+            content: RowsRecord { rows: self.content.rows(), hash: self.content.digest() },
+            schema: columns
+                .fields()
+                .iter()
+                .map(|field| ColumnRecord {
+                    name: field.name().clone(),
+                    data_type: field.data_type().to_string(),
+                })
+                .collect(),
+            record: self.record,
+        }
+    }
+}
+
+/// A training set after its last row.
+pub struct Finished {
+    /// Counts by view: present, absent by reason, leaks of an event-time join,
+    /// ages, nulls.
+    pub report: TrainingSetReport,
+    content: RowsRecord,
+    schema: Vec<ColumnRecord>,
+    record: Record,
+}
+
+impl Finished {
+    /// The manifest. Reads every source file that no online copy has consumed
+    /// as it is, to know it by its content.
+    ///
+    /// # Errors
+    /// `Conflict` when a source file changed while the rows were built,
+    /// `Unavailable` when one is gone.
+    pub fn manifest(&self) -> Result<Manifest> {
+        let Record { root, request, resolved, views, spine } = &self.record;
+        let views = views.iter().map(|(view, files)| {
+            let files = files.iter().map(|file| file.record(root)).collect::<Result<_>>()?;
+            Ok(ViewRecord { files, ..view.clone() })
+        });
+        Ok(Manifest {
+            format: FORMAT,
+            engine: format!("hitherto {}", env!("CARGO_PKG_VERSION")),
+            request: request.clone(),
+            features: resolved.clone(),
+            views: views.collect::<Result<_>>()?,
+            spine: spine.clone(),
+            content: self.content.clone(),
+            schema: self.schema.clone(),
+        })
+    }
 }
 
 impl Engine {
-    /// Starts a training set over a spine.
+    /// Starts a training set over a spine, at `now`.
     ///
     /// # Errors
     /// `NotFound` for an unknown service, view or feature; `Invalid` for a
-    /// spine that does not fit; what the sources return. Later errors come
-    /// out of [`TrainingSet::next`].
+    /// spine that does not fit or a cutoff that lies in the future; what the
+    /// sources return. Later errors come out of [`TrainingSet::next`].
     pub async fn training_set(
         &self,
         request: &TrainingSetRequest,
         spine: Vec<RecordBatch>,
         spine_schema: SchemaRef,
+        now: i64,
+    ) -> Result<TrainingSet> {
+        let all = |view: &ResolvedView| self.offline.list_files(&view.view.definition);
+        self.training_set_over(request, spine, spine_schema, now, all).await
+    }
+
+    /// Builds the rows of a manifest again: over the same features, from the
+    /// same files as far as they are still there, with today's definitions.
+    ///
+    /// # Errors
+    /// As [`Engine::training_set`]; `NotFound` when a view's files are all gone.
+    pub async fn rebuild(
+        &self,
+        manifest: &Manifest,
+        spine: Vec<RecordBatch>,
+        spine_schema: SchemaRef,
+        now: i64,
+    ) -> Result<TrainingSet> {
+        let same = |view: &ResolvedView| {
+            let files = self.offline.list_files(&view.view.definition)?;
+            let again = manifest.files_again(view.reference.name(), files);
+            match again.is_empty() {
+                false => Ok(again),
+                true => Err(Error::not_found(format!(
+                    "every source file that feature view {:?} was read from is missing",
+                    view.view.name()
+                ))),
+            }
+        };
+        let request = manifest.to_request()?;
+        self.training_set_over(&request, spine, spine_schema, now, same).await
+    }
+
+    /// A training set over those files of each view that `files` names.
+    pub(crate) async fn training_set_over(
+        &self,
+        request: &TrainingSetRequest,
+        spine: Vec<RecordBatch>,
+        spine_schema: SchemaRef,
+        now: i64,
+        files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
     ) -> Result<TrainingSet> {
         if let Some(odd) = spine.iter().find(|batch| batch.schema_ref() != &spine_schema) {
             return Err(Error::invalid(format!(
@@ -92,35 +206,99 @@ impl Engine {
                 odd.schema_ref()
             )));
         }
-        let resolved = Resolved::new(&self.catalog(), &request.selection)?;
-        let outputs = resolved.features.iter().map(|feature| {
-            let field = &resolved.views[feature.view].definition.features[feature.feature];
-            JoinOutput {
-                name: match request.names {
-                    FeatureNames::Short => field.name.clone(),
-                    FeatureNames::Full => feature.reference.to_string(),
-                },
-                view: feature.view,
-                feature: feature.feature,
-                data_type: field.data_type.clone(),
-            }
-        });
-        let outputs = outputs.collect();
-        let views = resolved.views.into_iter().map(|view| {
-            let terms = Terms {
-                ttl_micros: view.definition.ttl_micros,
-                known_by: request.known_by.unwrap_or(i64::MAX),
-                known: request.known.unwrap_or(view.known()),
+        if let Some(known_by) = request.known_by.filter(|known_by| *known_by > now) {
+            return Err(Error::invalid(format!(
+                "the knowledge cutoff {} is later than now, {}: facts that are still to come \
+                 would change the rows; name a time that has passed",
+                format_timestamp(known_by),
+                format_timestamp(now)
+            )));
+        }
+        let catalog = self.catalog();
+        let resolved = Resolved::new(&catalog, &request.selection)?;
+        let definitions = catalog.definitions();
+        let mut sources = Vec::with_capacity(resolved.views.len());
+        let mut views = Vec::with_capacity(resolved.views.len());
+        for view in &resolved.views {
+            let files = files(view)?;
+            let record = ViewRecord {
+                name: view.reference.name().to_owned(),
+                view: view.view.name().to_owned(),
+                definition: format!(
+                    "{:016x}",
+                    definition_hash(&definitions, &view.view.definition)
+                ),
+                files: Vec::new(),
             };
-            (view, terms)
-        });
+            views.push((record, self.to_be_read(view, &files)?));
+            sources.push(source(request, view, files));
+        }
+        let record = Record {
+            root: self.root.clone(),
+            request: RequestRecord::new(request),
+            resolved: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
+            views,
+            spine: spine_record(&spine, &spine_schema)?,
+        };
         let join = JoinRequest {
             spine,
-            spine_schema: Arc::clone(&spine_schema),
+            spine_schema,
             timestamp: request.timestamp.clone(),
-            views: views.collect(),
-            outputs,
+            views: sources,
+            outputs: outputs(request.names, &resolved),
         };
-        Ok(TrainingSet { stream: self.offline.join(join).await? })
+        let stream = self.offline.join(join).await?;
+        Ok(TrainingSet { content: ContentHash::new(&stream.schema())?, stream, record })
     }
+
+    /// A view's files, with the fingerprints that are known already.
+    fn to_be_read(&self, view: &ResolvedView, files: &[SourceFile]) -> Result<Vec<ReadFile>> {
+        let consumed = Consumed::read(self.store.as_ref(), view.view.id)?;
+        let files = files.iter().map(|file| ReadFile {
+            file: file.clone(),
+            fingerprint: consumed.fingerprint_of(file).map(str::to_owned),
+        });
+        Ok(files.collect())
+    }
+}
+
+/// One view of the join.
+fn source(request: &TrainingSetRequest, view: &ResolvedView, files: Vec<SourceFile>) -> JoinSource {
+    let terms = Terms {
+        ttl_micros: view.view.definition.ttl_micros,
+        known_by: request.known_by.unwrap_or(i64::MAX),
+        known: request.known.unwrap_or(view.view.known()),
+    };
+    JoinSource {
+        view: view.view.clone(),
+        name: view.reference.name().to_owned(),
+        keys: view.keys.clone(),
+        terms,
+        files,
+    }
+}
+
+/// The feature columns.
+fn outputs(names: FeatureNames, resolved: &Resolved) -> Vec<JoinOutput> {
+    let outputs = resolved.features.iter().map(|feature| {
+        let view = &resolved.views[feature.view].view;
+        let field = &view.definition.features[feature.feature];
+        JoinOutput {
+            name: match names {
+                FeatureNames::Short => field.name.clone(),
+                FeatureNames::Full => feature.reference.column(),
+            },
+            of: field.name.clone(),
+            view: feature.view,
+            feature: feature.feature,
+            data_type: field.data_type.clone(),
+        }
+    });
+    outputs.collect()
+}
+
+fn spine_record(spine: &[RecordBatch], schema: &SchemaRef) -> Result<RowsRecord> {
+    let mut hash = ContentHash::new(schema)?;
+    spine.iter().try_for_each(|batch| hash.update(batch))?;
+    Ok(RowsRecord { rows: hash.rows(), hash: hash.digest() })
 }

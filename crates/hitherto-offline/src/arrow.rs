@@ -4,6 +4,8 @@
 //! other type has exactly one Arrow counterpart, and a column of another type
 //! is refused, never cast.
 
+mod lists;
+
 use std::sync::Arc;
 
 use ::arrow::array::{
@@ -22,6 +24,8 @@ use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::row::RowWriter;
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
+
+use self::lists::{Lists, list_items};
 
 /// The type that an Arrow type stands for, if Hitherto can keep it exactly.
 pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {
@@ -53,8 +57,18 @@ pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {
             zone: zone.as_ref().map(ToString::to_string),
         },
         ArrowType::Dictionary(_, values) => from_arrow(values)?,
+        ArrowType::List(items) | ArrowType::LargeList(items) => list_of(items, None)?,
+        ArrowType::FixedSizeList(items, length) => {
+            list_of(items, Some(u32::try_from(*length).ok()?))?
+        }
         _ => return None,
     })
+}
+
+/// A list type; its items must lie in memory as they do in a row.
+fn list_of(items: &ArrowField, length: Option<u32>) -> Option<DataType> {
+    let item = from_arrow(items.data_type()).filter(|item| to_arrow(item) == *items.data_type())?;
+    DataType::list(item, length)
 }
 
 /// The Arrow type in which a feature is handed out.
@@ -83,6 +97,13 @@ pub fn to_arrow(data_type: &DataType) -> ArrowType {
                 TimeUnit::Nano => ArrowUnit::Nanosecond,
             };
             ArrowType::Timestamp(unit, zone.as_deref().map(Arc::from))
+        }
+        DataType::List { item, length } => {
+            let items = Arc::new(list_items(item));
+            match length {
+                None => ArrowType::List(items),
+                Some(length) => ArrowType::FixedSizeList(items, *length as i32),
+            }
         }
     }
 }
@@ -116,6 +137,8 @@ pub enum FeatureArray {
     },
     /// Text or bytes.
     Varlen(BinaryArray),
+    /// Lists of numbers.
+    List(Lists),
 }
 
 impl FeatureArray {
@@ -133,6 +156,7 @@ impl FeatureArray {
                 FeatureArray::Varlen(BinaryArray::from(text))
             }
             DataType::Binary => FeatureArray::Varlen(BinaryArray::from(data)),
+            DataType::List { item, .. } => FeatureArray::List(Lists::new(&array, item)?),
             fixed => {
                 let width = fixed.slot_bytes();
                 let values =
@@ -159,6 +183,7 @@ impl FeatureArray {
             FeatureArray::Varlen(array) if array.is_valid(index) => {
                 row.set_varlen(feature, array.value(index))?;
             }
+            FeatureArray::List(lists) => lists.write(index, feature, row)?,
             _ => {}
         }
         Ok(())
@@ -194,6 +219,9 @@ pub fn to_array(column: Column) -> Result<ArrayRef> {
         (Values::I128(values), data_type) => {
             let array = Decimal128Array::new(ScalarBuffer::from(values), nulls);
             Arc::new(array.with_data_type(to_arrow(data_type)))
+        }
+        (Values::Varlen { ends, data }, DataType::List { item, length }) => {
+            lists::to_array(&ends, &data, nulls, item, *length)?
         }
         (Values::Varlen { ends, data }, data_type) => varlen(&ends, data, nulls, data_type)?,
     })

@@ -1,5 +1,6 @@
 //! DataFusion's errors by what the caller can do about them.
 
+use ::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use hitherto_core::{Error, Kind};
 
@@ -36,6 +37,7 @@ fn kind(root: &DataFusionError) -> Kind {
     match root {
         DataFusionError::ResourcesExhausted(_) => Kind::Unavailable,
         DataFusionError::ParquetError(_) => Kind::Corrupt,
+        DataFusionError::ArrowError(cause, _) if is_parquet(cause) => Kind::Corrupt,
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Kind::Unavailable,
         DataFusionError::SQL(..)
         | DataFusionError::Plan(_)
@@ -45,5 +47,13 @@ fn kind(root: &DataFusionError) -> Kind {
         | DataFusionError::Execution(_)
         | DataFusionError::ArrowError(..) => Kind::Invalid,
         _ => Kind::Internal,
+    }
+}
+
+fn is_parquet(cause: &ArrowError) -> bool {
+    match cause {
+        ArrowError::ParquetError(_) => true,
+        ArrowError::ExternalError(inner) => inner.is::<parquet::errors::ParquetError>(),
+        _ => false,
     }
 }

@@ -3,7 +3,8 @@
 //! The columns of a fact batch have one order, fixed by [`FactLayout`]:
 //!
 //! ```text
-//! join keys ... | event time | known time (if the view has one) | features ...
+//! join keys ... | event time | known time, if the view has one
+//!               | deleted, if the view has it | features ...
 //! ```
 
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use ::arrow::datatypes::{DataType as ArrowType, Int64Type, TimeUnit};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::key::{self, Part};
-use hitherto_core::row::RowSchema;
-use hitherto_core::rule::Times;
+use hitherto_core::row::{FLAG_DELETION, RowSchema};
+use hitherto_core::rule::{NEVER, Times};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
@@ -25,9 +26,11 @@ use crate::arrow::{FeatureArray, normalize};
 /// How a view's fact batches are read.
 #[derive(Clone, Debug)]
 pub struct FactLayout {
+    view: Arc<str>,
     keys: Arc<[Field]>,
     has_known_time: bool,
     delay_micros: i64,
+    has_deleted: bool,
     schema: RowSchema,
 }
 
@@ -35,9 +38,11 @@ impl FactLayout {
     /// The layout of a view's facts.
     pub fn new(view: &AppliedView) -> Self {
         Self {
+            view: view.name().into(),
             keys: view.keys.clone().into(),
             has_known_time: view.definition.source.known_time.is_some(),
             delay_micros: view.definition.source.delay_micros,
+            has_deleted: view.definition.source.deleted.is_some(),
             schema: view.row_schema(),
         }
     }
@@ -57,19 +62,34 @@ impl FactLayout {
     /// # Errors
     /// `Invalid` when a key is too long or a time out of range.
     pub fn read(&self, batch: &RecordBatch) -> Result<FactBatch<'_>> {
+        self.read_columns(batch).map_err(|cause| {
+            let context = format!("a fact of feature view {:?} cannot be read", self.view);
+            Error::new(cause.kind(), context).with_source(cause)
+        })
+    }
+
+    fn read_columns(&self, batch: &RecordBatch) -> Result<FactBatch<'_>> {
         let (keys, rest) = batch.columns().split_at(self.keys.len());
-        let event = read_micros(&rest[0], Rounding::Up)?;
+        let mut rest = rest.iter();
+        let mut next = || {
+            let missing = || Error::internal("a batch of facts lacks a column");
+            rest.next().ok_or_else(missing)
+        };
+        let event = read_micros(next()?, Rounding::Up)?;
         let known = match self.has_known_time {
-            true => Some(read_micros(&rest[1], Rounding::Up)?),
+            true => Some(read_micros(next()?, Rounding::Up)?),
             false => None,
         };
-        let features = rest[1 + usize::from(self.has_known_time)..]
-            .iter()
+        let deleted = match self.has_deleted {
+            true => Some(next()?.as_boolean().clone()),
+            false => None,
+        };
+        let features = rest
             .zip(self.schema.types())
             .map(|(array, data_type)| FeatureArray::new(array, data_type))
             .collect::<Result<_>>()?;
-        let keys = KeyColumns::encode(keys, &self.keys)?;
-        Ok(FactBatch { layout: self, keys, event, known, features })
+        let keys = KeyColumns::encode(keys, &self.keys, batch.num_rows())?;
+        Ok(FactBatch { layout: self, keys, event, known, deleted, features })
     }
 }
 
@@ -79,6 +99,7 @@ pub struct FactBatch<'l> {
     keys: KeyColumns,
     event: Vec<Option<i64>>,
     known: Option<Vec<Option<i64>>>,
+    deleted: Option<BooleanArray>,
     features: Vec<FeatureArray>,
 }
 
@@ -99,22 +120,31 @@ impl FactBatch<'_> {
     }
 
     /// Event and known time. `None` is a fact without an event time, which
-    /// happened never, or without a known time, which nobody knows yet: it
-    /// answers nothing.
+    /// happened never and answers nothing; one without a known time is known
+    /// [`NEVER`].
     pub fn times(&self, index: usize) -> Option<Times> {
         let event = self.event[index]?;
         let known = match &self.known {
-            Some(known) => known[index]?,
+            Some(known) => known[index].unwrap_or(NEVER),
             None => event.saturating_add(self.layout.delay_micros),
         };
         Some(Times { event, known })
     }
 
-    /// Writes the fact's row bytes.
+    /// Whether the fact is a deletion; one that does not say is none.
+    fn is_deletion(&self, index: usize) -> bool {
+        self.deleted.as_ref().is_some_and(|flag| flag.is_valid(index) && flag.value(index))
+    }
+
+    /// Writes the fact's row bytes; those of a deletion have no values.
     ///
     /// # Errors
     /// `Invalid` when the row is too large.
     pub fn encode(&self, index: usize, times: Times, out: &mut Vec<u8>) -> Result<()> {
+        if self.is_deletion(index) {
+            self.layout.schema.write(out, times, FLAG_DELETION);
+            return Ok(());
+        }
         let mut row = self.layout.schema.write(out, times, 0);
         for (feature, array) in self.features.iter().enumerate() {
             array.write(index, feature, &mut row)?;
@@ -131,12 +161,12 @@ pub struct KeyColumns {
 }
 
 impl KeyColumns {
-    /// Encodes join-key arrays whose types were checked against `keys`.
+    /// Encodes join-key arrays of `rows` rows whose types were checked against
+    /// `keys`. Without any key every row has the same, empty one.
     ///
     /// # Errors
     /// `Invalid` when a key is too long.
-    pub fn encode(arrays: &[ArrayRef], keys: &[Field]) -> Result<Self> {
-        let rows = arrays.first().map_or(0, |array| array.len());
+    pub fn encode(arrays: &[ArrayRef], keys: &[Field], rows: usize) -> Result<Self> {
         let arrays: Vec<KeyArray> = arrays
             .iter()
             .zip(keys)

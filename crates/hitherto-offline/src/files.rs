@@ -32,6 +32,25 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    /// The file at `path`, as it is now.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be looked at.
+    pub fn describe(root: &Path, path: PathBuf) -> Result<Self> {
+        let metadata = fs::metadata(&path).map_err(|cause| {
+            Error::unavailable(format!("source file {} cannot be read", path.display()))
+                .with_source(cause)
+        })?;
+        let modified = metadata.modified().ok();
+        let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Ok(Self {
+            name: path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned(),
+            bytes: metadata.len(),
+            modified: modified.map_or(0, micros_since_epoch),
+            path,
+        })
+    }
+
     /// XXH3-128 of the content, in hexadecimal. Reads the whole file.
     ///
     /// # Errors
@@ -94,7 +113,7 @@ pub fn list(root: &Path, parquet: &str) -> Result<Vec<SourceFile>> {
         )));
     }
     paths.sort();
-    paths.into_iter().map(|path| describe(root, path)).collect()
+    paths.into_iter().map(|path| SourceFile::describe(root, path)).collect()
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
@@ -114,18 +133,4 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn describe(root: &Path, path: PathBuf) -> Result<SourceFile> {
-    let metadata = fs::metadata(&path).map_err(|cause| {
-        Error::unavailable(format!("source file {} cannot be read", path.display()))
-            .with_source(cause)
-    })?;
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    Ok(SourceFile {
-        name: path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned(),
-        bytes: metadata.len(),
-        modified: modified.map_or(0, micros_since_epoch),
-        path,
-    })
 }

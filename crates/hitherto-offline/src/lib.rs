@@ -7,6 +7,7 @@
 //! | module     | what it owns                                                  |
 //! | ---------- | -------------------------------------------------------------- |
 //! | [`files`]  | which files a source has, and how to tell that one changed      |
+//! | `footer`   | what the footers of Parquet files say, and which file is damaged |
 //! | [`source`] | a view's source as a DataFusion query, checked against its types |
 //! | [`arrow`]  | Arrow types and arrays to Hitherto's and back                   |
 //! | [`facts`]  | record batches read as facts: key, times, row bytes             |
@@ -18,6 +19,7 @@ pub mod arrow;
 mod error;
 pub mod facts;
 pub mod files;
+mod footer;
 pub mod join;
 pub mod sorted;
 pub mod source;

@@ -36,6 +36,8 @@ use hitherto_core::{Error, Result};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::facts::FactLayout;
+use crate::files::SourceFile;
+use crate::footer::{blame_if_broken, next_unwound};
 use crate::source::FactQuery;
 
 /// Facts counted while they are read, before they are sorted.
@@ -52,7 +54,7 @@ impl ScanCount {
         self.facts.load(Ordering::Relaxed)
     }
 
-    /// Facts dropped because they have no event time or no known time.
+    /// Facts dropped because they have no event time.
     pub fn without_time(&self) -> u64 {
         self.without_time.load(Ordering::Relaxed)
     }
@@ -67,16 +69,19 @@ impl ScanCount {
 pub struct SortedFacts {
     stream: SendableRecordBatchStream,
     count: Arc<ScanCount>,
+    files: Vec<SourceFile>,
 }
 
 impl SortedFacts {
     /// The next batch; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<SortedBatch>> {
-        let batch = self.stream.next().await?;
-        Some(match batch {
-            Ok(batch) => SortedBatch::new(&batch),
-            Err(cause) => Err(from_datafusion("the source's facts cannot be read", cause)),
-        })
+        let error = match next_unwound(&mut self.stream).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(batch))) => return Some(SortedBatch::new(&batch)),
+            Ok(Some(Err(cause))) => from_datafusion("the source's facts cannot be read", cause),
+            Err(error) => error,
+        };
+        Some(Err(blame_if_broken(&self.files, error)))
     }
 
     /// Counts of the scan; they run ahead of the sorted stream.
@@ -144,7 +149,7 @@ impl Offline {
             SortExec::new(ordering.clone(), Arc::new(encoded)).with_preserve_partitioning(true);
         let merged = Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted)));
         let stream = execute_stream(merged, self.session().task_ctx()).map_err(failed)?;
-        Ok(SortedFacts { stream, count })
+        Ok(SortedFacts { stream, count, files: query.files.clone() })
     }
 }
 

@@ -12,12 +12,13 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::{FeatureView, Field};
 use hitherto_core::name::suggestion;
-use hitherto_core::{Error, Result};
+use hitherto_core::{Error, Kind, Result};
 
 use crate::Offline;
 use crate::arrow::{from_arrow, to_arrow};
 use crate::error::from_datafusion;
 use crate::files::{self, SourceFile};
+use crate::footer::{Columns, count_rows};
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";
@@ -45,6 +46,8 @@ pub enum Shape {
 /// [`crate::facts::FactLayout`].
 pub struct FactQuery {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// What it reads.
+    pub(crate) files: Vec<SourceFile>,
     /// Whether new files can be read alone.
     pub shape: Shape,
 }
@@ -83,8 +86,11 @@ impl Offline {
             Ok(files) => files,
             Err(cause) => return Ok(problem("source.parquet", cause)),
         };
-        for file in &files {
-            count_rows(file)?;
+        if let Err(cause) = Columns::read(&files) {
+            return match cause.kind() {
+                Kind::Invalid => Ok(problem("source.parquet", cause)),
+                _ => Err(cause),
+            };
         }
         match self.source(view, &files).await {
             Ok(source) => Ok(check_columns(source.schema(), view, keys)),
@@ -93,8 +99,9 @@ impl Offline {
         }
     }
 
-    /// A query over these files of an applied view, with event times within
-    /// `range` (inclusive, microseconds UTC) if one is given.
+    /// A query over these files of an applied view. With a range, facts after
+    /// its end are left out, and those before its begin may come without their
+    /// features: they are too old to answer, but not to say why nothing does.
     ///
     /// # Errors
     /// `Invalid` when the source no longer fits the definition; `Unavailable`
@@ -103,11 +110,13 @@ impl Offline {
         &self,
         view: &AppliedView,
         files: &[SourceFile],
-        range: Option<(i64, i64)>,
+        range: Option<TimeRange>,
     ) -> Result<FactQuery> {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
+        // First of all: DataFusion reads files that differ as if they did not.
+        let columns_of_files = Columns::read(files)?;
         let source = self.source(&view.definition, files).await?;
         let problems = check_columns(source.schema(), &view.definition, &view.keys);
         if let Some(problem) = problems.first() {
@@ -121,16 +130,34 @@ impl Offline {
         let shape = shape(source.logical_plan()).map_err(failed)?;
         let event_time = &view.definition.source.event_time;
         let event_type = field_type(source.schema(), event_time).cloned();
-        let filtered = match (range, event_type) {
-            (Some(range), Some(event_type)) => {
-                source.filter(within(event_time, &event_type, range)).map_err(failed)?
-            }
-            _ => source,
+        let range = range.zip(event_type).map(|(range, event_type)| {
+            let bounds = range.bounds(&event_type);
+            (
+                bounds.0.map(|lower| column(event_time).gt_eq(lit(lower))),
+                bounds.1.map(|upper| column(event_time).lt_eq(lit(upper))),
+            )
+        });
+        let (from, to) = range.unwrap_or_default();
+        let columns = fact_columns(&view.definition, &view.keys);
+        let facts = match to {
+            Some(to) => source.filter(to).map_err(failed)?,
+            None => source,
         };
-        let columns = fact_columns(&view.definition, &view.keys).map(|(_, name)| column(name));
-        let projected = filtered.select(columns.collect::<Vec<_>>()).map_err(failed)?;
-        let plan = projected.create_physical_plan().await.map_err(failed)?;
-        Ok(FactQuery { plan, shape })
+        let query = match from {
+            // A whole source may be an aggregate: it is computed once.
+            Some(from) if shape == Shape::RowWise => {
+                let young =
+                    facts.clone().filter(from.clone()).and_then(|facts| whole(facts, &columns));
+                let old =
+                    facts.filter(from.is_not_true()).and_then(|facts| hollow(facts, &columns));
+                young.and_then(|young| young.union(old?))
+            }
+            _ => whole(facts, &columns),
+        };
+        let query = query.map_err(failed)?;
+        columns_of_files.check(&columns_read(query.clone()).map_err(failed)?)?;
+        let plan = query.create_physical_plan().await.map_err(failed)?;
+        Ok(FactQuery { plan, shape, files: files.to_vec() })
     }
 
     /// The view's source before projection: its files, through its SQL if any.
@@ -153,58 +180,82 @@ impl Offline {
     }
 }
 
-/// The columns of a fact batch in order: definition field and column name.
-fn fact_columns<'v>(
-    view: &'v FeatureView,
-    keys: &'v [Field],
-) -> impl Iterator<Item = (String, &'v str)> {
-    let keys = keys.iter().map(|key| (String::from("entity"), key.name.as_str()));
-    let event = (String::from("source.eventTime"), view.source.event_time.as_str());
-    let known = view.source.known_time.as_deref();
-    let known = known.map(|known| (String::from("source.knownTime"), known));
-    let features = view.features.iter();
-    let features = features.map(|field| (format!("features.{}", field.name), field.name.as_str()));
-    keys.chain([event]).chain(known).chain(features)
+/// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
+struct FactColumn<'v> {
+    /// The definition's field, for messages.
+    path: String,
+    /// The source's column.
+    name: &'v str,
+    role: Role<'v>,
+}
+
+/// What a column of a fact batch is.
+#[derive(Clone, Copy)]
+enum Role<'v> {
+    Time,
+    Deleted,
+    Key(&'v Field),
+    Feature(&'v Field),
+}
+
+fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
+    let source = &view.source;
+    let value = |path: String, field: &'v Field, role| {
+        let name = source.column(&field.name);
+        let is_renamed = source.columns.contains_key(&field.name);
+        let path = if is_renamed { format!("source.columns.{}", field.name) } else { path };
+        FactColumn { path, name, role }
+    };
+    let column = |path: &str, name: &'v str, role| FactColumn { path: path.to_owned(), name, role };
+    let known = source.known_time.as_deref();
+    let deleted = source.deleted.as_deref();
+    let keys = keys.iter().map(|key| value(String::from("entity"), key, Role::Key(key)));
+    let features = view.features.iter().map(|feature| {
+        value(format!("features.{}", feature.name), feature, Role::Feature(feature))
+    });
+    keys.chain([column("source.eventTime", &source.event_time, Role::Time)])
+        .chain(known.map(|known| column("source.knownTime", known, Role::Time)))
+        .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
+        .chain(features)
+        .collect()
 }
 
 fn check_columns(schema: &DFSchema, view: &FeatureView, keys: &[Field]) -> Vec<SourceProblem> {
-    let declared: Vec<&Field> = keys.iter().chain(&view.features).collect();
     let mut problems = Vec::new();
-    for (field, name) in fact_columns(view, keys) {
-        let is_time = field == "source.eventTime" || field == "source.knownTime";
-        let message = match field_type(schema, name) {
-            None => {
+    for FactColumn { path, name, role } in fact_columns(view, keys) {
+        let message = match (field_type(schema, name), role) {
+            (None, _) => {
                 let names = schema.fields().iter().map(|field| field.name().as_str());
                 Some(format!("the source has no column {name:?}{}", suggestion(name, names)))
             }
-            Some(found) if is_time => {
+            (Some(found), Role::Time) => {
                 let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
                 (!is_timestamp).then(|| {
                     format!("column {name:?} has type {found}; a timestamp or date is needed")
                 })
             }
-            Some(found) => declared
-                .iter()
-                .find(|field| field.name == name)
-                .and_then(|field| check_type(found, field)),
+            (Some(found), Role::Deleted) => (*found != ArrowType::Boolean)
+                .then(|| format!("column {name:?} has type {found}; a boolean is needed")),
+            (Some(found), Role::Key(field) | Role::Feature(field)) => {
+                check_type(found, name, field)
+            }
         };
-        problems.extend(message.map(|message| SourceProblem { field, message }));
+        problems.extend(message.map(|message| SourceProblem { field: path, message }));
     }
     problems
 }
 
-fn check_type(found: &ArrowType, declared: &Field) -> Option<String> {
+fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
     match from_arrow(found) {
         Some(found) if found == declared.data_type => None,
         Some(found) => Some(format!(
-            "column {:?} has type {found} where {} is declared; declare {found}, or cast it in \
-             source.sql",
-            declared.name, declared.data_type
+            "column {column:?} has type {found} where {} is declared; declare {found}, or cast \
+             it in source.sql",
+            declared.data_type
         )),
         None => Some(format!(
-            "column {:?} has type {found}, which cannot be kept exactly; cast it to {} in \
+            "column {column:?} has type {found}, which cannot be kept exactly; cast it to {} in \
              source.sql",
-            declared.name,
             to_arrow(&declared.data_type)
         )),
     }
@@ -219,38 +270,83 @@ fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 
-/// Event times that can matter, in the column's own type so that row groups
-/// and pages are pruned by their statistics. Bounds are widened to whole units.
-fn within(event_time: &str, event_type: &ArrowType, (from, to): (i64, i64)) -> Expr {
-    let bound = |micros: i64, up: i64| {
-        let units = |per_unit: i64| {
-            micros.div_euclid(per_unit) + i64::from(micros.rem_euclid(per_unit) != 0) * up
+/// All columns of facts. They are read by position, and two of them may be one
+/// column of the source.
+fn whole(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
+    let columns = columns.iter().enumerate();
+    let columns = columns.map(|(index, FactColumn { name, .. })| named(column(name), index));
+    facts.select(columns.collect::<Vec<_>>())
+}
+
+/// The columns of facts, features as nulls that nothing is read for.
+fn hollow(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
+    let schema = facts.schema().clone();
+    let columns = columns.iter().enumerate().map(|(index, FactColumn { name, role, .. })| {
+        let null = match (role, field_type(&schema, name)) {
+            (Role::Feature(_), Some(data_type)) => ScalarValue::try_new_null(data_type).map(lit),
+            _ => Ok(column(name)),
         };
-        Some(match event_type {
-            ArrowType::Timestamp(TimeUnit::Second, zone) => {
-                ScalarValue::TimestampSecond(Some(units(1_000_000)), zone.clone())
-            }
-            ArrowType::Timestamp(TimeUnit::Millisecond, zone) => {
-                ScalarValue::TimestampMillisecond(Some(units(1_000)), zone.clone())
-            }
-            ArrowType::Timestamp(TimeUnit::Microsecond, zone) => {
-                ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
-            }
-            ArrowType::Timestamp(TimeUnit::Nanosecond, zone) => {
-                ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1_000)?), zone.clone())
-            }
-            _ => ScalarValue::Date32(Some(i32::try_from(units(86_400_000_000)).ok()?)),
-        })
-    };
-    // A fact's event time is rounded up to a microsecond when it is read; the
-    // raw lower bound may therefore lie one microsecond earlier.
-    let lower = bound(from.saturating_sub(1), 0).map(|bound| column(event_time).gt_eq(lit(bound)));
-    let upper = bound(to, 1).map(|bound| column(event_time).lt_eq(lit(bound)));
-    match (lower, upper) {
-        (Some(lower), Some(upper)) => lower.and(upper),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => lit(true),
+        null.map(|value| named(value, index))
+    });
+    let columns = columns.collect::<datafusion::error::Result<Vec<_>>>()?;
+    facts.select(columns)
+}
+
+fn named(value: Expr, index: usize) -> Expr {
+    value.alias(format!("{index}"))
+}
+
+/// Event times that matter, in microseconds UTC, inclusive.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeRange {
+    /// What happened before this cannot answer; `i64::MIN` is no bound.
+    pub from: i64,
+    /// What happened after this is not looked at.
+    pub to: i64,
+}
+
+impl TimeRange {
+    /// Both bounds in a column's own type, so that row groups and pages are
+    /// pruned by their statistics; widened to whole units. A fact's event time
+    /// is rounded up to a microsecond when it is read, so the raw lower bound
+    /// lies one microsecond earlier.
+    fn bounds(self, event_type: &ArrowType) -> (Option<ScalarValue>, Option<ScalarValue>) {
+        let bound = |micros: i64, up: i64| {
+            let units = |per_unit: i64| {
+                micros.div_euclid(per_unit) + i64::from(micros.rem_euclid(per_unit) != 0) * up
+            };
+            Some(match event_type {
+                ArrowType::Timestamp(TimeUnit::Second, zone) => {
+                    ScalarValue::TimestampSecond(Some(units(1_000_000)), zone.clone())
+                }
+                ArrowType::Timestamp(TimeUnit::Millisecond, zone) => {
+                    ScalarValue::TimestampMillisecond(Some(units(1_000)), zone.clone())
+                }
+                ArrowType::Timestamp(TimeUnit::Microsecond, zone) => {
+                    ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
+                }
+                ArrowType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                    ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1_000)?), zone.clone())
+                }
+                _ => ScalarValue::Date32(Some(i32::try_from(units(86_400_000_000)).ok()?)),
+            })
+        };
+        let from = Some(self.from).filter(|from| *from > i64::MIN);
+        (from.and_then(|from| bound(from.saturating_sub(1), 0)), bound(self.to, 1))
     }
+}
+
+/// The columns that a query reads of its files.
+fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<String>> {
+    let mut names = Vec::new();
+    query.into_optimized_plan()?.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let fields = scan.projected_schema.fields().iter();
+            names.extend(fields.map(|field| field.name().clone()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(names)
 }
 
 fn shape(plan: &LogicalPlan) -> datafusion::error::Result<Shape> {
@@ -270,19 +366,4 @@ fn shape(plan: &LogicalPlan) -> datafusion::error::Result<Shape> {
         Ok(TreeNodeRecursion::Stop)
     })?;
     Ok(shape)
-}
-
-fn count_rows(file: &SourceFile) -> Result<u64> {
-    use parquet::file::reader::{FileReader, SerializedFileReader};
-    let opened = std::fs::File::open(&file.path).map_err(|cause| {
-        Error::unavailable(format!("source file {} cannot be read", file.name)).with_source(cause)
-    })?;
-    let reader = SerializedFileReader::new(opened).map_err(|cause| {
-        Error::corrupt(format!(
-            "source file {} is not a whole Parquet file; write it again",
-            file.name
-        ))
-        .with_source(cause)
-    })?;
-    Ok(reader.metadata().file_metadata().num_rows().max(0) as u64)
 }

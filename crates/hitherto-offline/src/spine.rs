@@ -88,7 +88,7 @@ pub fn key_columns(schema: &SchemaRef, keys: &[Field], view: &str) -> Result<Vec
 /// `Invalid` when a key is too long.
 pub fn read_keys(batch: &RecordBatch, columns: &[usize], keys: &[Field]) -> Result<KeyColumns> {
     let arrays: Vec<_> = columns.iter().map(|index| batch.column(*index).clone()).collect();
-    KeyColumns::encode(&arrays, keys)
+    KeyColumns::encode(&arrays, keys, batch.num_rows())
 }
 
 fn find(schema: &SchemaRef, name: &str, what: &str) -> Result<usize> {

@@ -11,6 +11,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchIterator};
 use hitherto_core::Error;
 use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::list::List;
+use hitherto_core::types::DataType;
 use hitherto_engine::{Lookup as Answer, arrow_columns};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString};
@@ -128,19 +130,50 @@ fn to_list<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyList>
         Values::F64(values) => present(py, column, values),
         Values::I128(values) => present(py, column, values),
         Values::Varlen { .. } => {
-            let is_text = column.data_type == hitherto_core::types::DataType::String;
             let value = |row: usize| -> PyResult<Option<Bound<'py, PyAny>>> {
+                if column.status(row) != Status::Present {
+                    return Ok(None);
+                }
                 let bytes = column.varlen(row);
-                Ok(match (column.status(row), is_text) {
-                    (Status::Present, true) => Some(PyString::from_bytes(py, bytes)?.into_any()),
-                    (Status::Present, false) => Some(PyBytes::new(py, bytes).into_any()),
-                    _ => None,
-                })
+                Ok(Some(match &column.data_type {
+                    DataType::String => PyString::from_bytes(py, bytes)?.into_any(),
+                    DataType::List { item, length } => {
+                        let list = List::read(bytes, item, *length).map_err(raise)?;
+                        numbers(py, list, item)?.into_any()
+                    }
+                    _ => PyBytes::new(py, bytes).into_any(),
+                }))
             };
             let values: PyResult<Vec<_>> = (0..column.len()).map(value).collect();
             PyList::new(py, values?)
         }
     }
+}
+
+/// The items of a list; None where one is null.
+fn numbers<'py>(py: Python<'py>, list: List<'_>, item: &DataType) -> PyResult<Bound<'py, PyList>> {
+    match item {
+        DataType::Int8 => items(py, list, i8::from_le_bytes),
+        DataType::Int16 => items(py, list, i16::from_le_bytes),
+        DataType::Int32 => items(py, list, i32::from_le_bytes),
+        DataType::Int64 => items(py, list, i64::from_le_bytes),
+        DataType::UInt8 => items(py, list, u8::from_le_bytes),
+        DataType::UInt16 => items(py, list, u16::from_le_bytes),
+        DataType::UInt32 => items(py, list, u32::from_le_bytes),
+        DataType::UInt64 => items(py, list, u64::from_le_bytes),
+        DataType::Float32 => items(py, list, f32::from_le_bytes),
+        DataType::Float64 => items(py, list, f64::from_le_bytes),
+        other => Err(raise(Error::internal(format!("a list holds items of type {other}")))),
+    }
+}
+
+fn items<'py, T: IntoPyObject<'py>, const N: usize>(
+    py: Python<'py>,
+    list: List<'_>,
+    read: impl Fn([u8; N]) -> T,
+) -> PyResult<Bound<'py, PyList>> {
+    let item = |bytes: Option<&[u8]>| bytes.and_then(|bytes| bytes.try_into().ok()).map(&read);
+    PyList::new(py, list.iter().map(item).collect::<Vec<_>>())
 }
 
 fn present<'py, T>(py: Python<'py>, column: &Column, values: &[T]) -> PyResult<Bound<'py, PyList>>

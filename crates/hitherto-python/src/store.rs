@@ -96,11 +96,17 @@ fn open_engine(process: &process::Process, root: PathBuf, access: Access) -> Res
 #[pyclass(frozen, module = "hitherto._native")]
 pub struct Store {
     target: Target,
+    /// What the time is, if not the clock's; microseconds UTC.
+    now: Option<i64>,
     /// `None` once closed. Never locked while anything waits.
     backend: Mutex<Option<Owned<Backend>>>,
 }
 
 impl Store {
+    fn now(&self) -> i64 {
+        self.now.unwrap_or_else(process::now)
+    }
+
     fn slot(&self) -> MutexGuard<'_, Option<Owned<Backend>>> {
         self.backend.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,10 +147,15 @@ impl Store {
 impl Store {
     /// Opens `target`, a path or a URL.
     #[new]
-    fn new(py: Python<'_>, target: String, read_only: bool) -> PyResult<Self> {
+    fn new(py: Python<'_>, target: String, read_only: bool, now: Option<i64>) -> PyResult<Self> {
         let target = Target::new(target, read_only).map_err(raise)?;
+        if now.is_some() && matches!(target, Target::Server(_)) {
+            return Err(raise(Error::invalid(
+                "a server has its own clock; start it with `hitherto serve --now`, or name as_of",
+            )));
+        }
         let backend = target.open(py)?;
-        Ok(Self { target, backend: Mutex::new(Some(Owned::new(backend))) })
+        Ok(Self { target, now, backend: Mutex::new(Some(Owned::new(backend))) })
     }
 
     /// Lets go of the engine or the connection.
@@ -183,12 +194,12 @@ impl Store {
             known: ignore_known_time.then_some(Known::Ignore),
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
         };
-        let backend = self.backend(py)?;
+        let (backend, now) = (self.backend(py)?, self.now());
         let Spine { schema, batches } = Spine::read(spine)?;
         let pass = wait(py, async move {
             Ok(match backend {
                 Backend::Engine(engine) => {
-                    Pass::Engine(engine.training_set(&request, batches, schema).await?)
+                    Pass::Engine(engine.training_set(&request, batches, schema, now).await?)
                 }
                 Backend::Client(client) => {
                     Pass::Remote(client.training_set(&request, batches, schema).await?)
@@ -219,7 +230,7 @@ impl Store {
         let answer = match self.backend(py)? {
             // Microseconds, mostly: not worth a trip through the runtime.
             Backend::Engine(engine) => {
-                py.detach(|| engine.lookup(&request, process::now())).map_err(raise)?
+                py.detach(|| engine.lookup(&request, self.now())).map_err(raise)?
             }
             Backend::Client(client) => wait(py, async move { client.lookup(&request).await })?,
         };
@@ -232,18 +243,17 @@ impl Store {
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        let engine = self.engine(py, "apply")?;
+        let (engine, now) = (self.engine(py, "apply")?, self.now());
         let plan = plan.0.clone();
-        wait(py, async move { engine.apply(&plan, process::now()).await.map(|_| ()) })
+        wait(py, async move { engine.apply(&plan, now).await.map(|_| ()) })
     }
 
     /// What was done, as JSON.
     fn materialize(&self, py: Python<'_>, views: Vec<String>, full: bool) -> PyResult<String> {
-        let engine = self.engine(py, "materialize")?;
+        let (engine, now) = (self.engine(py, "materialize")?, self.now());
         let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
         let request = MaterializeRequest { views, mode };
-        let done =
-            wait(py, async move { engine.materialize(&request, process::now(), &Silent).await })?;
+        let done = wait(py, async move { engine.materialize(&request, now, &Silent).await })?;
         Ok(json!(done).to_string())
     }
 

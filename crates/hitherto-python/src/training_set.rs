@@ -18,16 +18,19 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{TrainingSet as EngineTrainingSet, TrainingSetReport};
-use hitherto_server::client::RemoteTrainingSet;
+use hitherto_engine::{
+    Finished, Manifest, Thresholds, TrainingSet as EngineTrainingSet, TrainingSetReport,
+};
+use hitherto_server::client::{Record, RemoteTrainingSet};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::to_schema_pycapsule;
+use serde_json::json;
 
 use crate::errors::raise;
-use crate::process::{Owned, wait};
+use crate::process::{Owned, wait, wait_blocking};
 
 /// A running training set of either kind.
 pub enum Pass {
@@ -52,10 +55,33 @@ impl Pass {
         }
     }
 
-    fn report(&self) -> Result<TrainingSetReport> {
+    fn finish(self) -> Result<Finale> {
+        Ok(match self {
+            Pass::Engine(pass) => Finale::Engine(Box::new(pass.finish())),
+            Pass::Remote(pass) => Finale::Remote(Box::new(pass.finish()?)),
+        })
+    }
+}
+
+/// What there is to say after the last row.
+enum Finale {
+    /// The manifest is made when it is asked for.
+    Engine(Box<Finished>),
+    Remote(Box<Record>),
+}
+
+impl Finale {
+    fn report(&self) -> &TrainingSetReport {
         match self {
-            Pass::Engine(pass) => Ok(pass.report()),
-            Pass::Remote(pass) => pass.report(),
+            Finale::Engine(finished) => &finished.report,
+            Finale::Remote(record) => &record.report,
+        }
+    }
+
+    fn manifest(&self) -> Result<Manifest> {
+        match self {
+            Finale::Engine(finished) => finished.manifest(),
+            Finale::Remote(record) => Ok(record.manifest.clone()),
         }
     }
 }
@@ -64,8 +90,8 @@ impl Pass {
 enum State {
     Waiting(Owned<Pass>),
     Streaming,
-    Collected(Arc<[RecordBatch]>, TrainingSetReport),
-    Read(TrainingSetReport),
+    Collected(Arc<[RecordBatch]>, Arc<Finale>),
+    Read(Arc<Finale>),
     Failed,
 }
 
@@ -81,6 +107,19 @@ impl TrainingSet {
     pub fn new(pass: Pass) -> Self {
         let schema = pass.schema();
         Self { schema, state: Arc::new(Mutex::new(State::Waiting(Owned::new(pass)))) }
+    }
+}
+
+impl TrainingSet {
+    fn finale(&self) -> PyResult<Arc<Finale>> {
+        match &*lock(&self.state) {
+            State::Collected(_, finale) | State::Read(finale) => Ok(Arc::clone(finale)),
+            State::Waiting(_) | State::Streaming => Err(raise(Error::invalid(
+                "the report is complete when the training set has been read to its end; call \
+                 to_arrow(), to_pandas() or to_polars() first",
+            ))),
+            State::Failed => Err(raise(consumed())),
+        }
     }
 }
 
@@ -101,8 +140,8 @@ impl TrainingSet {
                 None => break,
             }
         }
-        let report = pass.report().inspect_err(|_| fail(&self.state)).map_err(raise)?;
-        *lock(&self.state) = State::Collected(batches.into(), report);
+        let finale = pass.finish().inspect_err(|_| fail(&self.state)).map_err(raise)?;
+        *lock(&self.state) = State::Collected(batches.into(), Arc::new(finale));
         Ok(())
     }
 
@@ -123,18 +162,26 @@ impl TrainingSet {
 
     /// Counts by view, as JSON.
     fn report(&self) -> PyResult<String> {
-        let report = match &*lock(&self.state) {
-            State::Collected(_, report) | State::Read(report) => report.clone(),
-            State::Waiting(_) | State::Streaming => {
-                return Err(raise(Error::invalid(
-                    "the report is complete when the training set has been read to its end; call \
-                     to_arrow(), to_pandas() or to_polars() first",
-                )));
-            }
-            State::Failed => return Err(raise(consumed())),
-        };
-        serde_json::to_string(&report)
-            .map_err(|cause| raise(Error::internal("the report is not JSON").with_source(cause)))
+        Ok(json!(self.finale()?.report()).to_string())
+    }
+
+    /// The manifest, as JSON. May read source files.
+    fn manifest(&self, py: Python<'_>) -> PyResult<String> {
+        let finale = self.finale()?;
+        let manifest = wait_blocking(py, move || finale.manifest())?;
+        Ok(json!(manifest).to_string())
+    }
+
+    /// Raises when the report is beyond a bound.
+    fn check(
+        &self,
+        null_rate: Option<f64>,
+        leak_rate: Option<f64>,
+        age_micros: Option<i64>,
+    ) -> PyResult<()> {
+        let thresholds = Thresholds { null_rate, leak_rate, age_micros };
+        thresholds.validate().map_err(raise)?;
+        thresholds.check(self.finale()?.report()).map_err(raise)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
@@ -246,8 +293,8 @@ impl Reader {
                 match batch {
                     Some(_) => self.source = Source::Pass(Owned::new(pass)),
                     None => {
-                        let report = pass.report().map_err(raise)?;
-                        *lock(&self.state) = State::Read(report);
+                        let finale = pass.finish().map_err(raise)?;
+                        *lock(&self.state) = State::Read(Arc::new(finale));
                     }
                 }
                 Ok(batch)

@@ -127,7 +127,7 @@ async fn routes(
     let metrics = Arc::new(Metrics::new(Arc::clone(&engine)));
     let lookups = Lookups {
         engine: Arc::clone(&engine),
-        clock,
+        clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
         stopping: stopping.clone(),
@@ -138,6 +138,7 @@ async fn routes(
     let places = config.training_sets_in_flight_max;
     let flights = Flights {
         engine,
+        clock,
         metrics: Arc::clone(&metrics),
         admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
         workers: Workers::start()?,

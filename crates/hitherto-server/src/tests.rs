@@ -222,16 +222,17 @@ async fn a_remote_training_set_is_a_local_one() {
     let (request, spine) = (training("deterioration_v1"), spine());
     let batches = vec![spine.slice(0, 1), spine.slice(1, 3)];
 
+    let schema = spine.schema();
     let mut local =
-        server.engine.training_set(&request, batches.clone(), spine.schema()).await.unwrap();
+        server.engine.training_set(&request, batches.clone(), schema.clone(), 0).await.unwrap();
     let mut local_rows = Vec::new();
     while let Some(batch) = local.next().await {
         local_rows.push(batch.unwrap());
     }
 
-    let mut remote = server.client.training_set(&request, batches, spine.schema()).await.unwrap();
+    let mut remote = server.client.training_set(&request, batches, schema.clone()).await.unwrap();
     assert_eq!(remote.schema(), local.schema());
-    assert_eq!(remote.report().unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(remote.finish().unwrap_err().kind(), Kind::Invalid);
     let mut remote_rows = Vec::new();
     while let Some(batch) = remote.next().await {
         remote_rows.push(batch.unwrap());
@@ -240,7 +241,9 @@ async fn a_remote_training_set_is_a_local_one() {
     let remote_rows = concat_batches(&schema, &remote_rows).unwrap();
     assert_eq!(remote_rows, concat_batches(&schema, &local_rows).unwrap());
     assert_eq!(remote_rows.num_rows(), 4);
-    assert_eq!(remote.report().unwrap(), local.report());
+    let (remote, local) = (remote.finish().unwrap(), local.finish());
+    assert_eq!(remote.report, local.report);
+    assert_eq!(remote.manifest, local.manifest().unwrap());
     let metrics = server.get("/metrics").await;
     for line in [
         "hitherto_requests_total{method=\"training_set\",outcome=\"ok\"} 1",

@@ -10,6 +10,12 @@ fn column(name: &str, data_type: &str, values: Values) -> Column {
     Column { name: name.to_owned(), data_type, statuses, values }
 }
 
+/// One list, and then an absent one.
+fn list(bytes: &[u8]) -> Values {
+    let end = bytes.len() as u32;
+    Values::Varlen { ends: vec![end, end], data: bytes.to_vec() }
+}
+
 #[test]
 fn values_keep_their_type_in_text_and_json() {
     let columns = vec![
@@ -21,15 +27,27 @@ fn values_keep_their_type_in_text_and_json() {
         column("v:d", "date32", Values::I32(vec![1, 0])),
         column("v:t", "timestamp(us)", Values::I64(vec![1_000_000, 0])),
         column("v:m", "decimal128(5, 2)", Values::I128(vec![12_345, 0])),
+        column("v:l", "list(float32)", list(&[2, 0, 0, 0, 0, 0, 192, 63, 0, 0, 0, 0, 0b10])),
+        column("v:e", "list(int8, 2)", list(&[2, 0, 0, 0, 255, 7])),
     ];
     let lookup = Lookup { at: 0, rows: 2, columns, times: Vec::new(), catalog_version: 1 };
     let cells = Cells::new(&lookup).expect("cells");
 
-    let shown: Vec<Value> = (0..8).map(|column| cells.json(column, 0).expect("json")).collect();
-    let expected =
-        json!([true, i64::MAX, 1.1, "NaN", "42", "1970-01-02", "1970-01-01T00:00:01", "123.45"]);
+    let shown: Vec<Value> = (0..10).map(|column| cells.json(column, 0).expect("json")).collect();
+    let expected = json!([
+        true,
+        i64::MAX,
+        1.1,
+        "NaN",
+        "42",
+        "1970-01-02",
+        "1970-01-01T00:00:01",
+        "123.45",
+        [1.5, null],
+        [-1, 7],
+    ]);
     assert_eq!(Value::Array(shown), expected);
-    for column in 0..8 {
+    for column in 0..10 {
         assert_eq!(cells.json(column, 1).expect("json"), Value::Null);
         assert_eq!(cells.text(column, 1).expect("text"), "");
     }

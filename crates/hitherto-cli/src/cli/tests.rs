@@ -33,7 +33,6 @@ fn a_selection_is_asked_for_once() {
     };
     assert!(parse(&["--service", "s", "k=1"]));
     assert!(parse(&["--features", "a:b,c:*", "k=1"]));
-    assert!(!parse(&["k=1"]), "neither");
     assert!(!parse(&["--service", "s", "--features", "a:b", "k=1"]), "both");
     assert!(!parse(&["--features", "nonsense", "k=1"]), "not view:feature");
 }

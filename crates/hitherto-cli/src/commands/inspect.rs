@@ -169,10 +169,17 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("view", format!("{}, version {}, id {}", view.name(), view.version, view.id)),
         ("about", definition.metadata.description.clone()),
-        ("entity", format!("{} ({})", definition.entity, keys.join(", "))),
+        (
+            "entity",
+            match &definition.entity {
+                Some(entity) => format!("{entity} ({})", keys.join(", ")),
+                None => String::from("none: the features are about everything there is"),
+            },
+        ),
         ("source", source.parquet.clone()),
         ("event time", source.event_time.clone()),
         ("known time", known),
+        ("deleted", source.deleted.clone().unwrap_or_else(|| String::from("none"))),
         ("ttl", duration(definition.ttl_micros)),
         ("history", duration(definition.online.history_micros)),
     ];

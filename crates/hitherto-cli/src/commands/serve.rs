@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use clap::Args;
-use hitherto_core::time::{format_timestamp, parse_timestamp};
+use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Access;
 use hitherto_server::{Clock, ServeOptions, bind, serve};
@@ -29,10 +29,6 @@ pub struct Serve {
     /// which is 127.0.0.1:7411 unless set: nothing here asks a caller who they are
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Stop the clock, for replays and demonstrations: a lookup that names no time is answered
-    /// as if it were this one
-    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
-    now: Option<i64>,
 }
 
 impl Serve {
@@ -54,23 +50,17 @@ impl Serve {
             address: address.to_string(),
             url: format!("http://{address}"),
             catalog_version: engine.catalog().version,
-            now: self.now.map(format_timestamp),
+            now: session.stopped_at().map(format_timestamp),
         };
         session.output().say(&ready);
         if session.output().is_json() {
             session.output().result(&ready)?;
         }
-        let clock = self.clock(session);
+        let clock: Clock = {
+            let session = session.clone();
+            Arc::new(move || session.now())
+        };
         serve(engine, ServeOptions { listener, config, clock, shutdown }).await
-    }
-
-    /// The clock of lookups that name no time.
-    fn clock(&self, session: &Session) -> Clock {
-        let session = session.clone();
-        match self.now {
-            Some(now) => Arc::new(move || now),
-            None => Arc::new(move || session.now()),
-        }
     }
 }
 

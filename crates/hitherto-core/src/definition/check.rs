@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, SourceForm, Spec};
+use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, Spec};
 use super::index::Index;
 use super::place::{Place, Places, Problem};
 use super::subject::{Length, Siblings, Subject};
@@ -24,7 +24,8 @@ use crate::limits::{
     DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
     VIEW_FEATURES_MAX,
 };
-use crate::name::{FeatureRef, suggestion};
+use crate::name::suggestion;
+use crate::reference::{FeatureRef, ViewRef};
 use crate::types::DataType;
 use crate::{Error, Result};
 
@@ -152,20 +153,16 @@ fn view(
     metadata: Metadata,
     form: &FeatureViewForm,
 ) -> FeatureView {
-    let entity = subject.text("entity", &form.entity);
-    let keys = index.entities.get(entity.as_str());
-    if keys.is_none() && !entity.is_empty() && !index.may_be_unread(&entity) {
-        let there = suggestion(&entity, index.entities.keys().copied());
-        let message = format_args!("entity {entity:?} is not defined{there}");
-        subject.refuse(form.entity.referenced, message);
-    }
+    let entity = form.entity.as_ref().map(|entity| known_entity(subject, index, entity));
+    let keys = entity.as_deref().and_then(|entity| index.entities.get(entity));
+    let keys = keys.map_or(&[][..], Vec::as_slice);
     let history = form.online.as_ref().and_then(|online| online.history.as_ref());
     FeatureView {
         metadata,
-        source: source(subject, &form.source),
+        source: source(subject, form, keys),
         ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
         known: known(subject, form.known.as_ref()),
-        features: features(subject, form, keys.map_or(&[], Vec::as_slice)),
+        features: features(subject, form, keys),
         online: Online {
             history_micros: subject.duration("online.history", history, Length::Positive),
         },
@@ -173,7 +170,19 @@ fn view(
     }
 }
 
-fn source(subject: &mut Subject<'_>, form: &SourceForm) -> Source {
+/// The name of an entity that must be there.
+fn known_entity(subject: &mut Subject<'_>, index: &Index<'_>, found: &Spanned<String>) -> String {
+    let entity = subject.text("entity", found);
+    let is_known = index.entities.contains_key(entity.as_str());
+    if !is_known && !entity.is_empty() && !index.may_be_unread(&entity) {
+        let there = suggestion(&entity, index.entities.keys().copied());
+        subject.refuse(found.referenced, format_args!("entity {entity:?} is not defined{there}"));
+    }
+    entity
+}
+
+fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> Source {
+    let form = &view.source;
     subject.note("source", form.parquet.referenced);
     let delay = form.delay.as_ref();
     if let (Some(delay), Some(_)) = (delay, &form.known_time) {
@@ -189,7 +198,32 @@ fn source(subject: &mut Subject<'_>, form: &SourceForm) -> Source {
         event_time: subject.text("source.eventTime", &form.event_time),
         known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),
         delay_micros: subject.duration("source.delay", delay, Length::Any).unwrap_or(0),
+        deleted: subject.optional_text("source.deleted", form.deleted.as_ref()),
+        columns: columns(subject, view, keys),
     }
+}
+
+/// Columns by the name of their join key or feature.
+fn columns(
+    subject: &mut Subject<'_>,
+    form: &FeatureViewForm,
+    keys: &[&str],
+) -> BTreeMap<String, String> {
+    let features = form.features.value.iter().map(|feature| feature.name.value.as_str());
+    let fields: Vec<&str> = keys.iter().copied().chain(features).collect();
+    let mut columns = BTreeMap::new();
+    for (field, column) in form.source.columns.iter().flatten() {
+        if !fields.contains(&field.as_str()) {
+            let there = suggestion(field, fields.iter().copied());
+            let message = format_args!(
+                "source.columns names {field:?}, which is neither a join key nor a feature{there}"
+            );
+            subject.refuse(column.referenced, message);
+        }
+        let path = format!("source.columns.{field}");
+        columns.insert(field.clone(), subject.text(&path, column));
+    }
+    columns
 }
 
 fn known(subject: &mut Subject<'_>, found: Option<&Spanned<String>>) -> Known {
@@ -213,9 +247,9 @@ fn features(subject: &mut Subject<'_>, form: &FeatureViewForm, keys: &[&str]) ->
             subject.refuse(
                 field.name.referenced,
                 format_args!(
-                    "feature {:?} is a join key of entity {:?}, which every answer has already; \
-                     remove it, or select it under another name in source.sql",
-                    field.name.value, form.entity.value
+                    "feature {:?} is a join key of the view's entity, which every answer has \
+                     already; remove it, or give it another name in source.columns",
+                    field.name.value
                 ),
             );
         }
@@ -232,23 +266,31 @@ fn service(
     let list = &form.features;
     subject.note("features", list.referenced);
     let mut features = Vec::new();
-    let mut first: BTreeMap<FeatureRef, Location> = BTreeMap::new();
+    let mut first: BTreeMap<String, Location> = BTreeMap::new();
+    let mut views: Vec<ViewRef> = Vec::new();
     for text in &list.value {
         let at = text.referenced;
         let expanded = expand(index, &text.value).unwrap_or_else(|message| {
             subject.refuse(at, message);
             Vec::new()
         });
+        if let Some(view) = expanded.first().map(|feature| &feature.view) {
+            if let Err(error) = views.iter().try_for_each(|other| view.check_beside(other)) {
+                subject.refuse(at, error);
+            }
+            views.push(view.clone());
+        }
         for feature in expanded {
-            if let Some(first) = first.get(&feature) {
+            let column = feature.column();
+            if let Some(first) = first.get(&column) {
                 let first = subject.place(*first);
                 subject.refuse(
                     at,
-                    format_args!("feature \"{feature}\" is already at {first}; remove one"),
+                    format_args!("feature \"{column}\" is already at {first}; remove one"),
                 );
             }
-            first.entry(feature.clone()).or_insert(at);
             subject.note(&format!("features.{feature}"), at);
+            first.entry(column).or_insert(at);
             features.push(feature);
         }
     }
@@ -263,18 +305,22 @@ fn expand(index: &Index<'_>, text: &str) -> Result<Vec<FeatureRef>, String> {
         Some(_) => format!("{error}; did you mean \"{text}:*\"?"),
         None => format!("{error}"),
     })?;
-    let FeatureRef { view, feature } = &reference;
-    let Some(features) = index.views.get(view.as_str()) else {
+    let FeatureRef { view: used, feature } = &reference;
+    let view = used.view.as_str();
+    let Some(features) = index.views.get(view) else {
         if index.may_be_unread(view) {
             return Ok(Vec::new());
         }
         let there = suggestion(view, index.views.keys().copied());
         return Err(format!("feature view {view:?} is not defined{there}"));
     };
+    if let Some(keys) = index.keys_of(view) {
+        used.check_keys(keys.iter().copied()).map_err(|error| error.to_string())?;
+    }
     if reference.is_wildcard() {
         let expanded = features
             .iter()
-            .map(|feature| FeatureRef { view: view.clone(), feature: (*feature).to_owned() });
+            .map(|feature| FeatureRef { view: used.clone(), feature: (*feature).to_owned() });
         return Ok(expanded.collect());
     }
     if !features.contains(&feature.as_str()) {

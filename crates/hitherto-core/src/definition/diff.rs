@@ -103,10 +103,11 @@ fn whole(kind: ResourceKind) -> Effect {
     }
 }
 
-/// A view's join keys; none for an entity that is not there, which `load`
-/// refuses.
-pub(super) fn keys<'a>(definitions: &'a Definitions, view: &FeatureView) -> &'a [Field] {
-    definitions.entity(&view.entity).map_or(&[], |entity| &entity.keys)
+/// A view's join keys; none for a view without an entity, and for an entity that
+/// is not there, which `load` refuses.
+pub fn keys<'a>(definitions: &'a Definitions, view: &FeatureView) -> &'a [Field] {
+    let entity = view.entity.as_deref().and_then(|entity| definitions.entity(entity));
+    entity.map_or(&[], |entity| &entity.keys)
 }
 
 /// One thing about a resource that can change.
@@ -178,17 +179,23 @@ fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
         Known::Ignore => "ignore",
     };
     let mut aspects = vec![
-        aspect("entity", &view.entity, Serving),
+        aspect("entity", view.entity.clone().unwrap_or_default(), Serving),
         aspect("entity.keys", columns(keys), Rematerialize),
         aspect("source.parquet", &source.parquet, Rematerialize),
         aspect("source.sql", source.sql.clone().unwrap_or_default(), Rematerialize),
         aspect("source.eventTime", &source.event_time, Rematerialize),
         aspect("source.knownTime", source.known_time.clone().unwrap_or_default(), Rematerialize),
         aspect("source.delay", format_duration(source.delay_micros), Rematerialize),
+        aspect("source.deleted", source.deleted.clone().unwrap_or_default(), Rematerialize),
         aspect("ttl", duration(view.ttl_micros), Serving),
         aspect("known", known, Serving),
         aspect(ORDER, names(features), Rematerialize),
     ];
+    aspects.extend(
+        source.columns.iter().map(|(field, column)| {
+            aspect(format!("source.columns.{field}"), column, Rematerialize)
+        }),
+    );
     aspects.extend(features.iter().map(|feature| {
         aspect(format!("features.{}", feature.name), feature.data_type.to_string(), Rematerialize)
     }));

@@ -26,7 +26,7 @@ pub fn stored_fingerprint(definitions: &Definitions, view: &FeatureView) -> u64 
 pub fn definition_hash(definitions: &Definitions, view: &FeatureView) -> u64 {
     hash(&Answering {
         stored: Stored::new(definitions, view),
-        entity: &view.entity,
+        entity: view.entity.as_deref(),
         ttl_micros: view.ttl_micros,
         known: view.known,
     })
@@ -45,7 +45,7 @@ struct Stored<'a> {
 #[derive(Serialize)]
 struct Answering<'a> {
     stored: Stored<'a>,
-    entity: &'a str,
+    entity: Option<&'a str>,
     ttl_micros: Option<i64>,
     known: Known,
 }

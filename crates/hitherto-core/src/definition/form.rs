@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::schema::{DURATION_PATTERN, KNOWN, NAME_PATTERN};
@@ -49,7 +49,8 @@ pub struct FieldForm {
     #[schemars(with = "String", extend("pattern" = NAME_PATTERN))]
     pub name: Spanned<String>,
     /// bool, int8 to int64, uint8 to uint64, float32, float64, string, binary,
-    /// date32, decimal128(10, 2) or timestamp(us, UTC).
+    /// date32, decimal128(10, 2), timestamp(us, UTC), list(float32) or, of a
+    /// fixed length, list(float32, 768).
     #[serde(rename = "type")]
     #[schemars(with = "String")]
     pub data_type: Spanned<String>,
@@ -62,9 +63,11 @@ pub struct FieldForm {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "FeatureViewSpec")]
 pub struct FeatureViewForm {
-    /// The entity's name.
-    #[schemars(with = "String")]
-    pub entity: Spanned<String>,
+    /// The entity's name; without it the features are about everything there
+    /// is, and are looked up and joined without keys.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "written")]
+    pub entity: Option<Spanned<String>>,
     /// Where facts come from.
     pub source: SourceForm,
     /// How long a fact answers, such as 24h; for ever without it.
@@ -79,6 +82,11 @@ pub struct FeatureViewForm {
     pub features: Spanned<Vec<FieldForm>>,
     /// What the online store keeps beyond the latest fact.
     pub online: Option<OnlineForm>,
+}
+
+/// Text that is not there, or there: a field without a value is neither.
+fn written<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Spanned<String>>, D::Error> {
+    Spanned::deserialize(reader).map(Some)
 }
 
 /// Where facts come from.
@@ -102,6 +110,14 @@ pub struct SourceForm {
     /// How long after its event a fact is known, where no column says so.
     #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
     pub delay: Option<Spanned<String>>,
+    /// The boolean column that marks deletions: from such a fact on the entity
+    /// has no values, until a later fact gives it new ones.
+    #[schemars(with = "Option<String>")]
+    pub deleted: Option<Spanned<String>>,
+    /// The columns of join keys and features that are called otherwise in the
+    /// source, such as `heart_rate: HR`.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    pub columns: Option<BTreeMap<String, Spanned<String>>>,
 }
 
 /// What the online store keeps beyond the latest fact.
@@ -120,7 +136,8 @@ pub struct OnlineForm {
 #[schemars(rename = "FeatureServiceSpec")]
 pub struct FeatureServiceForm {
     /// Features in the order of the answer: `view:feature`, or `view:*` for all
-    /// of a view in its own order.
+    /// of a view in its own order. `home=airport[airport_id=home_id]:*` takes the
+    /// join key airport_id from the column home_id and names the view home.
     #[schemars(with = "Vec<String>", extend("minItems" = 1))]
     pub features: Spanned<Vec<Spanned<String>>>,
 }

@@ -14,6 +14,8 @@ pub(super) struct Index<'a> {
     pub entities: BTreeMap<&'a str, Vec<&'a str>>,
     /// Names of features in declared order, each once, by view.
     pub views: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Names of entities, by view; views without one are not here.
+    entity_of: BTreeMap<&'a str, &'a str>,
     reading: &'a Reading<'a>,
 }
 
@@ -21,19 +23,34 @@ impl<'a> Index<'a> {
     /// Indexes all documents that could be read; of two with one name, the
     /// first.
     pub fn new(reading: &'a Reading<'a>) -> Self {
-        let mut index = Self { entities: BTreeMap::new(), views: BTreeMap::new(), reading };
+        let (entities, views, entity_of) = Default::default();
+        let mut index = Self { entities, views, entity_of, reading };
         for document in &reading.documents {
             let (names, fields) = match &document.spec {
                 Spec::Entity(form) => (&mut index.entities, &form.keys.value),
                 Spec::FeatureView(form) => (&mut index.views, &form.features.value),
                 Spec::FeatureService(_) => continue,
             };
+            if let Spec::FeatureView(form) = &document.spec
+                && let Some(entity) = &form.entity
+            {
+                let view = document.metadata.name.value.as_str();
+                index.entity_of.entry(view).or_insert(entity.value.trim());
+            }
             let mut seen = BTreeSet::new();
             let once = fields.iter().map(|field| field.name.value.as_str());
             let once = once.filter(|name| seen.insert(*name)).collect();
             names.entry(&document.metadata.name.value).or_insert(once);
         }
         index
+    }
+
+    /// Names of a view's join keys; `None` when its entity was not read.
+    pub fn keys_of(&self, view: &str) -> Option<&[&'a str]> {
+        match self.entity_of.get(view) {
+            None => Some(&[]),
+            Some(entity) => self.entities.get(entity).map(Vec::as_slice),
+        }
     }
 
     /// Whether a document that could not be read may define that name.

@@ -34,7 +34,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::FeatureRef;
+use crate::reference::FeatureRef;
 use crate::types::DataType;
 
 pub use check::{Loaded, load};
@@ -162,8 +162,9 @@ pub enum Known {
 pub struct FeatureView {
     /// Name, description, owner, tags.
     pub metadata: Metadata,
-    /// The entity's name.
-    pub entity: String,
+    /// The entity's name; `None` is a view without join keys, whose facts are
+    /// about everything there is.
+    pub entity: Option<String>,
     /// Where facts come from.
     pub source: Source,
     /// How long a fact answers, in microseconds; `None` is for ever.
@@ -191,6 +192,20 @@ pub struct Source {
     pub known_time: Option<String>,
     /// Microseconds from event to knowledge where no column says so.
     pub delay_micros: i64,
+    /// The boolean column that marks deletions: such a fact says that the
+    /// entity's values are gone. Without one no fact does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+    /// The column of a join key or feature that is called otherwise here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// The column that holds a join key or feature.
+    pub fn column<'s>(&'s self, field: &'s str) -> &'s str {
+        self.columns.get(field).map_or(field, String::as_str)
+    }
 }
 
 /// What the online store keeps of a view.

@@ -81,7 +81,7 @@ fn everything_that_is_written_is_read() {
     assert_eq!(entity.keys[0].data_type, DataType::String);
 
     let view = definitions.view("lactate").unwrap();
-    assert_eq!((view.entity.as_str(), view.metadata.owner.as_str()), ("stay", "icu"));
+    assert_eq!((view.entity.as_deref(), view.metadata.owner.as_str()), (Some("stay"), "icu"));
     assert_eq!(view.metadata.tags["phi"], "true");
     assert_eq!(view.source.parquet, "data/labs.parquet");
     assert_eq!(view.source.sql.as_deref(), Some("SELECT * FROM source"));
@@ -193,7 +193,7 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
     let defs = &schema["$defs"];
     let source = &defs["Source"];
     let fields: Vec<_> = source["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["delay", "eventTime", "knownTime", "parquet", "sql"]);
+    assert_eq!(fields, ["columns", "delay", "deleted", "eventTime", "knownTime", "parquet", "sql"]);
     assert_eq!(source["required"], serde_json::json!(["parquet", "eventTime"]));
     for name in ["Metadata", "EntitySpec", "Field", "FeatureViewSpec", "Source", "Online"] {
         assert_eq!(defs[name]["additionalProperties"], false, "{name}");

@@ -10,7 +10,7 @@ use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
 use super::KeyColumn;
-use crate::selection::Resolved;
+use crate::selection::{Resolved, ResolvedView};
 
 /// One encoded key for each entity of a request; `None` is an entity that
 /// cannot exist, because its key is null or does not fit its type.
@@ -45,8 +45,8 @@ impl LookupPlan {
     pub fn new(resolved: &Resolved) -> Self {
         let mut plan =
             Self { keys: Vec::new(), entities: Vec::new(), views: Vec::new(), outputs: Vec::new() };
-        for (index, view) in resolved.views.iter().enumerate() {
-            let entity: Vec<usize> = view.keys.iter().map(|key| plan.key(key)).collect();
+        for (index, ResolvedView { view, reference, keys }) in resolved.views.iter().enumerate() {
+            let entity: Vec<usize> = keys.iter().map(|key| plan.key(key)).collect();
             let entity = match plan.entities.iter().position(|known| *known == entity) {
                 Some(known) => known,
                 None => {
@@ -56,7 +56,7 @@ impl LookupPlan {
             };
             let outputs = resolved.features.iter().enumerate();
             plan.views.push(ViewPlan {
-                name: view.name().to_owned(),
+                name: reference.name().to_owned(),
                 online: view.generation.as_ref().map(|generation| {
                     (GenerationId { view: view.id, number: generation.number }, generation.horizon)
                 }),
@@ -71,8 +71,9 @@ impl LookupPlan {
             });
         }
         for feature in &resolved.features {
-            let field = &resolved.views[feature.view].definition.features[feature.feature];
-            plan.outputs.push((feature.reference.to_string(), field.data_type.clone()));
+            let view = &resolved.views[feature.view].view;
+            let field = &view.definition.features[feature.feature];
+            plan.outputs.push((feature.reference.column(), field.data_type.clone()));
         }
         plan
     }
@@ -100,7 +101,8 @@ impl LookupPlan {
         }
         let ordered: Vec<&KeyColumn> =
             self.keys.iter().map(|key| key_column(key, keys)).collect::<Result<_>>()?;
-        let rows = ordered.first().map_or(0, |column| column.parts.len());
+        // Without join keys there is one thing to ask about: everything.
+        let rows = ordered.first().map_or(1, |column| column.parts.len());
         if let Some(column) = ordered.iter().find(|column| column.parts.len() != rows) {
             return Err(Error::invalid(format!(
                 "join key {:?} has {} values where {:?} has {rows}",

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The files that were consumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Consumed {
+pub(crate) struct Consumed {
     files: Vec<ConsumedFile>,
 }
 
@@ -21,6 +21,12 @@ struct ConsumedFile {
     fingerprint: String,
 }
 
+impl ConsumedFile {
+    fn is_untouched(&self, file: &SourceFile) -> bool {
+        self.bytes == file.bytes && self.modified == file.modified
+    }
+}
+
 /// The metadata key of a view's consumed files.
 pub(crate) fn consumed_key(view_id: u32) -> String {
     format!("consumed/{view_id}")
@@ -28,7 +34,7 @@ pub(crate) fn consumed_key(view_id: u32) -> String {
 
 impl Consumed {
     /// What a view has consumed so far.
-    pub(super) fn read(store: &dyn OnlineStore, view_id: u32) -> Result<Self> {
+    pub fn read(store: &dyn OnlineStore, view_id: u32) -> Result<Self> {
         let Some(json) = store.read_meta(&consumed_key(view_id))? else {
             return Ok(Self::default());
         };
@@ -39,23 +45,27 @@ impl Consumed {
     }
 
     /// The stored form.
-    pub(super) fn to_json(&self) -> Result<Vec<u8>> {
+    pub fn to_json(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|cause| {
             Error::internal("the list of consumed files cannot be written").with_source(cause)
         })
     }
 
+    /// The fingerprint of a file that was consumed and not touched since.
+    pub fn fingerprint_of(&self, file: &SourceFile) -> Option<&str> {
+        let known = self.files.iter().find(|known| known.name == file.name)?;
+        known.is_untouched(file).then_some(&known.fingerprint)
+    }
+
     /// Which of the source's files are new or changed, and what will have been
     /// consumed once they are read.
-    pub(super) fn compare(&self, all: &[SourceFile]) -> Result<(Vec<SourceFile>, Consumed)> {
+    pub fn compare(&self, all: &[SourceFile]) -> Result<(Vec<SourceFile>, Consumed)> {
         let mut new = Vec::new();
         let mut files = Vec::with_capacity(all.len());
         for file in all {
             let known = self.files.iter().find(|known| known.name == file.name);
-            let is_untouched =
-                |known: &ConsumedFile| known.bytes == file.bytes && known.modified == file.modified;
             let fingerprint = match known {
-                Some(known) if is_untouched(known) => known.fingerprint.clone(),
+                Some(known) if known.is_untouched(file) => known.fingerprint.clone(),
                 _ => file.read_fingerprint()?,
             };
             if known.is_none_or(|known| known.fingerprint != fingerprint) {

@@ -38,7 +38,7 @@ use serde::Serialize;
 use self::run::Run;
 use crate::Engine;
 
-pub(crate) use consumed::consumed_key;
+pub(crate) use consumed::{Consumed, consumed_key};
 
 /// What is to be materialized.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,7 @@ pub struct Materialized {
     pub files: u64,
     /// Facts read.
     pub facts: u64,
-    /// Facts without an event or known time: they answer nothing.
+    /// Facts without an event time: they answer nothing.
     pub facts_without_time: u64,
     /// Facts with a null join key: they answer nothing.
     pub facts_without_key: u64,

@@ -18,7 +18,8 @@ use datafusion::physical_plan::{
 use hitherto_core::slots::Terms;
 use hitherto_core::types::DataType;
 
-use super::metrics::{JoinMetrics, JoinReport, SharedReport};
+use super::metrics::JoinMetrics;
+use super::report::{JoinReport, SharedReport};
 use super::stream;
 use crate::arrow::field;
 use crate::facts::FactLayout;
@@ -42,6 +43,8 @@ pub struct JoinView {
 pub struct JoinOutput {
     /// The column's name.
     pub name: String,
+    /// The feature's name in its view.
+    pub of: String,
     /// Index of the view.
     pub view: usize,
     /// Index of the feature in the view.

@@ -53,9 +53,10 @@
 
 mod exec;
 mod metrics;
+mod report;
 mod request;
 mod stream;
 
 pub use exec::{JoinOutput, JoinView, PointInTimeJoinExec};
-pub use metrics::{JoinReport, ViewReport};
-pub use request::{JoinRequest, JoinStream};
+pub use report::{Ages, FeatureNulls, JoinReport, ViewReport};
+pub use request::{JoinRequest, JoinSource, JoinStream};

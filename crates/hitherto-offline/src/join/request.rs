@@ -1,5 +1,6 @@
 //! From a request to a running join: sources opened, spine checked, plan built.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::arrow::array::RecordBatch;
@@ -7,8 +8,8 @@ use ::arrow::datatypes::SchemaRef;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
-use futures::StreamExt;
 use hitherto_core::catalog::AppliedView;
+use hitherto_core::definition::Field;
 use hitherto_core::slots::Terms;
 use hitherto_core::{Error, Result};
 
@@ -16,6 +17,9 @@ use super::{JoinOutput, JoinReport, JoinView, PointInTimeJoinExec};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::facts::FactLayout;
+use crate::files::SourceFile;
+use crate::footer::{blame_if_broken, next_unwound};
+use crate::source::TimeRange;
 use crate::spine::{SpineLayout, key_columns};
 
 /// A point-in-time join to be run.
@@ -27,16 +31,32 @@ pub struct JoinRequest {
     pub spine_schema: SchemaRef,
     /// Its column of times.
     pub timestamp: String,
-    /// The views, each with the terms on which its facts are judged.
-    pub views: Vec<(AppliedView, Terms)>,
+    /// The views, each once for every role that it plays.
+    pub views: Vec<JoinSource>,
     /// The feature columns, in the order in which they come back.
     pub outputs: Vec<JoinOutput>,
+}
+
+/// One view of a join.
+#[derive(Clone, Debug)]
+pub struct JoinSource {
+    /// The view.
+    pub view: AppliedView,
+    /// What the request calls it.
+    pub name: String,
+    /// Its join keys under the names of the spine's columns.
+    pub keys: Vec<Field>,
+    /// How its facts are judged.
+    pub terms: Terms,
+    /// The files that hold its facts.
+    pub files: Vec<SourceFile>,
 }
 
 /// A running join. Dropping it stops it.
 pub struct JoinStream {
     stream: SendableRecordBatchStream,
     join: Arc<PointInTimeJoinExec>,
+    files: Vec<SourceFile>,
 }
 
 impl JoinStream {
@@ -47,8 +67,13 @@ impl JoinStream {
 
     /// The next batch, in the spine's order; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        let batch = self.stream.next().await?;
-        Some(batch.map_err(|cause| from_datafusion("the training set failed", cause)))
+        let error = match next_unwound(&mut self.stream).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(batch))) => return Some(Ok(batch)),
+            Ok(Some(Err(cause))) => from_datafusion("the training set failed", cause),
+            Err(error) => error,
+        };
+        Some(Err(blame_if_broken(&self.files, error)))
     }
 
     /// What the join found; complete after the last batch.
@@ -79,15 +104,17 @@ impl Offline {
         check_names(schema, &request.outputs)?;
         let range = time_range(&request.spine, &layout)?;
         let mut views = Vec::with_capacity(request.views.len());
-        for (view, terms) in &request.views {
-            let files = self.list_files(&view.definition)?;
-            let range = range.map(|(from, to)| {
-                (terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)), to)
+        let mut files_read = Vec::new();
+        for JoinSource { view, name, keys, terms, files } in &request.views {
+            let range = range.map(|(from, to)| TimeRange {
+                from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
+                to,
             });
-            let query = self.fact_query(view, &files, range).await?;
+            let query = self.fact_query(view, files, range).await?;
+            files_read.extend(query.files);
             let join = JoinView {
-                name: view.name().to_owned(),
-                spine_keys: key_columns(schema, &view.keys, view.name())?,
+                name: name.clone(),
+                spine_keys: key_columns(schema, keys, name)?,
                 layout: FactLayout::new(view),
                 terms: *terms,
             };
@@ -103,20 +130,31 @@ impl Offline {
         let plan = Arc::clone(&join) as Arc<dyn ExecutionPlan>;
         tracing::debug!(plan = %displayable(plan.as_ref()).indent(false), "training set");
         let stream = execute_stream(plan, self.session().task_ctx()).map_err(failed)?;
-        Ok(JoinStream { stream, join })
+        Ok(JoinStream { stream, join, files: files_read })
     }
 }
 
+/// Refuses a result with two columns of one name.
 fn check_names(schema: &SchemaRef, outputs: &[JoinOutput]) -> Result<()> {
-    let spine = schema.fields().iter().map(|field| field.name().as_str());
-    let names: Vec<&str> = spine.chain(outputs.iter().map(|output| output.name.as_str())).collect();
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
+    let mut taken: HashMap<&str, bool> = HashMap::new();
+    for field in schema.fields() {
+        if taken.insert(field.name(), true).is_some() {
             return Err(Error::invalid(format!(
-                "the training set would have two columns named {name:?}; rename the spine's \
-                 column, or ask for full names (view:feature)"
+                "the spine has two columns named {:?}; rename one",
+                field.name()
             )));
         }
+    }
+    for JoinOutput { name, .. } in outputs {
+        let of_whom = match taken.insert(name, false) {
+            None => continue,
+            Some(true) => "one of the spine's and a feature's; rename the spine's",
+            Some(false) => "two features'; name one view otherwise (other=view:feature)",
+        };
+        let or_full = if name.contains(':') { "" } else { ", or ask for full names, view:feature" };
+        return Err(Error::invalid(format!(
+            "the training set would have two columns named {name:?}, {of_whom}{or_full}"
+        )));
     }
     Ok(())
 }

@@ -17,7 +17,8 @@ use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::slots::{Answers, Slots, Spine, SpineBuilder};
 
 use super::exec::{JoinShape, JoinView};
-use super::metrics::{JoinMetrics, JoinReport, SharedReport, ViewReport};
+use super::metrics::JoinMetrics;
+use super::report::{JoinReport, SharedReport, Tally};
 use crate::arrow::to_array;
 use crate::spine::read_keys;
 
@@ -181,12 +182,8 @@ fn write(
     metrics: JoinMetrics,
     shared: SharedReport,
 ) -> impl futures::Stream<Item = DataFusionResult<RecordBatch>> {
-    let mut report = JoinReport::default();
-    for (view, facts) in join.shape.views.iter().zip(join.facts.iter().chain(std::iter::repeat(&0)))
-    {
-        report.views.push(ViewReport { facts: *facts, ..ViewReport::new(&view.name) });
-    }
-    shared.write(&report);
+    let mut writer = Writer::new(&join);
+    shared.write(writer.report());
     let rows: Vec<usize> = join.batches.iter().map(RecordBatch::num_rows).collect();
     let pieces = rows.into_iter().enumerate().flat_map(|(batch, rows)| {
         (0..rows).step_by(BATCH_ROWS).map(move |start| (batch, start, BATCH_ROWS.min(rows - start)))
@@ -194,65 +191,102 @@ fn write(
     futures::stream::iter(pieces).map(move |(batch, start, rows)| {
         let timer = metrics.baseline.elapsed_compute().timer();
         let piece = join.batches[batch].slice(start, rows);
-        let answered = write_piece(&join, &piece, &mut report).map_err(external)?;
-        shared.write(&report);
+        let answered = writer.write(&join, &piece).map_err(external)?;
+        shared.write(writer.report());
         timer.done();
         metrics.baseline.record_output(rows);
         Ok(answered)
     })
 }
 
-/// Answers the next rows of the spine; `report.rows` says where they begin.
-fn write_piece(
-    join: &Join,
-    piece: &RecordBatch,
-    report: &mut JoinReport,
-) -> hitherto_core::Result<RecordBatch> {
-    let outputs = &join.shape.outputs;
-    let mut columns: Vec<Column> = outputs
-        .iter()
-        .map(|output| {
-            Column::with_capacity(output.name.clone(), output.data_type.clone(), piece.num_rows())
-        })
-        .collect();
-    let first = report.rows as usize;
-    let mut is_leaky = vec![false; piece.num_rows()];
-    for (view, answers) in join.answers.iter().enumerate() {
-        let features: Vec<(usize, usize)> = outputs
-            .iter()
-            .enumerate()
-            .filter(|(_, output)| output.view == view)
-            .map(|(position, output)| (position, output.feature))
+/// Goes through the spine and counts what it finds.
+struct Writer {
+    /// Spine rows that are answered.
+    rows: usize,
+    leaky_rows: u64,
+    views: Vec<ViewWriter>,
+}
+
+/// One view's share of the answer.
+struct ViewWriter {
+    tally: Tally,
+    /// Position in the output and feature in the row.
+    features: Vec<(usize, usize)>,
+}
+
+impl Writer {
+    fn new(join: &Join) -> Self {
+        let shape = &join.shape;
+        let facts = join.facts.iter().copied().chain(std::iter::repeat(0));
+        let views = shape.views.iter().zip(facts).enumerate().map(|(index, (view, facts))| {
+            let outputs = shape.outputs.iter().enumerate();
+            let of_view = outputs.filter(|(_, output)| output.view == index);
+            let (positions, names): (Vec<_>, Vec<_>) = of_view
+                .map(|(position, output)| ((position, output.feature), output.of.clone()))
+                .unzip();
+            ViewWriter { tally: Tally::new(&view.name, names, facts), features: positions }
+        });
+        Self { rows: 0, leaky_rows: 0, views: views.collect() }
+    }
+
+    fn report(&self) -> JoinReport {
+        JoinReport {
+            rows: self.rows as u64,
+            leaky_rows: self.leaky_rows,
+            views: self.views.iter().map(|view| view.tally.report()).collect(),
+        }
+    }
+
+    /// Answers the next rows of the spine.
+    fn write(&mut self, join: &Join, piece: &RecordBatch) -> hitherto_core::Result<RecordBatch> {
+        let outputs = join.shape.outputs.iter();
+        let mut columns: Vec<Column> = outputs
+            .map(|output| {
+                let (name, data_type) = (output.name.clone(), output.data_type.clone());
+                Column::with_capacity(name, data_type, piece.num_rows())
+            })
             .collect();
-        let schema = join.shape.views[view].layout.row_schema();
-        for (row, is_leaky) in is_leaky.iter_mut().enumerate() {
-            let answer = answers.of_row(first + row);
-            report.views[view].count(&answer);
-            if answers.is_leak(first + row) {
-                report.views[view].leaks += 1;
-                *is_leaky = true;
-            }
-            match answer {
-                Ok(bytes) => {
-                    let bytes = schema.read(bytes)?;
-                    for (position, feature) in &features {
-                        columns[*position].push_row(&bytes, *feature)?;
-                    }
+        let mut is_leaky = vec![false; piece.num_rows()];
+        for (index, answers) in join.answers.iter().enumerate() {
+            let schema = join.shape.views[index].layout.row_schema();
+            let view = &mut self.views[index];
+            for (row, is_leaky) in is_leaky.iter_mut().enumerate() {
+                let row = self.rows + row;
+                if answers.is_leak(row) {
+                    view.tally.leak();
+                    *is_leaky = true;
                 }
-                Err(absence) => {
-                    for (position, _) in &features {
-                        columns[*position].push_absent(absence.status());
+                match answers.of_row(row) {
+                    Ok(bytes) => {
+                        view.tally.present(answers.age_of_row(row));
+                        let bytes = schema.read(bytes)?;
+                        for (position, feature) in &view.features {
+                            columns[*position].push_row(&bytes, *feature)?;
+                        }
+                    }
+                    Err(absence) => {
+                        view.tally.absent(absence);
+                        for (position, _) in &view.features {
+                            columns[*position].push_absent(absence.status());
+                        }
                     }
                 }
             }
         }
+        self.rows += piece.num_rows();
+        self.leaky_rows += is_leaky.iter().filter(|leaky| **leaky).count() as u64;
+        let features =
+            columns.into_iter().map(to_array).collect::<hitherto_core::Result<Vec<_>>>()?;
+        for view in &mut self.views {
+            for (place, (position, _)) in view.features.iter().enumerate() {
+                view.tally.nulls(place, features[*position].null_count() as u64);
+            }
+        }
+        let all: Vec<ArrayRef> = piece.columns().iter().cloned().chain(features).collect();
+        RecordBatch::try_new(Arc::clone(&join.shape.schema), all).map_err(|cause| {
+            Error::internal("a training set batch is malformed").with_source(cause)
+        })
     }
-    report.rows += piece.num_rows() as u64;
-    report.leaky_rows += is_leaky.iter().filter(|leaky| **leaky).count() as u64;
-    let features = columns.into_iter().map(to_array).collect::<hitherto_core::Result<Vec<_>>>()?;
-    let all: Vec<ArrayRef> = piece.columns().iter().cloned().chain(features).collect();
-    RecordBatch::try_new(Arc::clone(&join.shape.schema), all)
-        .map_err(|cause| Error::internal("a training set batch is malformed").with_source(cause))
 }
 
 fn external(cause: Error) -> DataFusionError {

@@ -68,7 +68,7 @@ impl From<&AppliedView> for v1::View {
         Self {
             metadata: Some((&definition.metadata).into()),
             version: view.version,
-            entity: definition.entity.clone(),
+            entity: definition.entity.clone().unwrap_or_default(),
             keys: fields_to_wire(&view.keys),
             features: fields_to_wire(&definition.features),
             source: Some((&definition.source).into()),
@@ -94,7 +94,7 @@ fn view(view: v1::View) -> Result<AppliedView> {
         fingerprint: view.fingerprint,
         definition: FeatureView {
             metadata: metadata(view.metadata)?,
-            entity: view.entity,
+            entity: Some(view.entity).filter(|entity| !entity.is_empty()),
             source: source(view.source)?,
             ttl_micros: view.ttl_micros,
             known: if view.ignore_known_time { Known::Ignore } else { Known::Honor },
@@ -115,6 +115,8 @@ impl From<&Source> for v1::Source {
             event_time: source.event_time.clone(),
             known_time: source.known_time.clone(),
             delay_micros: source.delay_micros,
+            deleted: source.deleted.clone(),
+            columns: source.columns.clone().into_iter().collect(),
         }
     }
 }
@@ -127,6 +129,8 @@ fn source(source: Option<v1::Source>) -> Result<Source> {
         event_time: source.event_time,
         known_time: source.known_time,
         delay_micros: source.delay_micros,
+        deleted: source.deleted,
+        columns: source.columns.into_iter().collect(),
     })
 }
 

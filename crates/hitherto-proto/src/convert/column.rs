@@ -5,12 +5,13 @@
 //!
 //! A column from the wire is checked before anybody indexes it: its type is
 //! known, its values are of the machine type that carries that type and fit
-//! it, there is one of them for each status, every status is one of ours, and
-//! text is UTF-8 with ends that ascend to the end of the data.
+//! it, there is one of them for each status, every status is one of ours, text
+//! is UTF-8 and lists are lists, with ends that ascend to the end of the data.
 
 use std::ops::RangeInclusive;
 
 use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::list::List;
 use hitherto_core::types::{DataType, Physical};
 use hitherto_core::{Error, Result};
 
@@ -38,6 +39,8 @@ enum Malformed {
     Ends,
     #[error("it holds text that is not UTF-8")]
     Utf8,
+    #[error("it holds bytes that are not a list")]
+    List,
 }
 
 impl From<Column> for v1::FeatureColumn {
@@ -128,7 +131,7 @@ fn check(data_type: &DataType, statuses: &[u8], values: Values) -> Result<Values
         Values::I32(values) => values.iter().all(|value| signed(data_type).contains(value)),
         Values::U32(values) => values.iter().all(|value| *value <= unsigned_max(data_type)),
         Values::Varlen { ends, data } => {
-            check_varlen(data_type, ends, data)?;
+            check_varlen(data_type, statuses, ends, data)?;
             true
         }
         _ => true,
@@ -169,14 +172,35 @@ fn unsigned_max(data_type: &DataType) -> u32 {
     }
 }
 
-fn check_varlen(data_type: &DataType, ends: &[u32], data: &[u8]) -> Result<(), Malformed> {
+fn check_varlen(
+    data_type: &DataType,
+    statuses: &[u8],
+    ends: &[u32],
+    data: &[u8],
+) -> Result<(), Malformed> {
     let last = ends.last().map_or(0, |end| *end as usize);
     if !ends.is_sorted() || last != data.len() {
         return Err(Malformed::Ends);
     }
-    if *data_type != DataType::String {
-        return Ok(());
+    match data_type {
+        DataType::String => check_text(ends, data),
+        DataType::List { item, length } => {
+            let starts = std::iter::once(0).chain(ends.iter().copied());
+            let rows = starts.zip(ends).zip(statuses);
+            let mut present = rows.filter(|(_, status)| **status == Status::Present as u8);
+            let is_list = |start: u32, end: u32| {
+                List::read(&data[start as usize..end as usize], item, *length).is_ok()
+            };
+            match present.all(|((start, end), _)| is_list(start, *end)) {
+                true => Ok(()),
+                false => Err(Malformed::List),
+            }
+        }
+        _ => Ok(()),
     }
+}
+
+fn check_text(ends: &[u32], data: &[u8]) -> Result<(), Malformed> {
     // The whole is checked at once, then that no value begins inside a
     // character: together as good as checking each, and much faster.
     let text = std::str::from_utf8(data).map_err(|_| Malformed::Utf8)?;

@@ -16,7 +16,9 @@ from ._time import Moment, to_micros
 from ._training_set import TrainingSet
 
 
-def connect(target: str | os.PathLike[str], *, read_only: bool = False) -> Store:
+def connect(
+    target: str | os.PathLike[str], *, read_only: bool = False, now: Moment | None = None
+) -> Store:
     """Opens a feature store.
 
     Args:
@@ -24,6 +26,8 @@ def connect(target: str | os.PathLike[str], *, read_only: bool = False) -> Store
             process, or the URL of a server, ``http://host:port``.
         read_only: open a repository for reading: what was there at opening, and
             beside any process that writes. Means nothing for a server.
+        now: stop the clock, for replays: everything happens as if it were this
+            time. A server has its own clock.
 
     A process can connect to one path any number of times and shares the engine.
 
@@ -33,7 +37,8 @@ def connect(target: str | os.PathLike[str], *, read_only: bool = False) -> Store
         UnavailableError: the server cannot be reached.
         InvalidError: the configuration or the URL is wrong.
     """
-    return Store(_native.Store(os.fspath(target), read_only), os.fspath(target))
+    native = _native.Store(os.fspath(target), read_only, to_micros(now))
+    return Store(native, os.fspath(target))
 
 
 class Plan:
@@ -102,7 +107,9 @@ class Store:
                 declared type, and a column of times; all columns pass through.
                 The index of a pandas DataFrame does not: ``reset_index()``
                 first makes a column of it. A reader is read to its end.
-            features: what to join: ``["view:feature", "view:*"]``; or else
+            features: what to join: ``["view:feature", "view:*"]``. With
+                ``"home=airport[airport_id=home_id]:*"`` a view is joined under
+                another name, its join key taken from another column; or else
             service: the name of a feature service.
             timestamp: the spine's column of times, timestamps of any unit or
                 dates; naive ones mean UTC.
@@ -118,7 +125,8 @@ class Store:
         Raises:
             NotFoundError: no such service, view or feature.
             InvalidError: the spine lacks a column or has one of another type;
-                two columns of the result would have one name.
+                two columns of the result would have one name; ``known_by`` is
+                in the future.
         """
         if known not in ("honor", "ignore"):
             raise InvalidError(f'known is "honor" or "ignore"; found {known!r}')

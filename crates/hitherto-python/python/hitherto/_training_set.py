@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import _arrow, _native
@@ -88,13 +89,67 @@ class TrainingSet:
         ``rows``: rows of the spine. ``leaky_rows``: those in which at least one
         view would have shown a value before it was known, had it been joined
         on event time alone. ``views``: for each view its name (``view``),
-        ``facts`` read, rows ``present``, rows ``absent`` by reason, ``leaks``.
+        ``facts`` read, rows ``present``, rows ``absent`` by reason, ``leaks``,
+        ``age`` of the facts that answer (``p50_micros``, ``p95_micros``,
+        ``max_micros``; None without one), and for each feature the rows in which
+        it is null (``nulls``).
 
         Raises:
             InvalidError: it has not been read to its end.
         """
         report: dict[str, Any] = json.loads(self._native.report())
         return report
+
+    def check(
+        self,
+        *,
+        max_null_rate: float | None = None,
+        max_leak_rate: float | None = None,
+        max_age: timedelta | None = None,
+    ) -> None:
+        """Raises when the report is beyond a bound; for pipelines.
+
+        Args:
+            max_null_rate: share of rows, from 0 to 1, in which any one feature
+                may be null.
+            max_leak_rate: share of rows that a join on event time alone may leak
+                into, in any one view.
+            max_age: what 19 of 20 facts of any one view may not be older than.
+
+        Raises:
+            InvalidError: a line for everything beyond its bound; or it has not
+                been read to its end.
+        """
+        micros = None if max_age is None else max_age // timedelta(microseconds=1)
+        self._native.check(max_null_rate, max_leak_rate, micros)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The record of what the rows are made of, to be kept with a model.
+
+        The request, the features as they were found, a hash of every view's
+        definition, every source file with size and fingerprint, spine and rows
+        each with their number and content hash. Reads source files that no
+        online copy has consumed as they are. ``hitherto training-set --check``
+        builds the rows again and compares.
+
+        Raises:
+            InvalidError: it has not been read to its end.
+            ConflictError: a source file changed while the rows were built.
+        """
+        manifest: dict[str, Any] = json.loads(self._native.manifest())
+        return manifest
+
+    @property
+    def content_hash(self) -> str:
+        """A hash of all rows and columns, the same for the same rows however
+        they were built. Not cryptographic: it finds accidents, not forgery.
+
+        Raises:
+            As :attr:`manifest`.
+        """
+        content: str = self.manifest["content"]["hash"]
+        return content
 
     def __arrow_c_schema__(self) -> object:
         return self._native.__arrow_c_schema__()

@@ -25,6 +25,7 @@ use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
 use tonic::transport::Channel;
 
 use crate::wire;
+pub use crate::wire::training_set::Record;
 use connection::Connection;
 pub use training_set::RemoteTrainingSet;
 

@@ -12,12 +12,12 @@ use bytes::Bytes;
 use futures::future::{pending, ready};
 use futures::{Stream, StreamExt, stream};
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::TrainingSetReport;
 use tokio::sync::oneshot;
 use tonic::Streaming;
 
 use super::connection::Connection;
 use crate::ipc::{self, Encoder};
+use crate::wire::training_set::Record;
 
 /// A training set that a server builds while it is read. Dropping it stops the
 /// server's work.
@@ -35,7 +35,7 @@ pub struct RemoteTrainingSet {
 #[derive(Debug)]
 enum State {
     Reading,
-    Complete(TrainingSetReport),
+    Complete(Record),
     Failed,
 }
 
@@ -77,14 +77,14 @@ impl RemoteTrainingSet {
         batch.transpose()
     }
 
-    /// Counts by view: present, absent by reason, leaks of an event-time join.
+    /// The report and the manifest.
     ///
     /// # Errors
     /// `Invalid` before [`RemoteTrainingSet::next`] has returned `None` after
-    /// the last batch: the report comes last.
-    pub fn report(&self) -> Result<TrainingSetReport> {
+    /// the last batch: they come last.
+    pub fn finish(&self) -> Result<Record> {
         match &self.state {
-            State::Complete(report) => Ok(report.clone()),
+            State::Complete(record) => Ok(record.clone()),
             State::Reading => Err(Error::invalid(
                 "the training set's report comes after its last row; read it to the end",
             )),
@@ -100,10 +100,10 @@ impl RemoteTrainingSet {
                 DecodedPayload::None => {}
             }
         }
-        let last = self.last.get().ok_or_else(|| malformed("it ends without its report"))?;
-        let report = serde_json::from_slice(last)
-            .map_err(|cause| malformed("its report cannot be read").with_source(cause))?;
-        self.state = State::Complete(report);
+        let last = self.last.get().ok_or_else(|| malformed("it ends without its record"))?;
+        let record = serde_json::from_slice(last)
+            .map_err(|cause| malformed("its record cannot be read").with_source(cause))?;
+        self.state = State::Complete(record);
         Ok(None)
     }
 }

@@ -1,27 +1,29 @@
-//! What a caller gets: batches and the report.
+//! What a caller gets: batches, and the record of what they are.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_flight::FlightData;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{TrainingSet, TrainingSetReport};
+use hitherto_engine::TrainingSet;
 use hitherto_proto::convert::status::to_status;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use crate::ipc::Encoder;
 use crate::metrics::{Call, Metrics};
+use crate::wire::training_set::Record;
 
 /// A training set on its way to a caller. Dropping it stops the work.
 pub struct Answer {
-    set: TrainingSet,
+    /// `None` after its last row.
+    set: Option<TrainingSet>,
     encoder: Encoder,
     /// Written and not yet taken: the messages of one batch at most.
     messages: VecDeque<FlightData>,
     metrics: Arc<Metrics>,
-    /// Given back with the last row, before the report is sent: who has the
-    /// report may ask for the next training set.
+    /// Given back with the last row, before the record is sent: who has the
+    /// record may ask for the next training set.
     place: Option<Place>,
 }
 
@@ -42,10 +44,16 @@ impl Answer {
     /// Begins with the schema.
     pub fn new(set: TrainingSet, metrics: Arc<Metrics>, place: Place) -> Self {
         let (encoder, schema) = Encoder::new(set.schema());
-        Self { set, encoder, messages: VecDeque::from([schema]), metrics, place: Some(place) }
+        Self {
+            set: Some(set),
+            encoder,
+            messages: VecDeque::from([schema]),
+            metrics,
+            place: Some(place),
+        }
     }
 
-    /// The next message; `None` after the report.
+    /// The next message; `None` after the record.
     ///
     /// # Errors
     /// What went wrong in the training set, which ends it.
@@ -63,8 +71,10 @@ impl Answer {
     }
 
     async fn fill(&mut self) -> Result<()> {
-        match self.set.next().await.transpose()? {
+        let Some(mut set) = self.set.take() else { return Ok(()) };
+        match set.next().await.transpose()? {
             Some(batch) => {
+                self.set = Some(set);
                 self.metrics.trained(batch.num_rows());
                 self.messages.extend(self.encoder.encode(&batch).map_err(|cause| {
                     Error::internal("the training set cannot be written as Arrow data")
@@ -72,7 +82,9 @@ impl Answer {
                 })?);
             }
             None => {
-                self.messages.push_back(report(&self.set.report())?);
+                let finished = set.finish();
+                let manifest = finished.manifest()?;
+                self.messages.push_back(last(&Record { report: finished.report, manifest })?);
                 if let Some(mut place) = self.place.take() {
                     place.call.answered();
                 }
@@ -82,10 +94,10 @@ impl Answer {
     }
 }
 
-/// The last message: the report as metadata, and no data.
-fn report(report: &TrainingSetReport) -> Result<FlightData> {
-    let json = serde_json::to_vec(report).map_err(|cause| {
-        Error::internal("the training set's report cannot be written").with_source(cause)
+/// The last message: report and manifest as metadata, and no data.
+fn last(record: &Record) -> Result<FlightData> {
+    let json = serde_json::to_vec(record).map_err(|cause| {
+        Error::internal("the training set's record cannot be written").with_source(cause)
     })?;
     Ok(FlightData::new().with_app_metadata(json))
 }

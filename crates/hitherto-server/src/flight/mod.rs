@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! caller   command + schema | batch | batch | half-close
-//! server                                      schema | batch | batch | report
+//! server                                      schema | batch | batch | record
 //! ```
 //!
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
 //! | `spine`    | what a caller sends: a command and a spine                 |
-//! | `answer`   | what a caller gets: batches and the report                 |
+//! | `answer`   | what a caller gets: batches, then report and manifest      |
 //! | `workers`  | the threads that training sets are built on                |
 //!
 //! Flight's other methods are about data sets that have names and wait to be
@@ -36,6 +36,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Admission;
 use crate::metrics::{Method, Metrics};
+use crate::server::Clock;
 use answer::{Answer, Place};
 use spine::Question;
 pub use workers::Workers;
@@ -44,6 +45,8 @@ pub use workers::Workers;
 pub struct Flights {
     /// Builds training sets.
     pub engine: Arc<Engine>,
+    /// Says what now is.
+    pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Bounds training sets in flight.
@@ -74,11 +77,11 @@ impl Flights {
         let permit = self.admission.try_admit()?;
         let started = async {
             let Question { request, spine, schema } = Question::read(messages).await?;
-            let engine = Arc::clone(&self.engine);
+            let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.
             let start = async move {
-                let set = engine.training_set(&request, spine, schema).await?;
+                let set = engine.training_set(&request, spine, schema, now).await?;
                 Ok((set, permit))
             };
             workers::join(self.workers.spawn(start)).await?

@@ -1,10 +1,21 @@
-//! Training sets: the command of a Flight descriptor.
+//! Training sets: the command of a Flight descriptor, and the record that comes
+//! last.
 
 use hitherto_core::definition::Known;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{FeatureNames, Selection, TrainingSetRequest};
+use hitherto_engine::{FeatureNames, Manifest, Selection, TrainingSetReport, TrainingSetRequest};
 use hitherto_proto::v1::{self, KnownTime, training_set_request::Selection as Wire};
 use prost::Message;
+use serde::{Deserialize, Serialize};
+
+/// What a server says of a training set after its last row, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the run found.
+    pub report: TrainingSetReport,
+    /// What the rows are made of.
+    pub manifest: Manifest,
+}
 
 /// Reads a command that a caller sent. What it names is the engine's to find.
 ///

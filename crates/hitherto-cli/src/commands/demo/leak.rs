@@ -9,7 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Float64Type;
 use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::Known;
-use hitherto_core::name::FeatureRef;
+use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Engine, FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
 
@@ -39,17 +39,17 @@ pub struct Case {
     rise: f64,
 }
 
-/// Builds both and compares them.
+/// Builds both at `now` and compares them.
 ///
 /// # Errors
 /// Those of [`Engine::training_set`].
-pub async fn compare(engine: &Engine, spine: &Spine) -> Result<Comparison> {
+pub async fn compare(engine: &Engine, spine: &Spine, now: i64) -> Result<Comparison> {
     let features = released_features(&engine.catalog());
-    let (honest, report) = build(engine, spine, &features, None).await?;
-    let (naive, _) = build(engine, spine, &features, Some(Known::Ignore)).await?;
+    let (honest, report) = build(engine, spine, &features, None, now).await?;
+    let (naive, _) = build(engine, spine, &features, Some(Known::Ignore), now).await?;
     let mut cases: Vec<Case> = Vec::new();
     for view in TOLD {
-        let of_view = features.iter().filter(|feature| feature.view == view);
+        let of_view = features.iter().filter(|feature| feature.view.view == view);
         let mut found: Vec<Case> =
             of_view.flat_map(|feature| differences(feature, &honest, &naive)).collect();
         found.sort_by(|a, b| b.rise.total_cmp(&a.rise).then(a.row.cmp(&b.row)));
@@ -65,7 +65,7 @@ fn released_features(catalog: &Catalog) -> Vec<FeatureRef> {
     views
         .flat_map(|view| {
             view.definition.features.iter().map(|feature| FeatureRef {
-                view: view.name().to_owned(),
+                view: ViewRef::new(view.name()),
                 feature: feature.name.clone(),
             })
         })
@@ -77,6 +77,7 @@ async fn build(
     spine: &Spine,
     features: &[FeatureRef],
     known: Option<Known>,
+    now: i64,
 ) -> Result<(RecordBatch, TrainingSetReport)> {
     let request = TrainingSetRequest {
         selection: Selection::Features(features.to_vec()),
@@ -86,7 +87,7 @@ async fn build(
         names: FeatureNames::Full,
     };
     let schema = spine.schema.clone();
-    let mut rows = engine.training_set(&request, spine.batches.clone(), schema).await?;
+    let mut rows = engine.training_set(&request, spine.batches.clone(), schema, now).await?;
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
         batches.push(batch?);
@@ -94,12 +95,12 @@ async fn build(
     let all = concat_batches(&rows.schema(), &batches).map_err(|cause| {
         Error::internal("a training set's batches do not fit each other").with_source(cause)
     })?;
-    Ok((all, rows.report()))
+    Ok((all, rows.finish().report))
 }
 
 /// Rows where both builds have a number, and not the same.
 fn differences(feature: &FeatureRef, honest: &RecordBatch, naive: &RecordBatch) -> Vec<Case> {
-    let name = feature.to_string();
+    let name = feature.column();
     let numbers =
         |rows: &RecordBatch| rows.column_by_name(&name)?.as_primitive_opt::<Float64Type>().cloned();
     let (Some(honest), Some(naive)) = (numbers(honest), numbers(naive)) else {

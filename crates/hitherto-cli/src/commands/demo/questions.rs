@@ -4,10 +4,10 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Result};
+use hitherto_engine::selection::ResolvedView;
 use hitherto_engine::{KeyColumn, LookupRequest, Selection};
 
 use crate::spine::Spine;
@@ -28,7 +28,7 @@ impl Questions {
     ///
     /// # Errors
     /// `Invalid` when the spine lacks a column, or has one of another type.
-    pub fn new(spine: &Spine, views: &[AppliedView]) -> Result<Self> {
+    pub fn new(spine: &Spine, views: &[ResolvedView]) -> Result<Self> {
         let rows = concat_batches(&spine.schema, &spine.batches).map_err(unusable)?;
         let mut keys: Vec<KeyColumn> = Vec::new();
         for field in views.iter().flat_map(|view| &view.keys) {
@@ -39,7 +39,7 @@ impl Questions {
         let micros = ArrowType::Timestamp(TimeUnit::Microsecond, None);
         let times = cast(column(&rows, TIMESTAMP)?, &micros).map_err(unusable)?;
         let times = times.as_primitive::<TimestampMicrosecondType>().values().to_vec();
-        let views = views.iter().map(|view| (view.name().to_owned(), view.keys.clone()));
+        let views = views.iter().map(|view| (view.view.name().to_owned(), view.keys.clone()));
         Ok(Self { keys, times, views: views.collect() })
     }
 
@@ -66,7 +66,9 @@ impl Questions {
     pub fn request(&self, row: usize, at: i64, selection: Selection) -> LookupRequest {
         let is_asked = |view: &str| match &selection {
             Selection::Service(_) => true,
-            Selection::Features(features) => features.iter().any(|feature| feature.view == view),
+            Selection::Features(features) => {
+                features.iter().any(|feature| feature.view.view == view)
+            }
         };
         let is_needed = |key: &&KeyColumn| {
             let mut asked = self.views.iter().filter(|(view, _)| is_asked(view));

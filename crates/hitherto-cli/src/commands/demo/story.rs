@@ -1,7 +1,7 @@
 //! One laboratory value around its release, asked for over the wire.
 
 use hitherto_core::column::Status;
-use hitherto_core::name::FeatureRef;
+use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::{Error, Result};
 use hitherto_engine::Selection;
@@ -63,7 +63,7 @@ impl Story {
 
     /// The view that the value is from.
     pub fn view(&self) -> &str {
-        &self.feature.view
+        &self.feature.view.view
     }
 
     /// The story in a few lines.

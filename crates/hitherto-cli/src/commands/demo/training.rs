@@ -94,5 +94,5 @@ pub async fn in_rust(client: &Client, spine: &Spine, selection: Selection) -> Re
         rows += batch.num_rows() as u64;
         columns = batch.num_columns();
     }
-    Ok(Training { rows, columns, took: begun.elapsed(), report: stream.report()? })
+    Ok(Training { rows, columns, took: begun.elapsed(), report: stream.finish()?.report })
 }

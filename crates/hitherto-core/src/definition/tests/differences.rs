@@ -54,6 +54,12 @@ changes! {
     a_known_time: "released" => "seen", "source.knownTime: released -> seen", Rematerialize;
     a_delay: "knownTime: released" => "delay: 1h",
         "source.knownTime: released -> \nsource.delay: 0s -> 1h", Rematerialize;
+    a_deleted_column: "knownTime: released" => "knownTime: released\n    deleted: gone",
+        "source.deleted:  -> gone", Rematerialize;
+    a_renamed_column: "knownTime: released" => "knownTime: released\n    columns: { value: LAC }",
+        "source.columns.value:  -> LAC", Rematerialize;
+    an_entity_that_goes: "  entity: stay\n" => "",
+        "entity: stay -> \nentity.keys: stay_id: string -> ", Rematerialize;
     a_history: "7d" => "8d", "online.history: 7d -> 8d", Rematerialize;
     a_feature_type: "unit, type: string" => "unit, type: binary",
         "features.unit: string -> binary", Rematerialize;

@@ -72,13 +72,13 @@ refused! {
     two_keys_of_one_name: "type: string }]" => "type: string }, { name: stay_id, type: int64 }]",
         r#"6:51: entity "stay": join key "stay_id" is already at repo.yaml:6:18; rename or remove one"#;
     feature_named_like_a_key: "name: unit" => "name: stay_id",
-        r#"22:15: feature view "lactate": feature "stay_id" is a join key of entity "stay", which every answer has already; remove it, or select it under another name in source.sql"#,
+        r#"22:15: feature view "lactate": feature "stay_id" is a join key of the view's entity, which every answer has already; remove it, or give it another name in source.columns"#,
         r#"31:14: feature service "risk": feature view "lactate" has no feature "unit"; there is value, stay_id"#;
     // Types and durations.
     unknown_type_of_a_feature: "type: float64" => "type: flaot64",
-        r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2) and timestamp(us, UTC)"#;
+        r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_type_of_a_key: "stay_id, type: string" => "stay_id, type: uuid",
-        r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2) and timestamp(us, UTC)"#;
+        r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     floating_point_key: "stay_id, type: string" => "stay_id, type: float64",
         r#"6:33: entity "stay": join key "stay_id" has type float64, but keys are compared for exact equality; use an integer, string, binary, bool or date32"#;
     bad_ttl: "24h" => "24 parsecs",
@@ -109,14 +109,22 @@ refused! {
     // References.
     unknown_entity: "entity: stay" => "entity: stya",
         r#"12:11: feature view "lactate": entity "stya" is not defined; did you mean "stay"?"#;
+    column_of_no_field: "knownTime: released" => "knownTime: released\n    columns: { vale: LAC }",
+        r#"19:22: feature view "lactate": source.columns names "vale", which is neither a join key nor a feature; did you mean "value"?"#;
+    key_of_no_view: "lactate:unit" => "lactate[stay=x]:unit",
+        r#"31:14: feature service "risk": "stay" in "lactate[stay=x]" is not a join key of feature view "lactate"; there is stay_id"#;
+    one_name_for_two_views: "lactate:unit" => "lactate[stay_id=x]:unit",
+        r#"31:41: feature service "risk": "lactate" and "lactate[stay_id=x]" have one name in the answer; give one of them another, such as "other=lactate:*""#;
+    list_of_text: "type: float64" => "type: list(string)",
+        r#"21:28: feature view "lactate": feature "value": type "list(string)" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_view: "lactate:unit" => "lactat:unit",
         r#"31:14: feature service "risk": feature view "lactat" is not defined; did you mean "lactate"?"#;
     unknown_feature: "lactate:unit" => "lactate:units",
         r#"31:14: feature service "risk": feature view "lactate" has no feature "units"; did you mean "unit"?"#;
     view_without_its_features: r#""lactate:unit""# => "lactate",
-        r#"31:14: feature service "risk": feature reference "lactate" is not of the form view:feature or view:*; did you mean "lactate:*"?"#;
+        r#"31:14: feature service "risk": feature reference "lactate" is not of the form view:feature, view:* or alias=view[key=column]:feature; did you mean "lactate:*"?"#;
     reference_to_no_view: r#""lactate:unit""# => "foo",
-        r#"31:14: feature service "risk": feature reference "foo" is not of the form view:feature or view:*"#;
+        r#"31:14: feature service "risk": feature reference "foo" is not of the form view:feature, view:* or alias=view[key=column]:feature"#;
     feature_listed_twice: r#""lactate:unit""# => r#""lactate:value""#,
         r#"31:31: feature service "risk": feature "lactate:value" is already at repo.yaml:31:14; remove one"#;
     feature_listed_beside_its_wildcard: r#""lactate:unit""# => r#""lactate:*""#,

@@ -34,13 +34,15 @@ fn full() -> Catalog {
             fingerprint: u64::MAX - 1,
             definition: FeatureView {
                 metadata: metadata_of("lactate"),
-                entity: "stay".into(),
+                entity: Some("stay".into()),
                 source: Source {
                     parquet: "data/labs.parquet".into(),
                     sql: Some("SELECT * FROM source".into()),
                     event_time: "collected".into(),
                     known_time: Some("resulted".into()),
                     delay_micros: 11,
+                    deleted: Some("gone".into()),
+                    columns: [("lactate".into(), "LAC".into())].into(),
                 },
                 ttl_micros: Some(12),
                 known: Known::Ignore,
@@ -63,7 +65,7 @@ fn full() -> Catalog {
         }],
         services: vec![FeatureService {
             metadata: metadata_of("deterioration_v1"),
-            features: vec!["lactate:lactate".parse().unwrap()],
+            features: vec!["now=lactate[stay_id=Stay]:lactate".parse().unwrap()],
         }],
     }
 }

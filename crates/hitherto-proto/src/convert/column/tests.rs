@@ -47,6 +47,9 @@ fn wire(data_type: &str, rows: usize, values: Wire) -> v1::FeatureColumn {
 #[test]
 fn every_machine_type_survives_the_wire() {
     check_survives("bool", Values::Bool(vec![true, false]));
+    let list = vec![1, 0, 0, 0, 0, 0, 128, 63];
+    check_survives("list(float32)", Values::Varlen { ends: vec![8, 8], data: list.clone() });
+    check_survives("list(float32, 1)", Values::Varlen { ends: vec![8, 8], data: list });
     check_survives("int8", Values::I32(vec![i8::MIN.into(), i8::MAX.into()]));
     check_survives("int16", Values::I32(vec![i16::MIN.into(), i16::MAX.into()]));
     check_survives("int32", Values::I32(vec![i32::MIN, i32::MAX]));

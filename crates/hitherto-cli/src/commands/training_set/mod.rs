@@ -1,0 +1,266 @@
+//! `hitherto training-set`: a spine to a Parquet file of training rows.
+
+mod check;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use hitherto_core::definition::Known;
+use hitherto_core::rule::Absence;
+use hitherto_core::time::{MICROS_PER_SECOND, format_duration, parse_duration, parse_timestamp};
+use hitherto_core::{Error, Result};
+use hitherto_engine::training_set::{Ages, ViewReport};
+use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
+use serde::Serialize;
+
+use crate::grid::{Grid, Side};
+use crate::numbers::{bytes, count, counted, share};
+use crate::selected::Selected;
+use crate::session::Session;
+use crate::sink::{Sink, write_whole};
+use crate::spine::Spine;
+
+/// Build a training set from a spine
+///
+/// The spine is a Parquet file of label rows: the join keys, a column of times
+/// and whatever else should pass through. Every row comes back, in order, with
+/// the features as they were known at its own time. The report counts, for each
+/// view, the rows with a value, the others by reason, how old the values are, and
+/// the rows for which a join on event time alone would have leaked the future.
+///
+/// Beside the rows goes a manifest: definitions, source files and contents as
+/// hashes. With --check the rows of a manifest are built again and compared;
+/// nothing is written.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto training-set --spine spine.parquet --service deterioration_v1 --out t.parquet\n  \
+    hitherto training-set --spine spine.parquet --features 'lactate:*' --out l.parquet \
+    --max-null-rate 0.2\n  \
+    hitherto training-set --spine spine.parquet --manifest t.parquet.manifest.json --check")]
+pub struct TrainingSet {
+    /// The label rows, a Parquet file
+    #[arg(long, value_name = "FILE")]
+    spine: PathBuf,
+    #[command(flatten)]
+    build: Build,
+    #[command(flatten)]
+    limits: Limits,
+    /// The manifest: to be written, by default beside the rows, or to be checked
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Build the manifest's rows again, from the files that it names, and compare
+    #[arg(long, requires = "manifest", conflicts_with_all = ["Selected", "Build", "Limits"])]
+    check: bool,
+}
+
+/// What to build; not asked for where a manifest says it.
+#[derive(Debug, Args)]
+struct Build {
+    #[command(flatten)]
+    selected: Selected,
+    /// The spine's column of times
+    #[arg(long, value_name = "COLUMN", default_value = "event_timestamp")]
+    timestamp: String,
+    /// Use nothing that was known only after this time, whatever a row's own time; makes a
+    /// rebuild in a year equal to today's build
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    known_by: Option<i64>,
+    /// Join on event time alone: leaks the future, only to reproduce an older system
+    #[arg(long)]
+    ignore_known_time: bool,
+    /// Name columns view:feature instead of feature
+    #[arg(long)]
+    full_names: bool,
+    /// Where to write the rows, a Parquet file
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    out: Option<PathBuf>,
+}
+
+/// Bounds on the report; beyond one nothing is written and the command fails.
+#[derive(Debug, Args)]
+struct Limits {
+    /// Fail when any feature is null in more than this share of rows, such as 0.2
+    #[arg(long, value_name = "SHARE")]
+    max_null_rate: Option<f64>,
+    /// Fail when a join on event time alone would leak into more than this share of rows in any
+    /// view
+    #[arg(long, value_name = "SHARE")]
+    max_leak_rate: Option<f64>,
+    /// Fail when 1 of 20 values of any view is older than this, such as 36h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    max_age: Option<i64>,
+}
+
+impl TrainingSet {
+    /// Builds the file and shows the report, or checks a manifest.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown feature or no spine, `Invalid` for a spine
+    /// that does not fit, a report beyond its bounds or rows that are not those
+    /// of the manifest, `Unavailable` when a file cannot be written.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        match (&self.manifest, &self.build.out) {
+            (Some(manifest), _) if self.check => {
+                check::check(manifest, &Spine::read(&self.spine)?, session).await
+            }
+            (_, Some(out)) => self.write(out, session).await,
+            (_, None) => Err(Error::invalid("--out is missing; name the file to write")),
+        }
+    }
+
+    async fn write(&self, out: &Path, session: &Session) -> Result<()> {
+        let thresholds = self.limits.thresholds();
+        thresholds.validate()?;
+        let spine = Spine::read(&self.spine)?;
+        let engine = session.open(Access::ReadOnly)?;
+        let request = self.build.request()?;
+        let now = session.now();
+        let mut rows = engine.training_set(&request, spine.batches, spine.schema, now).await?;
+
+        let columns = rows.schema().fields().len();
+        let mut sink = Sink::create(out, rows.schema())?;
+        while let Some(batch) = rows.next().await {
+            sink.write(&batch?)?;
+        }
+        let finished = rows.finish();
+        if let Err(excess) = thresholds.check(&finished.report) {
+            session.output().say(by_view(&finished.report));
+            return Err(excess);
+        }
+        let manifest = match &self.manifest {
+            Some(path) => path.clone(),
+            None => beside(out),
+        };
+        let record = finished.manifest()?;
+        let file_bytes = sink.finish()?;
+        write_whole(
+            &manifest,
+            &serde_json::to_vec_pretty(&record).map_err(|cause| {
+                Error::internal("the manifest cannot be written as JSON").with_source(cause)
+            })?,
+        )?;
+        let built = Built {
+            file: out.to_owned(),
+            file_bytes,
+            columns,
+            content_hash: record.content.hash,
+            manifest,
+            ignores_known_time: self.build.ignore_known_time,
+            report: finished.report,
+        };
+        session.output().result(&built)
+    }
+}
+
+/// The manifest's place beside the rows.
+fn beside(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".manifest.json");
+    out.with_file_name(name)
+}
+
+impl Build {
+    fn request(&self) -> Result<TrainingSetRequest> {
+        Ok(TrainingSetRequest {
+            selection: self.selected.selection()?,
+            timestamp: self.timestamp.clone(),
+            known_by: self.known_by,
+            known: self.ignore_known_time.then_some(Known::Ignore),
+            names: match self.full_names {
+                true => FeatureNames::Full,
+                false => FeatureNames::Short,
+            },
+        })
+    }
+}
+
+impl Limits {
+    fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            null_rate: self.max_null_rate,
+            leak_rate: self.max_leak_rate,
+            age_micros: self.max_age,
+        }
+    }
+}
+
+/// What was built.
+#[derive(Serialize)]
+struct Built {
+    file: PathBuf,
+    file_bytes: u64,
+    columns: usize,
+    content_hash: String,
+    manifest: PathBuf,
+    ignores_known_time: bool,
+    report: TrainingSetReport,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, file_bytes, columns, content_hash, manifest, report, .. } = self;
+        let verdict = match self.ignores_known_time {
+            true => "see something that was not known yet: this is a join on event time alone",
+            false => "would see something not known yet under a join on event time alone",
+        };
+        writeln!(f, "{}\n", by_view(report))?;
+        writeln!(
+            f,
+            "{} of {} ({}) {verdict}",
+            count(report.leaky_rows),
+            counted(report.rows, "row"),
+            share(report.leaky_rows, report.rows)
+        )?;
+        writeln!(
+            f,
+            "{}: {} x {columns} columns, {}",
+            file.display(),
+            counted(report.rows, "row"),
+            bytes(*file_bytes)
+        )?;
+        write!(f, "{}: content {content_hash}", manifest.display())
+    }
+}
+
+/// The report view by view; a reason for null has a column if any row has it.
+pub fn by_view(report: &TrainingSetReport) -> Grid {
+    let rows_absent =
+        |view: &ViewReport, reason: Absence| view.absent.get(reason.name()).copied().unwrap_or(0);
+    let reasons: Vec<Absence> = Absence::ALL
+        .into_iter()
+        .filter(|reason| report.views.iter().any(|view| rows_absent(view, *reason) > 0))
+        .collect();
+
+    let mut columns = vec![("view".to_owned(), Side::Text)];
+    let words = ["facts read", "rows with a value"].map(str::to_owned).into_iter();
+    let words = words.chain(reasons.iter().map(|reason| reason.name().replace('_', " ")));
+    let last = ["age p50", "age p95", "would leak"].map(str::to_owned);
+    columns.extend(words.chain(last).map(|word| (word, Side::Number)));
+
+    let mut grid = Grid::with_columns(columns);
+    for view in &report.views {
+        let absent = reasons.iter().map(|reason| rows_absent(view, *reason));
+        let numbers = [view.facts, view.present].into_iter().chain(absent).map(count);
+        let age = |age: fn(&Ages) -> i64| {
+            view.age.as_ref().map_or(String::from("-"), |ages| age_of(age(ages)))
+        };
+        let last = [age(|ages| ages.p50_micros), age(|ages| ages.p95_micros), count(view.leaks)];
+        grid.row([view.view.clone()].into_iter().chain(numbers).chain(last));
+    }
+    grid
+}
+
+/// An age as people say it: its two largest units.
+fn age_of(micros: i64) -> String {
+    const UNITS: [(i64, &str); 5] = [
+        (86_400 * MICROS_PER_SECOND, "d"),
+        (3_600 * MICROS_PER_SECOND, "h"),
+        (60 * MICROS_PER_SECOND, "m"),
+        (MICROS_PER_SECOND, "s"),
+        (1_000, "ms"),
+    ];
+    let place = UNITS.iter().position(|(unit, _)| micros >= *unit);
+    let smallest = place.and_then(|place| UNITS.get(place + 1)).map_or(1, |(unit, _)| *unit);
+    format_duration(micros - micros % smallest)
+}

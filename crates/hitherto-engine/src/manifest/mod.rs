@@ -1,0 +1,245 @@
+//! The manifest: the record that belongs to a training set.
+//!
+//! It says what was asked, which definitions answered, which bytes were read
+//! and what came out, so that anybody can build the same rows again and see
+//! that they are the same. It holds no clock time: two builds of the same rows
+//! have the same manifest.
+//!
+//! | module      | what it owns                        |
+//! | ----------- | ----------------------------------- |
+//! | [`content`] | the hash of rows                    |
+
+pub mod content;
+
+use std::path::Path;
+
+use hitherto_core::definition::Known;
+use hitherto_core::reference::FeatureRef;
+use hitherto_core::time::{format_timestamp, parse_timestamp};
+use hitherto_core::{Error, Result};
+use hitherto_offline::files::SourceFile;
+use serde::{Deserialize, Serialize};
+
+use crate::selection::Selection;
+use crate::training_set::{FeatureNames, TrainingSetRequest};
+
+/// The form of manifests that this release writes.
+pub const FORMAT: u32 = 1;
+
+/// The record of one training set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The form of this record; a newer one is refused.
+    pub format: u32,
+    /// The release that built the rows.
+    pub engine: String,
+    /// What was asked.
+    pub request: RequestRecord,
+    /// The features in the order of the columns, as they were found.
+    pub features: Vec<FeatureRef>,
+    /// The views that answered.
+    pub views: Vec<ViewRecord>,
+    /// The label rows.
+    pub spine: RowsRecord,
+    /// The training rows.
+    pub content: RowsRecord,
+    /// The columns of the training rows.
+    pub schema: Vec<ColumnRecord>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The feature service, if one was named.
+    pub service: Option<String>,
+    /// The spine's column of times.
+    pub timestamp: String,
+    /// The knowledge cutoff `K`, RFC 3339.
+    pub known_by: Option<String>,
+    /// Whether known time counted, where the request said so.
+    pub known: Option<Known>,
+    /// Whether columns are named `view:feature`.
+    pub full_names: bool,
+}
+
+/// One view that answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRecord {
+    /// What the request calls it.
+    pub name: String,
+    /// The feature view.
+    pub view: String,
+    /// Changes with everything that can change its answers.
+    pub definition: String,
+    /// What was read.
+    pub files: Vec<FileRecord>,
+}
+
+/// One source file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Relative to the repository if it lies in it.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// XXH3-128 of its content.
+    pub fingerprint: String,
+}
+
+/// Rows and their content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsRecord {
+    /// How many.
+    pub rows: u64,
+    /// See [`content`].
+    pub hash: String,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnRecord {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not one, or a newer release wrote it.
+    pub fn from_json(json: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let refuse = |cause: serde_json::Error| {
+            Error::invalid("this is not the manifest of a training set").with_source(cause)
+        };
+        let Form { format } = serde_json::from_str(json).map_err(refuse)?;
+        if format > FORMAT {
+            return Err(Error::invalid(format!(
+                "the manifest has format {format}, this release reads up to {FORMAT}; use the \
+                 release that wrote it or a newer one"
+            )));
+        }
+        serde_json::from_str(json).map_err(refuse)
+    }
+
+    /// The request that builds these rows again, over the features as they were
+    /// found then.
+    ///
+    /// # Errors
+    /// `Invalid` when the cutoff is not a time.
+    pub fn to_request(&self) -> Result<TrainingSetRequest> {
+        let request = &self.request;
+        Ok(TrainingSetRequest {
+            selection: Selection::Features(self.features.clone()),
+            timestamp: request.timestamp.clone(),
+            known_by: request.known_by.as_deref().map(parse_timestamp).transpose()?,
+            known: request.known,
+            names: match request.full_names {
+                true => FeatureNames::Full,
+                false => FeatureNames::Short,
+            },
+        })
+    }
+
+    /// Whether `other` has the same rows in the same columns.
+    pub fn has_rows_of(&self, other: &Manifest) -> bool {
+        self.content == other.content && self.schema == other.schema
+    }
+
+    /// What differs in `rebuilt`, a line each, causes first: releases,
+    /// definitions, source files, spine, columns, rows.
+    pub fn differences(&self, rebuilt: &Manifest) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut compare = |what: &str, before: &str, now: &str| {
+            if before != now {
+                lines.push(format!("{what}: {before} then, {now} now"));
+            }
+        };
+        compare("engine", &self.engine, &rebuilt.engine);
+        for view in &self.views {
+            let Some(now) = rebuilt.views.iter().find(|now| now.name == view.name) else {
+                compare(&format!("feature view {}", view.name), "read", "not read");
+                continue;
+            };
+            let definition = format!("definition of feature view {}", view.view);
+            compare(&definition, &view.definition, &now.definition);
+            for file in &view.files {
+                let what = format!("source file {} of feature view {}", file.name, view.view);
+                match now.files.iter().find(|now| now.name == file.name) {
+                    Some(now) => compare(&what, &file.fingerprint, &now.fingerprint),
+                    None => compare(&what, &file.fingerprint, "missing"),
+                }
+            }
+        }
+        compare("rows of the spine", &self.spine.rows.to_string(), &rebuilt.spine.rows.to_string());
+        compare("content of the spine", &self.spine.hash, &rebuilt.spine.hash);
+        let columns = |schema: &[ColumnRecord]| {
+            let columns =
+                schema.iter().map(|column| format!("{} {}", column.name, column.data_type));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        compare("columns", &columns(&self.schema), &columns(&rebuilt.schema));
+        compare("rows", &self.content.rows.to_string(), &rebuilt.content.rows.to_string());
+        compare("content", &self.content.hash, &rebuilt.content.hash);
+        lines
+    }
+
+    /// The files of one view that were read and are still there, found again
+    /// among those that its source has now.
+    pub(crate) fn files_again(&self, name: &str, now: Vec<SourceFile>) -> Vec<SourceFile> {
+        let view = self.views.iter().find(|view| view.name == name);
+        let is_named = |file: &SourceFile| {
+            view.is_some_and(|view| view.files.iter().any(|read| read.name == file.name))
+        };
+        now.into_iter().filter(is_named).collect()
+    }
+}
+
+impl RequestRecord {
+    pub(crate) fn new(request: &TrainingSetRequest) -> Self {
+        Self {
+            service: match &request.selection {
+                Selection::Service(name) => Some(name.clone()),
+                Selection::Features(_) => None,
+            },
+            timestamp: request.timestamp.clone(),
+            known_by: request.known_by.map(format_timestamp),
+            known: request.known,
+            full_names: request.names == FeatureNames::Full,
+        }
+    }
+}
+
+/// A source file that is about to be read, and its fingerprint if the online
+/// store consumed it as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadFile {
+    pub file: SourceFile,
+    pub fingerprint: Option<String>,
+}
+
+impl ReadFile {
+    /// The file's record, once it was read.
+    ///
+    /// # Errors
+    /// `Conflict` when it changed meanwhile, `Unavailable` when it is gone.
+    pub fn record(&self, root: &Path) -> Result<FileRecord> {
+        let SourceFile { path, name, bytes, .. } = &self.file;
+        if SourceFile::describe(root, path.clone())? != self.file {
+            return Err(Error::conflict(format!(
+                "source file {name} changed while the training set was read; build it again"
+            )));
+        }
+        let fingerprint = match &self.fingerprint {
+            Some(fingerprint) => fingerprint.clone(),
+            None => self.file.read_fingerprint()?,
+        };
+        Ok(FileRecord { name: name.clone(), bytes: *bytes, fingerprint })
+    }
+}

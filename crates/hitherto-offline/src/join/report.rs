@@ -1,0 +1,143 @@
+//! The report that belongs to a training set: what answered, what did not and
+//! why, how old the answers are, and what a careless join would have leaked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hdrhistogram::Histogram;
+use hitherto_core::rule::Absence;
+use serde::{Deserialize, Serialize};
+
+/// Significant digits of the quantiles of ages.
+const AGE_DIGITS: u8 = 3;
+
+/// What a join found, complete after its last batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinReport {
+    /// Spine rows, which is output rows.
+    pub rows: u64,
+    /// Rows for which a join on event time alone would have used, in at least
+    /// one view, a fact that was not known at the row's time.
+    pub leaky_rows: u64,
+    /// One for each view, in the order of the request.
+    pub views: Vec<ViewReport>,
+}
+
+/// What a join found in one view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewReport {
+    /// What the request calls the view.
+    pub view: String,
+    /// Facts read.
+    pub facts: u64,
+    /// Rows that a fact answers.
+    pub present: u64,
+    /// Rows that no fact answers, by reason.
+    pub absent: BTreeMap<String, u64>,
+    /// Rows for which a join on event time alone would have used a fact that
+    /// was not known at the row's time.
+    pub leaks: u64,
+    /// How old the facts are that answer; `None` when none does.
+    pub age: Option<Ages>,
+    /// Rows in which a feature is null, for whatever reason; in the order of
+    /// the request.
+    pub nulls: Vec<FeatureNulls>,
+}
+
+/// From event time to the row's time, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ages {
+    /// Half of the facts are not older, to three digits.
+    pub p50_micros: i64,
+    /// Nineteen of twenty are not older, to three digits.
+    pub p95_micros: i64,
+    /// None is older.
+    pub max_micros: i64,
+}
+
+/// How often a feature is null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureNulls {
+    /// The feature's name in its view.
+    pub feature: String,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// Counts one view's answers row by row.
+pub(super) struct Tally {
+    report: ViewReport,
+    absent: [u64; Absence::ALL.len()],
+    ages: Histogram<u64>,
+    age_max: i64,
+}
+
+impl Tally {
+    /// Nothing counted yet, for a view with these features in the answer.
+    pub fn new(view: &str, features: Vec<String>, facts: u64) -> Self {
+        let nulls = features.into_iter().map(|feature| FeatureNulls { feature, rows: 0 });
+        let report = ViewReport {
+            view: view.to_owned(),
+            facts,
+            nulls: nulls.collect(),
+            ..ViewReport::default()
+        };
+        let ages = Histogram::new(AGE_DIGITS).expect("three digits are allowed");
+        Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0 }
+    }
+
+    /// A fact of this age answers a row.
+    pub fn present(&mut self, age_micros: i64) {
+        self.report.present += 1;
+        self.age_max = self.age_max.max(age_micros);
+        // An event is never later than the row that it answers.
+        self.ages.saturating_record(age_micros.max(0).unsigned_abs());
+    }
+
+    /// No fact answers a row.
+    pub fn absent(&mut self, absence: Absence) {
+        self.absent[absence as usize] += 1;
+    }
+
+    /// A join on event time alone would have leaked.
+    pub fn leak(&mut self) {
+        self.report.leaks += 1;
+    }
+
+    /// A feature is null in this many more rows.
+    pub fn nulls(&mut self, feature: usize, rows: u64) {
+        self.report.nulls[feature].rows += rows;
+    }
+
+    /// What was counted so far.
+    pub fn report(&self) -> ViewReport {
+        let quantile = |share| {
+            let micros = i64::try_from(self.ages.value_at_quantile(share)).unwrap_or(i64::MAX);
+            micros.min(self.age_max)
+        };
+        let absent = Absence::ALL.iter().zip(self.absent);
+        ViewReport {
+            absent: absent.map(|(reason, rows)| (reason.name().to_owned(), rows)).collect(),
+            age: (self.report.present > 0).then(|| Ages {
+                p50_micros: quantile(0.5),
+                p95_micros: quantile(0.95),
+                max_micros: self.age_max,
+            }),
+            ..self.report.clone()
+        }
+    }
+}
+
+/// A report while it is being made: the join writes, its owner reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SharedReport(Arc<Mutex<JoinReport>>);
+
+impl SharedReport {
+    pub fn read(&self) -> JoinReport {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn write(&self, report: JoinReport) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+}
