@@ -11,7 +11,8 @@ use protox::prost::Message;
 const ROOT: &str = "../../proto";
 
 /// Every file of the contract.
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    "hitherto/v1/diagnostics.proto",
     "hitherto/v1/lookup.proto",
     "hitherto/v1/registry.proto",
     "hitherto/v1/selection.proto",

@@ -129,18 +129,28 @@ async fn history_is_exact_back_to_its_horizon_and_refused_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_run_replaces_the_generation_and_forgets_what_the_source_forgot() {
+async fn what_the_source_forgot_is_forgotten() {
     let repo = Repo::new(&definitions(""));
     write(&repo, "a", &[("x", 10, 10, 1), ("y", 10, 10, 1)]);
     let engine = repo.applied().await;
     run(&engine, 100).await;
+    write(&repo, "b", &[("z", 10, 10, 1)]);
+    assert_eq!(run(&engine, 100).await.mode, MaterializeMode::Incremental, "a new file");
+
+    // A file is written again without a fact, and then one goes.
     write(&repo, "a", &[("x", 10, 10, 1)]);
-    run(&engine, 100).await;
-    assert_eq!(value(&engine, "y", None, 100), Ok(1), "an incremental run takes nothing away");
-    let full = materialize(&engine, MaterializeMode::Full, 100).await.remove(0);
-    assert_eq!(full.generation, 2);
+    let changed = run(&engine, 100).await;
+    assert_eq!((changed.mode, changed.files, changed.generation), (MaterializeMode::Full, 2, 2));
     assert_eq!(value(&engine, "x", None, 100), Ok(1));
     assert_eq!(value(&engine, "y", None, 100), Err(Status::NotFound));
+    std::fs::remove_file(repo.path().join("labs/b.parquet")).unwrap();
+    let gone = run(&engine, 100).await;
+    assert_eq!((gone.mode, gone.files, gone.generation), (MaterializeMode::Full, 1, 3));
+    assert_eq!(value(&engine, "z", None, 100), Err(Status::NotFound));
+
+    let full = materialize(&engine, MaterializeMode::Full, 100).await.remove(0);
+    assert_eq!(full.generation, 4, "as often as it is asked for");
+    assert_eq!(value(&engine, "x", None, 100), Ok(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use hitherto_core::{Error, Result};
 use hitherto_engine::{Lookup, arrow_columns};
 use serde_json::{Number, Value};
 
-/// The values of a lookup, ready to be written one by one.
+/// The values of columns, ready to be written one by one.
 pub struct Cells<'l> {
     columns: &'l [Column],
     batch: RecordBatch,
@@ -25,7 +25,20 @@ impl<'l> Cells<'l> {
     /// # Errors
     /// `Corrupt` when stored text is not UTF-8.
     pub fn new(lookup: &'l Lookup) -> Result<Self> {
-        Ok(Self { columns: &lookup.columns, batch: arrow_columns::to_record_batch(lookup)? })
+        Self::of(&lookup.columns, lookup.rows)
+    }
+
+    /// Prepares columns of `rows` rows.
+    ///
+    /// # Errors
+    /// As [`Cells::new`].
+    pub fn of(columns: &'l [Column], rows: usize) -> Result<Self> {
+        Ok(Self { columns, batch: arrow_columns::from_columns(columns, rows)? })
+    }
+
+    /// How many columns there are.
+    pub fn columns(&self) -> usize {
+        self.columns.len()
     }
 
     /// A value as text; empty where there is none.

@@ -8,7 +8,7 @@ use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Kind, Result};
 
 use crate::commands::{
-    apply, demo, get, init, inspect, materialize, plan, schema, serve, training_set,
+    apply, demo, get, init, inspect, materialize, plan, schema, serve, training_set, verify, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -60,7 +60,9 @@ pub enum Command {
     Apply(apply::Apply),
     Materialize(materialize::Materialize),
     Get(get::Get),
+    Why(why::Why),
     TrainingSet(training_set::TrainingSet),
+    Verify(verify::Verify),
     Serve(serve::Serve),
     Inspect(inspect::Inspect),
     Schema(schema::Schema),
@@ -79,7 +81,9 @@ impl Command {
             Command::Apply(command) => command.run(session).await,
             Command::Materialize(command) => command.run(session).await,
             Command::Get(command) => command.run(session).await,
+            Command::Why(command) => command.run(session).await,
             Command::TrainingSet(command) => command.run(session).await,
+            Command::Verify(command) => command.run(session).await,
             Command::Serve(command) => command.run(session).await,
             Command::Inspect(command) => command.run(session),
             Command::Schema(command) => command.run(session),

@@ -171,6 +171,29 @@ impl Column {
         Ok(())
     }
 
+    /// Whether a row says the same as a row of another column: the same status
+    /// and, if there is a value, the same bits. A NaN is the same NaN; 0.0 is
+    /// not -0.0.
+    pub fn is_same(&self, row: usize, other: &Column, other_row: usize) -> bool {
+        if self.data_type != other.data_type || self.statuses[row] != other.statuses[other_row] {
+            return false;
+        }
+        if self.status(row) != Status::Present {
+            return true;
+        }
+        match (&self.values, &other.values) {
+            (Values::Bool(a), Values::Bool(b)) => a[row] == b[other_row],
+            (Values::I32(a), Values::I32(b)) => a[row] == b[other_row],
+            (Values::I64(a), Values::I64(b)) => a[row] == b[other_row],
+            (Values::U32(a), Values::U32(b)) => a[row] == b[other_row],
+            (Values::U64(a), Values::U64(b)) => a[row] == b[other_row],
+            (Values::F32(a), Values::F32(b)) => a[row].to_bits() == b[other_row].to_bits(),
+            (Values::F64(a), Values::F64(b)) => a[row].to_bits() == b[other_row].to_bits(),
+            (Values::I128(a), Values::I128(b)) => a[row] == b[other_row],
+            _ => self.varlen(row) == other.varlen(other_row),
+        }
+    }
+
     /// The bytes of a row of a string or binary column; empty for any other.
     pub fn varlen(&self, row: usize) -> &[u8] {
         match &self.values {

@@ -76,11 +76,11 @@ pub fn from_descending(bytes: [u8; 8]) -> i64 {
     (!u64::from_be_bytes(bytes) ^ (1 << 63)) as i64
 }
 
-/// Reads an encoded entity key back as text, one item per key field.
+/// Reads an encoded entity key back, one part for each key field.
 ///
 /// # Errors
 /// `Corrupt` when the bytes are not a key of these types.
-pub fn decode_to_text(mut bytes: &[u8], keys: &[Field]) -> Result<Vec<String>> {
+pub fn decode(mut bytes: &[u8], keys: &[Field]) -> Result<Vec<OwnedPart>> {
     let mut parts = Vec::with_capacity(keys.len());
     for key in keys {
         parts.push(decode_part(&mut bytes, &key.data_type).ok_or_else(|| {
@@ -93,24 +93,35 @@ pub fn decode_to_text(mut bytes: &[u8], keys: &[Field]) -> Result<Vec<String>> {
     Ok(parts)
 }
 
-fn decode_part(bytes: &mut &[u8], data_type: &DataType) -> Option<String> {
+/// Reads an encoded entity key back as text, one item per key field.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_to_text(bytes: &[u8], keys: &[Field]) -> Result<Vec<String>> {
+    Ok(decode(bytes, keys)?.iter().map(OwnedPart::to_text).collect())
+}
+
+fn decode_part(bytes: &mut &[u8], data_type: &DataType) -> Option<OwnedPart> {
     let mut take = |count: usize| {
         let (head, tail) = bytes.split_at_checked(count)?;
         *bytes = tail;
         Some(head.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
     };
     Some(match data_type {
-        DataType::Bool => (take(1)? != 0).to_string(),
-        DataType::Int8 => (take(1)? as i64 - (1 << 7)).to_string(),
-        DataType::Int16 => (take(2)? as i64 - (1 << 15)).to_string(),
-        DataType::Int32 | DataType::Date32 => (take(4)? as i64 - (1 << 31)).to_string(),
-        DataType::Int64 => ((take(8)? ^ (1 << 63)) as i64).to_string(),
-        DataType::UInt8 => take(1)?.to_string(),
-        DataType::UInt16 => take(2)?.to_string(),
-        DataType::UInt32 => take(4)?.to_string(),
-        DataType::UInt64 => take(8)?.to_string(),
-        DataType::String => String::from_utf8(decode_bytes(bytes)?).ok()?,
-        DataType::Binary => decode_bytes(bytes)?.escape_ascii().to_string(),
+        DataType::Bool => OwnedPart::Bool(take(1)? != 0),
+        DataType::Int8 => OwnedPart::Int(take(1)? as i64 - (1 << 7)),
+        DataType::Int16 => OwnedPart::Int(take(2)? as i64 - (1 << 15)),
+        DataType::Int32 | DataType::Date32 => OwnedPart::Int(take(4)? as i64 - (1 << 31)),
+        DataType::Int64 => OwnedPart::Int((take(8)? ^ (1 << 63)) as i64),
+        DataType::UInt8 => OwnedPart::UInt(take(1)?),
+        DataType::UInt16 => OwnedPart::UInt(take(2)?),
+        DataType::UInt32 => OwnedPart::UInt(take(4)?),
+        DataType::UInt64 => OwnedPart::UInt(take(8)?),
+        DataType::String => {
+            let text = String::from_utf8(decode_bytes(bytes)?).ok()?;
+            OwnedPart::Bytes(text.into_bytes())
+        }
+        DataType::Binary => OwnedPart::Bytes(decode_bytes(bytes)?),
         _ => return None,
     })
 }
@@ -190,6 +201,19 @@ impl OwnedPart {
             OwnedPart::Int(value) => Part::Int(*value),
             OwnedPart::UInt(value) => Part::UInt(*value),
             OwnedPart::Bytes(value) => Part::Bytes(value),
+        }
+    }
+
+    /// The value for people: text as it is, other bytes escaped.
+    pub fn to_text(&self) -> String {
+        match self {
+            OwnedPart::Bool(value) => value.to_string(),
+            OwnedPart::Int(value) => value.to_string(),
+            OwnedPart::UInt(value) => value.to_string(),
+            OwnedPart::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => text.to_owned(),
+                Err(_) => bytes.escape_ascii().to_string(),
+            },
         }
     }
 

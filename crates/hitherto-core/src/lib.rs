@@ -16,6 +16,8 @@
 //! | [`column`]     | one feature of many entities, as a packed array           |
 //! | [`rule`]       | which fact answers: the one rule                          |
 //! | [`slots`]      | the rule for many moments at once, facts in any order     |
+//! | [`why`]        | the rule with its reasons: what answers, what does not    |
+//! | [`sample`]     | which facts a verification asks about, and when           |
 //! | [`definition`] | entities, views and services, from YAML to checked types  |
 //! | [`catalog`]    | what is applied and what is online                        |
 
@@ -30,8 +32,10 @@ pub mod name;
 pub mod reference;
 pub mod row;
 pub mod rule;
+pub mod sample;
 pub mod slots;
 pub mod time;
 pub mod types;
+pub mod why;
 
 pub use error::{Error, Kind, Result};

@@ -42,6 +42,18 @@ pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
 pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
 /// Batches waiting between two stages of a pipeline.
 pub const PIPELINE_BATCHES_MAX: usize = 4;
+/// Facts of each sort that `why` shows: an entity may have millions, and those
+/// beyond the nearest few explain nothing.
+pub const WHY_CANDIDATES_MAX: usize = 8;
+/// Facts that one verification asks about in each view: each is a lookup and a
+/// spine row.
+pub const VERIFY_SAMPLES_MAX: usize = 100_000;
+/// Entities without facts that it asks about too.
+pub const VERIFY_STRANGERS: usize = 8;
+/// Differences of one view that are shown; the rest are counted.
+pub const VERIFY_DIFFERENCES_MAX: usize = 10;
+/// Verifications that one server runs at a time: each reads every source.
+pub const VERIFICATIONS_IN_FLIGHT_MAX: usize = 1;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.
 pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
 

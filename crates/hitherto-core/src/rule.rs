@@ -24,6 +24,8 @@
 
 use std::cmp::Ordering;
 
+use serde::Serialize;
+
 use crate::column::Status;
 use crate::definition::Known;
 use crate::row;
@@ -90,7 +92,8 @@ pub fn rank(a: (Times, &[u8]), b: (Times, &[u8])) -> Ordering {
 }
 
 /// Why no value answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Absence {
     /// The entity has no fact up to this time.
     NeverSeen,

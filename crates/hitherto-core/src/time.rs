@@ -50,10 +50,12 @@ pub fn parse_timestamp(text: &str) -> Result<i64> {
 }
 
 /// Writes a timestamp as RFC 3339 in UTC; one outside the calendar's years
-/// -9999 to 9999 is written as a count of microseconds.
+/// -9999 to 9999 is written as a count of microseconds, and the greatest one,
+/// which is the known time of what nobody knows, as `never`.
 pub fn format_timestamp(micros: i64) -> String {
     match Timestamp::from_microsecond(micros) {
         Ok(timestamp) => timestamp.to_string(),
+        Err(_) if micros == i64::MAX => String::from("never"),
         Err(_) => format!("{micros}us"),
     }
 }

@@ -11,6 +11,8 @@
 //! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
 //! | [`training_set`] | TRAINING SET: a spine to record batches                 |
 //! | [`manifest`]     | the record that belongs to a training set               |
+//! | [`verify`]       | VERIFY: both sides computed and compared                |
+//! | [`why`]          | WHY: which fact answers, and why the others do not      |
 //!
 //! An [`Engine`] is one open repository. It reads no clock: every path takes
 //! `now`. The binaries pass it in.
@@ -24,6 +26,8 @@ pub mod materialize;
 pub mod repository;
 pub mod selection;
 pub mod training_set;
+pub mod verify;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +50,8 @@ pub use selection::Selection;
 pub use training_set::{
     FeatureNames, Finished, Thresholds, TrainingSet, TrainingSetReport, TrainingSetRequest,
 };
+pub use verify::{Verification, VerifyRequest};
+pub use why::{Explanation, WhyRequest};
 
 /// The metadata key of the catalog.
 const CATALOG_KEY: &str = "catalog";

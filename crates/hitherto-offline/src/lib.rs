@@ -11,16 +11,22 @@
 //! | [`source`] | a view's source as a DataFusion query, checked against its types |
 //! | [`arrow`]  | Arrow types and arrays to Hitherto's and back                   |
 //! | [`facts`]  | record batches read as facts: key, times, row bytes             |
+//! | [`entity`] | all facts of one entity                                         |
+//! | [`scan`]   | all facts of a view, in no order                               |
 //! | [`sorted`] | all facts of a view in key order, spilling                      |
 //! | [`spine`]  | a spine's record batches, checked                               |
+//! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
 
 pub mod arrow;
+pub mod entity;
 mod error;
 pub mod facts;
 pub mod files;
 mod footer;
 pub mod join;
+pub mod pairs;
+pub mod scan;
 pub mod sorted;
 pub mod source;
 pub mod spine;

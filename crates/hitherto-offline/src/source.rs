@@ -112,6 +112,17 @@ impl Offline {
         files: &[SourceFile],
         range: Option<TimeRange>,
     ) -> Result<FactQuery> {
+        self.filtered_fact_query(view, files, range, None).await
+    }
+
+    /// As [`Offline::fact_query`], with a condition on the source's columns.
+    pub(crate) async fn filtered_fact_query(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+        range: Option<TimeRange>,
+        condition: Option<Expr>,
+    ) -> Result<FactQuery> {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
@@ -142,6 +153,10 @@ impl Offline {
         let facts = match to {
             Some(to) => source.filter(to).map_err(failed)?,
             None => source,
+        };
+        let facts = match condition {
+            Some(condition) => facts.filter(condition).map_err(failed)?,
+            None => facts,
         };
         let query = match from {
             // A whole source may be an aggregate: it is computed once.
@@ -266,7 +281,7 @@ fn field_type<'s>(schema: &'s DFSchema, name: &str) -> Option<&'s ArrowType> {
 }
 
 /// A column by its exact name; DataFusion would lower its case otherwise.
-fn column(name: &str) -> Expr {
+pub(crate) fn column(name: &str) -> Expr {
     Expr::Column(Column::new_unqualified(name))
 }
 

@@ -8,6 +8,7 @@
 //! | [`training_set`] | a training set: one pass, collected or handed on as a stream |
 //! | [`keys`]       | Python values to entity keys                               |
 //! | [`lookup`]     | a lookup's answer: columns to Python values and to Arrow    |
+//! | [`why`]        | an explanation: its facts to Python values, the rest JSON   |
 //! | [`process`]    | the runtime, waiting so that Ctrl-C works, and `fork`       |
 //! | [`errors`]     | errors to Python exceptions                                 |
 //!
@@ -27,6 +28,7 @@ mod process;
 mod spine;
 mod store;
 mod training_set;
+mod why;
 
 #[pyo3::pymodule]
 mod _native {
@@ -39,6 +41,8 @@ mod _native {
     use super::store::{Plan, Store, parse_timestamp};
     #[pymodule_export]
     use super::training_set::TrainingSet;
+    #[pymodule_export]
+    use super::why::Why;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

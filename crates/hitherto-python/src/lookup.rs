@@ -119,7 +119,8 @@ impl Lookup {
     }
 }
 
-fn to_list<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyList>> {
+/// A column's values; None where the status is not PRESENT.
+pub fn to_list<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyList>> {
     match &column.values {
         Values::Bool(values) => present(py, column, values),
         Values::I32(values) => present(py, column, values),

@@ -11,7 +11,7 @@ use hitherto_core::definition::Known;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
     Access, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, Selection, TrainingSetRequest,
+    Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest, WhyRequest,
 };
 use hitherto_server::client::Client;
 use pyo3::prelude::*;
@@ -24,6 +24,7 @@ use crate::lookup::Lookup;
 use crate::process::{self, Owned, wait, wait_blocking};
 use crate::spine::Spine;
 use crate::training_set::{Pass, TrainingSet};
+use crate::why::Why;
 
 /// What a store is connected to.
 #[derive(Clone)]
@@ -198,11 +199,11 @@ impl Store {
         let Spine { schema, batches } = Spine::read(spine)?;
         let pass = wait(py, async move {
             Ok(match backend {
-                Backend::Engine(engine) => {
-                    Pass::Engine(engine.training_set(&request, batches, schema, now).await?)
-                }
+                Backend::Engine(engine) => Pass::Engine(Box::new(
+                    engine.training_set(&request, batches, schema, now).await?,
+                )),
                 Backend::Client(client) => {
-                    Pass::Remote(client.training_set(&request, batches, schema).await?)
+                    Pass::Remote(Box::new(client.training_set(&request, batches, schema).await?))
                 }
             })
         })?;
@@ -235,6 +236,49 @@ impl Store {
             Backend::Client(client) => wait(py, async move { client.lookup(&request).await })?,
         };
         Ok(Lookup::new(answer, shown))
+    }
+
+    fn why(
+        &self,
+        view: String,
+        keys: &Bound<'_, PyDict>,
+        at: Option<i64>,
+        known_by: Option<i64>,
+        ignore_known_time: bool,
+    ) -> PyResult<Why> {
+        let py = keys.py();
+        let keys = keys::read(keys)?.into_iter().map(|key| key.column).collect();
+        let known = ignore_known_time.then_some(Known::Ignore);
+        let request = WhyRequest { view, keys, at, known_by, known };
+        let backend = self.backend(py)?;
+        let explanation = wait(py, async move {
+            match backend {
+                Backend::Engine(engine) => engine.why(&request, process::now()).await,
+                Backend::Client(client) => client.why(&request).await,
+            }
+        })?;
+        Ok(Why::new(explanation))
+    }
+
+    /// What was found, as JSON.
+    fn verify(
+        &self,
+        py: Python<'_>,
+        views: Vec<String>,
+        samples: usize,
+        seed: u64,
+    ) -> PyResult<String> {
+        let request = VerifyRequest { views, samples, seed };
+        let backend = self.backend(py)?;
+        let found = wait(py, async move {
+            match backend {
+                Backend::Engine(engine) => engine.verify(&request, process::now()).await,
+                Backend::Client(client) => client.verify(&request).await,
+            }
+        })?;
+        let (values, differences) = (found.values(), found.differences());
+        Ok(json!({ "views": found.views, "values": values, "differences": differences })
+            .to_string())
     }
 
     fn plan(&self, py: Python<'_>) -> PyResult<Plan> {

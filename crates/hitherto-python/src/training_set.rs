@@ -35,9 +35,9 @@ use crate::process::{Owned, wait, wait_blocking};
 /// A running training set of either kind.
 pub enum Pass {
     /// The engine in this process.
-    Engine(EngineTrainingSet),
+    Engine(Box<EngineTrainingSet>),
     /// A server's.
-    Remote(RemoteTrainingSet),
+    Remote(Box<RemoteTrainingSet>),
 }
 
 impl Pass {

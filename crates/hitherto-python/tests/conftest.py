@@ -21,6 +21,10 @@ ICU = ROOT / "fixtures" / "icu"
 
 SERVICE = "deterioration_v1"
 
+#: When the clock stands still, here and in the server: after all of the data,
+#: whose years are shifted into the future.
+LATER = "2250-01-01T00:00:00Z"
+
 
 def binary() -> str:
     """The binary `hitherto`: $HITHERTO_BIN, or the one of the last build."""
@@ -44,14 +48,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def embedded(repository: Path) -> Iterator[hitherto.Store]:
-    with hitherto.connect(repository) as store:
+    with hitherto.connect(repository, now=LATER) as store:
         yield store
 
 
 @pytest.fixture(scope="session")
 def server(repository: Path) -> Iterator[str]:
     """The URL of a server over the same repository: it reads beside a writer."""
-    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--output", "json"]
+    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", LATER, "--output", "json"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

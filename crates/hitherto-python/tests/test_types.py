@@ -46,6 +46,9 @@ FEATURES = {
         dt.datetime(1900, 1, 1, tzinfo=UTC),
     ),
     "nanos": (pa.timestamp("ns"), "timestamp(ns)", dt.datetime(2024, 5, 1, 11, 0, 0, 1)),
+    "series": (pa.list_(pa.float32()), "list(float32)", [0.5, None, -0.0]),
+    "counts": (pa.list_(pa.uint64()), "list(uint64)", [2**64 - 1]),
+    "embedding": (pa.list_(pa.float64(), 3), "list(float64, 3)", [0.1, -1e300, 0.3]),
 }
 
 

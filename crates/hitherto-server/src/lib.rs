@@ -6,6 +6,7 @@
 //! | [`client`]    | the same calls from the other end                        |
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
 //! | `registry`    | `RegistryService`: the catalog                           |
+//! | `diagnostics` | `DiagnosticsService`: why, and whether both sides agree  |
 //! | `flight`      | Arrow Flight: a spine up, a training set down            |
 //! | `web`         | `/metrics`, `/healthz`, and a word for lost callers      |
 //! | `admission`   | how many requests of a kind are answered at a time       |
@@ -21,6 +22,7 @@ pub mod client;
 pub mod server;
 
 mod admission;
+mod diagnostics;
 mod flight;
 mod ipc;
 mod lifecycle;

@@ -45,11 +45,21 @@ pub enum Method {
     GetCatalog,
     /// A training set, from the call to its last row.
     TrainingSet,
+    /// An explanation.
+    Why,
+    /// A verification.
+    Verify,
 }
 
 impl Method {
-    const ALL: [Method; 4] =
-        [Method::Lookup, Method::LookupStream, Method::GetCatalog, Method::TrainingSet];
+    const ALL: [Method; 6] = [
+        Method::Lookup,
+        Method::LookupStream,
+        Method::GetCatalog,
+        Method::TrainingSet,
+        Method::Why,
+        Method::Verify,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -57,6 +67,8 @@ impl Method {
             Method::LookupStream => "lookup_stream",
             Method::GetCatalog => "get_catalog",
             Method::TrainingSet => "training_set",
+            Method::Why => "why",
+            Method::Verify => "verify",
         }
     }
 }

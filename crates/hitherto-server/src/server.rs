@@ -4,6 +4,7 @@
 //!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
 //!       |           hitherto.v1.RegistryService     that may block
 //! port -+           grpc.health.v1, grpc.reflection
+//!       |           hitherto.v1.DiagnosticsService  on the workers of Flight
 //!       +- Flight   DoExchange                      on workers of its own
 //!       +- HTTP/1   /metrics /healthz
 //! ```
@@ -15,6 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hitherto_core::limits::VERIFICATIONS_IN_FLIGHT_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
@@ -26,6 +28,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::admission::Admission;
+use crate::diagnostics::Diagnostics;
 use crate::flight::{Flights, Workers};
 use crate::lifecycle::{self, Health, Stopping};
 use crate::lookup::Lookups;
@@ -135,19 +138,35 @@ async fn routes(
     .service();
     let registry =
         Registry { engine: Arc::clone(&engine), metrics: Arc::clone(&metrics) }.service();
+    let workers = Arc::new(Workers::start()?);
+    let diagnostics = Diagnostics {
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
+        verifications: Admission::new(
+            "verifications",
+            "a fixed limit",
+            VERIFICATIONS_IN_FLIGHT_MAX,
+        )?,
+        workers: Arc::clone(&workers),
+    }
+    .service();
     let places = config.training_sets_in_flight_max;
     let flights = Flights {
         engine,
         clock,
         metrics: Arc::clone(&metrics),
         admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
-        workers: Workers::start()?,
+        workers,
     }
     .service();
-    let names = [name_of(&lookups), name_of(&registry), name_of(&flights)];
+    let names = [name_of(&lookups), name_of(&registry), name_of(&diagnostics), name_of(&flights)];
     let (reporter, health) = tonic_health::server::health_reporter();
-    let routes =
-        Routes::new(lookups).add_service(registry).add_service(flights).add_service(health);
+    let routes = Routes::new(lookups)
+        .add_service(registry)
+        .add_service(diagnostics)
+        .add_service(flights)
+        .add_service(health);
     let router = reflected(routes)?
         .into_axum_router()
         .merge(web::routes(metrics, stopping))

@@ -12,7 +12,8 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{
     Access, Config, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode,
-    MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest,
+    MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest,
+    WhyRequest,
 };
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use parquet::arrow::ArrowWriter;
@@ -213,6 +214,46 @@ async fn a_remote_error_is_a_local_one() {
 async fn a_remote_catalog_is_the_local_one() {
     let server = Served::start().await;
     assert_eq!(server.client.catalog().await.unwrap(), *server.engine.catalog());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_explanation_is_the_local_one() {
+    let server = Served::start().await;
+    // Before the first fact, while the second is not known, and with it.
+    for (stay, at) in [(1, Some(5)), (1, Some(25)), (1, Some(35)), (2, None), (3, None)] {
+        let parts = vec![Some(OwnedPart::Int(stay))];
+        let keys = vec![KeyColumn { name: "stay_id".into(), parts }];
+        let plain = WhyRequest { view: "labs".into(), keys, at, known_by: None, known: None };
+        for request in [WhyRequest { known_by: Some(20), ..plain.clone() }, plain] {
+            let local = server.engine.why(&request, NOW).await.unwrap();
+            assert_eq!(server.client.why(&request).await.unwrap(), local);
+        }
+    }
+    let keys = Vec::new();
+    let request = WhyRequest { view: "lab".into(), keys, at: None, known_by: None, known: None };
+    let error = server.client.why(&request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    let metrics = server.get("/metrics").await;
+    for line in [
+        "hitherto_requests_total{method=\"why\",outcome=\"ok\"} 10",
+        "hitherto_requests_total{method=\"why\",outcome=\"not_found\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_verifies_itself() {
+    let server = Served::start().await;
+    let request = VerifyRequest { seed: 3, ..VerifyRequest::default() };
+    let local = server.engine.verify(&request, NOW).await.unwrap();
+    assert_eq!(server.client.verify(&request).await.unwrap(), local);
+    assert_eq!((local.differences(), local.stale().count()), (0, 0));
+    assert!(local.values() > 0, "{local:?}");
+    let unknown = VerifyRequest { views: vec!["lab".into()], ..request };
+    assert_eq!(server.client.verify(&unknown).await.unwrap_err().kind(), Kind::NotFound);
     server.stop().await;
 }
 

@@ -10,3 +10,5 @@ pub mod plan;
 pub mod schema;
 pub mod serve;
 pub mod training_set;
+pub mod verify;
+pub mod why;

@@ -36,7 +36,7 @@ use hitherto_core::{Error, Result};
 use self::plan::{LookupPlan, ViewPlan};
 use self::read::Reader;
 use crate::Engine;
-use crate::selection::Selection;
+use crate::selection::{Resolved, Selection};
 
 pub use snapshot::Snapshot;
 
@@ -118,6 +118,16 @@ impl Engine {
         })?;
         Ok(Lookup { at, rows, columns, times, catalog_version: snapshot.catalog.version })
     }
+}
+
+/// Checks join keys as a lookup of these features does, and counts the entities
+/// that they name.
+///
+/// # Errors
+/// `Invalid` for keys that a lookup refuses.
+pub(crate) fn check_keys(resolved: &Resolved, keys: &[KeyColumn]) -> Result<usize> {
+    let (_, entities) = LookupPlan::new(resolved).encode(keys)?;
+    Ok(entities)
 }
 
 /// Refuses a view of which nothing is online, and a moment before its history:

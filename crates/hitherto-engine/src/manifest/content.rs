@@ -126,8 +126,8 @@ impl ColumnHash {
             Form::Varlen => {
                 let bytes = cast(&array, &DataType::Binary).map_err(unreadable)?;
                 let bytes = bytes.as_binary::<i32>();
-                for row in 0..bytes.len() {
-                    let value = if valid[row] == 1 { bytes.value(row) } else { &[] };
+                for value in bytes {
+                    let value = value.unwrap_or_default();
                     self.values.update(&(value.len() as u64).to_le_bytes());
                     self.values.update(value);
                 }

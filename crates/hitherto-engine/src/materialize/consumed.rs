@@ -27,6 +27,17 @@ impl ConsumedFile {
     }
 }
 
+/// What a run finds.
+pub(crate) struct News {
+    /// Files that were never consumed.
+    pub new: Vec<SourceFile>,
+    /// Whether a consumed file changed or is gone: facts that came from it may
+    /// be facts no more, so that new files alone do not tell what is.
+    pub has_lost: bool,
+    /// What will have been consumed after the run.
+    pub consumed: Consumed,
+}
+
 /// The metadata key of a view's consumed files.
 pub(crate) fn consumed_key(view_id: u32) -> String {
     format!("consumed/{view_id}")
@@ -44,6 +55,22 @@ impl Consumed {
         })
     }
 
+    /// The consumed files among `all`, as they were consumed, or a sentence that
+    /// names the first that is not.
+    pub(crate) fn intact(&self, all: &[SourceFile]) -> Result<Result<Vec<SourceFile>, String>> {
+        let mut intact = Vec::with_capacity(self.files.len());
+        for consumed in &self.files {
+            let Some(file) = all.iter().find(|file| file.name == consumed.name) else {
+                return Ok(Err(format!("{} is gone", consumed.name)));
+            };
+            if !consumed.is_untouched(file) && consumed.fingerprint != file.read_fingerprint()? {
+                return Ok(Err(format!("{} has changed", consumed.name)));
+            }
+            intact.push(file.clone());
+        }
+        Ok(Ok(intact))
+    }
+
     /// The stored form.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         serde_json::to_vec(self).map_err(|cause| {
@@ -57,10 +84,11 @@ impl Consumed {
         known.is_untouched(file).then_some(&known.fingerprint)
     }
 
-    /// Which of the source's files are new or changed, and what will have been
-    /// consumed once they are read.
-    pub fn compare(&self, all: &[SourceFile]) -> Result<(Vec<SourceFile>, Consumed)> {
+    /// What the source's files are beside those that were consumed.
+    pub fn compare(&self, all: &[SourceFile]) -> Result<News> {
         let mut new = Vec::new();
+        let is_there = |known: &ConsumedFile| all.iter().any(|file| file.name == known.name);
+        let mut has_lost = !self.files.iter().all(is_there);
         let mut files = Vec::with_capacity(all.len());
         for file in all {
             let known = self.files.iter().find(|known| known.name == file.name);
@@ -68,8 +96,10 @@ impl Consumed {
                 Some(known) if known.is_untouched(file) => known.fingerprint.clone(),
                 _ => file.read_fingerprint()?,
             };
-            if known.is_none_or(|known| known.fingerprint != fingerprint) {
-                new.push(file.clone());
+            match known {
+                Some(known) if known.fingerprint == fingerprint => {}
+                Some(_) => has_lost = true,
+                None => new.push(file.clone()),
             }
             files.push(ConsumedFile {
                 name: file.name.clone(),
@@ -78,6 +108,6 @@ impl Consumed {
                 fingerprint,
             });
         }
-        Ok((new, Consumed { files }))
+        Ok(News { new, has_lost, consumed: Consumed { files } })
     }
 }

@@ -1,8 +1,9 @@
 //! MATERIALIZE: source files to rows in the online store.
 //!
 //! ```text
-//! files    listed and fingerprinted; an incremental run takes new and changed
-//!          ones, a full one takes all into a new generation
+//! files    listed and fingerprinted; an incremental run takes new ones; where a
+//!          consumed one changed or is gone, as on request, all are taken into a
+//!          new generation
 //! facts    scanned, encoded, sorted by entity, newest first (offline::sorted)
 //! latest   the first fact of each entity, if it is greater than the one stored
 //! history  every fact visible after the horizon, and the one that answers at it
@@ -53,7 +54,8 @@ pub struct MaterializeRequest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MaterializeMode {
-    /// Files that are new or changed since the last run.
+    /// Files that are new since the last run; all of them if one that was
+    /// consumed has changed or is gone.
     #[default]
     Incremental,
     /// All files, into a new generation that replaces the old one at once.

@@ -9,7 +9,7 @@ use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
 use hitherto_online::GenerationId;
 
-use super::consumed::{Consumed, consumed_key};
+use super::consumed::{Consumed, News, consumed_key};
 use super::merge::{Merge, Merged};
 use super::{MaterializeMode, Materialized, Progress};
 use crate::Engine;
@@ -37,9 +37,9 @@ impl<'r> Run<'r> {
     ) -> Result<Self> {
         let before = Consumed::read(engine.store.as_ref(), view.id)?;
         let all = engine.offline.list_files(&view.definition)?;
-        let (new, consumed) = before.compare(&all)?;
+        let News { new, has_lost, consumed } = before.compare(&all)?;
         let is_first = view.generation.is_none();
-        let is_full = is_first || asked == MaterializeMode::Full || {
+        let is_full = is_first || has_lost || asked == MaterializeMode::Full || {
             // Facts that depend on several rows cannot be computed from new files alone.
             !new.is_empty()
                 && engine.offline.fact_query(view, &all, None).await?.shape == Shape::WholeSource

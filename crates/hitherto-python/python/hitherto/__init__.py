@@ -26,6 +26,7 @@ from ._lookup import Lookup
 from ._native import __version__
 from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
+from ._why import Why
 
 __all__ = [
     "ConflictError",
@@ -39,6 +40,7 @@ __all__ = [
     "Store",
     "TrainingSet",
     "UnavailableError",
+    "Why",
     "__version__",
     "connect",
 ]

@@ -14,6 +14,7 @@ from ._errors import InvalidError
 from ._lookup import Lookup
 from ._time import Moment, to_micros
 from ._training_set import TrainingSet
+from ._why import Why
 
 
 def connect(
@@ -128,8 +129,7 @@ class Store:
                 two columns of the result would have one name; ``known_by`` is
                 in the future.
         """
-        if known not in ("honor", "ignore"):
-            raise InvalidError(f'known is "honor" or "ignore"; found {known!r}')
+        ignores = _ignores_known_time(known)
         return TrainingSet(
             self._native.training_set(
                 from_spine(spine),
@@ -137,7 +137,7 @@ class Store:
                 service,
                 timestamp,
                 to_micros(known_by),
-                known == "ignore",
+                ignores,
                 full_names,
             )
         )
@@ -175,6 +175,71 @@ class Store:
         lists = {name: _values(name, values) for name, values in keys.items()}
         native = self._native.lookup(lists, _names(features), service, to_micros(as_of), times)
         return Lookup(native, lists)
+
+    def why(
+        self,
+        view: str,
+        keys: Mapping[str, Any],
+        *,
+        at: Moment | None = None,
+        known_by: Moment | None = None,
+        known: Literal["honor", "ignore"] = "honor",
+    ) -> Why:
+        """Explains a view's values for one entity: which fact answers, and why
+        the others do not. Reads the view's source.
+
+        Args:
+            view: the name of a feature view.
+            keys: a value for each join key.
+            at: the time in question, now if left out.
+            known_by: the knowledge cutoff: no fact that became known later is
+                seen.
+            known: ``"ignore"`` switches the known-time condition off, as for
+                :meth:`training_set`.
+
+        Raises:
+            NotFoundError: no such view, or its source has no files.
+            InvalidError: a join key is missing or unknown.
+        """
+        lists = {name: [value] for name, value in keys.items()}
+        native = self._native.why(
+            view, lists, to_micros(at), to_micros(known_by), _ignores_known_time(known)
+        )
+        return Why(native, dict(keys))
+
+    def verify(
+        self, views: Sequence[str] | None = None, samples: int = 1000, seed: int = 0
+    ) -> dict[str, Any]:
+        """Compares lookups with training sets, bit for bit.
+
+        Facts are drawn from each view's source; their entities are asked about
+        at moments when answers change, on both sides. A difference raises
+        nothing: look at ``differences``, and at the outcomes for ``stale``.
+
+        Args:
+            views: names of feature views; all if left out.
+            samples: facts drawn from each view.
+            seed: draws the facts; another one asks other questions.
+
+        Returns:
+            ``differences`` and ``values`` (how many were compared), and
+            ``views``: for each its name (``view``) and ``outcome``.
+            ``skipped``: nothing of it is online. ``stale``: files that its
+            online copy has consumed have changed or are gone, as ``reason``
+            says; materialize, then verify again. ``compared``: with ``horizon``,
+            ``pairs``, ``pairs_with_value``, ``values``, ``differences`` and the
+            ``first`` of them (``entity``, ``at``, ``feature``, and ``offline``
+            and ``online`` as text or None). Times are microseconds UTC.
+
+        Raises:
+            NotFoundError: no such view.
+            InvalidError: more samples than one verification draws.
+            UnavailableError: the server is verifying already.
+        """
+        if not (0 <= samples < 2**32 and 0 <= seed < 2**64):
+            raise InvalidError(f"samples and seed are no negative numbers; {samples=}, {seed=}")
+        found: dict[str, Any] = json.loads(self._native.verify(_names(views) or [], samples, seed))
+        return found
 
     def plan(self) -> Plan:
         """Compares the repository's definitions with what is applied.
@@ -251,6 +316,12 @@ class Store:
     def __repr__(self) -> str:
         closed = ", closed" if self._native.is_closed else ""
         return f"<hitherto.Store: {self._target}{closed}>"
+
+
+def _ignores_known_time(known: str) -> bool:
+    if known not in ("honor", "ignore"):
+        raise InvalidError(f'known is "honor" or "ignore"; found {known!r}')
+    return known == "ignore"
 
 
 def _names(names: Sequence[str] | None) -> list[str] | None:

@@ -18,8 +18,11 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{Lookup, LookupRequest, TrainingSetRequest};
+use hitherto_engine::{
+    Explanation, Lookup, LookupRequest, TrainingSetRequest, Verification, VerifyRequest, WhyRequest,
+};
 use hitherto_proto::v1::GetCatalogRequest;
+use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
 use tonic::transport::Channel;
@@ -74,6 +77,30 @@ impl Client {
         self.connection.checked(answer)?.into_inner().try_into()
     }
 
+    /// Explains one view's answer for one entity, at `request.at` or else the
+    /// server's now.
+    ///
+    /// # Errors
+    /// Those of [`Engine::why`](hitherto_engine::Engine::why); `Invalid` for
+    /// keys of different types in one column; `Unavailable` when the server is
+    /// gone; `Internal` for an answer that is malformed.
+    pub async fn why(&self, request: &WhyRequest) -> Result<Explanation> {
+        let request = wire::why::encode_request(request)?;
+        let answer = self.diagnostics().why(request).await;
+        wire::why::decode_answer(self.connection.checked(answer)?.into_inner())
+    }
+
+    /// Lets the server compare both sides of its views.
+    ///
+    /// # Errors
+    /// Those of [`Engine::verify`](hitherto_engine::Engine::verify);
+    /// `Unavailable` when the server verifies already or is gone; `Internal` for
+    /// an answer that is malformed.
+    pub async fn verify(&self, request: &VerifyRequest) -> Result<Verification> {
+        let answer = self.diagnostics().verify(wire::verify::encode_request(request)).await;
+        wire::verify::decode_answer(self.connection.checked(answer)?.into_inner())
+    }
+
     /// Builds a training set over a spine. Returns when the spine is sent and
     /// the server has begun.
     ///
@@ -107,6 +134,12 @@ impl Client {
     fn registry(&self) -> RegistryServiceClient<Channel> {
         RegistryServiceClient::new(self.connection.channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn diagnostics(&self) -> DiagnosticsServiceClient<Channel> {
+        DiagnosticsServiceClient::new(self.connection.channel())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     fn flights(&self) -> FlightServiceClient<Channel> {

@@ -35,7 +35,7 @@ pub struct RemoteTrainingSet {
 #[derive(Debug)]
 enum State {
     Reading,
-    Complete(Record),
+    Complete(Box<Record>),
     Failed,
 }
 
@@ -84,7 +84,7 @@ impl RemoteTrainingSet {
     /// the last batch: they come last.
     pub fn finish(&self) -> Result<Record> {
         match &self.state {
-            State::Complete(record) => Ok(record.clone()),
+            State::Complete(record) => Ok(Record::clone(record)),
             State::Reading => Err(Error::invalid(
                 "the training set's report comes after its last row; read it to the end",
             )),
@@ -103,7 +103,7 @@ impl RemoteTrainingSet {
         let last = self.last.get().ok_or_else(|| malformed("it ends without its record"))?;
         let record = serde_json::from_slice(last)
             .map_err(|cause| malformed("its record cannot be read").with_source(cause))?;
-        self.state = State::Complete(record);
+        self.state = State::Complete(Box::new(record));
         Ok(None)
     }
 }

@@ -52,7 +52,7 @@ pub struct Flights {
     /// Bounds training sets in flight.
     pub admission: Admission,
     /// Run them.
-    pub workers: Workers,
+    pub workers: Arc<Workers>,
 }
 
 /// A stream of answers of one kind.
@@ -84,7 +84,7 @@ impl Flights {
                 let set = engine.training_set(&request, spine, schema, now).await?;
                 Ok((set, permit))
             };
-            workers::join(self.workers.spawn(start)).await?
+            self.workers.run(start).await
         };
         started.await.map_err(|error| to_status(&error))
     }

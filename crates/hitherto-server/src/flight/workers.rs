@@ -1,4 +1,4 @@
-//! The threads that training sets are built on.
+//! The threads that training sets are built on, and answers are explained on.
 //!
 //! A training set computes for seconds without a pause. On the runtime that
 //! answers lookups it would hold a thread, and with it every lookup in that
@@ -20,7 +20,7 @@ use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::to_status;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tonic::Status;
 
 use super::answer::Answer;
@@ -44,20 +44,30 @@ impl Workers {
         Ok(Self { runtime: Some(runtime) })
     }
 
-    /// Runs work on the workers.
-    pub fn spawn<T: Send + 'static>(
+    /// Runs work on the workers and waits for it. Whoever stops waiting stops
+    /// the work at its next pause. A panic there is an error here.
+    ///
+    /// # Errors
+    /// The work's own; `Internal` when it panicked.
+    pub async fn run<T: Send + 'static>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> JoinHandle<T> {
-        let runtime = self.runtime.as_ref().expect("the runtime is taken only when dropped");
-        runtime.spawn(work)
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut works = JoinSet::new();
+        works.spawn_on(work, self.runtime().handle());
+        let done = works.join_next().await.ok_or_else(|| Error::internal("no work was begun"))?;
+        done.map_err(broke_off)?
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("the runtime is taken only when dropped")
     }
 
     /// Runs an answer on the workers, as far ahead of its reader as the channel
     /// is long.
     pub fn stream(&self, answer: Answer) -> BoxStream<'static, Result<FlightData, Status>> {
         let (sender, receiver) = mpsc::channel(PIPELINE_BATCHES_MAX);
-        let sending = self.spawn(send(answer, sender));
+        let sending = self.runtime().spawn(send(answer, sender));
         stream::unfold((receiver, Some(sending)), receive).boxed()
     }
 }
@@ -73,12 +83,8 @@ impl Drop for Workers {
     }
 }
 
-/// Waits for work on the workers. A panic there is an error here.
-///
-/// # Errors
-/// `Internal` when the work panicked.
-pub async fn join<T>(work: JoinHandle<T>) -> Result<T> {
-    work.await.map_err(|cause| Error::internal("a training set broke off").with_source(cause))
+fn broke_off(cause: JoinError) -> Error {
+    Error::internal("work for a caller broke off").with_source(cause)
 }
 
 /// Sends an answer until it ends or nobody reads it.
@@ -106,6 +112,6 @@ async fn receive(state: Receiving) -> Option<(Result<FlightData, Status>, Receiv
     if let Some(message) = receiver.recv().await {
         return Some((message, (receiver, sending)));
     }
-    let broken = join(sending?).await.err()?;
+    let broken = sending?.await.map_err(broke_off).err()?;
     Some((Err(to_status(&broken)), (receiver, None)))
 }

@@ -6,5 +6,8 @@
 //! `Invalid`; `decode_answer` is called by the client and refuses with
 //! `Internal`.
 
+mod known;
 pub mod lookup;
 pub mod training_set;
+pub mod verify;
+pub mod why;

@@ -1,12 +1,13 @@
 //! Training sets: the command of a Flight descriptor, and the record that comes
 //! last.
 
-use hitherto_core::definition::Known;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{FeatureNames, Manifest, Selection, TrainingSetReport, TrainingSetRequest};
-use hitherto_proto::v1::{self, KnownTime, training_set_request::Selection as Wire};
+use hitherto_proto::v1::{self, training_set_request::Selection as Wire};
 use prost::Message;
 use serde::{Deserialize, Serialize};
+
+use super::known;
 
 /// What a server says of a training set after its last row, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,14 +27,7 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
         Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
             .with_source(cause)
     })?;
-    let known = match KnownTime::try_from(request.known_time) {
-        Ok(KnownTime::AsDeclared) => None,
-        Ok(KnownTime::Honor) => Some(Known::Honor),
-        Ok(KnownTime::Ignore) => Some(Known::Ignore),
-        Err(unknown) => {
-            return Err(Error::invalid("known_time is not one of KnownTime").with_source(unknown));
-        }
-    };
+    let known = known::decode(request.known_time)?;
     let selection = match request.selection {
         Some(Wire::Service(name)) => Selection::Service(name),
         Some(Wire::Features(list)) => Selection::features(list.features)?,
@@ -55,16 +49,11 @@ pub fn encode_request(request: &TrainingSetRequest) -> Vec<u8> {
             features: references.iter().map(ToString::to_string).collect(),
         }),
     };
-    let known_time = match request.known {
-        None => KnownTime::AsDeclared,
-        Some(Known::Honor) => KnownTime::Honor,
-        Some(Known::Ignore) => KnownTime::Ignore,
-    };
     v1::TrainingSetRequest {
         selection: Some(selection),
         timestamp: request.timestamp.clone(),
         known_by_micros: request.known_by,
-        known_time: known_time.into(),
+        known_time: known::encode(request.known).into(),
         full_names: request.names == FeatureNames::Full,
     }
     .encode_to_vec()

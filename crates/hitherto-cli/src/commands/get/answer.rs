@@ -126,7 +126,8 @@ fn times_of(lookup: &Lookup, feature: &str, row: usize) -> Option<Times> {
     of_view.times.get(row).copied().flatten()
 }
 
-fn part_json(part: &Option<OwnedPart>) -> Value {
+/// A join key's value in JSON.
+pub fn part_json(part: &Option<OwnedPart>) -> Value {
     match part {
         None => Value::Null,
         Some(OwnedPart::Bool(value)) => json!(value),

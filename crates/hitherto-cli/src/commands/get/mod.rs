@@ -1,7 +1,7 @@
 //! `hitherto get`: feature values of a few entities, here or from a server.
 
 pub mod answer;
-mod keys;
+pub mod keys;
 
 use clap::Args;
 use hitherto_core::Result;

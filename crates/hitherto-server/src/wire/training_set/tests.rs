@@ -1,4 +1,5 @@
 use hitherto_core::Kind;
+use hitherto_core::definition::Known;
 
 use super::*;
 

@@ -1,0 +1,92 @@
+//! `hitherto why`: which fact answers, and why the others do not.
+
+mod shown;
+
+use clap::Args;
+use hitherto_core::Result;
+use hitherto_core::catalog::Catalog;
+use hitherto_core::definition::Known;
+use hitherto_core::time::parse_timestamp;
+use hitherto_engine::{Access, Explanation, KeyColumn, WhyRequest};
+use hitherto_server::client::Client;
+
+use crate::commands::get::keys::{self, KeyArgument};
+use crate::session::Session;
+use shown::Shown;
+
+/// Explain a value: which fact answers, and why the others do not
+///
+/// Reads all facts of one entity from a view's source and says which one answers
+/// at a moment and what kept those near it from answering: not known yet, not
+/// happened yet, superseded, older than the ttl, deleted. Then it asks the
+/// online store the same question and says whether it agrees.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto why lactate hospitalization_id=20214994\n  \
+    hitherto why lactate hospitalization_id=20214994 --at 2180-07-23T17:36:00Z\n  \
+    hitherto why lactate hospitalization_id=20214994 --server http://127.0.0.1:7411")]
+pub struct Why {
+    /// The feature view
+    #[arg(value_name = "VIEW")]
+    view: String,
+    /// Join keys with their values: one entity
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    keys: Vec<KeyArgument>,
+    /// The time in question, such as 2180-07-23T17:36:00Z; now if left out
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    at: Option<i64>,
+    /// The knowledge cutoff: no fact that became known later is seen
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    known_by: Option<i64>,
+    /// Let event time alone decide, to reproduce an older system
+    #[arg(long)]
+    ignore_known_time: bool,
+    /// Ask this server instead of the repository
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
+
+impl Why {
+    /// Asks and shows the explanation.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view, `Invalid` for keys that are not those of
+    /// one entity, `Unavailable` without a server.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let (keys, explanation) = match &self.server {
+            None => self.ask_here(session).await?,
+            Some(url) => self.ask_at(url).await?,
+        };
+        session.output().result(&Shown::new(&keys, &explanation)?)
+    }
+
+    async fn ask_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Explanation)> {
+        let engine = session.open(Access::ReadOnly)?;
+        let request = self.request(&engine.catalog())?;
+        let explanation = engine.why(&request, session.now()).await?;
+        Ok((request.keys, explanation))
+    }
+
+    async fn ask_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Explanation)> {
+        let client = Client::connect(url).await?;
+        let request = self.request(&client.catalog().await?)?;
+        let explanation = client.why(&request).await?;
+        Ok((request.keys, explanation))
+    }
+
+    /// The request, its keys read as what the catalog says of them.
+    fn request(&self, catalog: &Catalog) -> Result<WhyRequest> {
+        let view = catalog.view(&self.view)?;
+        let type_of = |name: &str| {
+            let key = view.keys.iter().find(|key| key.name == name);
+            key.map(|key| key.data_type.clone())
+        };
+        Ok(WhyRequest {
+            view: self.view.clone(),
+            keys: keys::columns(&self.keys, type_of)?,
+            at: self.at,
+            known_by: self.known_by,
+            known: self.ignore_known_time.then_some(Known::Ignore),
+        })
+    }
+}

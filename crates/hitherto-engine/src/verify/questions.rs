@@ -1,0 +1,69 @@
+//! Which entities are asked about, and when.
+
+use hitherto_core::Result;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::key::{self, OwnedPart};
+use hitherto_core::limits::VERIFY_STRANGERS;
+use hitherto_core::sample::{Sample, Span};
+use hitherto_offline::files::SourceFile;
+
+use super::VerifyRequest;
+use crate::Engine;
+
+/// Entities and moments, side by side.
+pub(super) struct Questions {
+    /// One part for each join key, in the view's order.
+    pub entities: Vec<Vec<OwnedPart>>,
+    /// Microseconds UTC.
+    pub times: Vec<i64>,
+}
+
+/// Draws questions from the facts in `files`.
+///
+/// # Errors
+/// Those of [`Offline::scan_facts`](hitherto_offline::Offline::scan_facts).
+pub(super) async fn draw(
+    engine: &Engine,
+    view: &AppliedView,
+    files: &[SourceFile],
+    request: &VerifyRequest,
+    now: i64,
+) -> Result<Questions> {
+    let mut sample = Sample::new(request.samples, request.seed);
+    if !files.is_empty() {
+        let offer = |key: &[u8], times| sample.offer(key, times);
+        engine.offline.scan_facts(view, files, offer).await?;
+    }
+    let span = Span {
+        ttl_micros: view.definition.ttl_micros,
+        known: view.known(),
+        horizon: view.generation.as_ref().map_or(now, |generation| generation.horizon),
+        now,
+    };
+    let mut questions = Questions { entities: Vec::new(), times: Vec::new() };
+    let mut strangers = Vec::new();
+    for drawn in sample.into_facts() {
+        let entity = key::decode(&drawn.key, &view.keys)?;
+        if strangers.len() < VERIFY_STRANGERS {
+            strangers.push((entity.iter().map(other).collect(), drawn.moment(span)));
+        }
+        questions.times.push(drawn.moment(span));
+        questions.entities.push(entity);
+    }
+    for (entity, at) in strangers {
+        questions.entities.push(entity);
+        questions.times.push(at);
+    }
+    Ok(questions)
+}
+
+/// Another key of the same type. Should somebody have it, the question is as
+/// good as any.
+fn other(part: &OwnedPart) -> OwnedPart {
+    match part {
+        OwnedPart::Bool(value) => OwnedPart::Bool(!value),
+        OwnedPart::Int(value) => OwnedPart::Int(value ^ 1),
+        OwnedPart::UInt(value) => OwnedPart::UInt(value ^ 1),
+        OwnedPart::Bytes(bytes) => OwnedPart::Bytes([bytes.as_slice(), b"?"].concat()),
+    }
+}

@@ -1,0 +1,268 @@
+//! WHY: which fact answers for an entity at a moment, and why others do not.
+//!
+//! ```text
+//! request -> keys       checked as a lookup checks them; exactly one entity
+//!         -> facts      all of the entity's, from the source, pruned by key
+//!         -> the rule   with its reasons (hitherto_core::why)
+//!         -> online     the same question as a lookup, and whether it agrees
+//! ```
+//!
+//! The source is read and not the online store: it is the truth, has facts that
+//! the store no longer keeps, and knows no horizon.
+
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::column::{Column, Status};
+use hitherto_core::definition::Known;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::reference::{FeatureRef, ViewRef};
+use hitherto_core::row;
+use hitherto_core::rule::{Absence, Moment, Times};
+use hitherto_core::why::{Candidate, Counts, Finding, Inquiry, Verdict};
+use hitherto_core::{Error, Result};
+use hitherto_offline::entity::EntityScan;
+use serde::Serialize;
+
+use crate::lookup::check_keys;
+use crate::selection::{Resolved, Selection};
+use crate::{Engine, KeyColumn, LookupRequest};
+
+/// Asks why one entity has the values of one view.
+#[derive(Clone, Debug)]
+pub struct WhyRequest {
+    /// The feature view.
+    pub view: String,
+    /// One column for each join key, each with one value.
+    pub keys: Vec<KeyColumn>,
+    /// The time in question, microseconds UTC; `None` is now.
+    pub at: Option<i64>,
+    /// The knowledge cutoff `K`, microseconds UTC; `None` is none.
+    pub known_by: Option<i64>,
+    /// Overrides the view's own setting; only to reproduce an older system.
+    pub known: Option<Known>,
+}
+
+/// Which fact answers, and why others do not. Times are microseconds UTC.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The feature view.
+    pub view: String,
+    /// The time in question.
+    pub at: i64,
+    /// The knowledge cutoff.
+    pub known_by: Option<i64>,
+    /// Whether known time counted.
+    pub known: Known,
+    /// How long a fact answers.
+    pub ttl_micros: Option<i64>,
+    /// Why no fact answers; `None` when one does.
+    pub absence: Option<Absence>,
+    /// The facts that answer or came near, newest first.
+    pub candidates: Vec<ShownFact>,
+    /// The candidates' values: each feature as `view:feature`, a row each.
+    #[serde(skip)]
+    pub columns: Vec<Column>,
+    /// All facts of the entity that happened, by what became of them.
+    pub counts: Counts,
+    /// Facts of the entity without an event time: they answer nothing.
+    pub facts_without_time: u64,
+    /// What the online store says.
+    pub online: Online,
+}
+
+/// One fact of an explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownFact {
+    /// When it happened.
+    pub event: i64,
+    /// When it could first be known.
+    pub known: i64,
+    /// Whether it says that the entity's values are gone.
+    pub is_deletion: bool,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// By how much it missed; see [`Candidate::missed_by_micros`].
+    pub missed_by_micros: i64,
+}
+
+/// What the online store says to the same question.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Online {
+    /// Nothing of the view is online.
+    Nothing,
+    /// The moment lies before the history that it keeps.
+    BeforeHorizon {
+        /// Where that history begins.
+        horizon: i64,
+    },
+    /// Lookups do not know such a question: it has a cutoff, or overrides the
+    /// view's own setting of known time.
+    NotAsked,
+    /// It answers.
+    Answers(OnlineAnswer),
+}
+
+/// The answer of a lookup.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OnlineAnswer {
+    /// When its fact happened; `None` when none answers.
+    pub event: Option<i64>,
+    /// When its fact was known.
+    pub known: Option<i64>,
+    /// Its values, one row.
+    #[serde(skip)]
+    pub columns: Vec<Column>,
+    /// Whether it is the source's answer: the same times and values, or the
+    /// same lack of them.
+    pub agrees: bool,
+}
+
+impl Explanation {
+    /// The candidate that answers, by index.
+    pub fn answer(&self) -> Option<usize> {
+        self.candidates.iter().position(|fact| fact.verdict == Verdict::Answers)
+    }
+}
+
+impl Engine {
+    /// Explains one view's answer for one entity. Reads the view's source; that
+    /// costs a scan of what its statistics cannot rule out.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view or a source without files; `Invalid` for
+    /// keys that a lookup refuses or that are not those of one entity, or when
+    /// the source no longer fits its definition; `Corrupt` or `Unavailable`
+    /// from files and store.
+    pub async fn why(&self, request: &WhyRequest, now: i64) -> Result<Explanation> {
+        let all = FeatureRef { view: ViewRef::new(&request.view), feature: String::from("*") };
+        let selection = Selection::Features(vec![all]);
+        let resolved = Resolved::new(&self.catalog(), &selection)?;
+        let view = &resolved.views[0].view;
+        let parts = entity(&resolved, &request.keys)?;
+        let moment = Moment {
+            at: request.at.unwrap_or(now),
+            known_by: request.known_by.unwrap_or(i64::MAX),
+            known: request.known.unwrap_or(view.known()),
+        };
+        let mut inquiry = Inquiry::new(moment, view.definition.ttl_micros);
+        let scan = match &parts {
+            None => EntityScan::default(),
+            Some(parts) => {
+                let files = self.offline.list_files(&view.definition)?;
+                let show = |times: Times, row: &[u8]| inquiry.show(times, row);
+                self.offline.scan_entity(view, &files, parts, show).await?
+            }
+        };
+        let Finding { answer, candidates, counts } = inquiry.finish();
+        let mut explanation = Explanation {
+            view: view.name().to_owned(),
+            at: moment.at,
+            known_by: request.known_by,
+            known: moment.known,
+            ttl_micros: view.definition.ttl_micros,
+            absence: if parts.is_none() { Some(Absence::NullKey) } else { answer.err() },
+            columns: columns(&resolved, &candidates)?,
+            candidates: candidates.iter().map(ShownFact::from).collect(),
+            counts,
+            facts_without_time: scan.without_time,
+            online: Online::NotAsked,
+        };
+        if request.known_by.is_none() && moment.known == view.known() {
+            let lookup = LookupRequest {
+                selection,
+                keys: request.keys.clone(),
+                as_of: request.at,
+                with_times: true,
+            };
+            explanation.online = self.ask_online(view, &lookup, &explanation, now)?;
+        }
+        Ok(explanation)
+    }
+
+    fn ask_online(
+        &self,
+        view: &AppliedView,
+        lookup: &LookupRequest,
+        explanation: &Explanation,
+        now: i64,
+    ) -> Result<Online> {
+        let horizon = match &view.generation {
+            Some(generation) => generation.horizon,
+            None => return Ok(Online::Nothing),
+        };
+        if lookup.as_of.is_some_and(|at| at < horizon) {
+            return Ok(Online::BeforeHorizon { horizon });
+        }
+        // `now` again, so that both sides answer for one moment.
+        let found = self.lookup(lookup, now)?;
+        let times = found.times.first().and_then(|view| view.times.first().copied().flatten());
+        Ok(Online::Answers(OnlineAnswer {
+            event: times.map(|times| times.event),
+            known: times.map(|times| times.known),
+            agrees: agrees(explanation, times, &found.columns),
+            columns: found.columns,
+        }))
+    }
+}
+
+impl From<&Candidate> for ShownFact {
+    fn from(candidate: &Candidate) -> Self {
+        Self {
+            event: candidate.times.event,
+            known: candidate.times.known,
+            is_deletion: candidate.is_deletion(),
+            verdict: candidate.verdict,
+            missed_by_micros: candidate.missed_by_micros,
+        }
+    }
+}
+
+/// The one entity that `keys` name, its parts in the view's order; `None` if
+/// one is null.
+fn entity(resolved: &Resolved, keys: &[KeyColumn]) -> Result<Option<Vec<OwnedPart>>> {
+    let entities = check_keys(resolved, keys)?;
+    if entities != 1 {
+        return Err(Error::invalid(format!(
+            "the keys name {entities} entities; one answer is explained at a time, so give each \
+             join key one value"
+        )));
+    }
+    let part = |name: &str| keys.iter().find(|key| key.name == name)?.parts[0].clone();
+    Ok(resolved.views[0].keys.iter().map(|key| part(&key.name)).collect())
+}
+
+/// The values of candidates, a row each. A deletion has none.
+fn columns(resolved: &Resolved, candidates: &[Candidate]) -> Result<Vec<Column>> {
+    let view = &resolved.views[0].view;
+    let schema = view.row_schema();
+    let features = resolved.features.iter().zip(&view.definition.features);
+    let mut columns: Vec<Column> = features
+        .map(|(feature, field)| {
+            let name = feature.reference.column();
+            Column::with_capacity(name, field.data_type.clone(), candidates.len())
+        })
+        .collect();
+    for candidate in candidates {
+        let row = schema.read(&candidate.row)?;
+        for (feature, column) in columns.iter_mut().enumerate() {
+            match row::is_deletion(&candidate.row) {
+                true => column.push_absent(Status::NotFound),
+                false => column.push_row(&row, feature)?,
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// Whether a lookup's answer is the explained one.
+fn agrees(explanation: &Explanation, times: Option<Times>, online: &[Column]) -> bool {
+    let absence = explanation.absence.map(Absence::status);
+    let Some(answer) = explanation.answer() else {
+        let is_absent = |column: &Column| Some(column.status(0)) == absence;
+        return times.is_none() && online.iter().all(is_absent);
+    };
+    let ShownFact { event, known, .. } = explanation.candidates[answer];
+    let mut pairs = explanation.columns.iter().zip(online);
+    times == Some(Times { event, known })
+        && pairs.all(|(offline, online)| offline.is_same(answer, online, 0))
+}

@@ -1,0 +1,113 @@
+//! All facts of one entity, read from the source.
+//!
+//! The join keys become a condition of the query, in their declared types, so
+//! that row groups and pages without the entity are skipped by their
+//! statistics. Which facts are the entity's is then decided by the encoded key,
+//! as everywhere else: a condition may let too much through, never too little.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, lit};
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+use hitherto_core::Result;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::definition::{Field, Source};
+use hitherto_core::key::{self, OwnedPart};
+use hitherto_core::rule::Times;
+use hitherto_core::types::DataType;
+
+use crate::Offline;
+use crate::error::from_datafusion;
+use crate::facts::FactLayout;
+use crate::files::SourceFile;
+use crate::source::column;
+
+/// What an entity's facts were, apart from those that were shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntityScan {
+    /// Facts without an event time: they answer nothing.
+    pub without_time: u64,
+}
+
+impl Offline {
+    /// Shows every fact of the entity `parts`, one for each join key in declared
+    /// order, to `visit`: times and row bytes, in no order. An entity that
+    /// cannot exist, because a part does not fit its key's type, has none.
+    ///
+    /// # Errors
+    /// Those of [`Offline::fact_query`] and of reading the files.
+    pub async fn scan_entity(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+        parts: &[OwnedPart],
+        mut visit: impl FnMut(Times, &[u8]),
+    ) -> Result<EntityScan> {
+        let failed = |cause| {
+            from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
+        };
+        let source = &view.definition.source;
+        let Some((entity, condition)) = encode(source, &view.keys, parts) else {
+            return Ok(EntityScan::default());
+        };
+        let query = self.filtered_fact_query(view, files, None, Some(condition)).await?;
+        let layout = FactLayout::new(view);
+        let mut scan = EntityScan::default();
+        let mut row = Vec::new();
+        let mut batches = execute_stream(query.plan, self.session().task_ctx()).map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            let facts = batch.map_err(failed)?;
+            let facts = layout.read(&facts)?;
+            for index in (0..facts.len()).filter(|index| facts.key(*index) == Some(&*entity)) {
+                match facts.times(index) {
+                    Some(times) => {
+                        facts.encode(index, times, &mut row)?;
+                        visit(times, &row);
+                    }
+                    None => scan.without_time += 1,
+                }
+            }
+        }
+        Ok(scan)
+    }
+}
+
+/// The encoded key of an entity and the condition that its facts meet; `None`
+/// if a part does not fit.
+fn encode(source: &Source, keys: &[Field], parts: &[OwnedPart]) -> Option<(Vec<u8>, Expr)> {
+    let mut entity = Vec::new();
+    let mut condition = lit(true);
+    for (key, part) in keys.iter().zip(parts) {
+        key::encode_part(&mut entity, &key.data_type, part.borrow()).ok()?;
+        let column = column(source.column(&key.name));
+        condition = condition.and(column.eq(literal(&key.data_type, part)?));
+    }
+    Some((entity, condition))
+}
+
+/// A join key's value in its declared type; `None` if it does not fit.
+fn literal(data_type: &DataType, part: &OwnedPart) -> Option<Expr> {
+    let integer = match part {
+        OwnedPart::Int(value) => Some(i128::from(*value)),
+        OwnedPart::UInt(value) => Some(i128::from(*value)),
+        OwnedPart::Bool(_) | OwnedPart::Bytes(_) => None,
+    };
+    let value = match (data_type, part) {
+        (DataType::Bool, OwnedPart::Bool(value)) => ScalarValue::Boolean(Some(*value)),
+        (DataType::String, OwnedPart::Bytes(bytes)) => {
+            ScalarValue::Utf8(Some(String::from_utf8(bytes.clone()).ok()?))
+        }
+        (DataType::Binary, OwnedPart::Bytes(bytes)) => ScalarValue::Binary(Some(bytes.clone())),
+        (DataType::Int8, _) => ScalarValue::Int8(Some(integer?.try_into().ok()?)),
+        (DataType::Int16, _) => ScalarValue::Int16(Some(integer?.try_into().ok()?)),
+        (DataType::Int32, _) => ScalarValue::Int32(Some(integer?.try_into().ok()?)),
+        (DataType::Int64, _) => ScalarValue::Int64(Some(integer?.try_into().ok()?)),
+        (DataType::UInt8, _) => ScalarValue::UInt8(Some(integer?.try_into().ok()?)),
+        (DataType::UInt16, _) => ScalarValue::UInt16(Some(integer?.try_into().ok()?)),
+        (DataType::UInt32, _) => ScalarValue::UInt32(Some(integer?.try_into().ok()?)),
+        (DataType::UInt64, _) => ScalarValue::UInt64(Some(integer?.try_into().ok()?)),
+        (DataType::Date32, _) => ScalarValue::Date32(Some(integer?.try_into().ok()?)),
+        _ => return None,
+    };
+    Some(lit(value))
+}

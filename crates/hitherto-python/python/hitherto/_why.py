@@ -1,0 +1,201 @@
+"""Why: which fact answers, and why the others do not."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from . import _native
+from ._time import to_datetime
+from ._values import to_values
+
+REASONS = {
+    "never_seen": "no fact had happened yet",
+    "not_yet_known": "no fact was known yet",
+    "expired": "the newest known fact is older than the ttl",
+    "deleted": "the newest known fact is a deletion",
+    "null_key": "a join key is null",
+}
+"""Why no fact answers, by :attr:`Why.absence`."""
+
+SENTENCES = {
+    "answers": "answers",
+    "superseded": "superseded by a newer fact",
+    "not_yet_known": "not known until {known:%Y-%m-%dT%H:%M:%SZ}, {by} later",
+    "after_cutoff": "known {by} after the cutoff",
+    "not_yet_happened": "happens {by} later",
+    "expired": "older than the ttl by {by}",
+    "deleted": "is a deletion: nothing before it answers",
+}
+"""What became of a fact, by its verdict."""
+
+
+class Why:
+    """An explanation of one view's values for one entity at one moment.
+
+    ``str(why)`` is for reading: the answer, then every fact that came near with
+    what kept it from answering.
+    """
+
+    __slots__ = ("_keys", "_report", "candidates", "online")
+
+    candidates: list[dict[str, Any]]
+    """The facts that answer or came near, newest first: ``event_time``,
+    ``known_time`` (None: nobody can say when), ``verdict``, ``missed_by`` (a
+    timedelta: how long after the moment it happened or was known, after the
+    cutoff it was known, or beyond the ttl it is), ``is_deletion`` and ``values``
+    by feature.
+
+    Verdicts: ``answers``, ``superseded``, ``not_yet_known``, ``after_cutoff``,
+    ``not_yet_happened``, ``expired``, ``deleted``."""
+
+    online: dict[str, Any]
+    """What the online store says to the same question. ``state`` is ``answers``
+    (then ``agrees``, ``event_time``, ``known_time`` and ``values``), ``nothing``
+    (nothing of the view is online), ``before_horizon`` (then ``horizon``) or
+    ``not_asked`` (lookups take no cutoff)."""
+
+    def __init__(self, native: _native.Why, keys: dict[str, Any]) -> None:
+        self._keys = keys
+        self._report: dict[str, Any] = json.loads(native.report())
+        rows = _rows(native.columns(), len(self._report["candidates"]))
+        self.candidates = [
+            {
+                "event_time": to_datetime(fact["event"]),
+                "known_time": _known(fact["known"]),
+                "verdict": fact["verdict"],
+                "missed_by": timedelta(microseconds=fact["missed_by_micros"]),
+                "is_deletion": fact["is_deletion"],
+                "values": values,
+            }
+            for fact, values in zip(self._report["candidates"], rows, strict=True)
+        ]
+        self.online = _online(self._report["online"], native.online_columns())
+
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The candidate that answers; None if none does."""
+        found = (fact for fact in self.candidates if fact["verdict"] == "answers")
+        return next(found, None)
+
+    @property
+    def absence(self) -> str | None:
+        """Why no fact answers: ``never_seen``, ``not_yet_known``, ``expired``,
+        ``deleted`` or ``null_key``; None if one does."""
+        absence: str | None = self._report["absence"]
+        return absence
+
+    @property
+    def at(self) -> datetime:
+        """The time in question, in UTC."""
+        return to_datetime(self._report["at"])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All facts of the entity, also those that are not among the candidates:
+        ``seen``, ``not_yet_known``, ``after_cutoff``, ``not_yet_happened``, and
+        ``without_time`` (no event time, so that they answer nothing)."""
+        return {**self._report["counts"], "without_time": self._report["facts_without_time"]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything: ``view``, ``keys``, ``at``, ``known_by``, ``known``, ``ttl``,
+        ``answer``, ``absence``, ``candidates``, ``counts``, ``online``."""
+        known_by, ttl = self._report["known_by"], self._report["ttl_micros"]
+        return {
+            "view": self._report["view"],
+            "keys": dict(self._keys),
+            "at": self.at,
+            "known_by": None if known_by is None else to_datetime(known_by),
+            "known": self._report["known"],
+            "ttl": None if ttl is None else timedelta(microseconds=ttl),
+            "answer": self.answer,
+            "absence": self.absence,
+            "candidates": self.candidates,
+            "counts": self.counts,
+            "online": self.online,
+        }
+
+    def __str__(self) -> str:
+        keys = ", ".join(f"{name}={value}" for name, value in self._keys.items())
+        answer = self.answer
+        said = (
+            f"nothing, because {REASONS[self.absence or 'never_seen']}"
+            if answer is None
+            else f"{_said(answer['values'])}, event {answer['event_time']:%Y-%m-%dT%H:%M:%SZ}, "
+            f"{self.at - answer['event_time']} old"
+        )
+        lines = [f"{self._report['view']} at {self.at:%Y-%m-%dT%H:%M:%SZ} for {keys}: {said}"]
+        lines += [
+            f"  event {fact['event_time']:%Y-%m-%dT%H:%M:%SZ}  "
+            f"known {_said_time(fact['known_time'])}  {_said(fact['values'])}: "
+            + _sentence(fact)
+            for fact in self.candidates
+        ]
+        return "\n".join([*lines, f"online: {_said_online(self.online)}"])
+
+    def __repr__(self) -> str:
+        return f"<hitherto.Why>\n{self}"
+
+
+Columns = list[tuple[str, str, list[Any]]]
+
+
+def _rows(columns: Columns, rows: int) -> list[dict[str, Any]]:
+    """Values by feature, without the view's name, for each row."""
+    named = [
+        (name.partition(":")[2], to_values(data_type, stored))
+        for name, data_type, stored in columns
+    ]
+    return [{name: values[row] for name, values in named} for row in range(rows)]
+
+
+def _online(online: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    if online["state"] == "before_horizon":
+        return {"state": "before_horizon", "horizon": to_datetime(online["horizon"])}
+    if online["state"] != "answers":
+        return {"state": online["state"]}
+    event, known = online["event"], online["known"]
+    return {
+        "state": "answers",
+        "agrees": online["agrees"],
+        "event_time": None if event is None else to_datetime(event),
+        "known_time": None if known is None else _known(known),
+        "values": _rows(columns, 1)[0],
+    }
+
+
+NEVER = 2**63 - 1
+"""The known time of a fact of which nobody can say when it was known."""
+
+
+def _known(micros: int) -> datetime | None:
+    return None if micros == NEVER else to_datetime(micros)
+
+
+def _said_time(moment: datetime | None) -> str:
+    return "never" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _sentence(fact: dict[str, Any]) -> str:
+    if fact["verdict"] == "not_yet_known" and fact["known_time"] is None:
+        return "has no known time: nobody can say when it was known"
+    return SENTENCES[fact["verdict"]].format(by=fact["missed_by"], known=fact["known_time"])
+
+
+def _said(values: dict[str, Any]) -> str:
+    if len(values) == 1:
+        return str(next(iter(values.values())))
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _said_online(online: dict[str, Any]) -> str:
+    match online["state"]:
+        case "answers":
+            return "the same" if online["agrees"] else f"DIFFERS: {_said(online['values'])}"
+        case "before_horizon":
+            return f"not kept; its history begins at {online['horizon']:%Y-%m-%dT%H:%M:%SZ}"
+        case "nothing":
+            return "nothing of the view yet; materialize it"
+        case _:
+            return "not asked; lookups take no cutoff and no other setting of known time"
