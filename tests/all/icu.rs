@@ -12,7 +12,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
 use hitherto_engine::{
     Access, Config, Engine, KeyColumn, LookupRequest, MaterializeMode, Selection,
-    TrainingSetRequest,
+    TrainingSetRequest, VerifyRequest,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
@@ -121,4 +121,17 @@ async fn nothing_is_visible_before_it_happened() {
     let request = LookupRequest { selection, keys, as_of: None, with_times: false };
     let found = engine.lookup(&request, NOW).unwrap();
     assert!(found.columns.iter().all(|column| column.status(0) == Status::NotFound));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_thirteen_views_have_no_difference() {
+    let (_folder, engine) = engine().await;
+    materialize(&engine, MaterializeMode::Incremental, NOW).await;
+    for seed in 0..3 {
+        let request = VerifyRequest { samples: 200, seed, ..VerifyRequest::default() };
+        let found = engine.verify(&request, NOW).await.unwrap();
+        assert_eq!((found.views.len(), found.stale().count()), (13, 0));
+        assert_eq!(found.differences(), 0, "{found:#?}");
+        assert!(found.values() > 13 * 100, "{found:#?}");
+    }
 }

@@ -3,8 +3,10 @@
 //! | module           | what it shows                                             |
 //! | ---------------- | ---------------------------------------------------------- |
 //! | `architecture`   | which crate may know which, one version of key crates       |
+//! | `bad_input`      | what does not fit is told so, and changes nothing           |
 //! | `tidy`           | file sizes, words, marks left behind                        |
 //! | `rule`           | slots and search against the naive oracle                   |
+//! | `metamorphic`    | one world, many ways to store it, one answer                |
 //! | `parity`         | online as of t equals offline at t, and both the oracle     |
 //! | `stores`         | RocksDB mirrored against the in-memory store                |
 //! | `definitions`    | broken repositories and what they are told                  |
@@ -16,6 +18,9 @@
 //! | `records`        | reports, manifests, building the same rows again            |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
+//! | `situations`     | golden situations, readable by a stranger, on every path    |
+//! | `verify`         | both sides compared, and how a difference shows             |
+//! | `why`            | reasons for an answer, and the rule's answer from them      |
 
 #![expect(
     clippy::unwrap_used,
@@ -23,19 +28,24 @@
 )]
 
 mod architecture;
+mod bad_input;
 mod definitions;
 mod deletions;
 mod icu;
 mod lookups;
 mod materializing;
+mod metamorphic;
 mod oracle;
 mod parity;
 mod records;
 mod repo;
 mod roles;
 mod rule;
+mod situations;
 mod stores;
 mod tidy;
 mod training;
 mod types;
+mod verify;
+mod why;
 mod world;

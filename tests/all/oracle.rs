@@ -9,6 +9,8 @@ pub struct Fact {
     /// `None`: nobody knows it yet.
     pub known: Option<i64>,
     pub value: Option<i64>,
+    /// Whether the fact says that there is nothing any more.
+    pub is_deletion: bool,
 }
 
 /// What the oracle is asked.
@@ -31,21 +33,27 @@ pub enum Answer {
 /// The rule.
 pub fn answer(facts: &[Fact], key: &(String, String), question: Question) -> Answer {
     let Question { at, known_by, ttl } = question;
-    let mut candidates: Vec<(i64, i64, bool, i64)> = Vec::new();
+    let mut candidates: Vec<(i64, i64, bool, bool, i64)> = Vec::new();
     for fact in facts.iter().filter(|fact| fact.key == *key) {
         if let Some(known) = fact.known
             && fact.event <= at
             && known <= at.min(known_by)
         {
-            // Row bytes order a null before every value of the same schema only
-            // by the bits that the row format gives it; see `bytes_order`.
-            let (is_null, value) = bytes_order(fact.value);
-            candidates.push((fact.event, known, is_null, value));
+            // A deletion has no values, and its flag comes before everything
+            // else. Row bytes order a null before every value of the same
+            // schema only by the bits that the row format gives it; see
+            // `bytes_order`.
+            let value = if fact.is_deletion { None } else { fact.value };
+            let (is_null, value) = bytes_order(value);
+            candidates.push((fact.event, known, fact.is_deletion, is_null, value));
         }
     }
-    let Some((event, _, is_null, value)) = candidates.into_iter().max() else {
+    let Some((event, _, is_deletion, is_null, value)) = candidates.into_iter().max() else {
         return Answer::NotFound;
     };
+    if is_deletion {
+        return Answer::NotFound;
+    }
     match ttl {
         Some(ttl) if event < at - ttl => Answer::Expired,
         _ if is_null => Answer::Null,

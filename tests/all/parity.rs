@@ -21,7 +21,7 @@ use crate::world::{World, worlds};
 /// After every fact of a world; long before that its history begins.
 const NOW: i64 = 1_000;
 
-fn definitions(ttl: Option<i64>) -> String {
+pub fn definitions(ttl: Option<i64>) -> String {
     let ttl = ttl.map(|ttl| format!("ttl: {ttl}us")).unwrap_or_default();
     format!(
         "
@@ -44,23 +44,27 @@ spec:
 }
 
 fn write_facts(repo: &Repo, name: &str, facts: &[Fact]) {
+    repo.parquet(&format!("facts/{name}.parquet"), columns(facts));
+}
+
+/// The columns of these facts, in the order of a source file.
+pub fn columns(facts: &[Fact]) -> Vec<(&'static str, ArrayRef)> {
     let text = |part: fn(&Fact) -> &String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(facts.iter().map(part)))
     };
     let times = |time: fn(&Fact) -> Option<i64>| -> ArrayRef {
         Arc::new(TimestampMicrosecondArray::from_iter(facts.iter().map(time)))
     };
-    let columns = vec![
+    vec![
         ("first", text(|fact| &fact.key.0)),
         ("second", text(|fact| &fact.key.1)),
         ("event", times(|fact| Some(fact.event))),
         ("known", times(|fact| fact.known)),
         ("value", Arc::new(Int64Array::from_iter(facts.iter().map(|fact| fact.value)))),
-    ];
-    repo.parquet(&format!("facts/{name}.parquet"), columns);
+    ]
 }
 
-fn spine(world: &World) -> RecordBatch {
+pub fn spine(world: &World) -> RecordBatch {
     let rows = &world.spine;
     repo::batch(vec![
         ("first", Arc::new(StringArray::from_iter(rows.iter().map(|row| row.0.as_deref())))),
@@ -69,7 +73,7 @@ fn spine(world: &World) -> RecordBatch {
     ])
 }
 
-fn expected(world: &World, known_by: Option<i64>) -> Vec<Answer> {
+pub fn expected(world: &World, known_by: Option<i64>) -> Vec<Answer> {
     let ask = |(first, second, at): &(Option<String>, Option<String>, i64)| {
         let (Some(first), Some(second)) = (first, second) else { return Answer::NotFound };
         let question = Question { at: *at, known_by: known_by.unwrap_or(i64::MAX), ttl: world.ttl };
@@ -99,7 +103,7 @@ fn online(engine: &Engine, world: &World, now: i64) -> Vec<Answer> {
 }
 
 /// Values only: a training set has nulls where a lookup has statuses.
-fn values(answers: &[Answer]) -> Vec<Option<i64>> {
+pub fn values(answers: &[Answer]) -> Vec<Option<i64>> {
     let value = |answer: &Answer| match answer {
         Answer::Value(value) => Some(*value),
         _ => None,

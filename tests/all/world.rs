@@ -52,6 +52,7 @@ fn facts() -> impl Strategy<Value = Fact> {
         event,
         known: lag.map(|lag| event + lag),
         value,
+        is_deletion: false,
     })
 }
 
