@@ -166,10 +166,11 @@ def is_known_to_the_byte(view: View) -> bool:
 
 
 def ties_with_different_values(connection: duckdb.DuckDBPyConnection, view: View) -> int:
-    """How many (key, e, n) have facts of different values: bytes must decide."""
+    """How many (key, e, n) have facts of different values: bytes must decide.
+    Among facts that are never known nothing has to be decided."""
     query = f"""
         SELECT count(*) FROM (
-            SELECT 1 FROM (SELECT DISTINCT * FROM ({_facts(view)}))
+            SELECT 1 FROM (SELECT DISTINCT * FROM ({_facts(view)}) WHERE n < {NEVER})
             GROUP BY {_list(view.keys)}, e, n HAVING count(*) > 1)
     """
     [(ties,)] = connection.execute(query).fetchall()

@@ -9,7 +9,10 @@ use arrow::datatypes::Int64Type;
 use hitherto_core::Kind;
 use hitherto_core::column::Status;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Access, KeyColumn, MaterializeMode};
+use hitherto_core::rule::Absence;
+use hitherto_core::why::Verdict;
+use hitherto_engine::why::Online;
+use hitherto_engine::{Access, KeyColumn, MaterializeMode, VerifyRequest, WhyRequest};
 
 use crate::repo::{Repo, batch, lookup, materialize, training_set};
 
@@ -88,6 +91,28 @@ async fn from_its_known_time_on_a_deletion_takes_the_values_away() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_names_the_deletion_and_verify_finds_no_difference() {
+    let repo = repo();
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Full, 1_000).await;
+    let keys = vec![KeyColumn { name: String::from("stay"), parts: vec![Some(OwnedPart::Int(1))] }];
+    let view = String::from("dose");
+    let request = WhyRequest { view, keys, at: Some(29), known_by: None, known: None };
+    let found = engine.why(&request, 1_000).await.unwrap();
+    assert_eq!((found.absence, found.answer()), (Some(Absence::Deleted), None));
+    let verdicts: Vec<_> =
+        found.candidates.iter().map(|fact| (fact.event, fact.is_deletion, fact.verdict)).collect();
+    assert_eq!(
+        verdicts[verdicts.len() - 2..],
+        [(20, true, Verdict::Deleted), (10, false, Verdict::Superseded),]
+    );
+    assert!(matches!(found.online, Online::Answers(answer) if answer.agrees));
+    let verified = engine.verify(&VerifyRequest::default(), 1_000).await.unwrap();
+    assert_eq!(verified.differences(), 0, "{verified:?}");
+    assert!(verified.values() >= 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,9 +12,10 @@ use arrow::datatypes::{Float64Type, Int64Type};
 use hitherto_core::Kind;
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::key::OwnedPart;
+use hitherto_engine::why::Online;
 use hitherto_engine::{
     Access, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection,
-    TrainingSetRequest,
+    TrainingSetRequest, VerifyRequest, WhyRequest,
 };
 
 use crate::repo::{Repo, batch, lookup, materialize, training_set};
@@ -208,6 +209,32 @@ async fn a_view_without_keys_is_looked_up_without_keys() {
     let spine = batch(vec![("at", micros(&[4, 5, 18]))]);
     let (batches, _) = training_set(&engine, &["fuel:*"], spine, None).await.unwrap();
     assert_eq!(numbers(&batches[0], "price"), [None, Some(0.5), Some(0.7)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_and_why_know_renamed_columns_and_views_without_keys() {
+    let repo = repo();
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Full, 30).await;
+    let verified = engine.verify(&VerifyRequest::default(), 30).await.unwrap();
+    assert_eq!((verified.differences(), verified.views.len()), (0, 3));
+    assert!(verified.values() >= 7, "{verified:?}");
+
+    let why = |view: &str, keys| WhyRequest {
+        view: view.to_owned(),
+        keys,
+        at: Some(18),
+        known_by: None,
+        known: None,
+    };
+    let found = engine.why(&why("fuel", Vec::new()), 30).await.unwrap();
+    assert_eq!(found.candidates[found.answer().unwrap()].event, 18);
+    let zurich = vec![Some(OwnedPart::Bytes(b"ZRH".to_vec()))];
+    let key = KeyColumn { name: String::from("airport_id"), parts: zurich };
+    let found = engine.why(&why("weather", vec![key]), 30).await.unwrap();
+    assert_eq!(found.candidates.len(), 2);
+    assert_eq!(found.candidates[found.answer().unwrap()].event, 10);
+    assert!(matches!(found.online, Online::Answers(answer) if answer.agrees));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use arrow::datatypes::Int32Type;
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode};
+use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, VerifyRequest};
 
 use crate::repo::{Repo, batch, lookup, materialize, training_set};
 
@@ -151,6 +151,10 @@ async fn every_type_survives_from_parquet_through_the_stores_and_back() {
     ]);
     let (batches, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
     check(&columns, &batches[0], 2);
+
+    let verified = engine.verify(&VerifyRequest::default(), 10).await.unwrap();
+    assert_eq!(verified.differences(), 0, "{verified:?}");
+    assert!(verified.values() >= 3 * columns.len() as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

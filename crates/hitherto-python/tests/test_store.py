@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from pathlib import Path
 
 import hitherto
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from conftest import ICU
+from conftest import ICU, Repository
 
 
 @pytest.fixture
@@ -94,3 +96,31 @@ def test_only_the_repository_can_be_changed(remote: hitherto.Store) -> None:
     for change in (remote.plan, remote.apply, remote.materialize):
         with pytest.raises(hitherto.InvalidError, match="where the repository is"):
             change()
+
+
+def test_a_view_without_keys_is_asked_without_keys(small: Repository) -> None:
+    """And answers where known time does not count, also what has none."""
+    (small.root / "data").mkdir(parents=True)
+    moment = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
+    facts = {"e": pa.array([moment]), "n": pa.array([None], pa.timestamp("us")), "price": [1.5]}
+    pq.write_table(pa.table(facts), small.root / "data" / "0.parquet")
+    definition = small.root / "fuel.yaml"
+    definition.write_text(
+        "apiVersion: hitherto/v1\nkind: FeatureView\nmetadata: { name: fuel }\nspec:\n"
+        "  known: ignore\n  source: { parquet: data, eventTime: e, knownTime: n }\n"
+        "  features: [{ name: price, type: float64 }]\n"
+    )
+    with hitherto.connect(small.root) as store:
+        store.apply()
+        store.materialize()
+        found = store.lookup({}, ["fuel:*"], times=True)
+        assert found.to_dict() == {"fuel:price": [1.5]}
+        assert found.times == {"fuel": [(moment, None)]}
+        assert len(found.to_arrow()) == 1
+        definition.write_text(definition.read_text().replace("known: ignore", "known: honor"))
+        store.apply()
+        assert store.lookup({}, ["fuel:*"]).statuses == {"fuel:price": ["NOT_FOUND"]}
+        why = store.why("fuel", {})
+        assert why.absence == "not_yet_known"
+        assert "nobody can say when it was known" in str(why)
+        assert why.candidates[0]["known_time"] is None

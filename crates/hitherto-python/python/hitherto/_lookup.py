@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _arrow, _native
-from ._time import to_datetime
+from ._time import to_datetime, to_known_time
 from ._values import to_values
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class Lookup:
         return self._native.statuses()
 
     @property
-    def times(self) -> dict[str, list[tuple[datetime, datetime] | None]]:
+    def times(self) -> dict[str, list[tuple[datetime, datetime | None] | None]]:
         """For each view the event time and known time of the fact that answered
-        each entity, in UTC; None where none did. Empty unless the lookup was
-        made with ``times=True``.
+        each entity, in UTC; None where none did, and for a known time that
+        nobody can say. Empty unless the lookup was made with ``times=True``.
         """
         return {
             view: [
-                None if pair is None else (to_datetime(pair[0]), to_datetime(pair[1]))
+                None if pair is None else (to_datetime(pair[0]), to_known_time(pair[1]))
                 for pair in pairs
             ]
             for view, pairs in self._native.times().items()
@@ -64,7 +64,7 @@ class Lookup:
         """Key columns as given, then features; None where there is no value.
 
         Values are Python's own: bool, int, float, str, bytes, ``date``,
-        ``Decimal``, and ``datetime``, aware if the type has a zone. A datetime
+        ``Decimal``, lists, and ``datetime``, aware if the type has a zone. A datetime
         holds microseconds; nanoseconds are cut off (:meth:`to_arrow` has them).
         """
         answer = {name: list(values) for name, values in self._keys.items()}

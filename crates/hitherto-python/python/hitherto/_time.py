@@ -39,3 +39,12 @@ def to_micros(moment: Moment | None) -> int | None:
 def to_datetime(micros: int) -> datetime:
     """An aware datetime in UTC."""
     return EPOCH + timedelta(microseconds=micros)
+
+
+NEVER = 2**63 - 1
+"""The known time of a fact of which nobody can say when it was known."""
+
+
+def to_known_time(micros: int) -> datetime | None:
+    """A known time in UTC; None if nobody can say when."""
+    return None if micros == NEVER else to_datetime(micros)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import _native
-from ._time import to_datetime
+from ._time import to_datetime, to_known_time
 from ._values import to_values
 
 REASONS = {
@@ -63,7 +63,7 @@ class Why:
         self.candidates = [
             {
                 "event_time": to_datetime(fact["event"]),
-                "known_time": _known(fact["known"]),
+                "known_time": to_known_time(fact["known"]),
                 "verdict": fact["verdict"],
                 "missed_by": timedelta(microseconds=fact["missed_by_micros"]),
                 "is_deletion": fact["is_deletion"],
@@ -160,17 +160,9 @@ def _online(online: dict[str, Any], columns: Columns) -> dict[str, Any]:
         "state": "answers",
         "agrees": online["agrees"],
         "event_time": None if event is None else to_datetime(event),
-        "known_time": None if known is None else _known(known),
+        "known_time": None if known is None else to_known_time(known),
         "values": _rows(columns, 1)[0],
     }
-
-
-NEVER = 2**63 - 1
-"""The known time of a fact of which nobody can say when it was known."""
-
-
-def _known(micros: int) -> datetime | None:
-    return None if micros == NEVER else to_datetime(micros)
 
 
 def _said_time(moment: datetime | None) -> str:

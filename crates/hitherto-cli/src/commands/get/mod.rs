@@ -31,8 +31,9 @@ use keys::KeyArgument;
 pub struct Get {
     #[command(flatten)]
     selected: Selected,
-    /// Join keys with their values, one for each entity; \, is a comma in a value
-    #[arg(required = true, value_name = "KEY=VALUE[,VALUE...]")]
+    /// Join keys with their values, one for each entity; \, is a comma in a value. None for views
+    /// without an entity
+    #[arg(value_name = "KEY=VALUE[,VALUE...]")]
     keys: Vec<KeyArgument>,
     /// Answer as if it were this time, such as 2180-07-23T17:36:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]

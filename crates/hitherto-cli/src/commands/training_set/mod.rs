@@ -251,8 +251,12 @@ pub fn by_view(report: &TrainingSetReport) -> Grid {
     grid
 }
 
-/// An age as people say it: its two largest units.
+/// An age as people say it: its two largest units, or years.
 fn age_of(micros: i64) -> String {
+    const YEAR: i64 = 31_557_600 * MICROS_PER_SECOND;
+    if micros >= 2 * YEAR {
+        return format!("{}y", micros / YEAR);
+    }
     const UNITS: [(i64, &str); 5] = [
         (86_400 * MICROS_PER_SECOND, "d"),
         (3_600 * MICROS_PER_SECOND, "h"),

@@ -30,7 +30,7 @@ pub struct Why {
     #[arg(value_name = "VIEW")]
     view: String,
     /// Join keys with their values: one entity
-    #[arg(required = true, value_name = "KEY=VALUE")]
+    #[arg(value_name = "KEY=VALUE")]
     keys: Vec<KeyArgument>,
     /// The time in question, such as 2180-07-23T17:36:00Z; now if left out
     #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
