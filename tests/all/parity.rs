@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
@@ -35,7 +36,7 @@ kind: FeatureView
 metadata: {{ name: facts }}
 spec:
   entity: pair
-  source: {{ parquet: facts, eventTime: event, knownTime: known }}
+  source: {{ parquet: facts, eventTime: event, knownTime: known, deleted: gone }}
   {ttl}
   features: [{{ name: value, type: int64 }}]
   online: {{ history: 1h }}
@@ -60,6 +61,14 @@ pub fn columns(facts: &[Fact]) -> Vec<(&'static str, ArrayRef)> {
         ("second", text(|fact| &fact.key.1)),
         ("event", times(|fact| Some(fact.event))),
         ("known", times(|fact| fact.known)),
+        // False or null: neither is a deletion.
+        (
+            "gone",
+            Arc::new(BooleanArray::from_iter(facts.iter().map(|fact| match fact.is_deletion {
+                true => Some(true),
+                false => fact.value.map(|_| false),
+            }))),
+        ),
         ("value", Arc::new(Int64Array::from_iter(facts.iter().map(|fact| fact.value)))),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{Part, encode_part};
-use hitherto_core::row::RowSchema;
+use hitherto_core::row::{FLAG_DELETION, RowSchema};
 use hitherto_core::rule::{self, Absence, Moment, Times};
 use hitherto_core::slots::{Slots, SpineBuilder, Terms};
 use hitherto_core::types::DataType;
@@ -26,6 +26,10 @@ fn schema() -> RowSchema {
 
 fn encode(fact: &Fact, times: Times, row: &mut Vec<u8>) {
     let schema = schema();
+    if fact.is_deletion {
+        schema.write(row, times, FLAG_DELETION);
+        return;
+    }
     let mut writer = schema.write(row, times, 0);
     if let Some(value) = fact.value {
         writer.set_fixed(0, &value.to_le_bytes());

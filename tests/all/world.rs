@@ -1,4 +1,4 @@
-//! Random worlds: facts with ties, late knowledge and colliding keys, and the
+//! Random worlds: facts with ties, late knowledge, deletions and colliding keys, and the
 //! questions to ask of them.
 
 use proptest::prelude::*;
@@ -47,13 +47,16 @@ fn facts() -> impl Strategy<Value = Fact> {
         1 => Just(None),
     ];
     let value = prop::option::weighted(0.85, 0..4_i64);
-    ((part(), part()), 0..LAST_TIME, known, value).prop_map(|(key, event, lag, value)| Fact {
-        key,
-        event,
-        known: lag.map(|lag| event + lag),
-        value,
-        is_deletion: false,
-    })
+    let deletion = prop::bool::weighted(0.1);
+    ((part(), part()), 0..LAST_TIME, known, value, deletion).prop_map(
+        |(key, event, lag, value, is_deletion)| Fact {
+            key,
+            event,
+            known: lag.map(|lag| event + lag),
+            value,
+            is_deletion,
+        },
+    )
 }
 
 fn spine_rows() -> impl Strategy<Value = (Option<String>, Option<String>, i64)> {
