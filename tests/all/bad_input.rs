@@ -12,6 +12,7 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
+use hitherto_core::catalog::Catalog;
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Kind};
@@ -99,12 +100,14 @@ fn stays(values: &[i64]) -> Vec<KeyColumn> {
     vec![KeyColumn { name: String::from("stay"), parts }]
 }
 
-/// Catalog, rows in the store, and what a lookup answers.
-fn state(engine: &Engine) -> (u64, u64, u64, Values) {
-    let usage = engine.usage();
-    let found = lookup(engine, &["labs:lactate"], stays(&[1, 2]), None, NOW).unwrap();
-    let values = found.columns[0].values.clone();
-    (engine.catalog().version, usage.latest_rows, usage.history_rows, values)
+/// The catalog with its generations, and what lookups answer before any fact
+/// was known, when one was, and now.
+fn state(engine: &Engine) -> (Catalog, [Values; 3]) {
+    let answer = |at| {
+        let found = lookup(engine, &["labs:lactate"], stays(&[1, 2]), Some(at), NOW).unwrap();
+        found.columns[0].values.clone()
+    };
+    (Catalog::clone(&engine.catalog()), [NOW - 16, NOW - 6, NOW].map(answer))
 }
 
 async fn run(engine: &Engine, views: &[&str], mode: MaterializeMode) -> Result<(), Error> {
@@ -363,7 +366,7 @@ async fn a_new_file_that_does_not_fit_is_refused_and_the_old_copy_answers_on() {
     // The run is not stuck: a file that fits is taken.
     write(&repo, "labs/tuesday.parquet", &facts("lactate", Some(ints(&[111, 222]))));
     run(&engine, &[], MaterializeMode::Incremental).await.unwrap();
-    assert_eq!(state(&engine).3, Values::I64(vec![111, 222]));
+    assert_eq!(state(&engine).1[2], Values::I64(vec![111, 222]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -440,7 +443,7 @@ async fn a_broken_file_is_corrupt_and_changes_nothing() {
     }
     fs::write(&path, &good).unwrap();
     run(&engine, &["labs"], MaterializeMode::Full).await.unwrap();
-    assert_eq!(state(&engine).3, before.3);
+    assert_eq!(state(&engine).1[2], before.1[2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

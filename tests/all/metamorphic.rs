@@ -3,8 +3,8 @@
 //! A world's facts are written in any order to any number of files with row
 //! groups of any size, some of them twice, and are read by one to eight
 //! threads; they come at once, file by file, or file by file and then again in
-//! one file or in a full run; the store stays open or is closed and opened
-//! between the runs. Nothing of that may change an answer: values, statuses
+//! one file or in a full run; between the runs the store stays as it is, is
+//! compacted, or is closed and opened. Nothing of that may change an answer: values, statuses
 //! and times of lookups and values of training sets equal those of the plain
 //! way, which is one file and one run, and those of the oracle.
 
@@ -23,6 +23,7 @@ use hitherto_engine::{
 };
 use hitherto_online::OnlineStore;
 use hitherto_online::memory::MemoryStore;
+use hitherto_online::rocks::{RocksOptions, RocksStore};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
@@ -84,6 +85,14 @@ enum Store {
 enum Between {
     Nothing,
     CloseAndOpen,
+    /// RocksDB rewrites its files; the mirror has none.
+    Compact,
+}
+
+/// An engine and the store below it.
+struct Open {
+    engine: Engine,
+    rocks: Option<Arc<RocksStore>>,
 }
 
 fn plain() -> Storage {
@@ -114,7 +123,7 @@ fn storages() -> impl Strategy<Value = Storage> {
         Arrival::FileByFileThenFull,
         Arrival::FileByFileThenMerged,
     ];
-    let between = vec![Between::Nothing, Between::CloseAndOpen];
+    let between = vec![Between::Nothing, Between::CloseAndOpen, Between::Compact];
     let store = prop_oneof![1 => Just(Store::Rocks), 2 => Just(Store::Mirror)];
     let coming = (prop::sample::select(arrivals), prop::sample::select(between), store, 0..80_i64);
     (facts, reading, coming, 1..20_usize).prop_map(|(facts, reading, coming, spine_batch_rows)| {
@@ -161,13 +170,30 @@ impl Storage {
         writer.close().unwrap();
     }
 
-    fn open(&self, repo: &Repo, mirror: &Arc<MemoryStore>) -> Engine {
+    fn open(&self, repo: &Repo, mirror: &Arc<MemoryStore>) -> Open {
         let config = Config { threads: self.threads, ..Config::default() };
-        match self.store {
-            Store::Rocks => Engine::open(repo.path(), &config, Access::ReadWrite).unwrap(),
-            Store::Mirror => {
-                let store: Arc<dyn OnlineStore> = Arc::clone(mirror) as _;
-                Engine::with_store(repo.path(), store, &config).unwrap()
+        let rocks = (self.store == Store::Rocks).then(|| {
+            let folder = repo.path().join(&config.store).join("online");
+            let options = RocksOptions::default();
+            Arc::new(RocksStore::open(&folder, Access::ReadWrite, options).unwrap())
+        });
+        let store: Arc<dyn OnlineStore> = match &rocks {
+            Some(rocks) => Arc::clone(rocks) as _,
+            None => Arc::clone(mirror) as _,
+        };
+        Open { engine: Engine::with_store(repo.path(), store, &config).unwrap(), rocks }
+    }
+
+    fn between_runs(&self, open: Open, repo: &Repo, mirror: &Arc<MemoryStore>) -> Open {
+        match self.between_runs {
+            Between::Nothing => open,
+            Between::CloseAndOpen => {
+                drop(open);
+                self.open(repo, mirror)
+            }
+            Between::Compact => {
+                open.rocks.iter().for_each(|rocks| rocks.compact().unwrap());
+                open
             }
         }
     }
@@ -177,26 +203,20 @@ impl Storage {
         fs::create_dir_all(repo.path().join("facts")).unwrap();
         self.write(repo, "0.parquet", &[]);
         let mirror = Arc::new(MemoryStore::default());
-        let mut engine = self.open(repo, &mirror);
-        repo::apply(&engine).await;
-        let next = |engine: Engine| match self.between_runs {
-            Between::Nothing => engine,
-            Between::CloseAndOpen => {
-                drop(engine);
-                self.open(repo, &mirror)
-            }
-        };
+        let mut open = self.open(repo, &mirror);
+        repo::apply(&open.engine).await;
+        let next = |open| self.between_runs(open, repo, &mirror);
         let files = self.files(&world.facts);
         for (number, facts) in files.iter().enumerate() {
             self.write(repo, &format!("{number}.parquet"), facts);
             if self.arrival != Arrival::AllAtOnce {
-                engine = next(engine);
-                materialize(&engine, MaterializeMode::Incremental, self.now).await;
+                open = next(open);
+                materialize(&open.engine, MaterializeMode::Incremental, self.now).await;
             }
         }
-        engine = next(engine);
+        open = next(open);
         let last = match self.arrival {
-            Arrival::FileByFile => return engine,
+            Arrival::FileByFile => return open.engine,
             Arrival::AllAtOnce => MaterializeMode::Incremental,
             Arrival::FileByFileThenFull => MaterializeMode::Full,
             Arrival::FileByFileThenMerged => {
@@ -207,8 +227,8 @@ impl Storage {
                 MaterializeMode::Incremental
             }
         };
-        materialize(&engine, last, self.now).await;
-        next(engine)
+        materialize(&open.engine, last, self.now).await;
+        next(open).engine
     }
 
     /// A training set over the world's spine, in batches of this storage's size.

@@ -99,6 +99,22 @@ impl RocksStore {
         Ok(Self { db, cache, latest_files, history_files, staging, access })
     }
 
+    /// Compacts at once what would be compacted in time: what replaced and
+    /// dropped rows hold is given back, and nothing that can be read changes.
+    /// Blocks until it is done; reads go on.
+    ///
+    /// # Errors
+    /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
+    pub fn compact(&self) -> Result<()> {
+        self.check_writable()?;
+        for family in [LATEST, HISTORY, META] {
+            let family = self.family(family);
+            self.db.flush_cf(family).map_err(failed)?;
+            self.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
     fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
         self.db.cf_handle(name).expect("every family is opened with the database")
     }
