@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::definition::Known;
 use hitherto_core::definition::diff::definition_hash;
+use hitherto_core::reference::FeatureRef;
 use hitherto_core::slots::Terms;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
@@ -68,7 +69,7 @@ pub struct TrainingSet {
 struct Record {
     root: PathBuf,
     request: RequestRecord,
-    resolved: Vec<hitherto_core::reference::FeatureRef>,
+    features: Vec<FeatureRef>,
     views: Vec<(ViewRecord, Vec<ReadFile>)>,
     spine: RowsRecord,
 }
@@ -128,7 +129,7 @@ impl Finished {
     /// `Conflict` when a source file changed while the rows were built,
     /// `Unavailable` when one is gone.
     pub fn manifest(&self) -> Result<Manifest> {
-        let Record { root, request, resolved, views, spine } = &self.record;
+        let Record { root, request, features, views, spine } = &self.record;
         let views = views.iter().map(|(view, files)| {
             let files = files.iter().map(|file| file.record(root)).collect::<Result<_>>()?;
             Ok(ViewRecord { files, ..view.clone() })
@@ -137,7 +138,7 @@ impl Finished {
             format: FORMAT,
             engine: format!("hitherto {}", env!("CARGO_PKG_VERSION")),
             request: request.clone(),
-            features: resolved.clone(),
+            features: features.clone(),
             views: views.collect::<Result<_>>()?,
             spine: spine.clone(),
             content: self.content.clone(),
@@ -236,7 +237,7 @@ impl Engine {
         let record = Record {
             root: self.root.clone(),
             request: RequestRecord::new(request),
-            resolved: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
+            features: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
             views,
             spine: spine_record(&spine, &spine_schema)?,
         };

@@ -184,7 +184,7 @@ impl Store {
         service: Option<String>,
         timestamp: String,
         known_by: Option<i64>,
-        ignore_known_time: bool,
+        known: Option<String>,
         full_names: bool,
     ) -> PyResult<TrainingSet> {
         let py = spine.py();
@@ -192,7 +192,7 @@ impl Store {
             selection: selection(features, service).map_err(raise)?,
             timestamp,
             known_by,
-            known: ignore_known_time.then_some(Known::Ignore),
+            known: known.as_deref().map(known_time).transpose().map_err(raise)?,
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
         };
         let (backend, now) = (self.backend(py)?, self.now());
@@ -244,11 +244,11 @@ impl Store {
         keys: &Bound<'_, PyDict>,
         at: Option<i64>,
         known_by: Option<i64>,
-        ignore_known_time: bool,
+        known: Option<String>,
     ) -> PyResult<Why> {
         let py = keys.py();
         let keys = keys::read(keys)?.into_iter().map(|key| key.column).collect();
-        let known = ignore_known_time.then_some(Known::Ignore);
+        let known = known.as_deref().map(known_time).transpose().map_err(raise)?;
         let request = WhyRequest { view, keys, at, known_by, known };
         let backend = self.backend(py)?;
         let explanation = wait(py, async move {
@@ -351,6 +351,18 @@ fn selection(features: Option<Vec<String>>, service: Option<String>) -> Result<S
         _ => Err(Error::invalid(
             "name what you ask for: either features=[\"view:feature\", ...] or service=\"...\"",
         )),
+    }
+}
+
+/// Reads whether known time counts.
+fn known_time(text: &str) -> Result<Known> {
+    match text {
+        "honor" => Ok(Known::Honor),
+        "ignore" => Ok(Known::Ignore),
+        other => Err(Error::invalid(format!(
+            "known is \"honor\" or \"ignore\", or left out for what each view declares; found \
+             {other:?}"
+        ))),
     }
 }
 

@@ -117,6 +117,8 @@ def test_a_view_without_keys_is_asked_without_keys(small: Repository) -> None:
         assert found.to_dict() == {"fuel:price": [1.5]}
         assert found.times == {"fuel": [(moment, None)]}
         assert len(found.to_arrow()) == 1
+        assert store.why("fuel", {}).online["agrees"]
+        assert store.why("fuel", {}, known="honor").absence == "not_yet_known"
         definition.write_text(definition.read_text().replace("known: ignore", "known: honor"))
         store.apply()
         assert store.lookup({}, ["fuel:*"]).statuses == {"fuel:price": ["NOT_FOUND"]}

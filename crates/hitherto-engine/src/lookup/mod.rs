@@ -133,15 +133,15 @@ pub(crate) fn check_keys(resolved: &Resolved, keys: &[KeyColumn]) -> Result<usiz
 /// Refuses a view of which nothing is online, and a moment before its history:
 /// a model that is fed nulls in silence is worse off than one that is told.
 fn check_online(plan: &LookupPlan, as_of: Option<i64>) -> Result<()> {
-    for ViewPlan { name, online, .. } in &plan.views {
+    for ViewPlan { view, online, .. } in &plan.views {
         let Some((_, horizon)) = online else {
             return Err(Error::unavailable(format!(
-                "nothing of feature view {name:?} is online yet; run `hitherto materialize {name}`"
+                "nothing of feature view {view:?} is online yet; run `hitherto materialize {view}`"
             )));
         };
         if let Some(at) = as_of.filter(|at| at < horizon) {
             return Err(Error::invalid(format!(
-                "feature view {name:?} keeps history back to {} and cannot answer as of {}; ask \
+                "feature view {view:?} keeps history back to {} and cannot answer as of {}; ask \
                  later, or lengthen online.history and materialize with --full",
                 format_timestamp(*horizon),
                 format_timestamp(at)

@@ -29,7 +29,10 @@ pub(super) struct LookupPlan {
 
 /// One view of a plan.
 pub(super) struct ViewPlan {
+    /// What the request calls the view.
     pub name: String,
+    /// The view's own name.
+    pub view: String,
     /// The copy that readers see and its horizon, if there is one.
     pub online: Option<(GenerationId, i64)>,
     /// Index into [`LookupPlan::entities`].
@@ -57,6 +60,7 @@ impl LookupPlan {
             let outputs = resolved.features.iter().enumerate();
             plan.views.push(ViewPlan {
                 name: reference.name().to_owned(),
+                view: view.name().to_owned(),
                 online: view.generation.as_ref().map(|generation| {
                     (GenerationId { view: view.id, number: generation.number }, generation.horizon)
                 }),

@@ -40,7 +40,7 @@ enum Form {
     Bool,
     Fixed { width: usize },
     Varlen,
-    Other(RowConverter),
+    Row(RowConverter),
 }
 
 impl ContentHash {
@@ -96,7 +96,7 @@ impl ColumnHash {
             DataType::Utf8 | DataType::Binary => Form::Varlen,
             other => match other.primitive_width() {
                 Some(width) => Form::Fixed { width },
-                None => Form::Other(converter(name, other)?),
+                None => Form::Row(converter(name, other)?),
             },
         };
         Ok(Self {
@@ -127,17 +127,12 @@ impl ColumnHash {
                 let bytes = cast(&array, &DataType::Binary).map_err(unreadable)?;
                 let bytes = bytes.as_binary::<i32>();
                 for value in bytes {
-                    let value = value.unwrap_or_default();
-                    self.values.update(&(value.len() as u64).to_le_bytes());
-                    self.values.update(value);
+                    update_varlen(&mut self.values, value.unwrap_or_default());
                 }
             }
-            Form::Other(converter) => {
+            Form::Row(converter) => {
                 let rows = converter.convert_columns(&[array]).map_err(unreadable)?;
-                for row in &rows {
-                    self.values.update(&(row.data().len() as u64).to_le_bytes());
-                    self.values.update(row.data());
-                }
+                rows.iter().for_each(|row| update_varlen(&mut self.values, row.data()));
             }
         }
         Ok(())
@@ -178,13 +173,19 @@ fn converter(name: &str, data_type: &DataType) -> Result<RowConverter> {
     })
 }
 
+fn update_varlen(hash: &mut Xxh3Default, value: &[u8]) {
+    hash.update(&(value.len() as u64).to_le_bytes());
+    hash.update(value);
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use arrow::array::types::{Float32Type, Int32Type};
     use arrow::array::{
-        BooleanArray, DictionaryArray, Int64Array, LargeStringArray, ListArray, StringArray,
+        BooleanArray, DictionaryArray, Int64Array, Int64Builder, LargeStringArray, ListArray,
+        MapBuilder, NullArray, StringArray, StringBuilder,
     };
     use arrow::buffer::{NullBuffer, ScalarBuffer};
 
@@ -234,6 +235,26 @@ mod tests {
         let mut columns = whole.columns().to_vec();
         columns[1] = Arc::new(Int64Array::new(other, Some(nulls)));
         assert_eq!(hash(&[RecordBatch::try_new(whole.schema(), columns).unwrap()]), expected);
+    }
+
+    #[test]
+    fn a_column_of_any_type_has_a_hash() {
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+        for entry in [Some("a"), None] {
+            entry.iter().for_each(|key| {
+                maps.keys().append_value(key);
+                maps.values().append_value(1);
+            });
+            maps.append(true).unwrap();
+        }
+        let maps: ArrayRef = Arc::new(maps.finish());
+        let nothing: ArrayRef = Arc::new(NullArray::new(2));
+        for column in [maps, nothing] {
+            let rows = RecordBatch::try_from_iter_with_nullable([("any", column, true)]).unwrap();
+            let expected = hash(&[rows.slice(0, 1), rows.slice(1, 1)]);
+            assert_eq!(hash(std::slice::from_ref(&rows)), expected);
+            assert_ne!(hash(&[rows.slice(0, 1)]), expected);
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ class Store:
         service: str | None,
         timestamp: str,
         known_by: int | None,
-        ignore_known_time: bool,
+        known: str | None,
         full_names: bool,
     ) -> TrainingSet: ...
     def lookup(
@@ -43,7 +43,7 @@ class Store:
         keys: dict[str, list[Any]],
         at: int | None,
         known_by: int | None,
-        ignore_known_time: bool,
+        known: str | None,
     ) -> Why: ...
     def verify(self, views: list[str], samples: int, seed: int) -> str: ...
     def plan(self) -> Plan: ...

@@ -97,7 +97,7 @@ class Store:
         timestamp: str = "event_timestamp",
         known_by: Moment | None = None,
         full_names: bool = False,
-        known: Literal["honor", "ignore"] = "honor",
+        known: Literal["honor", "ignore"] | None = None,
     ) -> TrainingSet:
         """Joins features to label rows, each row as of its own moment.
 
@@ -117,7 +117,8 @@ class Store:
             known_by: the knowledge cutoff: no fact that became known later is
                 seen, so that a rebuild in a year gives today's rows.
             full_names: name feature columns ``view:feature``, not ``feature``.
-            known: ``"ignore"`` switches the known-time condition off, to
+            known: as each view declares, if left out, which is to honor known
+                time unless it says otherwise; ``"ignore"`` switches it off, to
                 reproduce an older system; rows may then see the future.
 
         Returns:
@@ -129,7 +130,6 @@ class Store:
                 two columns of the result would have one name; ``known_by`` is
                 in the future.
         """
-        ignores = _ignores_known_time(known)
         return TrainingSet(
             self._native.training_set(
                 from_spine(spine),
@@ -137,7 +137,7 @@ class Store:
                 service,
                 timestamp,
                 to_micros(known_by),
-                ignores,
+                known,
                 full_names,
             )
         )
@@ -183,7 +183,7 @@ class Store:
         *,
         at: Moment | None = None,
         known_by: Moment | None = None,
-        known: Literal["honor", "ignore"] = "honor",
+        known: Literal["honor", "ignore"] | None = None,
     ) -> Why:
         """Explains a view's values for one entity: which fact answers, and why
         the others do not. Reads the view's source.
@@ -194,17 +194,14 @@ class Store:
             at: the time in question, now if left out.
             known_by: the knowledge cutoff: no fact that became known later is
                 seen.
-            known: ``"ignore"`` switches the known-time condition off, as for
-                :meth:`training_set`.
+            known: as for :meth:`training_set`.
 
         Raises:
             NotFoundError: no such view, or its source has no files.
             InvalidError: a join key is missing or unknown.
         """
         lists = {name: [value] for name, value in keys.items()}
-        native = self._native.why(
-            view, lists, to_micros(at), to_micros(known_by), _ignores_known_time(known)
-        )
+        native = self._native.why(view, lists, to_micros(at), to_micros(known_by), known)
         return Why(native, dict(keys))
 
     def verify(
@@ -316,12 +313,6 @@ class Store:
     def __repr__(self) -> str:
         closed = ", closed" if self._native.is_closed else ""
         return f"<hitherto.Store: {self._target}{closed}>"
-
-
-def _ignores_known_time(known: str) -> bool:
-    if known not in ("honor", "ignore"):
-        raise InvalidError(f'known is "honor" or "ignore"; found {known!r}')
-    return known == "ignore"
 
 
 def _names(names: Sequence[str] | None) -> list[str] | None:
