@@ -250,10 +250,10 @@ impl Store {
         let keys = keys::read(keys)?.into_iter().map(|key| key.column).collect();
         let known = known.as_deref().map(known_time).transpose().map_err(raise)?;
         let request = WhyRequest { view, keys, at, known_by, known };
-        let backend = self.backend(py)?;
+        let (backend, now) = (self.backend(py)?, self.now());
         let explanation = wait(py, async move {
             match backend {
-                Backend::Engine(engine) => engine.why(&request, process::now()).await,
+                Backend::Engine(engine) => engine.why(&request, now).await,
                 Backend::Client(client) => client.why(&request).await,
             }
         })?;
@@ -269,10 +269,10 @@ impl Store {
         seed: u64,
     ) -> PyResult<String> {
         let request = VerifyRequest { views, samples, seed };
-        let backend = self.backend(py)?;
+        let (backend, now) = (self.backend(py)?, self.now());
         let found = wait(py, async move {
             match backend {
-                Backend::Engine(engine) => engine.verify(&request, process::now()).await,
+                Backend::Engine(engine) => engine.verify(&request, now).await,
                 Backend::Client(client) => client.verify(&request).await,
             }
         })?;

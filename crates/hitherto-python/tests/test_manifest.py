@@ -124,3 +124,16 @@ def test_a_cutoff_in_the_future_needs_a_stopped_clock(repository: Path, spine: p
 def test_a_server_has_its_own_clock(server: str) -> None:
     with pytest.raises(hitherto.InvalidError, match="has its own clock"):
         hitherto.connect(server, now="2150-01-01")
+
+
+def test_a_stopped_clock_stops_for_why_too(embedded: hitherto.Store) -> None:
+    why = embedded.why("lactate", {"hospitalization_id": "20044587"})
+    assert f"{why.at:%Y-%m-%d}" == "2250-01-01"
+    assert why.absence == "expired"
+
+
+def test_rows_and_manifest_need_two_files(repository: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "rows.parquet")
+    refused = run(repository, "--features", "lactate:*", "--out", out, "--manifest", out)
+    assert refused.returncode == 2 and "name one file" in refused.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -112,6 +112,9 @@ impl TrainingSet {
     async fn write(&self, out: &Path, session: &Session) -> Result<()> {
         let thresholds = self.limits.thresholds();
         thresholds.validate()?;
+        if self.manifest.as_deref() == Some(out) {
+            return Err(Error::invalid("--manifest and --out name one file; name two"));
+        }
         let spine = Spine::read(&self.spine)?;
         let engine = session.open(Access::ReadOnly)?;
         let request = self.build.request()?;
