@@ -168,6 +168,21 @@ async fn sql_over_many_rows_is_never_computed_from_new_files_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sql_with_a_subquery_is_computed_from_all_files_too() {
+    let sql = ", sql: \"SELECT stay, event, known, value FROM source \
+               WHERE value > (SELECT AVG(value) FROM source)\"";
+    let repo = Repo::new(&definitions(sql));
+    write(&repo, "a", &[("x", 10, 10, 1), ("y", 10, 10, 5)]);
+    let engine = repo.applied().await;
+    run(&engine, 100).await;
+    assert_eq!(value(&engine, "y", None, 100), Ok(5));
+    write(&repo, "b", &[("z", 20, 20, 90)]);
+    let second = run(&engine, 100).await;
+    assert_eq!((second.mode, second.files), (MaterializeMode::Full, 2));
+    assert_eq!(value(&engine, "y", None, 100), Err(Status::NotFound), "below the new average");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn facts_without_time_or_key_answer_nothing_and_are_counted() {
     let repo = Repo::new(&definitions(""));
     repo.parquet(

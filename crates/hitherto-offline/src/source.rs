@@ -366,7 +366,8 @@ fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<String>> {
 
 fn shape(plan: &LogicalPlan) -> datafusion::error::Result<Shape> {
     let mut shape = Shape::RowWise;
-    plan.apply(|node| {
+    // A subquery inside an expression looks at other rows whatever it is made of.
+    plan.apply_with_subqueries(|node| {
         let is_row_wise = matches!(
             node,
             LogicalPlan::Projection(_)
