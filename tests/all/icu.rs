@@ -38,7 +38,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn engine() -> (TempDir, Engine) {
+pub async fn engine() -> (TempDir, Engine) {
     let folder = tempfile::tempdir().unwrap();
     copy(&fixture(), folder.path());
     let config = Config::read(folder.path()).unwrap();
@@ -47,7 +47,7 @@ async fn engine() -> (TempDir, Engine) {
     (folder, engine)
 }
 
-fn spine() -> RecordBatch {
+pub fn spine() -> RecordBatch {
     let file = File::open(fixture().join("spine.parquet")).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();

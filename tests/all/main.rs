@@ -6,6 +6,8 @@
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
 //! | `tidy`           | file sizes, words, marks left behind                        |
 //! | `rule`           | slots and search against the naive oracle                   |
+//! | `operator`       | files of every make, memory limits, what is not read         |
+//! | `optimizing`     | copies of sources: same answers, or not read at all          |
 //! | `metamorphic`    | one world, many ways to store it, one answer                |
 //! | `parity`         | online as of t equals offline at t, and both the oracle     |
 //! | `stores`         | RocksDB mirrored against the in-memory store                |
@@ -35,6 +37,8 @@ mod icu;
 mod lookups;
 mod materializing;
 mod metamorphic;
+mod operator;
+mod optimizing;
 mod oracle;
 mod parity;
 mod records;

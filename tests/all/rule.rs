@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::definition::{Field, Known};
+use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::key::{Part, encode_part};
-use hitherto_core::row::{FLAG_DELETION, RowSchema};
-use hitherto_core::rule::{self, Absence, Moment, Times};
-use hitherto_core::slots::{Slots, SpineBuilder, Terms};
+use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
+use hitherto_core::rule::{self, Absence, Moment, NEVER, Times};
+use hitherto_core::slots::{Contest, Entries, KnownTimes, SpineBuilder, Terms, TimesBatch};
 use hitherto_core::types::DataType;
 use proptest::prelude::*;
 
@@ -44,6 +45,35 @@ fn key(first: &str, second: &str) -> Vec<u8> {
     bytes
 }
 
+fn key_batch<'k>(keys: impl Iterator<Item = Option<(&'k str, &'k str)>>) -> KeyBatch {
+    let (mut bytes, mut ends, mut is_null) = (Vec::new(), Vec::new(), Vec::new());
+    for one in keys {
+        bytes.extend(one.map(|(first, second)| key(first, second)).unwrap_or_default());
+        ends.push(bytes.len() as u32);
+        is_null.push(one.is_none());
+    }
+    KeyBatch::bytes(bytes, ends, Some(is_null))
+}
+
+/// Sends facts through a contest as one batch.
+fn offer(contest: &Contest, facts: &[&Fact]) {
+    let event: Vec<i64> = facts.iter().map(|fact| fact.event).collect();
+    let known: Vec<i64> = facts.iter().map(|fact| fact.known.unwrap_or(NEVER)).collect();
+    let times = TimesBatch { event: &event, known: KnownTimes::Column(&known), is_absent: None };
+    let keys = facts.iter().map(|fact| Some((fact.key.0.as_str(), fact.key.1.as_str())));
+    let (mut entries, mut block) = (Entries::default(), RowBlock::default());
+    contest.enter(&key_batch(keys), times, 0, &mut entries);
+    contest.compete(&mut entries, |row| facts[row as usize].is_deletion);
+    contest.retain_leading(&mut entries);
+    let entries = entries.facts();
+    let encoded = block.encode_each(entries.len(), |index, row| {
+        encode(facts[entries[index].row as usize], entries[index].times, row);
+        Ok(())
+    });
+    encoded.unwrap();
+    contest.fill(entries, &block);
+}
+
 /// A product answer in the oracle's words.
 fn shown(answer: Result<&[u8], Absence>) -> Answer {
     let row = match answer {
@@ -71,26 +101,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn slots_answer_like_the_oracle(world in worlds()) {
+    fn slots_answer_like_the_oracle(world in worlds(), batch_facts in 1_usize..9) {
         let mut builder = SpineBuilder::default();
-        for (first, second, at) in &world.spine {
-            let key = first.as_ref().zip(second.as_ref()).map(|(a, b)| key(a, b));
-            builder.push(key.as_deref(), *at).unwrap();
-        }
+        let rows = world.spine.iter();
+        let keys = rows.map(|(first, second, _)| first.as_deref().zip(second.as_deref()));
+        let times: Vec<i64> = world.spine.iter().map(|(_, _, at)| *at).collect();
+        builder.push(&key_batch(keys), &times).unwrap();
         let terms = Terms {
             ttl_micros: world.ttl,
             known_by: world.known_by.unwrap_or(i64::MAX),
             known: Known::Honor,
         };
-        let mut slots = Slots::new(Arc::new(builder.build()), terms);
-        for fact in &world.facts {
-            if let Some(known) = fact.known {
-                let times = Times { event: fact.event, known };
-                let written = |row: &mut Vec<u8>| { encode(fact, times, row); Ok(()) };
-                slots.offer(&key(&fact.key.0, &fact.key.1), times, written).unwrap();
-            }
+        let contest = Contest::new(Arc::new(builder.build()), terms, schema());
+        let facts: Vec<&Fact> = world.facts.iter().collect();
+        for batch in facts.chunks(batch_facts) {
+            offer(&contest, batch);
         }
-        let answers = slots.finish();
+        let answers = contest.finish(|_, _| {});
         for (index, row) in world.spine.iter().enumerate() {
             prop_assert_eq!(shown(answers.of_row(index)), expected(&world, row), "row {}", index);
         }

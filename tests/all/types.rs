@@ -15,7 +15,7 @@ use arrow::datatypes::Int32Type;
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, VerifyRequest};
+use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, OptimizeMode, VerifyRequest};
 
 use crate::repo::{Repo, batch, lookup, materialize, training_set};
 
@@ -149,8 +149,11 @@ async fn every_type_survives_from_parquet_through_the_stores_and_back() {
         ("stay", Arc::new(Int64Array::from(vec![1, 2, 3])) as ArrayRef),
         ("at", Arc::new(TimestampMicrosecondArray::from(vec![5, 5, 5]))),
     ]);
-    let (batches, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
+    let (batches, _) = training_set(&engine, &["all:*"], spine.clone(), None).await.unwrap();
     check(&columns, &batches[0], 2);
+    engine.optimize("all", OptimizeMode::IfChanged, |_| {}).await.unwrap();
+    let (copied, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
+    check(&columns, &copied[0], 2);
 
     let verified = engine.verify(&VerifyRequest::default(), 10).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");

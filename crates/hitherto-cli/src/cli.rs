@@ -8,7 +8,8 @@ use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Kind, Result};
 
 use crate::commands::{
-    apply, demo, get, init, inspect, materialize, plan, schema, serve, training_set, verify, why,
+    apply, demo, get, init, inspect, materialize, optimize, plan, schema, serve, training_set,
+    verify, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -59,6 +60,7 @@ pub enum Command {
     Plan(plan::Plan),
     Apply(apply::Apply),
     Materialize(materialize::Materialize),
+    Optimize(optimize::Optimize),
     Get(get::Get),
     Why(why::Why),
     TrainingSet(training_set::TrainingSet),
@@ -80,6 +82,7 @@ impl Command {
             Command::Plan(command) => command.run(session).await,
             Command::Apply(command) => command.run(session).await,
             Command::Materialize(command) => command.run(session).await,
+            Command::Optimize(command) => command.run(session).await,
             Command::Get(command) => command.run(session).await,
             Command::Why(command) => command.run(session).await,
             Command::TrainingSet(command) => command.run(session).await,

@@ -135,39 +135,60 @@ impl Column {
     /// Appends the value of `feature` in a stored row.
     ///
     /// # Errors
-    /// `Corrupt` when the row's bytes are not what its schema says, `Invalid`
-    /// when the text of all rows passes 4 GiB.
+    /// As [`Column::extend`].
     pub fn push_row(&mut self, row: &Row<'_>, feature: usize) -> Result<()> {
-        if row.is_null(feature) {
-            self.push_absent(Status::Null);
-            return Ok(());
-        }
-        match &mut self.values {
-            Values::Bool(values) => values.push(u8::from_le_bytes(row.fixed(feature)) != 0),
-            Values::I32(values) => values.push(match self.data_type.slot_bytes() {
-                1 => i8::from_le_bytes(row.fixed(feature)).into(),
-                2 => i16::from_le_bytes(row.fixed(feature)).into(),
-                _ => i32::from_le_bytes(row.fixed(feature)),
-            }),
-            Values::U32(values) => values.push(match self.data_type.slot_bytes() {
-                1 => u8::from_le_bytes(row.fixed(feature)).into(),
-                2 => u16::from_le_bytes(row.fixed(feature)).into(),
-                _ => u32::from_le_bytes(row.fixed(feature)),
-            }),
-            Values::I64(values) => values.push(i64::from_le_bytes(row.fixed(feature))),
-            Values::U64(values) => values.push(u64::from_le_bytes(row.fixed(feature))),
-            Values::F32(values) => values.push(f32::from_le_bytes(row.fixed(feature))),
-            Values::F64(values) => values.push(f64::from_le_bytes(row.fixed(feature))),
-            Values::I128(values) => values.push(i128::from_le_bytes(row.fixed(feature))),
-            Values::Varlen { ends, data } => {
-                data.extend_from_slice(row.varlen(feature)?);
-                let end = u32::try_from(data.len()).map_err(|_| {
-                    Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
-                })?;
-                ends.push(end);
+        self.extend(&[Ok(*row)], feature)
+    }
+
+    /// Appends the values of `feature` in many rows, or why there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` when a row's bytes are not what its schema says, `Invalid`
+    /// when the text of all rows passes 4 GiB.
+    pub fn extend(&mut self, rows: &[Source<'_>], feature: usize) -> Result<()> {
+        let Column { values, statuses, data_type, .. } = self;
+        match (values, data_type.slot_bytes()) {
+            (Values::Bool(values), _) => {
+                fixed(values, statuses, rows, feature, |slot| u8::from_le_bytes(slot) != 0);
+            }
+            (Values::I32(values), 1) => {
+                fixed(values, statuses, rows, feature, |slot| i8::from_le_bytes(slot).into());
+            }
+            (Values::I32(values), 2) => {
+                fixed(values, statuses, rows, feature, |slot| i16::from_le_bytes(slot).into());
+            }
+            (Values::I32(values), _) => {
+                fixed(values, statuses, rows, feature, i32::from_le_bytes);
+            }
+            (Values::U32(values), 1) => {
+                fixed(values, statuses, rows, feature, |slot| u8::from_le_bytes(slot).into());
+            }
+            (Values::U32(values), 2) => {
+                fixed(values, statuses, rows, feature, |slot| u16::from_le_bytes(slot).into());
+            }
+            (Values::U32(values), _) => {
+                fixed(values, statuses, rows, feature, u32::from_le_bytes);
+            }
+            (Values::I64(values), _) => fixed(values, statuses, rows, feature, i64::from_le_bytes),
+            (Values::U64(values), _) => fixed(values, statuses, rows, feature, u64::from_le_bytes),
+            (Values::F32(values), _) => fixed(values, statuses, rows, feature, f32::from_le_bytes),
+            (Values::F64(values), _) => fixed(values, statuses, rows, feature, f64::from_le_bytes),
+            (Values::I128(values), _) => {
+                fixed(values, statuses, rows, feature, i128::from_le_bytes);
+            }
+            (Values::Varlen { ends, data }, _) => {
+                for row in rows {
+                    let status = status_of(row, feature);
+                    if let (Ok(row), Status::Present) = (row, status) {
+                        data.extend_from_slice(row.varlen(feature)?);
+                    }
+                    ends.push(u32::try_from(data.len()).map_err(|_| {
+                        Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
+                    })?);
+                    statuses.push(status as u8);
+                }
             }
         }
-        self.statuses.push(Status::Present as u8);
         Ok(())
     }
 
@@ -203,5 +224,33 @@ impl Column {
             }
             _ => &[],
         }
+    }
+}
+
+/// A stored row, or the status of every feature where there is none.
+pub type Source<'a> = std::result::Result<Row<'a>, Status>;
+
+fn status_of(row: &Source<'_>, feature: usize) -> Status {
+    match row {
+        Ok(row) if row.is_null(feature) => Status::Null,
+        Ok(_) => Status::Present,
+        Err(status) => *status,
+    }
+}
+
+fn fixed<T: Default, const N: usize>(
+    values: &mut Vec<T>,
+    statuses: &mut Vec<u8>,
+    rows: &[Source<'_>],
+    feature: usize,
+    from_slot: impl Fn([u8; N]) -> T,
+) {
+    for row in rows {
+        let status = status_of(row, feature);
+        values.push(match row {
+            Ok(row) if status == Status::Present => from_slot(row.fixed(feature)),
+            _ => T::default(),
+        });
+        statuses.push(status as u8);
     }
 }

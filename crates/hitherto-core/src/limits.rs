@@ -33,8 +33,21 @@ pub const LOOKUP_VALUES_MAX: usize = 5_000 * 500;
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Rows in one record batch of a training set's answer.
 pub const BATCH_ROWS: usize = 8_192;
-/// Rows of a spine: slots and rows are counted in 32 bits.
-pub const SPINE_ROWS_MAX: usize = u32::MAX as usize / 2;
+/// Bytes of a row group's columns that are read at once; larger ones are read
+/// page by page. Each thread may hold so many.
+pub const COLUMN_CHUNKS_BYTES_MAX: u64 = 32 << 20;
+/// Entities that are looked up in a row group's bloom filter, each at a cost; the
+/// filter says yes to one of many anyway.
+pub const BLOOM_ENTITIES_MAX: usize = 64;
+/// Rows of a spine: slots and rows are counted in 32 bits, two of which mark
+/// what a count means.
+pub const SPINE_ROWS_MAX: usize = (1 << 30) - 1;
+/// Rows of a spine that a point-in-time join answers in one pass over the facts,
+/// whatever the memory.
+pub const PASS_ROWS_MAX: usize = 1 << 28;
+/// Rows by which a pass grows or shrinks: the smallest spine that is worth
+/// reading the facts for.
+pub const SPINE_PIECE_ROWS: usize = 64 << 10;
 /// Lookups that one server answers at a time; further ones are refused with
 /// `Unavailable` instead of queueing without end.
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
@@ -60,3 +73,5 @@ pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
 const _: () = assert!(LOOKUP_VALUES_MAX * 16 < MESSAGE_BYTES_MAX, "a legal answer fits a message");
 const _: () = assert!(ENTITY_KEY_BYTES_MAX < 64 << 10, "an encoded key fits RocksDB's key limit");
 const _: () = assert!(SPINE_ROWS_MAX < u32::MAX as usize, "a row index is never the sentinel");
+const _: () = assert!(PASS_ROWS_MAX < SPINE_ROWS_MAX, "a pass is a spine");
+const _: () = assert!(SPINE_PIECE_ROWS.is_multiple_of(BATCH_ROWS), "a piece is whole batches");

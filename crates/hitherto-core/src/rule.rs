@@ -140,22 +140,42 @@ impl Absence {
 /// What the rule says: the row that answers, or why none does.
 pub type Answer<'a> = Result<&'a [u8], Absence>;
 
+/// What the greatest fact says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// These are the values.
+    Values,
+    /// There are none any more.
+    Deletion,
+}
+
+impl Says {
+    /// What a stored row says.
+    pub fn of_row(row: &[u8]) -> Says {
+        if row::is_deletion(row) { Says::Deletion } else { Says::Values }
+    }
+}
+
 /// The last step of the rule, on the greatest fact that the moment sees.
 ///
 /// `winner` is `None` when no fact is seen; `has_unknown` says whether the entity
-/// then has facts with `e <= t` that were not yet known.
-pub fn judge<'a>(
-    winner: Option<(Times, &'a [u8])>,
+/// then has facts with `e <= t` that were not yet known. `event` is the winner's
+/// event time.
+///
+/// # Errors
+/// Why the winner's values do not answer, which is no failure.
+pub fn judge(
+    winner: Option<(i64, Says)>,
     has_unknown: bool,
     at: i64,
     ttl_micros: Option<i64>,
-) -> Answer<'a> {
+) -> Result<(), Absence> {
     match winner {
         None if has_unknown => Err(Absence::NotYetKnown),
         None => Err(Absence::NeverSeen),
-        Some((_, row)) if row::is_deletion(row) => Err(Absence::Deleted),
-        Some((times, _)) if is_expired(times.event, at, ttl_micros) => Err(Absence::Expired),
-        Some((_, row)) => Ok(row),
+        Some((_, Says::Deletion)) => Err(Absence::Deleted),
+        Some((event, _)) if is_expired(event, at, ttl_micros) => Err(Absence::Expired),
+        Some(_) => Ok(()),
     }
 }
 
@@ -177,7 +197,8 @@ impl Search {
     /// Shows the next older fact; `Some` ends the search.
     pub fn show<'a>(&mut self, times: Times, row: &'a [u8]) -> Option<Answer<'a>> {
         if self.moment.sees(times) {
-            return Some(judge(Some((times, row)), false, self.moment.at, self.ttl_micros));
+            let winner = Some((times.event, Says::of_row(row)));
+            return Some(judge(winner, false, self.moment.at, self.ttl_micros).map(|()| row));
         }
         self.has_unknown |= times.event <= self.moment.at;
         None

@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::limits::WHY_CANDIDATES_MAX;
 use crate::row;
-use crate::rule::{self, Absence, Moment, NEVER, Times};
+use crate::rule::{self, Absence, Moment, NEVER, Says, Times};
 
 /// What became of one fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -162,9 +162,8 @@ impl Inquiry {
     pub fn finish(mut self) -> Finding {
         let has_unknown = self.counts.not_yet_known + self.counts.after_cutoff > 0;
         let winner = self.seen.facts.first();
-        let winner = winner.map(|(times, row)| (*times, row.as_slice()));
-        let at = self.moment.at;
-        let judged = rule::judge(winner, has_unknown, at, self.ttl_micros).map(|_| ());
+        let winner = winner.map(|(times, row)| (times.event, Says::of_row(row)));
+        let judged = rule::judge(winner, has_unknown, self.moment.at, self.ttl_micros);
         let won = match judged {
             Err(Absence::Expired) => Verdict::Expired,
             Err(Absence::Deleted) => Verdict::Deleted,

@@ -11,6 +11,8 @@ use hitherto_core::limits::{LOOKUPS_IN_FLIGHT_MAX, TRAINING_SETS_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::machine::read_memory_bytes;
+
 /// The name of the configuration file in a repository's root.
 pub const FILE_NAME: &str = "hitherto.yaml";
 
@@ -20,8 +22,9 @@ pub const FILE_NAME: &str = "hitherto.yaml";
 pub struct Config {
     /// The store's folder, relative to the repository.
     pub store: PathBuf,
-    /// Memory for materialization and training sets; larger work spills.
-    pub memory: Bytes,
+    /// Memory for materialization and training sets; larger work spills or takes
+    /// more passes.
+    pub memory: Memory,
     /// Memory for decompressed blocks of the online store.
     pub cache: Bytes,
     /// Threads for scans and compaction; 0 is one a core.
@@ -48,7 +51,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: PathBuf::from(".hitherto"),
-            memory: Bytes(2 << 30),
+            memory: Memory::Half,
             cache: Bytes(256 << 20),
             threads: 0,
             server: ServerConfig::default(),
@@ -94,11 +97,57 @@ impl Config {
         })
     }
 
+    /// Memory to use: the setting, or half of what there is.
+    pub fn memory_bytes(&self) -> u64 {
+        match self.memory {
+            Memory::Half => read_memory_bytes() / 2,
+            Memory::Bytes(bytes) => bytes.bytes(),
+        }
+    }
+
     /// Threads to use: the setting, or one a core.
     pub fn threads(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
+        }
+    }
+}
+
+/// A share of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Memory {
+    /// Half of what the machine or the container has, written `half`.
+    Half,
+    /// So much.
+    Bytes(Bytes),
+}
+
+impl FromStr for Memory {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim() {
+            "half" => Ok(Memory::Half),
+            size => size.parse().map(Memory::Bytes),
+        }
+    }
+}
+
+impl TryFrom<String> for Memory {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Memory> for String {
+    fn from(memory: Memory) -> String {
+        match memory {
+            Memory::Half => String::from("half"),
+            Memory::Bytes(bytes) => bytes.to_string(),
         }
     }
 }

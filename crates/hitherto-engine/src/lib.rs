@@ -3,11 +3,13 @@
 //! | module           | the path                                               |
 //! | ---------------- | ------------------------------------------------------ |
 //! | [`config`]       | the repository's one configuration file                 |
+//! | `machine`        | how much memory there is                                |
 //! | [`repository`]   | definition files on disk                                |
 //! | [`arrow_columns`] | a lookup as a record batch                              |
 //! | [`selection`]    | a service or feature list, resolved against the catalog |
 //! | [`apply`]        | PLAN and APPLY: definitions to the catalog              |
 //! | [`materialize`]  | MATERIALIZE: sources to the online store                |
+//! | [`optimize`]     | OPTIMIZE: a copy of a source that reads fastest        |
 //! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
 //! | [`training_set`] | TRAINING SET: a spine to record batches                 |
 //! | [`manifest`]     | the record that belongs to a training set               |
@@ -21,8 +23,10 @@ pub mod apply;
 pub mod arrow_columns;
 pub mod config;
 pub mod lookup;
+mod machine;
 pub mod manifest;
 pub mod materialize;
+pub mod optimize;
 pub mod repository;
 pub mod selection;
 pub mod training_set;
@@ -46,6 +50,7 @@ pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;
 pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress};
+pub use optimize::{OptimizeMode, OptimizeReport};
 pub use selection::Selection;
 pub use training_set::{
     FeatureNames, Finished, Thresholds, TrainingSet, TrainingSetReport, TrainingSetRequest,
@@ -63,6 +68,8 @@ const CATALOG_KEY: &str = "catalog";
 /// `writer`, one at a time.
 pub struct Engine {
     root: PathBuf,
+    /// Where optimized copies lie.
+    copies: PathBuf,
     store: Arc<dyn OnlineStore>,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
@@ -94,9 +101,10 @@ impl Engine {
             Some(json) => Catalog::from_json(&json)?,
             None => Catalog::default(),
         };
-        let offline = Offline::new(root, config.memory.bytes() as usize, config.threads())?;
+        let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
         Ok(Self {
             root: root.to_owned(),
+            copies: root.join(&config.store).join("optimized"),
             store,
             offline,
             catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog)?),

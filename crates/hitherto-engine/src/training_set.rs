@@ -26,6 +26,7 @@ use crate::manifest::{
     ColumnRecord, FORMAT, Manifest, ReadFile, RequestRecord, RowsRecord, ViewRecord,
 };
 use crate::materialize::Consumed;
+use crate::optimize::{Copies, Reading};
 use crate::selection::{Resolved, ResolvedView, Selection};
 
 pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
@@ -162,7 +163,7 @@ impl Engine {
         now: i64,
     ) -> Result<TrainingSet> {
         let all = |view: &ResolvedView| self.offline.list_files(&view.view.definition);
-        self.training_set_over(request, spine, spine_schema, now, all).await
+        self.training_set_from(request, spine, spine_schema, now, all, Copies::Read).await
     }
 
     /// Builds the rows of a manifest again: over the same features, from the
@@ -189,10 +190,11 @@ impl Engine {
             }
         };
         let request = manifest.to_request()?;
-        self.training_set_over(&request, spine, spine_schema, now, same).await
+        self.training_set_from(&request, spine, spine_schema, now, same, Copies::Read).await
     }
 
-    /// A training set over those files of each view that `files` names.
+    /// A training set over those files of each view that `files` names, and no
+    /// copies of them.
     pub(crate) async fn training_set_over(
         &self,
         request: &TrainingSetRequest,
@@ -200,6 +202,18 @@ impl Engine {
         spine_schema: SchemaRef,
         now: i64,
         files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
+    ) -> Result<TrainingSet> {
+        self.training_set_from(request, spine, spine_schema, now, files, Copies::Leave).await
+    }
+
+    async fn training_set_from(
+        &self,
+        request: &TrainingSetRequest,
+        spine: Vec<RecordBatch>,
+        spine_schema: SchemaRef,
+        now: i64,
+        files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
+        copies: Copies,
     ) -> Result<TrainingSet> {
         if let Some(odd) = spine.iter().find(|batch| batch.schema_ref() != &spine_schema) {
             return Err(Error::invalid(format!(
@@ -231,8 +245,9 @@ impl Engine {
                 ),
                 files: Vec::new(),
             };
-            views.push((record, self.to_be_read(view, &files)?));
-            sources.push(source(request, view, files));
+            let reading = self.choose(&view.view, files.clone(), copies)?;
+            views.push((record, self.to_be_read(view, &files, &reading)?));
+            sources.push(source(request, view, reading));
         }
         let record = Record {
             root: self.root.clone(),
@@ -252,19 +267,25 @@ impl Engine {
         Ok(TrainingSet { content: ContentHash::new(&stream.schema())?, stream, record })
     }
 
-    /// A view's files, with the fingerprints that are known already.
-    fn to_be_read(&self, view: &ResolvedView, files: &[SourceFile]) -> Result<Vec<ReadFile>> {
+    /// A view's files, with the fingerprints that are known already. Those that a
+    /// copy stands for are read as much as the others.
+    fn to_be_read(
+        &self,
+        view: &ResolvedView,
+        files: &[SourceFile],
+        reading: &Reading,
+    ) -> Result<Vec<ReadFile>> {
         let consumed = Consumed::read(self.store.as_ref(), view.view.id)?;
-        let files = files.iter().map(|file| ReadFile {
-            file: file.clone(),
-            fingerprint: consumed.fingerprint_of(file).map(str::to_owned),
+        let files = files.iter().map(|file| {
+            let known = consumed.fingerprint_of(file).or_else(|| reading.fingerprint_of(file));
+            ReadFile { file: file.clone(), fingerprint: known.map(str::to_owned) }
         });
         Ok(files.collect())
     }
 }
 
 /// One view of the join.
-fn source(request: &TrainingSetRequest, view: &ResolvedView, files: Vec<SourceFile>) -> JoinSource {
+fn source(request: &TrainingSetRequest, view: &ResolvedView, reading: Reading) -> JoinSource {
     let terms = Terms {
         ttl_micros: view.view.definition.ttl_micros,
         known_by: request.known_by.unwrap_or(i64::MAX),
@@ -275,7 +296,8 @@ fn source(request: &TrainingSetRequest, view: &ResolvedView, files: Vec<SourceFi
         name: view.reference.name().to_owned(),
         keys: view.keys.clone(),
         terms,
-        files,
+        files: reading.files,
+        copy: reading.copy,
     }
 }
 

@@ -21,7 +21,7 @@ use ::arrow::datatypes::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use hitherto_core::column::{Column, Status, Values};
-use hitherto_core::row::RowWriter;
+use hitherto_core::row::{RowBlock, RowSchema, RowWriter};
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
 
@@ -187,6 +187,54 @@ impl FeatureArray {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl FeatureArray {
+    /// Copies values into all rows of a block, where every feature is fixed:
+    /// block row `i` takes the value of batch row `place(i)`.
+    pub fn write_column(
+        &self,
+        schema: &RowSchema,
+        feature: usize,
+        place: impl Fn(usize) -> usize,
+        block: &mut RowBlock,
+    ) {
+        match self {
+            FeatureArray::Bool(array) => block.set_column(schema, feature, |index| {
+                let at = place(index);
+                array.is_valid(at).then(|| [u8::from(array.value(at))])
+            }),
+            FeatureArray::Fixed { values, width, nulls } => {
+                let column = FixedColumn { values, nulls: nulls.as_ref(), schema, feature };
+                match width {
+                    1 => column.write::<1>(place, block),
+                    2 => column.write::<2>(place, block),
+                    4 => column.write::<4>(place, block),
+                    8 => column.write::<8>(place, block),
+                    _ => column.write::<16>(place, block),
+                }
+            }
+            FeatureArray::Varlen(_) | FeatureArray::List(_) => {}
+        }
+    }
+}
+
+/// Values of one width, on their way into a block.
+struct FixedColumn<'a> {
+    values: &'a [u8],
+    nulls: Option<&'a NullBuffer>,
+    schema: &'a RowSchema,
+    feature: usize,
+}
+
+impl FixedColumn<'_> {
+    fn write<const N: usize>(&self, place: impl Fn(usize) -> usize, block: &mut RowBlock) {
+        let (values, _) = self.values.as_chunks::<N>();
+        block.set_column(self.schema, self.feature, |index| {
+            let at = place(index);
+            self.nulls.is_none_or(|nulls| nulls.is_valid(at)).then(|| values[at])
+        });
     }
 }
 

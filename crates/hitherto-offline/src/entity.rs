@@ -53,13 +53,16 @@ impl Offline {
         let query = self.filtered_fact_query(view, files, None, Some(condition)).await?;
         let layout = FactLayout::new(view);
         let mut scan = EntityScan::default();
-        let mut row = Vec::new();
+        let (mut key, mut row) = (Vec::new(), Vec::new());
         let mut batches = execute_stream(query.plan, self.session().task_ctx()).map_err(failed)?;
         while let Some(batch) = batches.next().await {
-            let facts = batch.map_err(failed)?;
-            let facts = layout.read(&facts)?;
-            for index in (0..facts.len()).filter(|index| facts.key(*index) == Some(&*entity)) {
-                match facts.times(index) {
+            let batch = batch.map_err(failed)?;
+            let facts = layout.read(batch.columns(), batch.num_rows())?;
+            for index in 0..facts.heads.len() {
+                if !facts.heads.keys.read_into(index, &mut key) || key != entity {
+                    continue;
+                }
+                match facts.heads.times(index) {
                     Some(times) => {
                         facts.encode(index, times, &mut row)?;
                         visit(times, &row);

@@ -6,14 +6,17 @@
 //! source whose files lack a column that is read, or have one of another type,
 //! is refused.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ::arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef};
+use ::arrow::datatypes::{Schema, SchemaRef};
 use futures::{FutureExt, Stream, StreamExt};
 use hitherto_core::{Error, Kind, Result};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 
 use crate::files::SourceFile;
 
@@ -22,30 +25,38 @@ use crate::files::SourceFile;
 /// # Errors
 /// `Unavailable` or `Corrupt`, naming the file.
 pub fn count_rows(file: &SourceFile) -> Result<u64> {
-    Ok(open(file)?.metadata().file_metadata().num_rows().max(0) as u64)
+    Ok(read(file)?.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
-/// The columns of one source's files, which agree on their types.
-pub struct Columns<'f> {
-    files: Vec<(&'f SourceFile, SchemaRef)>,
+/// A source file with its footer.
+pub struct Footer {
+    /// The file.
+    pub file: SourceFile,
+    /// What its footer says; page indexes are not read.
+    pub metadata: ArrowReaderMetadata,
 }
 
-impl<'f> Columns<'f> {
+/// The footers of one source's files, which agree on the types of columns.
+pub struct Footers {
+    footers: Vec<Footer>,
+}
+
+impl Footers {
     /// Reads the footer of every file.
     ///
     /// # Errors
     /// `Invalid` naming file, column and types where two files differ;
     /// `Unavailable` or `Corrupt`.
-    pub fn read(files: &'f [SourceFile]) -> Result<Self> {
-        let mut columns = Columns { files: Vec::with_capacity(files.len()) };
+    pub fn read(files: &[SourceFile]) -> Result<Self> {
+        let mut footers: Vec<Footer> = Vec::with_capacity(files.len());
         for file in files {
-            let schema = Arc::clone(open(file)?.schema());
-            if let Some((first, known)) = columns.files.first() {
-                check_types(first, known, file, &schema)?;
+            let metadata = read(file)?;
+            if let Some(first) = footers.first() {
+                check_types(&first.file, first.metadata.schema(), file, metadata.schema())?;
             }
-            columns.files.push((file, schema));
+            footers.push(Footer { file: file.clone(), metadata });
         }
-        Ok(columns)
+        Ok(Self { footers })
     }
 
     /// Checks that every file has all columns that are `read`.
@@ -53,7 +64,8 @@ impl<'f> Columns<'f> {
     /// # Errors
     /// `Invalid` naming file and column.
     pub fn check(&self, read: &[String]) -> Result<()> {
-        for (file, schema) in &self.files {
+        for Footer { file, metadata } in &self.footers {
+            let schema = metadata.schema();
             if let Some(missing) = read.iter().find(|name| schema.index_of(name).is_err()) {
                 return Err(Error::invalid(format!(
                     "source file {} lacks the column {missing:?} that other files of the source \
@@ -64,12 +76,27 @@ impl<'f> Columns<'f> {
         }
         Ok(())
     }
+
+    /// All columns that any file has, each once.
+    pub fn schema(&self) -> Result<SchemaRef> {
+        let schemas = self.footers.iter().map(|footer| footer.metadata.schema().as_ref().clone());
+        let schemas = schemas.map(|schema| schema.with_metadata(HashMap::new()));
+        Schema::try_merge(schemas).map(Arc::new).map_err(|cause| {
+            Error::invalid("the source's files cannot be read together").with_source(cause)
+        })
+    }
+
+    /// The footers, file by file.
+    pub fn into_files(self) -> Vec<Footer> {
+        self.footers
+    }
 }
 
 fn check_types(a: &SourceFile, known: &Schema, b: &SourceFile, found: &Schema) -> Result<()> {
     for field in found.fields() {
         let Ok(other) = known.field_with_name(field.name()) else { continue };
-        if !is_same(other.data_type(), field.data_type()) {
+        // Whatever the names inside lists are.
+        if !other.data_type().equals_datatype(field.data_type()) {
             return Err(Error::invalid(format!(
                 "column {:?} has type {} in source file {} and {} in {}; write both with one type",
                 field.name(),
@@ -83,17 +110,20 @@ fn check_types(a: &SourceFile, known: &Schema, b: &SourceFile, found: &Schema) -
     Ok(())
 }
 
-/// Whether two types are one, whatever the names inside lists are.
-fn is_same(a: &ArrowType, b: &ArrowType) -> bool {
-    a.equals_datatype(b)
+/// Opens a file for reading.
+///
+/// # Errors
+/// `Unavailable`, naming it.
+pub fn open(file: &SourceFile) -> Result<File> {
+    File::open(&file.path).map_err(|cause| {
+        Error::unavailable(format!("source file {} cannot be read", file.name)).with_source(cause)
+    })
 }
 
-fn open(file: &SourceFile) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let opened = File::open(&file.path).map_err(|cause| {
-        Error::unavailable(format!("source file {} cannot be read", file.name)).with_source(cause)
-    })?;
-    let read = || ParquetRecordBatchReaderBuilder::try_new(opened);
-    unwound(read).map_err(|cause| {
+fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {
+    let opened = open(file)?;
+    let load = || ArrowReaderMetadata::load(&opened, ArrowReaderOptions::default());
+    unwound(load).map_err(|cause| {
         Error::corrupt(format!(
             "source file {} is not a whole Parquet file; write it again",
             file.name
@@ -115,7 +145,8 @@ pub fn blame_if_broken<'f>(files: impl IntoIterator<Item = &'f SourceFile>, erro
 }
 
 fn read_whole(file: &SourceFile) -> Result<()> {
-    let reader = open(file)?;
+    let (opened, metadata) = (open(file)?, read(file)?);
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata);
     let read = || reader.build()?.try_for_each(|batch| batch.map(drop).map_err(Into::into));
     unwound(read).map_err(|cause| {
         Error::corrupt(format!(

@@ -8,12 +8,15 @@
 //! | ---------- | -------------------------------------------------------------- |
 //! | [`files`]  | which files a source has, and how to tell that one changed      |
 //! | `footer`   | what the footers of Parquet files say, and which file is damaged |
+//! | [`fact_files`] | a view's files read in two steps: heads, then features        |
 //! | [`source`] | a view's source as a DataFusion query, checked against its types |
 //! | [`arrow`]  | Arrow types and arrays to Hitherto's and back                   |
-//! | [`facts`]  | record batches read as facts: key, times, row bytes             |
+//! | `keys`, `micros` | columns of join keys and of times                        |
+//! | [`facts`]  | arrays read as facts: key, times, row bytes                     |
 //! | [`entity`] | all facts of one entity                                         |
 //! | [`scan`]   | all facts of a view, in no order                               |
 //! | [`sorted`] | all facts of a view in key order, spilling                      |
+//! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | [`spine`]  | a spine's record batches, checked                               |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
@@ -21,10 +24,14 @@
 pub mod arrow;
 pub mod entity;
 mod error;
+pub mod fact_files;
 pub mod facts;
 pub mod files;
 mod footer;
 pub mod join;
+mod keys;
+mod micros;
+pub mod optimize;
 pub mod pairs;
 pub mod scan;
 pub mod sorted;

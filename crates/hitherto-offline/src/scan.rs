@@ -28,13 +28,16 @@ impl Offline {
         };
         let query = self.fact_query(view, files, None).await?;
         let layout = FactLayout::new(view);
+        let mut key = Vec::new();
         let mut batches = execute_stream(query.plan, self.session().task_ctx()).map_err(failed)?;
         while let Some(batch) = batches.next().await {
-            let facts = batch.map_err(failed)?;
-            let facts = layout.read(&facts)?;
-            for index in 0..facts.len() {
-                if let (Some(key), Some(times)) = (facts.key(index), facts.times(index)) {
-                    visit(key, times);
+            let batch = batch.map_err(failed)?;
+            let heads = layout.read_heads(&batch.columns()[..layout.heads()], batch.num_rows())?;
+            for index in 0..heads.len() {
+                if let Some(times) = heads.times(index)
+                    && heads.keys.read_into(index, &mut key)
+                {
+                    visit(&key, times);
                 }
             }
         }

@@ -212,25 +212,26 @@ fn encode(
     count: &ScanCount,
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
-    let facts = layout.read(batch)?;
-    let mut keys = BinaryBuilder::with_capacity(facts.len(), facts.len() * 16);
-    let mut event = Int64Builder::with_capacity(facts.len());
-    let mut known = Int64Builder::with_capacity(facts.len());
+    let facts = layout.read(batch.columns(), batch.num_rows())?;
+    let heads = &facts.heads;
+    let mut keys = BinaryBuilder::with_capacity(heads.len(), heads.len() * 16);
+    let mut event = Int64Builder::with_capacity(heads.len());
+    let mut known = Int64Builder::with_capacity(heads.len());
     let fixed_bytes = layout.row_schema().fixed_bytes();
-    let mut rows = BinaryBuilder::with_capacity(facts.len(), facts.len() * fixed_bytes);
-    let mut row = Vec::with_capacity(fixed_bytes);
-    count.facts.fetch_add(facts.len() as u64, Ordering::Relaxed);
-    for index in 0..facts.len() {
-        let Some(key) = facts.key(index) else {
+    let mut rows = BinaryBuilder::with_capacity(heads.len(), heads.len() * fixed_bytes);
+    let (mut key, mut row) = (Vec::new(), Vec::with_capacity(fixed_bytes));
+    count.facts.fetch_add(heads.len() as u64, Ordering::Relaxed);
+    for index in 0..heads.len() {
+        if !heads.keys.read_into(index, &mut key) {
             count.without_key.fetch_add(1, Ordering::Relaxed);
             continue;
-        };
-        let Some(times) = facts.times(index) else {
+        }
+        let Some(times) = heads.times(index) else {
             count.without_time.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         facts.encode(index, times, &mut row)?;
-        keys.append_value(key);
+        keys.append_value(&key);
         event.append_value(times.event);
         known.append_value(times.known);
         rows.append_value(&row);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ::arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use ::arrow::datatypes::{DataType as ArrowType, Schema, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
@@ -18,7 +18,7 @@ use crate::Offline;
 use crate::arrow::{from_arrow, to_arrow};
 use crate::error::from_datafusion;
 use crate::files::{self, SourceFile};
-use crate::footer::{Columns, count_rows};
+use crate::footer::{Footers, count_rows};
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";
@@ -86,14 +86,14 @@ impl Offline {
             Ok(files) => files,
             Err(cause) => return Ok(problem("source.parquet", cause)),
         };
-        if let Err(cause) = Columns::read(&files) {
+        if let Err(cause) = Footers::read(&files) {
             return match cause.kind() {
                 Kind::Invalid => Ok(problem("source.parquet", cause)),
                 _ => Err(cause),
             };
         }
         match self.source(view, &files).await {
-            Ok(source) => Ok(check_columns(source.schema(), view, keys)),
+            Ok(source) => Ok(check_columns(source.schema().as_arrow(), view, keys)),
             Err(cause) if view.source.sql.is_some() => Ok(problem("source.sql", cause)),
             Err(cause) => Ok(problem("source.parquet", cause)),
         }
@@ -127,20 +127,12 @@ impl Offline {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
         // First of all: DataFusion reads files that differ as if they did not.
-        let columns_of_files = Columns::read(files)?;
+        let footers = Footers::read(files)?;
         let source = self.source(&view.definition, files).await?;
-        let problems = check_columns(source.schema(), &view.definition, &view.keys);
-        if let Some(problem) = problems.first() {
-            return Err(Error::invalid(format!(
-                "feature view {:?}, {}: {}",
-                view.name(),
-                problem.field,
-                problem.message
-            )));
-        }
+        check_view_columns(source.schema().as_arrow(), view)?;
         let shape = shape(source.logical_plan()).map_err(failed)?;
         let event_time = &view.definition.source.event_time;
-        let event_type = field_type(source.schema(), event_time).cloned();
+        let event_type = field_type(source.schema().as_arrow(), event_time).cloned();
         let range = range.zip(event_type).map(|(range, event_type)| {
             let bounds = range.bounds(&event_type);
             (
@@ -170,7 +162,7 @@ impl Offline {
             _ => whole(facts, &columns),
         };
         let query = query.map_err(failed)?;
-        columns_of_files.check(&columns_read(query.clone()).map_err(failed)?)?;
+        footers.check(&columns_read(query.clone()).map_err(failed)?)?;
         let plan = query.create_physical_plan().await.map_err(failed)?;
         Ok(FactQuery { plan, shape, files: files.to_vec() })
     }
@@ -235,7 +227,26 @@ fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<
         .collect()
 }
 
-fn check_columns(schema: &DFSchema, view: &FeatureView, keys: &[Field]) -> Vec<SourceProblem> {
+/// The source's column for each column of a view's facts.
+pub(crate) fn source_columns(view: &AppliedView) -> Vec<String> {
+    let columns = fact_columns(&view.definition, &view.keys);
+    columns.into_iter().map(|column| column.name.to_owned()).collect()
+}
+
+/// Refuses a source that no longer fits its view.
+pub(crate) fn check_view_columns(schema: &Schema, view: &AppliedView) -> Result<()> {
+    let problems = check_columns(schema, &view.definition, &view.keys);
+    problems.first().map_or(Ok(()), |problem| {
+        Err(Error::invalid(format!(
+            "feature view {:?}, {}: {}",
+            view.name(),
+            problem.field,
+            problem.message
+        )))
+    })
+}
+
+fn check_columns(schema: &Schema, view: &FeatureView, keys: &[Field]) -> Vec<SourceProblem> {
     let mut problems = Vec::new();
     for FactColumn { path, name, role } in fact_columns(view, keys) {
         let message = match (field_type(schema, name), role) {
@@ -276,7 +287,7 @@ fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<Strin
     }
 }
 
-fn field_type<'s>(schema: &'s DFSchema, name: &str) -> Option<&'s ArrowType> {
+fn field_type<'s>(schema: &'s Schema, name: &str) -> Option<&'s ArrowType> {
     schema.fields().iter().find(|field| field.name() == name).map(|field| field.data_type())
 }
 
@@ -297,7 +308,7 @@ fn whole(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Res
 fn hollow(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
     let schema = facts.schema().clone();
     let columns = columns.iter().enumerate().map(|(index, FactColumn { name, role, .. })| {
-        let null = match (role, field_type(&schema, name)) {
+        let null = match (role, field_type(schema.as_arrow(), name)) {
             (Role::Feature(_), Some(data_type)) => ScalarValue::try_new_null(data_type).map(lit),
             _ => Ok(column(name)),
         };

@@ -4,21 +4,22 @@
 //! times, and anything else, which passes through untouched.
 
 use ::arrow::array::RecordBatch;
+use ::arrow::buffer::ScalarBuffer;
 use ::arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use hitherto_core::definition::Field;
+use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
 
 use crate::arrow::from_arrow;
-use crate::facts::{KeyColumns, Rounding, read_micros};
+use crate::keys::encode_keys;
+use crate::micros::{Micros, Rounding};
 
 /// Where a spine's columns are.
 #[derive(Clone, Debug)]
 pub struct SpineLayout {
     /// Index of the column of times.
     pub timestamp: usize,
-    /// Number of columns that pass through.
-    pub columns: usize,
 }
 
 impl SpineLayout {
@@ -34,7 +35,7 @@ impl SpineLayout {
                 "the spine's column {timestamp:?} has type {found}; a timestamp or date is needed"
             )));
         }
-        Ok(Self { timestamp: index, columns: schema.fields().len() })
+        Ok(Self { timestamp: index })
     }
 
     /// Reads the times of one batch, in microseconds UTC. Digits finer than a
@@ -43,21 +44,17 @@ impl SpineLayout {
     ///
     /// # Errors
     /// `Invalid` when one is null or out of range.
-    pub fn times(&self, batch: &RecordBatch) -> Result<Vec<i64>> {
-        let name = batch.schema_ref().field(self.timestamp).name().clone();
-        let times = read_micros(batch.column(self.timestamp), Rounding::Down)?;
-        times
-            .into_iter()
-            .enumerate()
-            .map(|(row, time)| {
-                time.ok_or_else(|| {
-                    Error::invalid(format!(
-                        "the spine's column {name:?} is null (row {row} of a batch); every row of \
-                         a spine needs its time"
-                    ))
-                })
-            })
-            .collect()
+    pub fn times(&self, batch: &RecordBatch) -> Result<ScalarBuffer<i64>> {
+        let times = Micros::read(batch.column(self.timestamp), Rounding::Down)?;
+        if let Some(nulls) = &times.nulls {
+            let row = nulls.iter().position(|is_valid| !is_valid).unwrap_or_default();
+            let name = batch.schema_ref().field(self.timestamp).name().clone();
+            return Err(Error::invalid(format!(
+                "the spine's column {name:?} is null (row {row} of a batch); every row of a spine \
+                 needs its time"
+            )));
+        }
+        Ok(times.values)
     }
 }
 
@@ -86,9 +83,9 @@ pub fn key_columns(schema: &SchemaRef, keys: &[Field], view: &str) -> Result<Vec
 ///
 /// # Errors
 /// `Invalid` when a key is too long.
-pub fn read_keys(batch: &RecordBatch, columns: &[usize], keys: &[Field]) -> Result<KeyColumns> {
+pub fn read_keys(batch: &RecordBatch, columns: &[usize], keys: &[Field]) -> Result<KeyBatch> {
     let arrays: Vec<_> = columns.iter().map(|index| batch.column(*index).clone()).collect();
-    KeyColumns::encode(&arrays, keys, batch.num_rows())
+    encode_keys(&arrays, keys, batch.num_rows())
 }
 
 fn find(schema: &SchemaRef, name: &str, what: &str) -> Result<usize> {

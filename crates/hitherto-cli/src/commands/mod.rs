@@ -6,6 +6,7 @@ pub mod get;
 pub mod init;
 pub mod inspect;
 pub mod materialize;
+pub mod optimize;
 pub mod plan;
 pub mod schema;
 pub mod serve;

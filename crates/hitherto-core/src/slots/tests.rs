@@ -1,36 +1,78 @@
 //! Slots on hand-written spines. The property tests against a naive oracle are
 //! in the workspace's `tests` package.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::row::RowSchema;
+use crate::definition::Field;
+use crate::key::batch::{Key, KeyBatch, word_part};
+use crate::row::{RowBlock, RowSchema};
+use crate::rule::Absence;
+use crate::types::DataType;
 
 const TERMS: Terms = Terms { ttl_micros: None, known_by: i64::MAX, known: Known::Honor };
 
-/// A spine of (key, time) rows and facts (key, event, known, label); the label
-/// or absence for every spine row, and whether it leaks.
+/// Encoded keys of a batch, as bytes.
+fn keys<'k>(keys: impl Iterator<Item = Option<&'k str>>) -> KeyBatch {
+    let (mut bytes, mut ends, mut is_null) = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys {
+        bytes.extend_from_slice(key.unwrap_or_default().as_bytes());
+        ends.push(bytes.len() as u32);
+        is_null.push(key.is_none());
+    }
+    KeyBatch::bytes(bytes, ends, Some(is_null))
+}
+
+fn spine(rows: &[(Option<&str>, i64)]) -> Arc<Spine> {
+    let mut builder = SpineBuilder::default();
+    let times: Vec<i64> = rows.iter().map(|(_, at)| *at).collect();
+    builder.push(&keys(rows.iter().map(|(key, _)| *key)), &times).unwrap();
+    Arc::new(builder.build())
+}
+
+fn schema() -> RowSchema {
+    let label = Field {
+        name: String::from("label"),
+        data_type: DataType::UInt8,
+        description: String::new(),
+    };
+    RowSchema::new(&[label], 1)
+}
+
+/// A fact: key, event time, known time, label.
+type Fact<'a> = (&'a str, i64, i64, u8);
+
+/// Sends facts through a contest as one batch; returns how many needed rows.
+fn offer(contest: &Contest, facts: &[Fact<'_>]) -> usize {
+    let event: Vec<i64> = facts.iter().map(|fact| fact.1).collect();
+    let known: Vec<i64> = facts.iter().map(|fact| fact.2).collect();
+    let times = TimesBatch { event: &event, known: KnownTimes::Column(&known), is_absent: None };
+    let mut entries = Entries::default();
+    contest.enter(&keys(facts.iter().map(|fact| Some(fact.0))), times, 0, &mut entries);
+    contest.compete(&mut entries, |_| false);
+    contest.retain_leading(&mut entries);
+    let mut block = RowBlock::default();
+    block.begin(&schema(), entries.facts().iter().map(|entry| entry.times));
+    let labels = |index: usize| Some([facts[entries.facts()[index].row as usize].3]);
+    block.set_column(&schema(), 0, labels);
+    contest.fill(entries.facts(), &block);
+    entries.facts().len()
+}
+
+/// A spine of (key, time) rows and facts, offered one by one; the label or
+/// absence for every spine row, and whether it leaks.
 fn check(
-    spine: &[(Option<&str>, i64)],
-    facts: &[(&str, i64, i64, u8)],
+    rows: &[(Option<&str>, i64)],
+    facts: &[Fact<'_>],
     terms: Terms,
 ) -> Vec<(Result<u8, Absence>, bool)> {
-    let mut builder = SpineBuilder::default();
-    for (key, at) in spine {
-        builder.push(key.map(str::as_bytes), *at).unwrap();
+    let contest = Contest::new(spine(rows), terms, schema());
+    for fact in facts {
+        offer(&contest, &[*fact]);
     }
-    let schema = RowSchema::new(&[], 1);
-    let mut slots = Slots::new(Arc::new(builder.build()), terms);
-    for (key, event, known, label) in facts {
-        let times = Times { event: *event, known: *known };
-        let encode = |row: &mut Vec<u8>| {
-            schema.write(row, times, 0);
-            row.push(*label);
-            Ok(())
-        };
-        slots.offer(key.as_bytes(), times, encode).unwrap();
-    }
-    let answers = slots.finish();
+    let answers = contest.finish(|_, _| {});
     let row = |index| (answers.of_row(index).map(|row| row[row.len() - 1]), answers.is_leak(index));
-    (0..spine.len()).map(row).collect()
+    (0..rows.len()).map(row).collect()
 }
 
 #[test]
@@ -76,23 +118,71 @@ fn a_fact_after_the_cutoff_is_never_known() {
 }
 
 #[test]
-fn rows_are_encoded_only_for_winners_and_ties() {
+fn rows_are_needed_only_of_facts_that_lead_or_tie() {
+    let contest = Contest::new(spine(&[(Some("a"), 100)]), TERMS, schema());
+    let batch = [("a", 50, 50, 1), ("a", 40, 40, 2), ("z", 99, 99, 3), ("a", 101, 101, 4)];
+    assert_eq!(offer(&contest, &batch), 1, "50 leads");
+    assert_eq!(offer(&contest, &[("a", 60, 60, 5), ("a", 60, 60, 6), ("a", 55, 55, 7)]), 2);
+    assert_eq!(offer(&contest, &[("a", 60, 60, 4)]), 1, "a tie is settled by bytes");
+    assert_eq!(contest.finish(|_, _| {}).of_row(0).unwrap().last(), Some(&6));
+}
+
+#[test]
+fn a_slot_that_changes_hands_before_its_row_comes_keeps_the_greater() {
+    let contest = Contest::new(spine(&[(Some("a"), 100)]), TERMS, schema());
+    let enter = |event: i64| {
+        let (event, mut entries) = ([event], Entries::default());
+        let times = TimesBatch { event: &event, known: KnownTimes::Delay(0), is_absent: None };
+        contest.enter(&keys([Some("a")].into_iter()), times, 0, &mut entries);
+        contest.compete(&mut entries, |_| false);
+        entries
+    };
+    let (mut older, mut newer) = (enter(40), enter(50));
+    let fill = |entries: &Entries, label: u8| {
+        let mut block = RowBlock::default();
+        block.begin(&schema(), entries.facts().iter().map(|entry| entry.times));
+        block.set_column(&schema(), 0, |_| Some([label]));
+        contest.fill(entries.facts(), &block);
+    };
+    fill(&newer, 2);
+    fill(&older, 1);
+    contest.retain_leading(&mut older);
+    contest.retain_leading(&mut newer);
+    assert_eq!((older.facts().len(), newer.facts().len()), (0, 1));
+    assert_eq!(contest.finish(|_, _| {}).of_row(0).unwrap().last(), Some(&2));
+}
+
+#[test]
+fn a_contest_is_settled_when_nothing_older_can_answer() {
+    let rows = [(Some("a"), 100), (Some("a"), 200), (Some("b"), 100)];
+    let contest = Contest::new(spine(&rows), TERMS, schema());
+    let all = || contest.spine().all_entities();
+    offer(&contest, &[("a", 90, 90, 1), ("a", 150, 150, 2)]);
+    assert!(!contest.is_settled(all(), 10), "b has no fact");
+    offer(&contest, &[("b", 80, 110, 3)]);
+    assert!(!contest.is_settled(all(), 10), "b's fact is not known at its first slot");
+    offer(&contest, &[("b", 70, 70, 4)]);
+    assert!(contest.is_settled(all(), 69));
+    assert!(!contest.is_settled(all(), 70), "an equal event may be known later");
+    let a = contest.spine().entities_between(Key::Bytes(b"a"), Key::Bytes(b"a"));
+    assert!(contest.is_settled(a, 89));
+}
+
+#[test]
+fn entities_are_found_by_words_as_by_bytes() {
+    let numbers: Vec<i64> = (0..5_000).map(|n| (n - 2_500) * 1_000_003).collect();
+    let words = numbers.iter().map(|n| word_part(&DataType::Int64, *n as u64)).collect();
     let mut builder = SpineBuilder::default();
-    builder.push(Some(b"a"), 100).unwrap();
-    let mut slots = Slots::new(Arc::new(builder.build()), TERMS);
-    let mut encoded = 0;
-    for (key, event) in [("a", 50), ("a", 40), ("a", 60), ("z", 99), ("a", 101), ("a", 60)] {
-        let times = Times { event, known: event };
-        slots
-            .offer(key.as_bytes(), times, |row| {
-                encoded += 1;
-                row.clear();
-                row.extend_from_slice(&[1; 24]);
-                Ok(())
-            })
-            .unwrap();
-    }
-    assert_eq!(encoded, 3, "50 wins, 60 wins, the second 60 ties");
+    builder.push(&KeyBatch::words(words, 8, None), &vec![10; numbers.len()]).unwrap();
+    let spine = builder.build();
+    let word = |n: i64| Key::Word(word_part(&DataType::Int64, n as u64));
+    assert_eq!(spine.entities_between(word(i64::MIN), word(i64::MAX)), 0..5_000);
+    assert_eq!(spine.entities_between(word(-1_000_003), word(1_000_003)), 2_499..2_502);
+    assert_eq!(spine.entities_between(word(1), word(2)).len(), 0);
+    let strangers = KeyBatch::words(vec![0, 1, 2], 8, None);
+    let mut found = [0; 3];
+    spine.find_entities(&strangers, 0..3, &mut found);
+    assert_eq!(found, [super::entities::NO_ENTITY; 3]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use hitherto_core::rule::{self, Absence, Answer, Moment, Search};
+use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
 use hitherto_core::{Result, row};
 use hitherto_online::{Snapshot, keys};
 
@@ -67,7 +67,9 @@ impl Reader<'_> {
         let Some(latest) = latest else { return take(view, Err(Absence::NeverSeen)) };
         let times = row::times(latest)?;
         if moment.sees(times) {
-            return take(view, rule::judge(Some((times, latest)), false, self.at, plan.ttl_micros));
+            let winner = Some((times.event, Says::of_row(latest)));
+            let judged = rule::judge(winner, false, self.at, plan.ttl_micros);
+            return take(view, judged.map(|()| latest));
         }
         let (Some((generation, _)), Some(entity)) = (plan.online, &self.entities[plan.entity][row])
         else {

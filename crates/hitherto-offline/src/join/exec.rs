@@ -19,7 +19,7 @@ use hitherto_core::slots::Terms;
 use hitherto_core::types::DataType;
 
 use super::metrics::JoinMetrics;
-use super::report::{JoinReport, SharedReport};
+use super::report::{Counts, JoinReport};
 use super::stream;
 use crate::arrow::field;
 use crate::facts::FactLayout;
@@ -54,15 +54,16 @@ pub struct JoinOutput {
 }
 
 /// The point-in-time join as a DataFusion operator. Its children are the spine
-/// and then one stream of facts a view, in the order of `views`.
+/// and then the facts of the views: of each one plan or several, whose facts
+/// compete together.
 #[derive(Debug)]
 pub struct PointInTimeJoinExec {
-    pub(super) spine: Arc<dyn ExecutionPlan>,
-    pub(super) facts: Vec<Arc<dyn ExecutionPlan>>,
-    pub(super) shape: Arc<JoinShape>,
+    spine: Arc<dyn ExecutionPlan>,
+    facts: Vec<Arc<dyn ExecutionPlan>>,
+    shape: Arc<JoinShape>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    report: SharedReport,
+    counts: Counts,
 }
 
 /// What a join computes, apart from its inputs.
@@ -70,28 +71,30 @@ pub struct PointInTimeJoinExec {
 pub(super) struct JoinShape {
     pub spine: SpineLayout,
     pub views: Vec<JoinView>,
+    /// The view of each plan of facts.
+    pub view_of_facts: Vec<usize>,
     pub outputs: Vec<JoinOutput>,
     pub schema: SchemaRef,
 }
 
 impl PointInTimeJoinExec {
     /// A join of `spine` with the facts of `views`.
-    ///
-    /// # Panics
-    /// When there is not exactly one stream of facts for each view.
     pub fn new(
         spine: Arc<dyn ExecutionPlan>,
         layout: SpineLayout,
-        views: Vec<(JoinView, Arc<dyn ExecutionPlan>)>,
+        views: Vec<(JoinView, Vec<Arc<dyn ExecutionPlan>>)>,
         outputs: Vec<JoinOutput>,
     ) -> Self {
-        let (views, facts): (Vec<_>, Vec<_>) = views.into_iter().unzip();
+        let (views, facts_of_views): (Vec<_>, Vec<_>) = views.into_iter().unzip();
+        let view_of_facts =
+            facts_of_views.iter().enumerate().flat_map(|(view, facts)| vec![view; facts.len()]);
+        let view_of_facts = view_of_facts.collect();
         let passed = spine.schema().fields().clone();
         let features = outputs.iter().map(|output| field(&output.name, &output.data_type).into());
         let schema =
             Arc::new(Schema::new(passed.iter().cloned().chain(features).collect::<Vec<_>>()));
-        let shape = Arc::new(JoinShape { spine: layout, views, outputs, schema });
-        Self::over(single(spine), facts.into_iter().map(single).collect(), shape)
+        let shape = Arc::new(JoinShape { spine: layout, views, view_of_facts, outputs, schema });
+        Self::over(single(spine), facts_of_views.into_iter().flatten().collect(), shape)
     }
 
     fn over(
@@ -99,7 +102,7 @@ impl PointInTimeJoinExec {
         facts: Vec<Arc<dyn ExecutionPlan>>,
         shape: Arc<JoinShape>,
     ) -> Self {
-        assert_eq!(facts.len(), shape.views.len(), "one stream of facts a view");
+        assert_eq!(facts.len(), shape.view_of_facts.len(), "each plan of facts has its view");
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(&shape.schema)),
             Partitioning::UnknownPartitioning(1),
@@ -112,13 +115,13 @@ impl PointInTimeJoinExec {
             shape,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
-            report: SharedReport::default(),
+            counts: Counts::default(),
         }
     }
 
     /// What the join found; complete after its last batch.
     pub fn report(&self) -> JoinReport {
-        self.report.read()
+        self.counts.report()
     }
 }
 
@@ -159,10 +162,10 @@ impl ExecutionPlan for PointInTimeJoinExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![
-            Distribution::SinglePartition;
-            1 + self.facts.len()
-        ])
+        // Facts may come in any number of partitions: they compete one by one.
+        let facts = self.facts.iter().map(|_| Distribution::UnspecifiedDistribution);
+        let spine = std::iter::once(Distribution::SinglePartition);
+        InputDistributionRequirements::new(spine.chain(facts).collect())
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -218,17 +221,12 @@ impl ExecutionPlan for PointInTimeJoinExec {
         }
         let metrics = JoinMetrics::new(&self.metrics);
         let spine = self.spine.execute(0, Arc::clone(&context))?;
-        let facts = self
-            .facts
-            .iter()
-            .map(|facts| facts.execute(0, Arc::clone(&context)))
-            .collect::<DataFusionResult<_>>()?;
         Ok(stream::run(
-            stream::Inputs { spine, facts },
+            stream::Inputs { spine, facts: self.facts.clone() },
             Arc::clone(&self.shape),
-            &context,
+            context,
             metrics,
-            self.report.clone(),
+            self.counts.clone(),
         ))
     }
 

@@ -10,21 +10,39 @@
 //! # Algorithm
 //!
 //! ```text
-//!   spine ----collect----> slots: per entity its distinct times, sorted
-//!                            |         shared by all views of one entity
-//!   facts of view 1 --+      v
-//!     any order       +--> offer: first slot >= max(e, n), greatest wins    one task
-//!   facts of view 2 --+    offer ...                                        a view
-//!                            |
-//!                            v after the last fact
-//!                          running maximum along each entity, ttl per slot
-//!                            |
-//!   spine batch by batch --> look up the slot, copy features out of row bytes
+//!   spine ----as much as memory allows----> slots: per entity its distinct times,
+//!                                             |    sorted; shared by all views of
+//!                                             |    one entity
+//!   row groups of view 1, newest first        v
+//!     heads (keys, times) ----------> compete: first slot >= max(e, n), the
+//!                                             |   greatest stays
+//!     features of those that lead --> fill:   |   row bytes for slots they hold
+//!   row groups of view 2 ...                  |
+//!                                             v   after a view's last fact
+//!                               running maximum along each entity, ttl per slot
+//!                                             |
+//!                               feature columns in the order of spine rows
+//!                                             |
+//!   spine batch by batch -----> slices of these columns beside it
 //! ```
 //!
-//! The cursors: one position in each view's stream of facts, moved by that
-//! view's task; one position in the spine, moved by the reader of the output.
-//! They meet once, when every view has ended.
+//! The cursors: one queue of row groups (or partitions of a plan) a view, from
+//! which all threads take; one position in the spine, moved by the reader of the
+//! output. Views are read one after the other, so few are in memory at a time
+//! ([`workers`]).
+//!
+//! A view with SQL, or one whose source is no Parquet file, comes as any plan of
+//! DataFusion. Its batches are whole facts; heads and features come together.
+//!
+//! # What is not read
+//!
+//! | left out | because |
+//! | --- | --- |
+//! | row groups and pages after the spine's last time | nothing of them has happened |
+//! | row groups and pages without any of its entities | statistics of the key, bloom filter |
+//! | row groups older than every answer there is | reading is newest first (*settled*) |
+//! | features of row groups where no fact leads | heads decide |
+//! | features of rows that do not lead, where few do | rows are skipped in the pages |
 //!
 //! # Batch boundaries
 //!
@@ -35,27 +53,41 @@
 //!
 //! # Memory
 //!
-//! The spine, its slots, and one row for each slot that some fact won; the
-//! facts are not kept. All of it is reserved from the query's memory pool as
-//! it grows; the join fails with a clear error instead of growing further. It
-//! does not spill.
+//! Reserved from the query's memory pool before a pass begins: the slots, the
+//! winners of the views that can be open at once, and the answers of all views.
+//! The facts are not kept. Spine rows that the pool does not grant memory for
+//! wait for the next pass, which reads the facts again ([`stream`]); a pool that
+//! does not even grant one piece of the spine is an error that names the least
+//! that works. The spine itself is the caller's.
+//!
+//! Passes cut the spine in its own order and not by entity: views of one request
+//! have different entities, and the answers of a pass leave in order, so that
+//! nothing is spilled and nothing put back in order.
 //!
 //! # Degenerate cases
 //!
 //! An empty spine reads no fact and gives no row. A view without facts gives
 //! nulls. A null join key gives nulls. Identical spine rows get identical
-//! answers. All facts in one entity, or one time, only move where slots win.
+//! answers. All facts or all labels in one entity only meet at one lock.
 //!
 //! # Distribution
 //!
-//! Every input is read as one partition. Slots of different entities do not
-//! touch, so the join could run once for each hash partition of the entity key.
+//! The spine is read as one partition, facts in any number of them. Slots of
+//! different entities do not touch, so the join could run once for each hash
+//! partition of the entity key.
+//!
+//! # Where the time goes
+//!
+//! See `docs/point-in-time-join.md` in the repository, with the command that
+//! measures it.
 
+mod answer;
 mod exec;
 mod metrics;
 mod report;
 mod request;
 mod stream;
+mod workers;
 
 pub use exec::{JoinOutput, JoinView, PointInTimeJoinExec};
 pub use report::{Ages, FeatureNulls, JoinReport, ViewReport};

@@ -2,7 +2,7 @@
 //! why, how old the answers are, and what a careless join would have leaked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 use hitherto_core::rule::Absence;
@@ -64,7 +64,8 @@ pub struct FeatureNulls {
     pub rows: u64,
 }
 
-/// Counts one view's answers row by row.
+/// Counts one view's answers.
+#[derive(Clone, Debug)]
 pub(super) struct Tally {
     report: ViewReport,
     absent: [u64; Absence::ALL.len()],
@@ -74,35 +75,38 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Nothing counted yet, for a view with these features in the answer.
-    pub fn new(view: &str, features: Vec<String>, facts: u64) -> Self {
+    pub fn new(view: &str, features: Vec<String>) -> Self {
         let nulls = features.into_iter().map(|feature| FeatureNulls { feature, rows: 0 });
-        let report = ViewReport {
-            view: view.to_owned(),
-            facts,
-            nulls: nulls.collect(),
-            ..ViewReport::default()
-        };
+        let report =
+            ViewReport { view: view.to_owned(), nulls: nulls.collect(), ..ViewReport::default() };
         let ages = Histogram::new(AGE_DIGITS).expect("three digits are allowed");
         Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0 }
     }
 
-    /// A fact of this age answers a row.
-    pub fn present(&mut self, age_micros: i64) {
-        self.report.present += 1;
+    /// So many facts were read in a pass. What a later pass reads again counts
+    /// once.
+    pub fn facts(&mut self, facts: u64) {
+        self.report.facts = self.report.facts.max(facts);
+    }
+
+    /// A fact of this age answers so many rows.
+    pub fn present(&mut self, age_micros: i64, rows: u64) {
+        self.report.present += rows;
         self.age_max = self.age_max.max(age_micros);
         // An event is never later than the row that it answers. The histogram
         // grows; it has room for every age there is.
-        self.ages.record(age_micros.max(0).unsigned_abs()).expect("every age has a place");
+        let age = age_micros.max(0).unsigned_abs();
+        self.ages.record_n(age, rows).expect("every age has a place");
     }
 
-    /// No fact answers a row.
-    pub fn absent(&mut self, absence: Absence) {
-        self.absent[absence as usize] += 1;
+    /// No fact answers so many rows.
+    pub fn absent(&mut self, absence: Absence, rows: u64) {
+        self.absent[absence as usize] += rows;
     }
 
-    /// A join on event time alone would have leaked.
-    pub fn leak(&mut self) {
-        self.report.leaks += 1;
+    /// A join on event time alone would have leaked in so many rows.
+    pub fn leak(&mut self, rows: u64) {
+        self.report.leaks += rows;
     }
 
     /// A feature is null in this many more rows.
@@ -129,18 +133,60 @@ impl Tally {
     }
 }
 
-/// A report while it is being made: the join writes, its owner reads.
+/// What a join counts while it runs, one tally a view. Reports are made of it
+/// when they are asked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SharedReport(Arc<Mutex<JoinReport>>);
+pub(super) struct Counts(Arc<Mutex<Counted>>);
 
-impl SharedReport {
-    pub fn read(&self) -> JoinReport {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+#[derive(Debug, Default)]
+struct Counted {
+    rows: u64,
+    leaky_rows: u64,
+    tallies: Vec<Arc<Mutex<Tally>>>,
+}
+
+impl Counts {
+    /// Begins, with nothing counted.
+    pub fn begin(&self, tallies: Vec<Arc<Mutex<Tally>>>) {
+        *lock(&self.0) = Counted { tallies, ..Counted::default() };
     }
 
-    pub fn write(&self, report: JoinReport) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    /// The tally of a view.
+    pub fn tally(&self, view: usize) -> Arc<Mutex<Tally>> {
+        Arc::clone(&lock(&self.0).tallies[view])
     }
+
+    /// Spine rows went out, so many of them leaky.
+    pub fn rows(&self, rows: usize, leaky: usize) {
+        let mut counted = lock(&self.0);
+        counted.rows += rows as u64;
+        counted.leaky_rows += leaky as u64;
+    }
+
+    /// What the views counted so far, to go back to.
+    pub fn save(&self) -> Vec<Tally> {
+        lock(&self.0).tallies.iter().map(|tally| lock(tally).clone()).collect()
+    }
+
+    /// Forgets what the views counted since.
+    pub fn go_back(&self, saved: Vec<Tally>) {
+        lock(&self.0).tallies.iter().zip(saved).for_each(|(tally, saved)| *lock(tally) = saved);
+    }
+
+    /// The report of all that was counted so far.
+    pub fn report(&self) -> JoinReport {
+        let counted = lock(&self.0);
+        JoinReport {
+            rows: counted.rows,
+            leaky_rows: counted.leaky_rows,
+            views: counted.tallies.iter().map(|tally| lock(tally).report()).collect(),
+        }
+    }
+}
+
+/// What threads share of a join, whose failure is the failure of one of them.
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -149,17 +195,17 @@ mod tests {
 
     #[test]
     fn ages_of_every_size_have_three_digits() {
-        let mut tally = Tally::new("labs", Vec::new(), 0);
+        let mut tally = Tally::new("labs", Vec::new());
         assert_eq!(tally.report().age, None);
         for hour in 1..=100 {
-            tally.present(hour * 3_600_000_000);
+            tally.present(hour * 3_600_000_000, 1);
         }
         let Ages { p50_micros, p95_micros, max_micros } = tally.report().age.unwrap();
         let is_near =
             |micros: i64, hours: i64| (micros - hours * 3_600_000_000).abs() <= hours * 3_600_000;
         assert!(is_near(p50_micros, 50) && is_near(p95_micros, 95));
         assert_eq!(max_micros, 100 * 3_600_000_000);
-        tally.present(i64::MAX);
+        tally.present(i64::MAX, 1);
         assert_eq!(tally.report().age.unwrap().max_micros, i64::MAX);
     }
 }

@@ -48,15 +48,18 @@ pub struct JoinSource {
     pub keys: Vec<Field>,
     /// How its facts are judged.
     pub terms: Terms,
-    /// The files that hold its facts.
+    /// The source's files that hold its facts, but for those that `copy` covers.
     pub files: Vec<SourceFile>,
+    /// The files of an optimized copy; none if there is none.
+    pub copy: Vec<SourceFile>,
 }
 
 /// A running join. Dropping it stops it.
 pub struct JoinStream {
     stream: SendableRecordBatchStream,
     join: Arc<PointInTimeJoinExec>,
-    files: Vec<SourceFile>,
+    /// Files that DataFusion reads, whose errors do not name them.
+    queried: Vec<SourceFile>,
 }
 
 impl JoinStream {
@@ -73,7 +76,7 @@ impl JoinStream {
             Ok(Some(Err(cause))) => from_datafusion("the training set failed", cause),
             Err(error) => error,
         };
-        Some(Err(blame_if_broken(&self.files, error)))
+        Some(Err(blame_if_broken(&self.queried, error)))
     }
 
     /// What the join found; complete after the last batch.
@@ -104,21 +107,30 @@ impl Offline {
         check_names(schema, &request.outputs)?;
         let range = time_range(&request.spine, &layout)?;
         let mut views = Vec::with_capacity(request.views.len());
-        let mut files_read = Vec::new();
-        for JoinSource { view, name, keys, terms, files } in &request.views {
+        let mut queried = Vec::new();
+        for JoinSource { view, name, keys, terms, files, copy } in &request.views {
             let range = range.map(|(from, to)| TimeRange {
                 from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
                 to,
             });
-            let query = self.fact_query(view, files, range).await?;
-            files_read.extend(query.files);
+            let mut facts = Vec::with_capacity(2);
+            if !copy.is_empty() {
+                facts.push(self.copied_facts(view, copy)?);
+            }
+            if !files.is_empty() && view.definition.source.sql.is_none() {
+                facts.push(self.fact_files(view, files)?);
+            } else if !files.is_empty() {
+                let query = self.fact_query(view, files, range).await?;
+                queried.extend(query.files);
+                facts.push(query.plan);
+            }
             let join = JoinView {
                 name: name.clone(),
                 spine_keys: key_columns(schema, keys, name)?,
                 layout: FactLayout::new(view),
                 terms: *terms,
             };
-            views.push((join, query.plan));
+            views.push((join, facts));
         }
         let spine = MemorySourceConfig::try_new_exec(
             std::slice::from_ref(&request.spine),
@@ -130,7 +142,7 @@ impl Offline {
         let plan = Arc::clone(&join) as Arc<dyn ExecutionPlan>;
         tracing::debug!(plan = %displayable(plan.as_ref()).indent(false), "training set");
         let stream = execute_stream(plan, self.session().task_ctx()).map_err(failed)?;
-        Ok(JoinStream { stream, join, files: files_read })
+        Ok(JoinStream { stream, join, queried })
     }
 }
 
@@ -163,8 +175,8 @@ fn check_names(schema: &SchemaRef, outputs: &[JoinOutput]) -> Result<()> {
 fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
     let mut range: Option<(i64, i64)> = None;
     for batch in spine {
-        for at in layout.times(batch)? {
-            range = Some(range.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
+        for at in layout.times(batch)?.iter() {
+            range = Some(range.map_or((*at, *at), |(from, to)| (from.min(*at), to.max(*at))));
         }
     }
     Ok(range)

@@ -1,294 +1,401 @@
-//! The operator at work: collect the spine, let facts compete, write answers.
+//! The operator at work: as much of the spine as memory allows at a time, its
+//! answers view by view, then batch by batch.
+//!
+//! ```text
+//!   spine  |--- pass 1 ---|--- pass 2 ---|-- pass 3 --|
+//!               |
+//!               +-> slots -> all views' facts -> answers -> batches, in order
+//! ```
+//!
+//! A pass takes spine rows while the memory pool grants what they will need, so
+//! one pass is the rule and several are what a small limit costs: the facts are
+//! read once a pass. Passes cut the spine in its own order, so batches leave as
+//! they are made, and nothing has to be put back in order or written to disk.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::runtime::JoinSet;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::metrics::Count;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use hitherto_core::Error;
-use hitherto_core::column::Column;
-use hitherto_core::limits::BATCH_ROWS;
-use hitherto_core::slots::{Answers, Slots, Spine, SpineBuilder};
+use hitherto_core::limits::{BATCH_ROWS, PASS_ROWS_MAX, SPINE_PIECE_ROWS};
+use hitherto_core::slots::{Contest, Spine, SpineBuilder};
 
-use super::exec::{JoinShape, JoinView};
+use super::answer::{ViewAnswer, ViewColumn, ViewOutputs};
+use super::exec::JoinShape;
 use super::metrics::JoinMetrics;
-use super::report::{JoinReport, SharedReport, Tally};
-use crate::arrow::to_array;
+use super::report::{Counts, Tally, lock};
+use super::workers::{FactSource, Shared, ViewRun, external, work};
 use crate::spine::read_keys;
 
-/// The streams of a join's children.
+/// A join's children.
 pub(super) struct Inputs {
     pub spine: SendableRecordBatchStream,
-    pub facts: Vec<SendableRecordBatchStream>,
+    pub facts: Vec<Arc<dyn ExecutionPlan>>,
 }
 
 /// Starts a join. Nothing is read before the first poll; dropping the stream
-/// stops every task.
+/// stops every thread at its next batch.
 pub(super) fn run(
     inputs: Inputs,
     shape: Arc<JoinShape>,
-    context: &TaskContext,
+    context: Arc<TaskContext>,
     metrics: JoinMetrics,
-    report: SharedReport,
+    counts: Counts,
 ) -> SendableRecordBatchStream {
-    let memory = MemoryConsumer::new("PointInTimeJoinExec").register(context.memory_pool());
     let schema = Arc::clone(&shape.schema);
-    let answers = async move {
-        let join = Join::answer(inputs, shape, &metrics, memory).await?;
-        Ok::<_, DataFusionError>(write(join, metrics, report))
+    let consumer = MemoryConsumer::new("PointInTimeJoinExec");
+    let memory = consumer.register(context.memory_pool());
+    counts.begin((0..shape.views.len()).map(|view| shape.tally(view)).collect());
+    let join = Join {
+        inputs,
+        shape,
+        waiting: VecDeque::new(),
+        memory,
+        shared: StopOnDrop(Arc::new(Shared { context, metrics, stop: AtomicBool::new(false) })),
+        counts,
+        pass: None,
+        passes: 0,
     };
-    let batches = futures::stream::once(answers).try_flatten();
+    let batches = futures::stream::try_unfold(join, |mut join| async move {
+        Ok(join.next().await?.map(|batch| (batch, join)))
+    });
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
-/// A join whose facts have all been read.
+/// Tells the threads when nobody waits for them any more.
+struct StopOnDrop(Arc<Shared>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 struct Join {
+    inputs: Inputs,
     shape: Arc<JoinShape>,
-    batches: Vec<RecordBatch>,
-    answers: Vec<Answers>,
-    facts: Vec<u64>,
-    /// Held until the last batch is out.
-    _memory: Vec<MemoryReservation>,
+    /// Pieces of the spine that no pass has taken yet.
+    waiting: VecDeque<RecordBatch>,
+    memory: MemoryReservation,
+    shared: StopOnDrop,
+    counts: Counts,
+    pass: Option<Pass>,
+    passes: usize,
+}
+
+/// A part of the spine whose facts have all been read.
+struct Pass {
+    pieces: Vec<RecordBatch>,
+    answers: Vec<ViewAnswer>,
+    is_leaky: Vec<bool>,
+    /// Rows of the pass that are out.
+    rows_out: usize,
+    /// The piece that is being put out, and how many of its rows are.
+    piece: usize,
+    piece_rows_out: usize,
 }
 
 impl Join {
-    async fn answer(
-        inputs: Inputs,
-        shape: Arc<JoinShape>,
-        metrics: &JoinMetrics,
-        memory: MemoryReservation,
-    ) -> DataFusionResult<Self> {
-        let mut batches = Vec::new();
-        let mut spine = inputs.spine;
-        while let Some(batch) = spine.try_next().await? {
-            memory.try_grow(batch.get_array_memory_size())?;
-            metrics.spine_rows.add(batch.num_rows());
-            batches.push(batch);
+    /// The next batch of answers; `None` after the last.
+    async fn next(&mut self) -> DataFusionResult<Option<RecordBatch>> {
+        loop {
+            if let Some(pass) = &mut self.pass {
+                let timer = self.shared.0.metrics.baseline.elapsed_compute().timer();
+                if let Some((piece, rows)) = pass.next_rows() {
+                    let batch = self.shape.beside(&piece, &pass.answers, rows.clone());
+                    let batch = batch.map_err(external)?;
+                    timer.done();
+                    let is_leaky = pass.is_leaky[rows].iter();
+                    let leaky = is_leaky.filter(|is_leaky| **is_leaky).count();
+                    self.counts.rows(batch.num_rows(), leaky);
+                    self.shared.0.metrics.baseline.record_output(batch.num_rows());
+                    return Ok(Some(batch));
+                }
+            }
+            self.pass = None;
+            self.memory.free();
+            self.pass = self.next_pass().await?;
+            if self.pass.is_none() {
+                return Ok(None);
+            }
         }
-        let timer = metrics.index_time.timer();
-        let spines = index(&batches, &shape).map_err(external)?;
-        timer.done();
-        memory.try_grow(distinct_bytes(&spines))?;
-
-        let mut join =
-            Join { shape, batches, answers: Vec::new(), facts: Vec::new(), _memory: vec![memory] };
-        if join.batches.iter().all(|batch| batch.num_rows() == 0) {
-            return Ok(join);
-        }
-        let mut tasks = JoinSet::new();
-        for (index, (facts, spine)) in inputs.facts.into_iter().zip(spines).enumerate() {
-            let view = join.shape.views[index].clone();
-            let memory = join._memory[0].new_empty();
-            let counted = metrics.facts.clone();
-            tasks.spawn(async move { (index, compete(view, spine, facts, memory, counted).await) });
-        }
-        let mut ended: Vec<Option<Competition>> = join.shape.views.iter().map(|_| None).collect();
-        while let Some(task) = tasks.join_next().await {
-            let (index, competition) =
-                task.map_err(|cause| DataFusionError::ExecutionJoin(Box::new(cause)))?;
-            ended[index] = Some(competition?);
-        }
-        for competition in ended.into_iter().flatten() {
-            join.answers.push(competition.answers);
-            join.facts.push(competition.facts);
-            join._memory.push(competition.memory);
-        }
-        Ok(join)
     }
-}
 
-/// Turns the spine into slots, once for each distinct set of key columns;
-/// views with the same keys share them.
-fn index(batches: &[RecordBatch], shape: &JoinShape) -> hitherto_core::Result<Vec<Arc<Spine>>> {
-    let mut known: HashMap<&[usize], Arc<Spine>> = HashMap::new();
-    let mut spines = Vec::with_capacity(shape.views.len());
-    for view in &shape.views {
-        let spine = match known.get(view.spine_keys.as_slice()) {
-            Some(spine) => Arc::clone(spine),
-            None => {
-                let spine = Arc::new(index_one(batches, shape, view)?);
-                known.insert(&view.spine_keys, Arc::clone(&spine));
-                spine
+    /// Takes as much of the spine as there is memory for and answers it; `None`
+    /// if nothing of it is left.
+    async fn next_pass(&mut self) -> DataFusionResult<Option<Pass>> {
+        let mut pieces = self.take_pieces().await?;
+        while !pieces.is_empty() {
+            match self.answer(&pieces).await {
+                // Text took more than was foreseen: with half of the rows it fits.
+                Err(cause) if is_exhausted(&cause) && pieces.len() > 1 => {
+                    let later = pieces.split_off(pieces.len().div_ceil(2));
+                    later.into_iter().rev().for_each(|piece| self.waiting.push_front(piece));
+                    self.memory.try_resize(self.bytes_of(&pieces))?;
+                }
+                answered => return answered.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Pieces of the spine for which the pool grants the memory.
+    async fn take_pieces(&mut self) -> DataFusionResult<Vec<RecordBatch>> {
+        let mut pieces: Vec<RecordBatch> = Vec::new();
+        let mut rows = 0;
+        loop {
+            let Some(piece) = self.waiting.pop_front() else {
+                match self.inputs.spine.try_next().await? {
+                    None => return Ok(pieces),
+                    Some(batch) => self.waiting.extend(cut(&batch)),
+                }
+                continue;
+            };
+            rows += piece.num_rows();
+            let bytes = self.bytes_of(std::slice::from_ref(&piece));
+            let granted = self.memory.try_grow(bytes);
+            if granted.is_ok() && rows <= PASS_ROWS_MAX {
+                pieces.push(piece);
+                continue;
+            }
+            self.waiting.push_front(piece);
+            if pieces.is_empty() {
+                return granted.map(|()| pieces).map_err(|cause| too_small(bytes, cause));
+            }
+            return Ok(pieces);
+        }
+    }
+
+    /// What answering pieces takes at most, text aside: the spine's index, the
+    /// contests that can be open at once, and the answers of all views.
+    fn bytes_of(&self, pieces: &[RecordBatch]) -> usize {
+        let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
+        let views = &self.shape.views;
+        let mut contests: Vec<usize> =
+            views.iter().map(|view| Contest::bytes_max(rows, view.layout.row_schema())).collect();
+        contests.sort_unstable_by(|a, b| b.cmp(a));
+        let open = self.shared.0.context.session_config().target_partitions();
+        let contests: usize = contests.iter().take(open).sum();
+        let answers: usize = (0..views.len()).map(|view| self.outputs(view).row_bytes()).sum();
+        let indexes = self.shape.key_sets();
+        rows * (answers + 1) + contests + indexes * Spine::bytes_max(rows)
+    }
+
+    fn outputs(&self, view: usize) -> ViewOutputs {
+        ViewOutputs {
+            columns: self.shape.columns(view),
+            tally: self.counts.tally(view),
+            is_leaky: Arc::default(),
+        }
+    }
+
+    /// Reads all views' facts for pieces of the spine.
+    async fn answer(&mut self, pieces: &[RecordBatch]) -> DataFusionResult<Pass> {
+        let shared = &self.shared.0;
+        let timer = shared.metrics.index_time.timer();
+        let spines = self.shape.index(pieces).map_err(external)?;
+        timer.done();
+        let rows = pieces.iter().map(RecordBatch::num_rows).sum();
+        shared.metrics.spine_rows.add(rows);
+        shared.metrics.passes.add(1);
+        let is_leaky = Arc::new(Mutex::new(vec![false; rows]));
+        let before = self.counts.save();
+        let mut views = Vec::with_capacity(spines.len());
+        for (index, spine) in spines.into_iter().enumerate() {
+            let outputs = ViewOutputs { is_leaky: Arc::clone(&is_leaky), ..self.outputs(index) };
+            let plans = self.shape.view_of_facts.iter().zip(&self.inputs.facts);
+            let plans = plans.filter(|(view, _)| **view == index).map(|(_, plan)| {
+                // A plan that ran in an earlier pass has to forget it.
+                match self.passes {
+                    0 => Ok(Arc::clone(plan)),
+                    _ => reset_plan_states(Arc::clone(plan)),
+                }
+            });
+            let plans = plans.collect::<DataFusionResult<Vec<_>>>()?;
+            views.push(ViewRun::new(
+                self.shape.views[index].clone(),
+                plans.iter().map(FactSource::new).collect(),
+                spine,
+                outputs,
+                self.memory.new_empty(),
+                &shared.metrics,
+            ));
+        }
+        self.passes += 1;
+        let views = match work_all(views, shared).await {
+            Ok(views) => views,
+            Err(cause) => {
+                // What was counted of a pass that failed never happened.
+                self.counts.go_back(before);
+                return Err(cause);
             }
         };
-        spines.push(spine);
+        let mut answers = Vec::with_capacity(views.len());
+        for (index, view) in views.into_iter().enumerate() {
+            let (answer, facts) = view.into_answer().ok_or_else(|| {
+                DataFusionError::Internal(String::from("a view of a join was never ended"))
+            })?;
+            lock(&self.counts.tally(index)).facts(facts);
+            answers.push(answer);
+        }
+        let is_leaky = std::mem::take(&mut *lock(&is_leaky));
+        Ok(Pass {
+            pieces: pieces.to_vec(),
+            answers,
+            is_leaky,
+            rows_out: 0,
+            piece: 0,
+            piece_rows_out: 0,
+        })
     }
-    Ok(spines)
 }
 
-fn index_one(
-    batches: &[RecordBatch],
-    shape: &JoinShape,
-    view: &JoinView,
-) -> hitherto_core::Result<Spine> {
-    let mut builder = SpineBuilder::default();
-    for batch in batches {
-        let times = shape.spine.times(batch)?;
-        let keys = read_keys(batch, &view.spine_keys, view.layout.keys())?;
-        for (row, at) in times.into_iter().enumerate() {
-            builder.push(keys.get(row), at)?;
+/// Lets the threads work through all views.
+async fn work_all(views: Vec<ViewRun>, shared: &Arc<Shared>) -> DataFusionResult<Vec<ViewRun>> {
+    let views = Arc::new(views);
+    let mut threads = JoinSet::new();
+    for _ in 0..shared.context.session_config().target_partitions() {
+        let (views, shared) = (Arc::clone(&views), Arc::clone(shared));
+        threads.spawn_blocking(move || work(&views, &shared));
+    }
+    let mut failed = None;
+    while let Some(thread) = threads.join_next().await {
+        let worked = thread.map_err(|cause| DataFusionError::ExecutionJoin(Box::new(cause)));
+        if let Err(cause) = worked.and_then(|worked| worked) {
+            shared.stop.store(true, Ordering::Relaxed);
+            failed.get_or_insert(cause);
         }
     }
-    Ok(builder.build())
+    if let Some(cause) = failed {
+        // A pass with less may follow.
+        shared.stop.store(false, Ordering::Relaxed);
+        return Err(cause);
+    }
+    Arc::into_inner(views)
+        .ok_or_else(|| DataFusionError::Internal(String::from("a thread of a join outlived it")))
 }
 
-fn distinct_bytes(spines: &[Arc<Spine>]) -> usize {
-    let first = |index: &usize| !spines[..*index].iter().any(|s| Arc::ptr_eq(s, &spines[*index]));
-    (0..spines.len()).filter(first).map(|index| spines[index].heap_bytes()).sum()
-}
-
-/// One view after its last fact.
-struct Competition {
-    answers: Answers,
-    facts: u64,
-    memory: MemoryReservation,
-}
-
-/// Reads all facts of one view and lets them compete for the spine's slots.
-async fn compete(
-    view: JoinView,
-    spine: Arc<Spine>,
-    mut stream: SendableRecordBatchStream,
-    memory: MemoryReservation,
-    counted: Count,
-) -> DataFusionResult<Competition> {
-    let mut slots = Slots::new(spine, view.terms);
-    let mut facts = 0;
-    memory.try_resize(slots.heap_bytes())?;
-    while let Some(batch) = stream.next().await {
-        let batch = view.layout.read(&batch?).map_err(external)?;
-        facts += batch.len() as u64;
-        counted.add(batch.len());
-        for index in 0..batch.len() {
-            if let (Some(key), Some(times)) = (batch.key(index), batch.times(index)) {
-                let offered = slots.offer(key, times, |row| batch.encode(index, times, row));
-                offered.map_err(external)?;
+impl Pass {
+    /// The rows that go out next: of one piece, with their numbers in the pass.
+    fn next_rows(&mut self) -> Option<(RecordBatch, Range<usize>)> {
+        loop {
+            let piece = self.pieces.get(self.piece)?;
+            let rows = BATCH_ROWS.min(piece.num_rows() - self.piece_rows_out);
+            if rows > 0 {
+                let slice = piece.slice(self.piece_rows_out, rows);
+                let first = self.rows_out;
+                self.piece_rows_out += rows;
+                self.rows_out += rows;
+                return Some((slice, first..first + rows));
             }
+            self.piece += 1;
+            self.piece_rows_out = 0;
         }
-        memory.try_resize(slots.heap_bytes())?;
     }
-    Ok(Competition { answers: slots.finish(), facts, memory })
 }
 
-/// Writes the answers beside the spine, batch by batch.
-fn write(
-    join: Join,
-    metrics: JoinMetrics,
-    shared: SharedReport,
-) -> impl futures::Stream<Item = DataFusionResult<RecordBatch>> {
-    let mut writer = Writer::new(&join);
-    shared.write(writer.report());
-    let rows: Vec<usize> = join.batches.iter().map(RecordBatch::num_rows).collect();
-    let pieces = rows.into_iter().enumerate().flat_map(|(batch, rows)| {
-        (0..rows).step_by(BATCH_ROWS).map(move |start| (batch, start, BATCH_ROWS.min(rows - start)))
-    });
-    futures::stream::iter(pieces).map(move |(batch, start, rows)| {
-        let timer = metrics.baseline.elapsed_compute().timer();
-        let piece = join.batches[batch].slice(start, rows);
-        let answered = writer.write(&join, &piece).map_err(external)?;
-        shared.write(writer.report());
-        timer.done();
-        metrics.baseline.record_output(rows);
-        Ok(answered)
-    })
-}
+impl JoinShape {
+    fn tally(&self, view: usize) -> Arc<Mutex<Tally>> {
+        let of_view = self.outputs.iter().filter(|output| output.view == view);
+        let names = of_view.map(|output| output.of.clone()).collect();
+        Arc::new(Mutex::new(Tally::new(&self.views[view].name, names)))
+    }
 
-/// Goes through the spine and counts what it finds.
-struct Writer {
-    /// Spine rows that are answered.
-    rows: usize,
-    leaky_rows: u64,
-    views: Vec<ViewWriter>,
-}
-
-/// One view's share of the answer.
-struct ViewWriter {
-    tally: Tally,
-    /// Position in the output and feature in the row.
-    features: Vec<(usize, usize)>,
-}
-
-impl Writer {
-    fn new(join: &Join) -> Self {
-        let shape = &join.shape;
-        let facts = join.facts.iter().copied().chain(std::iter::repeat(0));
-        let views = shape.views.iter().zip(facts).enumerate().map(|(index, (view, facts))| {
-            let outputs = shape.outputs.iter().enumerate();
-            let of_view = outputs.filter(|(_, output)| output.view == index);
-            let (positions, names): (Vec<_>, Vec<_>) = of_view
-                .map(|(position, output)| ((position, output.feature), output.of.clone()))
-                .unzip();
-            ViewWriter { tally: Tally::new(&view.name, names, facts), features: positions }
+    fn columns(&self, view: usize) -> Arc<[ViewColumn]> {
+        let outputs = self.outputs.iter().enumerate().filter(|(_, output)| output.view == view);
+        let columns = outputs.map(|(position, output)| ViewColumn {
+            position,
+            feature: output.feature,
+            name: output.name.clone(),
+            data_type: output.data_type.clone(),
         });
-        Self { rows: 0, leaky_rows: 0, views: views.collect() }
+        columns.collect()
     }
 
-    fn report(&self) -> JoinReport {
-        JoinReport {
-            rows: self.rows as u64,
-            leaky_rows: self.leaky_rows,
-            views: self.views.iter().map(|view| view.tally.report()).collect(),
-        }
+    /// Distinct sets of key columns.
+    fn key_sets(&self) -> usize {
+        let mut sets: Vec<&[usize]> =
+            self.views.iter().map(|view| view.spine_keys.as_slice()).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets.len()
     }
 
-    /// Answers the next rows of the spine.
-    fn write(&mut self, join: &Join, piece: &RecordBatch) -> hitherto_core::Result<RecordBatch> {
-        let outputs = join.shape.outputs.iter();
-        let mut columns: Vec<Column> = outputs
-            .map(|output| {
-                let (name, data_type) = (output.name.clone(), output.data_type.clone());
-                Column::with_capacity(name, data_type, piece.num_rows())
-            })
-            .collect();
-        let mut is_leaky = vec![false; piece.num_rows()];
-        for (index, answers) in join.answers.iter().enumerate() {
-            let schema = join.shape.views[index].layout.row_schema();
-            let view = &mut self.views[index];
-            for (row, is_leaky) in is_leaky.iter_mut().enumerate() {
-                let row = self.rows + row;
-                if answers.is_leak(row) {
-                    view.tally.leak();
-                    *is_leaky = true;
-                }
-                match answers.of_row(row) {
-                    Ok(bytes) => {
-                        view.tally.present(answers.age_of_row(row));
-                        let bytes = schema.read(bytes)?;
-                        for (position, feature) in &view.features {
-                            columns[*position].push_row(&bytes, *feature)?;
-                        }
+    /// Turns pieces of the spine into slots, once for each distinct set of key
+    /// columns; views with the same keys share them.
+    fn index(&self, pieces: &[RecordBatch]) -> hitherto_core::Result<Vec<Arc<Spine>>> {
+        let mut known: HashMap<&[usize], Arc<Spine>> = HashMap::new();
+        let mut spines = Vec::with_capacity(self.views.len());
+        for view in &self.views {
+            let spine = match known.get(view.spine_keys.as_slice()) {
+                Some(spine) => Arc::clone(spine),
+                None => {
+                    let mut builder = SpineBuilder::default();
+                    for piece in pieces {
+                        let keys = read_keys(piece, &view.spine_keys, view.layout.keys())?;
+                        builder.push(&keys, &self.spine.times(piece)?)?;
                     }
-                    Err(absence) => {
-                        view.tally.absent(absence);
-                        for (position, _) in &view.features {
-                            columns[*position].push_absent(absence.status());
-                        }
-                    }
+                    let spine = Arc::new(builder.build());
+                    known.insert(&view.spine_keys, Arc::clone(&spine));
+                    spine
                 }
+            };
+            spines.push(spine);
+        }
+        Ok(spines)
+    }
+
+    /// Spine rows with their answers beside them.
+    fn beside(
+        &self,
+        piece: &RecordBatch,
+        answers: &[ViewAnswer],
+        rows: Range<usize>,
+    ) -> hitherto_core::Result<RecordBatch> {
+        let mut features: Vec<Option<ArrayRef>> = vec![None; self.outputs.len()];
+        for answer in answers {
+            for (position, array) in answer.columns(rows.clone())? {
+                features[position] = Some(array);
             }
         }
-        self.rows += piece.num_rows();
-        self.leaky_rows += is_leaky.iter().filter(|leaky| **leaky).count() as u64;
-        let features =
-            columns.into_iter().map(to_array).collect::<hitherto_core::Result<Vec<_>>>()?;
-        for view in &mut self.views {
-            for (place, (position, _)) in view.features.iter().enumerate() {
-                view.tally.nulls(place, features[*position].null_count() as u64);
-            }
-        }
-        let all: Vec<ArrayRef> = piece.columns().iter().cloned().chain(features).collect();
-        RecordBatch::try_new(Arc::clone(&join.shape.schema), all).map_err(|cause| {
+        let all: Vec<ArrayRef> =
+            piece.columns().iter().cloned().chain(features.into_iter().flatten()).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), all).map_err(|cause| {
             Error::internal("a training set batch is malformed").with_source(cause)
         })
     }
 }
 
-fn external(cause: Error) -> DataFusionError {
-    DataFusionError::External(Box::new(cause))
+/// A batch of the spine in pieces of bounded size.
+fn cut(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
+    let rows = batch.num_rows();
+    let starts = (0..rows).step_by(SPINE_PIECE_ROWS);
+    starts.map(move |start| batch.slice(start, SPINE_PIECE_ROWS.min(rows - start)))
+}
+
+fn is_exhausted(cause: &DataFusionError) -> bool {
+    matches!(cause.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
+/// Not even one piece of the spine fits.
+fn too_small(bytes: usize, cause: DataFusionError) -> DataFusionError {
+    external(
+        Error::unavailable(format!(
+            "the memory limit is too small for this training set: {SPINE_PIECE_ROWS} rows at a \
+             time need {} MiB beside what else is in use; raise `memory` in hitherto.yaml to that \
+             at least, or ask for fewer features",
+            bytes.div_ceil(1 << 20)
+        ))
+        .with_source(cause),
+    )
 }

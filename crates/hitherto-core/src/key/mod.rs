@@ -14,6 +14,8 @@
 //! key is never a prefix of another: ("a","bc") is not ("ab","c"). A null part
 //! has no encoding: an entity with a null key has no facts.
 
+pub mod batch;
+
 use std::fmt;
 
 use crate::definition::Field;

@@ -18,11 +18,15 @@
 //! assigned but not written by this release; a row that has them is refused).
 //! Version and flag values are never reused.
 
+mod block;
+
+pub use block::RowBlock;
+
 use crate::definition::Field;
 use crate::limits::ROW_BYTES_MAX;
 use crate::list::Items;
 use crate::rule::Times;
-use crate::types::DataType;
+use crate::types::{DataType, Physical};
 use crate::{Error, Result};
 
 /// The row format that this release writes.
@@ -63,6 +67,11 @@ impl RowSchema {
     /// Bytes of a row without its variable part.
     pub fn fixed_bytes(&self) -> usize {
         self.fixed_bytes
+    }
+
+    /// Whether every row has exactly that many bytes.
+    pub fn is_fixed(&self) -> bool {
+        self.types.iter().all(|data_type| data_type.physical() != Physical::Varlen)
     }
 
     /// Begins a row in `out`, which is cleared: all features null.

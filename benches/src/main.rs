@@ -1,0 +1,64 @@
+//! Measurements of Hitherto: one subcommand for each path, with the work that
+//! it is measured on and the peers that do the same.
+//!
+//! Progress and talk go to stderr. The last thing on stdout is one JSON object,
+//! which is all that a script has to read. This file is the only one that
+//! writes to stdout.
+//!
+//! | module     | what it owns                                                    |
+//! | ---------- | ---------------------------------------------------------------- |
+//! | [`pit`]    | the point-in-time join, which is the path of training sets        |
+//! | [`child`]  | one measurement in a process of its own                           |
+//! | [`peak`]   | the most memory that this process ever held                       |
+//! | [`folder`] | folders of generated data, which are there whole or not at all    |
+//! | [`shared`] | work that threads take from one list                              |
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks and answers")]
+
+mod child;
+mod folder;
+mod peak;
+mod pit;
+mod shared;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What can be said of a failed measurement is a sentence for people.
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Measures Hitherto; the last thing on stdout is one JSON object.
+#[derive(Debug, Parser)]
+#[command(name = "hitherto-benches")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The point-in-time join: a spine in, a training set out
+    Pit(pit::Options),
+    /// One measurement of `pit`, in the process that it gets for itself
+    #[command(name = pit::CHILD, hide = true)]
+    PitChild,
+}
+
+fn main() -> ExitCode {
+    let answer = match Cli::parse().command {
+        Command::Pit(options) => pit::run(&options).map(|answer| answer.to_string()),
+        Command::PitChild => child::answer(pit::measure),
+    };
+    match answer {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! One view's facts competing for the slots of a spine, from many threads.
+//!
+//! A batch of facts goes through three steps, of which only the last two touch
+//! what threads share:
+//!
+//! ```text
+//!   enter     key -> entity -> first slot >= max(e, n)        reads the spine
+//!   compete   the greatest (e, n) takes the slot              locks a stripe
+//!   fill      row bytes for those that still hold their slot  locks a stripe
+//! ```
+//!
+//! Between `compete` and `fill` a slot is *pending*: its winner is known by its
+//! times, its row is not there yet. A greater fact may take the slot meanwhile,
+//! and the row is then dropped when it comes. Facts of equal times all come to
+//! `fill`, where the greater bytes stay. So the outcome is the maximum of what
+//! was offered, whatever the order and the number of threads, and features are
+//! only read of facts that lead.
+//!
+//! Slots are divided into stripes of neighbours, each behind its own lock; a
+//! batch is sorted by stripe first and takes each lock once.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
+
+use super::block::{BLOCK_FACTS, Block};
+use super::rows::Rows;
+use super::spine::Spine;
+use super::{Answers, Terms};
+use crate::key::batch::KeyBatch;
+use crate::row::{RowBlock, RowSchema};
+use crate::rule::{self, NEVER, Says, Times};
+
+/// Slots of the smallest stripe worth a lock of its own.
+const STRIPE_SLOTS_MIN: usize = 1 << 12;
+/// Stripes at most: beyond it a batch has too few facts for each.
+const STRIPES_MAX: usize = 32;
+
+/// The times of a batch of facts, in microseconds UTC.
+#[derive(Clone, Copy)]
+pub struct TimesBatch<'a> {
+    /// When each happened.
+    pub event: &'a [i64],
+    /// When each could first be known.
+    pub known: KnownTimes<'a>,
+    /// Facts that never happened, by row; they do not compete.
+    pub is_absent: Option<&'a [bool]>,
+}
+
+/// When the facts of a batch could first be known.
+#[derive(Clone, Copy)]
+pub enum KnownTimes<'a> {
+    /// So many microseconds after each happened.
+    Delay(i64),
+    /// As a column says; [`NEVER`] is never.
+    Column(&'a [i64]),
+}
+
+impl TimesBatch<'_> {
+    /// The times of a row.
+    pub fn get(&self, row: usize) -> Times {
+        let event = self.event[row];
+        let known = match self.known {
+            KnownTimes::Delay(delay) => event.saturating_add(delay),
+            KnownTimes::Column(known) => known[row],
+        };
+        Times { event, known }
+    }
+}
+
+/// A fact at its slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    slot: u32,
+    /// The fact's row, as its batch or file counts.
+    pub row: u32,
+    /// Its times.
+    pub times: Times,
+}
+
+/// Facts on their way through a contest. Reused from batch to batch.
+#[derive(Default)]
+pub struct Entries {
+    facts: Vec<Entry>,
+    sorted: Vec<Entry>,
+    unknown: Vec<(u32, Times)>,
+}
+
+/// What a slot holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No fact.
+    Empty,
+    /// A fact whose row is still to come.
+    Pending,
+    /// A fact and its row.
+    Filled,
+    /// A fact too old for this slot and so for every later one; its row is not
+    /// needed.
+    Expired,
+    /// A deletion.
+    Deleted,
+}
+
+#[derive(Clone, Copy)]
+struct Winner {
+    times: Times,
+    /// Number of its row, or of one that can be written over.
+    row: u32,
+    state: State,
+}
+
+const NO_ROW: u32 = u32::MAX;
+const NO_WINNER: Winner =
+    Winner { times: Times { event: 0, known: 0 }, row: NO_ROW, state: State::Empty };
+
+/// Neighbouring slots behind one lock.
+struct Stripe {
+    winners: Vec<Winner>,
+    /// Per slot, the greatest fact that happened before it and was not known at
+    /// it: what a join on event time would have used too early. Few slots have one.
+    unknown: HashMap<u32, Times, Xxh3DefaultBuilder>,
+    rows: Rows,
+}
+
+/// One view's facts competing for the slots of a spine.
+pub struct Contest {
+    spine: Arc<Spine>,
+    terms: Terms,
+    schema: RowSchema,
+    /// Per slot, the event time of its winner so far. It only grows, so that a
+    /// fact which happened before it is out, whenever it is read; most facts are
+    /// turned away here, without a lock.
+    newest: Vec<AtomicI64>,
+    stripe_bits: u32,
+    stripes: Vec<Mutex<Stripe>>,
+}
+
+impl Contest {
+    /// Empty slots for one view, whose rows have this schema.
+    pub fn new(spine: Arc<Spine>, terms: Terms, schema: RowSchema) -> Self {
+        let slots = spine.slots();
+        let stripe = slots.div_ceil(STRIPES_MAX).max(STRIPE_SLOTS_MIN).next_power_of_two();
+        let stripes = (0..slots).step_by(stripe).map(|start| {
+            Mutex::new(Stripe {
+                winners: vec![NO_WINNER; stripe.min(slots - start)],
+                unknown: HashMap::default(),
+                rows: Rows::new(&schema),
+            })
+        });
+        let stripes = stripes.collect();
+        let newest = (0..slots).map(|_| AtomicI64::new(i64::MIN)).collect();
+        Self { spine, terms, schema, newest, stripe_bits: stripe.trailing_zeros(), stripes }
+    }
+
+    /// The spine whose slots they are.
+    pub fn spine(&self) -> &Spine {
+        &self.spine
+    }
+
+    /// The layout of its rows.
+    pub fn schema(&self) -> &RowSchema {
+        &self.schema
+    }
+
+    /// Bytes held at most beside the spine, the variable parts of rows aside.
+    pub fn bytes_max(slots: usize, schema: &RowSchema) -> usize {
+        let row = match schema.is_fixed() {
+            true => schema.fixed_bytes(),
+            false => size_of::<Box<[u8]>>() + schema.fixed_bytes(),
+        };
+        // Winner, its event time again, row, the answer's code and the multiplicity
+        // of its slot.
+        slots * (size_of::<Winner>() + size_of::<AtomicI64>() + row + 4 + 4)
+    }
+
+    /// Adds the facts of a batch that may win a slot to `entries`, which count
+    /// their rows from `first_row`.
+    ///
+    /// Block by block, in stages that each look up one thing for all facts: what
+    /// one of them waits for in memory, others wait for at the same time.
+    pub fn enter(
+        &self,
+        keys: &KeyBatch,
+        times: TimesBatch<'_>,
+        first_row: usize,
+        entries: &mut Entries,
+    ) {
+        let mut block = Block::default();
+        for start in (0..keys.len()).step_by(BLOCK_FACTS) {
+            block.find_entities(&self.spine, keys, times, start);
+            block.find_ranges(&self.spine);
+            block.find_slots(&self.spine, self.terms, times, &mut entries.unknown);
+            let newest = |slot: u32| self.newest[slot as usize].load(Ordering::Relaxed);
+            black_box(block.slots().fold(0, |touched, (_, slot)| touched ^ newest(slot)));
+            for (row, slot) in block.slots() {
+                if times.event[row] >= newest(slot) {
+                    let row_there = (first_row + row) as u32;
+                    entries.facts.push(Entry { slot, row: row_there, times: times.get(row) });
+                }
+            }
+        }
+    }
+
+    /// Lets the facts entered compete. Those stay in `entries` that now hold
+    /// their slot, or tie with the fact that does, and need their rows.
+    pub fn compete(&self, entries: &mut Entries, is_deletion: impl Fn(u32) -> bool) {
+        self.sort_by_stripe(entries);
+        let Entries { facts, sorted, unknown } = entries;
+        let mut cursor = Cursor { contest: self, held: None };
+        for (slot, times) in unknown.drain(..) {
+            let (stripe, _) = cursor.seek(slot);
+            let greatest = stripe.unknown.entry(slot).or_insert(times);
+            *greatest = times.max(*greatest);
+        }
+        facts.clear();
+        for entry in sorted {
+            let says = if is_deletion(entry.row) { Says::Deletion } else { Says::Values };
+            let at = self.spine.times[entry.slot as usize];
+            let is_expired = rule::is_expired(entry.times.event, at, self.terms.ttl_micros);
+            let (stripe, slot) = cursor.seek(entry.slot);
+            if stripe.winners[slot].challenge(entry.times, says, is_expired) {
+                facts.push(*entry);
+            }
+            self.newest[entry.slot as usize].fetch_max(entry.times.event, Ordering::Relaxed);
+        }
+    }
+
+    /// Drops those facts that lost their slot since they won it; the rest come
+    /// in the order of their rows.
+    pub fn retain_leading(&self, entries: &mut Entries) {
+        let mut cursor = Cursor { contest: self, held: None };
+        entries.facts.retain(|entry| {
+            let (stripe, slot) = cursor.seek(entry.slot);
+            let winner = stripe.winners[slot];
+            winner.times == entry.times && winner.state != State::Deleted
+        });
+        drop(cursor);
+        entries.facts.sort_unstable_by_key(|entry| entry.row);
+    }
+
+    /// Brings the rows of facts that competed: row `i` of the block belongs to
+    /// entry `i`.
+    pub fn fill(&self, entries: &[Entry], block: &RowBlock) {
+        let mut cursor = Cursor { contest: self, held: None };
+        for (index, entry) in entries.iter().enumerate() {
+            let (Stripe { winners, rows, .. }, slot) = cursor.seek(entry.slot);
+            winners[slot].fill(entry.times, block.get(index), rows);
+        }
+    }
+
+    /// Bytes of rows held.
+    pub fn row_bytes(&self) -> usize {
+        (0..self.stripes.len() as u32).map(|stripe| self.lock(stripe).rows.heap_bytes()).sum()
+    }
+
+    /// Whether facts of these entities that happened at or before `event` can no
+    /// longer change any answer: every first slot has a newer one already.
+    pub fn is_settled(&self, entities: std::ops::Range<u32>, event: i64) -> bool {
+        let first_slots = &self.spine.first_slots[entities.start as usize..entities.end as usize];
+        first_slots.iter().all(|slot| self.newest[*slot as usize].load(Ordering::Relaxed) > event)
+    }
+
+    /// Ends the contest: carries each winner on to the later slots of its entity
+    /// that no greater fact won, and judges every slot. `count` sees each slot
+    /// with the number of spine rows that ask there.
+    pub fn finish(self, mut count: impl FnMut(&SlotAnswer, u32)) -> Answers {
+        let Self { spine, terms, schema, stripe_bits, stripes, .. } = self;
+        let mut rows = Rows::new(&schema);
+        let stripes: Vec<_> = stripes
+            .into_iter()
+            .map(|stripe| {
+                let stripe = stripe.into_inner().unwrap_or_else(PoisonError::into_inner);
+                let base = rows.append(stripe.rows);
+                (stripe.winners, stripe.unknown, base)
+            })
+            .collect();
+        let mut answers = Answers::new(Arc::clone(&spine), rows, schema);
+        let multiplicity = spine.rows_of_slots();
+        for entity in spine.all_entities() {
+            let mut best: Option<(Winner, u32)> = None;
+            let mut unknown: Option<Times> = None;
+            for slot in spine.slots_of(entity) {
+                let (winners, unknowns, base) = &stripes[slot >> stripe_bits];
+                let here = winners[slot % (1 << stripe_bits)];
+                // Facts of equal times have one slot, so these never tie.
+                let is_greater = best.is_none_or(|(best, _)| here.times > best.times);
+                if here.state != State::Empty && is_greater {
+                    best = Some((here, *base));
+                }
+                if !unknowns.is_empty() {
+                    unknown = unknown.max(unknowns.get(&(slot as u32)).copied());
+                }
+                let at = spine.times[slot];
+                let answer = SlotAnswer::judge(best, unknown, at, terms);
+                count(&answer, multiplicity[slot]);
+                answers.push(&answer);
+            }
+        }
+        answers
+    }
+
+    fn stripe_of(&self, entry: &Entry) -> u32 {
+        entry.slot >> self.stripe_bits
+    }
+
+    fn lock(&self, stripe: u32) -> MutexGuard<'_, Stripe> {
+        // A thread that panicked has its whole join fail.
+        self.stripes[stripe as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies the facts into `sorted`, stripe by stripe.
+    fn sort_by_stripe(&self, entries: &mut Entries) {
+        let Entries { facts, sorted, .. } = entries;
+        if self.stripes.len() <= 1 {
+            std::mem::swap(facts, sorted);
+            return;
+        }
+        let mut next = [0_u32; STRIPES_MAX + 1];
+        for entry in facts.iter() {
+            next[self.stripe_of(entry) as usize + 1] += 1;
+        }
+        for stripe in 0..STRIPES_MAX {
+            next[stripe + 1] += next[stripe];
+        }
+        sorted.clear();
+        sorted.resize(facts.len(), Entry { slot: 0, row: 0, times: NO_WINNER.times });
+        for entry in facts.iter() {
+            let place = &mut next[self.stripe_of(entry) as usize];
+            sorted[*place as usize] = *entry;
+            *place += 1;
+        }
+    }
+}
+
+/// The stripe that a thread works on; it holds one lock at a time.
+struct Cursor<'a> {
+    contest: &'a Contest,
+    held: Option<(u32, MutexGuard<'a, Stripe>)>,
+}
+
+impl Cursor<'_> {
+    /// The stripe of a slot, and where the slot is in it.
+    fn seek(&mut self, slot: u32) -> (&mut Stripe, usize) {
+        let contest = self.contest;
+        let number = slot >> contest.stripe_bits;
+        // The old lock goes before the new one is taken.
+        let held = self.held.take().filter(|(held, _)| *held == number);
+        let held = held.unwrap_or_else(|| (number, contest.lock(number)));
+        let (_, stripe) = self.held.insert(held);
+        (stripe, (slot - (number << contest.stripe_bits)) as usize)
+    }
+}
+
+impl Entries {
+    /// The facts, as the last step left them.
+    pub fn facts(&self) -> &[Entry] {
+        &self.facts
+    }
+
+    /// Moves the facts out, behind those in `to`.
+    pub fn drain_into(&mut self, to: &mut Entries) {
+        to.facts.append(&mut self.facts);
+    }
+
+    /// Gives each fact another row number, in the order in which they are.
+    pub fn renumber(&mut self, mut number: impl FnMut(u32) -> u32) {
+        self.facts.iter_mut().for_each(|fact| fact.row = number(fact.row));
+    }
+
+    /// Drops the facts.
+    pub fn clear(&mut self) {
+        self.facts.clear();
+    }
+}
+
+impl Winner {
+    /// Whether a fact takes the slot or ties with the one that has it, and its
+    /// row is needed.
+    fn challenge(&mut self, times: Times, says: Says, is_expired: bool) -> bool {
+        let state = match says {
+            Says::Deletion => State::Deleted,
+            Says::Values if is_expired => State::Expired,
+            Says::Values => State::Pending,
+        };
+        if self.state == State::Empty || times > self.times {
+            *self = Winner { times, row: self.row, state };
+            return state == State::Pending;
+        }
+        if times < self.times || self.state == State::Deleted {
+            return false;
+        }
+        // Equal times. A deletion's flag makes the greater bytes.
+        if state == State::Deleted {
+            self.state = state;
+        }
+        state == State::Pending
+    }
+
+    /// Brings the row of a fact that competed for this slot.
+    fn fill(&mut self, times: Times, row: &[u8], rows: &mut Rows) {
+        if self.times != times {
+            return;
+        }
+        match self.state {
+            State::Pending if self.row == NO_ROW => self.row = rows.push(row),
+            State::Pending => rows.replace(self.row, row),
+            State::Filled if row > rows.get(self.row) => rows.replace(self.row, row),
+            _ => return,
+        }
+        self.state = State::Filled;
+    }
+}
+
+/// The rule's answer at one slot.
+pub struct SlotAnswer {
+    /// The number of the row that answers, or why none does.
+    pub(super) row: Result<u32, rule::Absence>,
+    /// How long before the slot's time the fact happened that answers, in
+    /// microseconds.
+    pub age_micros: i64,
+    /// Whether a join on event time alone would have answered with a fact that
+    /// was not known at the slot's time.
+    pub is_leak: bool,
+}
+
+impl SlotAnswer {
+    fn judge(best: Option<(Winner, u32)>, unknown: Option<Times>, at: i64, terms: Terms) -> Self {
+        let says = |winner: Winner| match winner.state {
+            State::Deleted => Says::Deletion,
+            _ => Says::Values,
+        };
+        let winner = best.map(|(winner, _)| (winner.times.event, says(winner)));
+        let judged = rule::judge(winner, unknown.is_some(), at, terms.ttl_micros);
+        let by_event = best.map(|(winner, _)| winner.times).max(unknown);
+        let is_leak = by_event.is_some_and(|times| {
+            times.known > at && !rule::is_expired(times.event, at, terms.ttl_micros)
+        });
+        let row = judged.map(|()| {
+            let (winner, base) = best.expect("only a winner answers");
+            assert!(winner.state == State::Filled, "every winner brought its row");
+            base + winner.row
+        });
+        let age_micros = best.map_or(0, |(winner, _)| at.saturating_sub(winner.times.event));
+        Self { row, age_micros, is_leak }
+    }
+
+    /// Why nothing answers; `Ok` if a fact does.
+    ///
+    /// # Errors
+    /// The reason, which is no failure.
+    pub fn judged(&self) -> Result<(), rule::Absence> {
+        self.row.map(|_| ())
+    }
+}
+
+const _: () = assert!(NEVER == i64::MAX, "no cutoff and no moment is later than never");

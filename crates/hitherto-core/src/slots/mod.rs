@@ -1,0 +1,73 @@
+//! The rule for many moments at once, with the facts in any order.
+//!
+//! The spine is the small side. Per entity its distinct times, sorted, are
+//! *slots*; all slots of all entities lie in one array:
+//!
+//! ```text
+//! entity        A                 B
+//! times     09:00 10:00 12:00 | 08:00 12:00
+//! slots       0     1     2   |   3     4
+//!
+//! a fact of A visible from 09:40:   offered to slot 1, the first time >= 09:40
+//! after the last fact:              a running maximum, left to right in each
+//!                                   entity, carries it on to slot 2
+//! ```
+//!
+//! **Algorithm.** A fact becomes visible at `v = max(e, n)` and stays so. Its
+//! first slot is found by binary search; there the greatest by
+//! [`rule::rank`](crate::rule::rank) stays. The running maximum then makes each
+//! slot hold the greatest fact visible at its time, which is the rule; the ttl
+//! is tested last, on the winner.
+//!
+//! **Memory.** One winner a slot and one row for each slot that some fact won.
+//! Facts are neither sorted nor kept. **Cost.** One hash lookup and one binary
+//! search a fact; bytes are encoded only for a fact that leads, or ties.
+//!
+//! **Degenerate cases.** A null key has no slot. Facts of entities outside the
+//! spine, after its last time, or known after the cutoff, win nothing. Equal
+//! spine rows share a slot. All facts in one entity only meet at one lock.
+//!
+//! **Leaks.** A join on event time alone would use, at each slot, the greatest
+//! fact that happened by then, known or not. That is the greater of the slot's
+//! winner and of the facts that happened before it and became visible after:
+//! those are kept apart, without rows. They make the leakage report.
+//!
+//! **Settled.** No fact older than the winner of an entity's first slot can
+//! change any of its answers, values or reasons. A scan from the newest facts
+//! to the oldest therefore ends early ([`Contest::is_settled`]).
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `entities` | from an entity key to the entity's number |
+//! | `spine` | from spine rows to slots |
+//! | `block` | from facts to slots, many at a time |
+//! | `contest` | one view's facts, from many threads |
+//! | `rows` | the winners' bytes |
+//! | `answers` | what each spine row gets |
+
+mod answers;
+mod block;
+mod contest;
+mod entities;
+mod rows;
+mod spine;
+
+pub use answers::Answers;
+pub use contest::{Contest, Entries, Entry, KnownTimes, SlotAnswer, TimesBatch};
+pub use spine::{Spine, SpineBuilder};
+
+use crate::definition::Known;
+
+/// How one view's facts are to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The view's ttl in microseconds.
+    pub ttl_micros: Option<i64>,
+    /// The knowledge cutoff `K`; `i64::MAX` is none.
+    pub known_by: i64,
+    /// Whether known time counts.
+    pub known: Known,
+}
+
+#[cfg(test)]
+mod tests;

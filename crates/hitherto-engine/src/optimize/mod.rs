@@ -1,0 +1,181 @@
+//! OPTIMIZE: a derived copy of a view's facts, for training sets to read.
+//!
+//! ```text
+//! <store>/optimized/<view>/<n>/copy.json        what the copy is of, and its files
+//!                             /000000.parquet   facts (hitherto_offline::optimize)
+//!                         /writing/             a copy that is not whole yet
+//! ```
+//!
+//! A copy is whole from the moment that its folder has its number: files and record
+//! are written under `writing`, synced, and renamed. The greatest number counts;
+//! what a killed run left behind goes with the next run.
+//!
+//! **The source decides.** A copy answers only while every file that it covers is
+//! there as it was and the view's definition means the same facts. Files that came
+//! later are read beside it, unless the view's SQL looks at several rows.
+//!
+//! Only training sets read copies. `materialize`, `verify` and `why` read the
+//! source itself, so that a copy can be judged by something else.
+//!
+//! | module   | what it owns                                  |
+//! | -------- | --------------------------------------------- |
+//! | `record` | what a copy says of itself                    |
+//! | `choose` | whether a copy can be read, and beside what   |
+
+mod choose;
+mod record;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::{Error, Result};
+use hitherto_offline::files::SourceFile;
+use serde::Serialize;
+
+use self::record::{SourceRecord, StoredCopy};
+use crate::Engine;
+
+pub(crate) use choose::{Copies, Reading};
+
+/// The folder of a copy that is not whole yet.
+const WRITING: &str = "writing";
+
+/// When a copy is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OptimizeMode {
+    /// Unless the one that is there covers the source as it is.
+    #[default]
+    IfChanged,
+    /// In any case.
+    Full,
+}
+
+/// What happened to one view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OptimizeReport {
+    /// The view's name.
+    pub view: String,
+    /// Whether there was nothing to do.
+    pub is_up_to_date: bool,
+    /// Files of the source.
+    pub source_files: u64,
+    /// Their size.
+    pub source_bytes: u64,
+    /// Facts in the copy.
+    pub rows: u64,
+    /// Files of the copy.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+impl OptimizeReport {
+    fn new(copy: &StoredCopy, is_up_to_date: bool) -> Self {
+        Self {
+            view: copy.record.view.clone(),
+            is_up_to_date,
+            source_files: copy.record.sources.len() as u64,
+            source_bytes: copy.record.sources.iter().map(|source| source.bytes).sum(),
+            rows: copy.record.files.iter().map(|file| file.rows).sum(),
+            files: copy.record.files.len() as u64,
+            bytes: copy.record.files.iter().map(|file| file.bytes).sum(),
+        }
+    }
+}
+
+impl Engine {
+    /// Writes a copy of a view's facts that training sets read from then on, in
+    /// the place of an older one. `progress` is told the facts written so far.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view or a source without files; `Conflict` when
+    /// the source changes meanwhile; `Invalid` when a newer release wrote the copy
+    /// that is there; what the source returns; `Unavailable` when the store's
+    /// folder cannot be written.
+    pub async fn optimize(
+        &self,
+        name: &str,
+        mode: OptimizeMode,
+        progress: impl FnMut(u64),
+    ) -> Result<OptimizeReport> {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        let view = catalog.view(name)?;
+        let folder = self.copies.join(view.name());
+        let files = self.offline.list_files(&view.definition)?;
+        let before = record::newest(&folder)?;
+        if let Some(number) = before {
+            record::check_format(&folder.join(number.to_string()))?;
+        }
+        remove_all(&folder, before)?;
+        if let (Some(number), OptimizeMode::IfChanged) = (before, mode)
+            && let Some(copy) = StoredCopy::read(&folder.join(number.to_string()))?
+            && copy.covers_all(view, &files)?
+        {
+            copy.files(&self.root)?;
+            return Ok(OptimizeReport::new(&copy, true));
+        }
+        let number = before.map_or(1, |number| number + 1);
+        let copy = self.write_copy(view, &files, &folder, number, progress).await?;
+        remove_all(&folder, Some(number))?;
+        Ok(OptimizeReport::new(&copy, false))
+    }
+
+    async fn write_copy(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+        folder: &Path,
+        number: u64,
+        progress: impl FnMut(u64),
+    ) -> Result<StoredCopy> {
+        let writing = folder.join(WRITING);
+        fs::create_dir_all(&writing).map_err(|cause| unwritable(&writing, cause))?;
+        // Fingerprints first: a file that changes meanwhile is then found out.
+        let sources = files.iter().map(SourceRecord::read).collect::<Result<Vec<_>>>()?;
+        let written = self.offline.write_optimized(view, files, &writing, progress).await?;
+        for file in files {
+            if SourceFile::describe(&self.root, file.path.clone())? != *file {
+                return Err(Error::conflict(format!(
+                    "source file {} changed while it was copied; run it again",
+                    file.name
+                )));
+            }
+        }
+        let record = record::Record::new(view, sources, &written, &writing)?;
+        record.write(&writing)?;
+        let whole = folder.join(number.to_string());
+        fs::rename(&writing, &whole)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|cause| unwritable(&whole, cause))?;
+        Ok(StoredCopy { folder: whole, record })
+    }
+}
+
+/// Removes everything in a view's folder but the copy of this number.
+fn remove_all(folder: &Path, but: Option<u64>) -> Result<()> {
+    let Some(entries) = entries(folder)? else { return Ok(()) };
+    for path in entries {
+        let is_kept = but.is_some_and(|number| path == folder.join(number.to_string()));
+        if !is_kept && path.is_dir() {
+            fs::remove_dir_all(&path).map_err(|cause| unwritable(&path, cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder; nothing if there is none.
+fn entries(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
+    };
+    entries.map(Some).map_err(|cause| {
+        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
+    })
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+}

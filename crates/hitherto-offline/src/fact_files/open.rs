@@ -1,0 +1,63 @@
+//! From a view and its files to a leaf of a plan.
+
+use std::sync::Arc;
+
+use ::arrow::datatypes::Schema;
+use datafusion::physical_plan::ExecutionPlan;
+use hitherto_core::Result;
+use hitherto_core::catalog::AppliedView;
+
+use super::{FactFiles, FactFilesExec};
+use crate::Offline;
+use crate::facts::FactLayout;
+use crate::files::SourceFile;
+use crate::footer::Footers;
+use crate::source::{check_view_columns, source_columns};
+
+impl Offline {
+    /// The files of a view without SQL.
+    ///
+    /// # Errors
+    /// `Invalid` when the source no longer fits the definition; `Unavailable` or
+    /// `Corrupt` from the files.
+    pub(crate) fn fact_files(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let footers = Footers::read(files)?;
+        check_view_columns(footers.schema()?.as_ref(), view)?;
+        self.open(view, footers, source_columns(view))
+    }
+
+    /// The files of a view's optimized copy, whose columns are named by their
+    /// position among those of a fact.
+    ///
+    /// # Errors
+    /// `Corrupt` when they are no such files, `Unavailable` when they are gone.
+    pub(crate) fn copied_facts(
+        &self,
+        view: &AppliedView,
+        copy: &[SourceFile],
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = (0..source_columns(view).len()).map(|index| index.to_string());
+        self.open(view, Footers::read(copy)?, columns.collect())
+    }
+
+    fn open(
+        &self,
+        view: &AppliedView,
+        footers: Footers,
+        columns: Vec<String>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        footers.check(&columns)?;
+        let schema = footers.schema()?;
+        let fields = columns.iter().enumerate().filter_map(|(index, name)| {
+            let (_, field) = schema.column_with_name(name)?;
+            Some(field.clone().with_name(index.to_string()))
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let files = FactFiles::new(FactLayout::new(view), columns, schema, footers.into_files());
+        Ok(Arc::new(FactFilesExec::new(files, self.threads)))
+    }
+}

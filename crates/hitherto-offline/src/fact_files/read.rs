@@ -1,0 +1,188 @@
+//! Heads first, then features of those facts that lead.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hitherto_core::row::RowBlock;
+use hitherto_core::slots::{Contest, Entries, Entry};
+use hitherto_core::{Error, Result};
+use parquet::arrow::arrow_reader::RowSelection;
+
+use super::file::Rows;
+use super::units::{FactFiles, Unit};
+use super::values::NumberColumn;
+use crate::arrow::FeatureArray;
+
+/// One row in so many leads at most where features are read of those rows only.
+/// Below it skipping costs more than it saves.
+const SPARSE_ROWS: usize = 24;
+
+/// Facts that are encoded at a time: their rows stay in the cache.
+const FILL_FACTS: usize = 512;
+
+/// What a thread uses again and again.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub entries: Entries,
+    pub block: RowBlock,
+    leading: Entries,
+}
+
+impl FactFiles {
+    /// Lets the facts of one row group compete. Returns their number; fewer if
+    /// `stop` was set meanwhile.
+    pub fn compete(
+        &self,
+        unit: &Unit,
+        contest: &Contest,
+        scratch: &mut Scratch,
+        stop: &AtomicBool,
+    ) -> Result<u64> {
+        scratch.leading.clear();
+        let mut facts = 0;
+        let ranges = self.rows_that_concern(unit, contest.spine())?;
+        let rows = match &ranges {
+            None => Rows::All,
+            Some(ranges) if ranges.is_empty() => return Ok(0),
+            Some(ranges) => Rows::Only(selection(ranges.iter().cloned(), unit.rows)),
+        };
+        let mut heads = unit.file.read(unit.row_group, self.heads(), rows)?;
+        while let Some(columns) = heads.next(&unit.file) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(facts as u64);
+            }
+            let (columns, rows) = columns?;
+            let heads = self.layout.read_heads(&columns, rows)?;
+            let entries = &mut scratch.entries;
+            entries.clear();
+            contest.enter(&heads.keys, heads.times_batch(), facts, entries);
+            contest.compete(entries, |row| heads.is_deletion(row as usize - facts));
+            entries.drain_into(&mut scratch.leading);
+            facts += rows;
+        }
+        contest.retain_leading(&mut scratch.leading);
+        if let Some(ranges) = ranges {
+            number_in_group(&mut scratch.leading, &ranges);
+        }
+        self.fill(unit, contest, scratch, stop)?;
+        Ok(facts as u64)
+    }
+
+    /// Reads the features of those that lead.
+    fn fill(
+        &self,
+        unit: &Unit,
+        contest: &Contest,
+        scratch: &mut Scratch,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        let Scratch { leading, block, .. } = scratch;
+        let mut leading = leading.facts();
+        if leading.is_empty() {
+            return Ok(());
+        }
+        let is_sparse = leading.len() * SPARSE_ROWS < unit.rows;
+        if self.features().is_empty() {
+            let none = self.layout.features(&[])?;
+            none.encode_block(leading, |_, _| 0, block)?;
+            contest.fill(leading, block);
+            return Ok(());
+        }
+        if let Some(columns) = self.number_columns(unit) {
+            return self.fill_with_numbers(unit, &columns, leading, contest, block);
+        }
+        let rows = match is_sparse {
+            false => Rows::All,
+            true => {
+                let rows = leading.iter().map(|fact| fact.row as usize..fact.row as usize + 1);
+                Rows::Only(selection(rows, unit.rows))
+            }
+        };
+        let mut columns = unit.file.read(unit.row_group, self.features(), rows)?;
+        let mut first_row = 0;
+        while !leading.is_empty() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let ended =
+                || Error::corrupt(format!("source file {} ends too early", unit.file.file.name));
+            let (columns, rows) = columns.next(&unit.file).ok_or_else(ended)??;
+            let count = match is_sparse {
+                true => rows.min(leading.len()),
+                false => leading.partition_point(|fact| (fact.row as usize) < first_row + rows),
+            };
+            let (here, later) = leading.split_at(count);
+            if !here.is_empty() {
+                let features = self.layout.features(&columns)?;
+                // Of a selection the reader gave just these rows, in their order.
+                let place = |index: usize, fact: &Entry| match is_sparse {
+                    true => index,
+                    false => fact.row as usize - first_row,
+                };
+                features.encode_block(here, place, block)?;
+                contest.fill(here, block);
+            }
+            leading = later;
+            first_row += rows;
+        }
+        Ok(())
+    }
+}
+
+impl FactFiles {
+    /// The features as columns of numbers, if all of them are.
+    fn number_columns(&self, unit: &Unit) -> Option<Vec<NumberColumn>> {
+        let group = unit.file.metadata.metadata().row_group(unit.row_group);
+        let features = self.features().iter().zip(self.layout.row_schema().types());
+        features.map(|(name, data_type)| NumberColumn::find(group, name, data_type)).collect()
+    }
+
+    /// Reads the numbers of those that lead, and nothing else.
+    fn fill_with_numbers(
+        &self,
+        unit: &Unit,
+        columns: &[NumberColumn],
+        leading: &[Entry],
+        contest: &Contest,
+        block: &mut RowBlock,
+    ) -> Result<()> {
+        let group = unit.file.metadata.metadata().row_group(unit.row_group);
+        let ranges = columns.iter().map(|column| column.byte_range(group));
+        let chunks = Arc::new(unit.file.chunks(ranges)?);
+        let rows: Vec<u32> = leading.iter().map(|fact| fact.row).collect();
+        let mut arrays = Vec::with_capacity(columns.len());
+        for column in columns {
+            let numbers = column.read(&chunks, group, &rows);
+            let numbers = numbers.map_err(|cause| unit.file.damaged(cause))?;
+            arrays.push(FeatureArray::Fixed {
+                values: numbers.values,
+                width: numbers.width,
+                nulls: numbers.nulls,
+            });
+        }
+        let features = self.layout.features_of(arrays);
+        for (start, facts) in leading.chunks(FILL_FACTS).enumerate() {
+            features.encode_block(facts, |index, _| start * FILL_FACTS + index, block)?;
+            contest.fill(facts, block);
+        }
+        Ok(())
+    }
+}
+
+fn selection(ranges: impl Iterator<Item = Range<usize>>, rows: usize) -> RowSelection {
+    RowSelection::from_consecutive_ranges(ranges, rows)
+}
+
+/// Facts in the order of their rows, counted over the rows that were read, come
+/// to count all rows of their row group.
+fn number_in_group(facts: &mut Entries, ranges: &[Range<usize>]) {
+    let (mut range, mut read_before) = (0, 0);
+    facts.renumber(|row| {
+        while row as usize - read_before >= ranges[range].len() {
+            read_before += ranges[range].len();
+            range += 1;
+        }
+        (ranges[range].start + row as usize - read_before) as u32
+    });
+}

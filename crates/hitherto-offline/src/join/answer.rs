@@ -1,0 +1,120 @@
+//! From the winners of a view to columns beside the spine.
+//!
+//! Winners' rows lie in the order of slots, answers are in the order of spine
+//! rows. Where nearly every slot has a row of its own, the columns are made at
+//! once for the whole spine and the rows are dropped: batches are then slices of
+//! columns, and nothing is held twice. Where few rows answer many spine rows, or
+//! text makes them of unknown size, the rows stay and every batch gathers its
+//! own.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use ::arrow::array::{Array, ArrayRef};
+use hitherto_core::Result;
+use hitherto_core::column::Column;
+use hitherto_core::rule::Absence;
+use hitherto_core::slots::{Answers, Contest};
+use hitherto_core::types::{DataType, Physical};
+
+use super::report::{Tally, lock};
+use crate::arrow::to_array;
+
+/// One feature column of a view in the output.
+#[derive(Clone, Debug)]
+pub(super) struct ViewColumn {
+    /// Index among all feature columns of the output.
+    pub position: usize,
+    /// Index of the feature in the view.
+    pub feature: usize,
+    pub name: String,
+    pub data_type: DataType,
+}
+
+/// What is wanted of a view, and where it is counted.
+#[derive(Clone)]
+pub(super) struct ViewOutputs {
+    pub columns: Arc<[ViewColumn]>,
+    pub tally: Arc<Mutex<Tally>>,
+    /// Per spine row, whether any view would have leaked.
+    pub is_leaky: Arc<Mutex<Vec<bool>>>,
+}
+
+/// A view's answers to a spine.
+pub(super) struct ViewAnswer {
+    outputs: ViewOutputs,
+    form: Form,
+}
+
+enum Form {
+    Columns(Vec<ArrayRef>),
+    Rows(Answers),
+}
+
+impl ViewOutputs {
+    /// Bytes of a spine row's values, text aside.
+    pub fn row_bytes(&self) -> usize {
+        self.columns.iter().map(|column| column.data_type.slot_bytes() + 1).sum()
+    }
+
+    /// Ends a contest, counts its answers and brings them into their form.
+    pub fn answer(&self, contest: Contest) -> Result<ViewAnswer> {
+        let rows = contest.spine().rows();
+        let null_keys = contest.spine().rows_without_key();
+        let mut tally = lock(&self.tally);
+        let mut leaks = 0;
+        let answers = contest.finish(|slot, rows| {
+            match slot.judged() {
+                Ok(()) => tally.present(slot.age_micros, rows.into()),
+                Err(absence) => tally.absent(absence, rows.into()),
+            }
+            leaks += u64::from(slot.is_leak) * u64::from(rows);
+        });
+        tally.absent(Absence::NullKey, null_keys as u64);
+        tally.leak(leaks);
+        drop(tally);
+        if leaks > 0 {
+            let mut is_leaky = lock(&self.is_leaky);
+            let marks = is_leaky.iter_mut().enumerate();
+            marks.for_each(|(row, is_leaky)| *is_leaky |= answers.is_leak(row));
+        }
+        let has_text =
+            self.columns.iter().any(|column| column.data_type.physical() == Physical::Varlen);
+        let form = if has_text || 2 * answers.heap_bytes() < rows * self.row_bytes() {
+            Form::Rows(answers)
+        } else {
+            Form::Columns(self.gather(&answers, 0..rows)?)
+        };
+        Ok(ViewAnswer { outputs: self.clone(), form })
+    }
+
+    fn gather(&self, answers: &Answers, rows: Range<usize>) -> Result<Vec<ArrayRef>> {
+        let mut columns: Vec<(usize, Column)> = self
+            .columns
+            .iter()
+            .map(|ViewColumn { feature, name, data_type, .. }| {
+                (*feature, Column::with_capacity(name.clone(), data_type.clone(), rows.len()))
+            })
+            .collect();
+        answers.gather(rows, &mut columns)?;
+        columns.into_iter().map(|(_, column)| to_array(column)).collect()
+    }
+}
+
+impl ViewAnswer {
+    /// The columns of a range of spine rows, each with its position in the output.
+    pub fn columns(&self, rows: Range<usize>) -> Result<Vec<(usize, ArrayRef)>> {
+        let arrays = match &self.form {
+            Form::Columns(columns) => {
+                columns.iter().map(|column| column.slice(rows.start, rows.len())).collect()
+            }
+            Form::Rows(answers) => self.outputs.gather(answers, rows)?,
+        };
+        let mut tally = lock(&self.outputs.tally);
+        for (place, array) in arrays.iter().enumerate() {
+            tally.nulls(place, array.null_count() as u64);
+        }
+        let positions = self.outputs.columns.iter().map(|column| column.position);
+        Ok(positions.zip(arrays).collect())
+    }
+}

@@ -1,0 +1,284 @@
+//! Sort facts, and write them period by period.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use ::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use ::arrow::compute::SortOptions;
+use ::arrow::datatypes::{DataType as ArrowType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use futures::StreamExt;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::{Error, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+
+use super::periods::Periods;
+use super::{OptimizedCopy, OptimizedFile, layout};
+use crate::Offline;
+use crate::error::from_datafusion;
+use crate::files::SourceFile;
+use crate::footer::{Footers, blame_if_broken, next_unwound};
+use crate::source::FactQuery;
+
+impl Offline {
+    /// Writes a copy of the facts in these files of a view into an empty folder,
+    /// durably. `progress` is told the facts written so far. Sorts within the
+    /// memory limit, spilling.
+    ///
+    /// # Errors
+    /// Those of [`Offline::fact_query`]; `Unavailable` when the folder cannot be
+    /// written.
+    pub async fn write_optimized(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+        folder: &Path,
+        mut progress: impl FnMut(u64),
+    ) -> Result<OptimizedCopy> {
+        let query = self.fact_query(view, files, None).await?;
+        let source = &view.definition.source;
+        let periods = Periods::new(Footers::read(files)?, &source.event_time);
+        let mut facts = self.by_period(&query, view.keys.len(), periods)?;
+        let mut copy = CopyWriter::new(folder, query.plan.schema(), view.keys.len());
+        loop {
+            let batch = match next_unwound(&mut facts).await {
+                Ok(None) => break,
+                Ok(Some(Ok(batch))) => batch,
+                Ok(Some(Err(cause))) => {
+                    let error = from_datafusion("the source's facts cannot be sorted", cause);
+                    return Err(blame_if_broken(files, error));
+                }
+                Err(error) => return Err(blame_if_broken(files, error)),
+            };
+            copy.add(&batch)?;
+            progress(copy.rows);
+        }
+        copy.finish(query.shape)
+    }
+
+    /// A view's facts with a last column, their period, in the order of the copy.
+    fn by_period(
+        &self,
+        query: &FactQuery,
+        keys: usize,
+        periods: Periods,
+    ) -> Result<SendableRecordBatchStream> {
+        let failed = |cause| from_datafusion("the source's facts cannot be sorted", cause);
+        let mut fields = query.plan.schema().fields().to_vec();
+        fields.push(Arc::new(Field::new("period", ArrowType::Int64, false)));
+        let schema = Arc::new(Schema::new(fields));
+        let partitions = (0..query.plan.output_partitioning().partition_count()).map(|partition| {
+            let facts = Arc::clone(&query.plan);
+            let schema = Arc::clone(&schema);
+            Arc::new(Dated { facts, partition, event: keys, periods, schema })
+                as Arc<dyn PartitionStream>
+        });
+        let partitions = partitions.collect();
+        let dated =
+            StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)
+                .map_err(failed)?;
+        let by = |index: usize| {
+            let column = Column::new(schema.field(index).name(), index);
+            let options = SortOptions { descending: false, nulls_first: false };
+            PhysicalSortExpr::new(Arc::new(column), options)
+        };
+        let order = std::iter::once(schema.fields().len() - 1).chain(0..=keys).map(by);
+        let ordering = LexOrdering::new(order)
+            .ok_or_else(|| Error::internal("a copy's order has no columns"))?;
+        let sorted =
+            SortExec::new(ordering.clone(), Arc::new(dated)).with_preserve_partitioning(true);
+        let merged = Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted)));
+        execute_stream(merged, self.session().task_ctx()).map_err(failed)
+    }
+}
+
+/// One partition of a query, its facts with their period.
+#[derive(Debug)]
+struct Dated {
+    facts: Arc<dyn ExecutionPlan>,
+    partition: usize,
+    /// The event time's column.
+    event: usize,
+    periods: Periods,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Dated {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let facts = match self.facts.execute(self.partition, context) {
+            Ok(facts) => facts,
+            Err(cause) => {
+                let failed = futures::stream::once(async { Err(cause) });
+                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
+            }
+        };
+        let (event, periods, output) = (self.event, self.periods, Arc::clone(&schema));
+        let dated = facts.map(move |batch| {
+            let batch = batch?;
+            let period = periods.of(batch.column(event));
+            let period = period.map_err(|cause| DataFusionError::External(Box::new(cause)))?;
+            let mut columns = batch.columns().to_vec();
+            columns.push(Arc::new(period) as ArrayRef);
+            Ok::<_, DataFusionError>(RecordBatch::try_new(Arc::clone(&output), columns)?)
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, dated))
+    }
+}
+
+/// A copy that is being written.
+struct CopyWriter<'f> {
+    folder: &'f Path,
+    schema: SchemaRef,
+    keys: usize,
+    /// Facts of one period that are not yet a row group.
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+    group_rows: usize,
+    period: Option<i64>,
+    file: Option<CopyFile>,
+    files: Vec<OptimizedFile>,
+    rows: u64,
+}
+
+impl<'f> CopyWriter<'f> {
+    fn new(folder: &'f Path, schema: SchemaRef, keys: usize) -> Self {
+        Self {
+            folder,
+            schema,
+            keys,
+            pending: Vec::new(),
+            pending_rows: 0,
+            group_rows: 0,
+            period: None,
+            file: None,
+            files: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Adds facts in order; their last column is the period.
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let facts = self.schema.fields().len();
+        let periods = batch.column(facts).as_primitive::<Int64Type>().values();
+        let mut columns = batch.columns().to_vec();
+        columns.truncate(facts);
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|cause| Error::internal("facts cannot be copied").with_source(cause))?;
+        let mut start = 0;
+        while start < batch.num_rows() {
+            if self.period != Some(periods[start]) {
+                self.end_period()?;
+                self.period = Some(periods[start]);
+            }
+            if self.pending.is_empty() {
+                self.group_rows = layout::group_rows(&batch);
+            }
+            let same = periods[start..].iter().take_while(|one| Some(**one) == self.period);
+            let count = same.count().min(self.group_rows - self.pending_rows);
+            self.pending.push(batch.slice(start, count));
+            self.pending_rows += count;
+            self.rows += count as u64;
+            start += count;
+            if self.pending_rows == self.group_rows {
+                self.write_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_rows = 0;
+        let group = ::arrow::compute::concat_batches(&self.schema, &pending)
+            .map_err(|cause| Error::internal("facts cannot be copied").with_source(cause))?;
+        if self.file.is_none() {
+            self.file = Some(CopyFile::create(self.folder, self.files.len(), &group, self.keys)?);
+        }
+        self.file.as_mut().map_or(Ok(()), |file| file.write(&group))
+    }
+
+    fn end_period(&mut self) -> Result<()> {
+        self.write_group()?;
+        if let Some(file) = self.file.take() {
+            self.files.push(file.close()?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, shape: crate::source::Shape) -> Result<OptimizedCopy> {
+        self.end_period()?;
+        if self.files.is_empty() {
+            // A view without facts has columns all the same.
+            let none = RecordBatch::new_empty(Arc::clone(&self.schema));
+            self.files.push(CopyFile::create(self.folder, 0, &none, self.keys)?.close()?);
+        }
+        let folder = File::open(self.folder).and_then(|folder| folder.sync_all());
+        folder.map_err(|cause| unwritable(self.folder, cause))?;
+        let bytes = self.files.iter().map(|file| file.bytes).sum();
+        Ok(OptimizedCopy { rows: self.rows, bytes, shape, files: self.files })
+    }
+}
+
+/// One file of a copy that is being written.
+struct CopyFile {
+    name: String,
+    writer: ArrowWriter<File>,
+    rows: u64,
+}
+
+impl CopyFile {
+    fn create(folder: &Path, number: usize, sample: &RecordBatch, keys: usize) -> Result<Self> {
+        let name = format!("{number:06}.parquet");
+        let file = File::create(folder.join(&name)).map_err(|cause| unwritable(folder, cause))?;
+        let properties = layout::properties(sample, keys).map_err(unencodable)?;
+        let writer = ArrowWriter::try_new(file, sample.schema(), Some(properties));
+        Ok(Self { name, writer: writer.map_err(unencodable)?, rows: 0 })
+    }
+
+    /// Writes a row group.
+    fn write(&mut self, group: &RecordBatch) -> Result<()> {
+        self.rows += group.num_rows() as u64;
+        self.writer.write(group).and_then(|()| self.writer.flush()).map_err(unencodable)
+    }
+
+    fn close(mut self) -> Result<OptimizedFile> {
+        self.writer.flush().map_err(unencodable)?;
+        let pages_end = self.writer.bytes_written() as u64;
+        let file = self.writer.into_inner().map_err(unencodable)?;
+        let bytes = file.sync_all().and_then(|()| file.metadata()).map(|metadata| metadata.len());
+        let bytes = bytes.map_err(|cause| unwritable(Path::new(&self.name), cause))?;
+        Ok(OptimizedFile { name: self.name, rows: self.rows, bytes, pages_end })
+    }
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("the copy {} cannot be written", path.display())).with_source(cause)
+}
+
+fn unencodable(cause: ParquetError) -> Error {
+    let text = "the copy cannot be written";
+    match &cause {
+        ParquetError::External(inner) if inner.is::<std::io::Error>() => {
+            Error::unavailable(text).with_source(cause)
+        }
+        _ => Error::internal(text).with_source(cause),
+    }
+}
