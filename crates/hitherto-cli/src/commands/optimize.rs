@@ -16,7 +16,7 @@ use crate::session::Session;
 /// At most one line a view in this time.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Write copies of views' facts that training sets read faster
+/// Write copies of views' facts, laid out for training sets
 ///
 /// Reads a view's whole source once, sorts its facts by period and entity, and
 /// writes them into the store's folder, about as large as the source. Training
