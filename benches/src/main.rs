@@ -25,6 +25,11 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tikv_jemallocator::Jemalloc;
+
+/// As in the binary `hitherto`, for the floors and echoes as well as for ours.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// What can be said of a failed measurement is a sentence for people.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
