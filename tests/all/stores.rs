@@ -2,12 +2,14 @@
 //! answer equal.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use hitherto_core::rule::Times;
 use hitherto_core::{Kind, Result};
+use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use hitherto_online::{Access, GenerationId, OnlineStore, keys};
+use hitherto_online::{Access, GenerationId, OnlineStore, Reach, Snapshot};
 use proptest::prelude::*;
 
 /// One step that both stores take.
@@ -79,16 +81,21 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
 
 /// Everything that the store can be asked.
 fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
-    let snapshot = store.snapshot();
+    let snapshot = store.snapshot(Reach::Disk);
     let mut answers = Vec::new();
     for generation in 1..3 {
-        let keys: Vec<_> = (0..6).map(|key| keys::latest(id(generation), &entity(key))).collect();
-        snapshot
-            .read_latest(&keys, &mut |index, row| {
-                answers.push(format!("latest {generation} {index} {row:?}"));
-                Ok(())
-            })
-            .unwrap();
+        let mut keys = LatestKeys::default();
+        (0..6).for_each(|key| keys.push(id(generation), &entity(key)));
+        // The second time rows come from memory.
+        for time in 0..2 {
+            snapshot
+                .read_latest(&keys, &mut |rows| {
+                    answers.push(format!("latest {generation} time {time} {rows:?}"));
+                    Ok(())
+                })
+                .unwrap();
+        }
+        let mut histories = snapshot.histories();
         for (key, at) in (0..6).flat_map(|key| (-4..4).map(move |at| (key, at))) {
             let mut seen = |times: Times, row: &[u8]| {
                 answers.push(format!("history {generation} {key} {at} {times:?} {row:?}"));
@@ -98,7 +105,7 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
                     ControlFlow::Continue(())
                 }
             };
-            snapshot.scan_history(id(generation), &entity(key), at, &mut seen).unwrap();
+            histories.scan(id(generation), &entity(key), at, &mut seen).unwrap();
             let times = Times { event: at, known: 0 };
             let exact = snapshot.read_history(id(generation), &entity(key), times).unwrap();
             answers.push(format!("exact {generation} {key} {at} {exact:?}"));
@@ -139,18 +146,69 @@ fn a_snapshot_does_not_see_what_came_after_it() {
     let store = rocks(folder.path()).unwrap();
     let load = |row| Step::Load { generation: 1, latest: vec![(1, row)], history: vec![] };
     take(&store, &load(1)).unwrap();
-    let before = store.snapshot();
-    take(&store, &load(2)).unwrap();
+    let mut key = LatestKeys::default();
+    key.push(id(1), &entity(1));
     let mut seen = Vec::new();
-    for snapshot in [before, store.snapshot()] {
-        let key = [keys::latest(id(1), &entity(1))];
-        let mut visit = |_, row: Option<&[u8]>| {
-            seen.push(row.map(<[u8]>::to_vec));
+    let mut read = |snapshot: &dyn Snapshot| {
+        let mut visit = |rows: &[Option<&[u8]>]| {
+            seen.push(rows[0].map(<[u8]>::to_vec));
             Ok(())
         };
         snapshot.read_latest(&key, &mut visit).unwrap();
+    };
+    let (before, early) = (store.snapshot(Reach::Disk), store.snapshot(Reach::Disk));
+    read(&*early);
+    take(&store, &load(2)).unwrap();
+    let after = store.snapshot(Reach::Disk);
+    // Whoever reads first leaves the row in memory for the others.
+    for snapshot in [&before, &after, &before, &after, &early] {
+        read(&**snapshot);
     }
-    assert_eq!(seen, [Some(vec![1]), Some(vec![2])]);
+    let (one, two) = (Some(vec![1]), Some(vec![2]));
+    assert_eq!(seen, [&one, &one, &two, &one, &two, &one].map(Clone::clone));
+}
+
+#[test]
+fn rows_in_memory_are_those_of_the_snapshot_while_loads_go_on() {
+    const LOADS: u8 = 60;
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    let load = |row| Step::Load { generation: 1, latest: vec![(1, row)], history: vec![] };
+    let loaded = AtomicU8::new(0);
+    let mut key = LatestKeys::default();
+    key.push(id(1), &entity(1));
+    let read = |snapshot: &dyn Snapshot| {
+        let mut seen = 0;
+        let mut visit = |rows: &[Option<&[u8]>]| {
+            seen = rows[0].map_or(0, |row| row[0]);
+            Ok(())
+        };
+        snapshot.read_latest(&key, &mut visit).unwrap();
+        seen
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for row in 1..=LOADS {
+                take(&store, &load(row)).unwrap();
+                loaded.store(row, Ordering::SeqCst);
+            }
+        });
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while loaded.load(Ordering::SeqCst) < LOADS {
+                    let least = loaded.load(Ordering::SeqCst);
+                    let snapshot = store.snapshot(Reach::Disk);
+                    let greatest = loaded.load(Ordering::SeqCst) + 1;
+                    let first = read(&*snapshot);
+                    assert!((least..=greatest).contains(&first), "{least} {first} {greatest}");
+                    let other = read(&*store.snapshot(Reach::Disk));
+                    assert!(other >= first, "{first} then {other}");
+                    assert_eq!(read(&*snapshot), first);
+                }
+            });
+        }
+    });
+    assert_eq!(read(&*store.snapshot(Reach::Disk)), LOADS);
 }
 
 #[test]

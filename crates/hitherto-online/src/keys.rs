@@ -42,6 +42,44 @@ pub fn latest(id: GenerationId, entity_key: &[u8]) -> Vec<u8> {
     key
 }
 
+/// The keys of many latest rows, side by side in one buffer.
+#[derive(Clone, Debug, Default)]
+pub struct LatestKeys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl LatestKeys {
+    /// Appends the key of an entity's latest row.
+    pub fn push(&mut self, id: GenerationId, entity_key: &[u8]) {
+        self.bytes.extend_from_slice(&generation(id));
+        self.bytes.extend_from_slice(entity_key);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Forgets all keys and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Each key as [`latest`] makes it, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+}
+
 /// The key of one fact in an entity's history.
 pub fn history(id: GenerationId, entity_key: &[u8], times: Times) -> Vec<u8> {
     let mut key = latest(id, entity_key);

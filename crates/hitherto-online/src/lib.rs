@@ -16,4 +16,6 @@ pub mod memory;
 pub mod rocks;
 pub mod store;
 
-pub use store::{Access, GenerationId, Load, Loaded, OnlineStore, Snapshot, Usage};
+pub use store::{
+    Access, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Snapshot, Usage,
+};

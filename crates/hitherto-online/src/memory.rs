@@ -9,9 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 
-use crate::keys;
+use crate::keys::{self, LatestKeys};
 use crate::store::{
-    FactVisitor, GenerationId, Load, Loaded, OnlineStore, RowVisitor, Snapshot, Usage,
+    FactVisitor, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, RowsVisitor, Snapshot,
+    Usage,
 };
 
 #[derive(Clone, Default)]
@@ -39,7 +40,7 @@ impl MemoryStore {
 }
 
 impl OnlineStore for MemoryStore {
-    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
+    fn snapshot(&self, _: Reach) -> Box<dyn Snapshot + '_> {
         Box::new(MemorySnapshot(self.read()))
     }
 
@@ -85,15 +86,34 @@ impl OnlineStore for MemoryStore {
 struct MemorySnapshot(Arc<Tables>);
 
 impl Snapshot for MemorySnapshot {
-    fn read_latest(&self, keys: &[Vec<u8>], visit: &mut RowVisitor<'_>) -> Result<()> {
-        for (index, key) in keys.iter().enumerate() {
-            visit(index, self.0.latest.get(key).map(Vec::as_slice))?;
-        }
-        Ok(())
+    fn read_latest(&self, keys: &LatestKeys, visit: &mut RowsVisitor<'_>) -> Result<()> {
+        let rows = keys.iter().map(|key| self.0.latest.get(key).map(Vec::as_slice));
+        visit(&rows.collect::<Vec<_>>())
     }
 
-    fn scan_history(
+    fn histories(&self) -> Box<dyn Histories + '_> {
+        Box::new(MemoryHistories(&self.0))
+    }
+
+    fn is_out_of_reach(&self) -> bool {
+        false
+    }
+
+    fn read_history(
         &self,
+        generation: GenerationId,
+        entity_key: &[u8],
+        times: Times,
+    ) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.history.get(&keys::history(generation, entity_key, times)).cloned())
+    }
+}
+
+struct MemoryHistories<'s>(&'s Tables);
+
+impl Histories for MemoryHistories<'_> {
+    fn scan(
+        &mut self,
         generation: GenerationId,
         entity_key: &[u8],
         at: i64,
@@ -112,15 +132,6 @@ impl Snapshot for MemorySnapshot {
             }
         }
         Ok(())
-    }
-
-    fn read_history(
-        &self,
-        generation: GenerationId,
-        entity_key: &[u8],
-        times: Times,
-    ) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.history.get(&keys::history(generation, entity_key, times)).cloned())
     }
 }
 

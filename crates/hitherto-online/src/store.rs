@@ -12,6 +12,8 @@ use std::ops::ControlFlow;
 use hitherto_core::Result;
 use hitherto_core::rule::Times;
 
+use crate::keys::LatestKeys;
+
 /// Names one complete copy of one view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GenerationId {
@@ -30,45 +32,66 @@ pub enum Access {
     ReadOnly,
 }
 
-/// Takes the stored row of the key at this index, or its absence.
-pub type RowVisitor<'v> = dyn FnMut(usize, Option<&[u8]>) -> Result<()> + 'v;
+/// How far a read may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// No further than what is in memory: such a read never waits for a disk.
+    Memory,
+    /// Wherever the row is.
+    Disk,
+}
+
+/// Takes the stored rows of all keys of a batch, in their order.
+pub type RowsVisitor<'v> = dyn FnMut(&[Option<&[u8]>]) -> Result<()> + 'v;
 
 /// Takes one fact of a history; breaks when it has seen enough.
 pub type FactVisitor<'v> = dyn FnMut(Times, &[u8]) -> ControlFlow<()> + 'v;
 
 /// One consistent view of the store.
 pub trait Snapshot: Send + Sync {
-    /// Reads many latest rows in one batch; `visit` is called once a key, in
-    /// the order of `keys` (made by [`crate::keys::latest`]), with bytes that
-    /// are valid during the call. Blocks for storage I/O on a cache miss.
+    /// Reads many latest rows in one batch; `visit` is called once with all of
+    /// them, whose bytes are valid during the call. Blocks for storage I/O on a
+    /// cache miss, if the snapshot's reach allows it.
     ///
     /// # Errors
-    /// Those of `visit`, `Corrupt` for damaged blocks, `Unavailable` for I/O.
-    fn read_latest(&self, keys: &[Vec<u8>], visit: &mut RowVisitor<'_>) -> Result<()>;
+    /// Those of `visit`, `Corrupt` for damaged blocks, `Unavailable` for I/O
+    /// and for what is [out of reach](Snapshot::is_out_of_reach).
+    fn read_latest(&self, keys: &LatestKeys, visit: &mut RowsVisitor<'_>) -> Result<()>;
 
-    /// Shows an entity's kept facts with event time at or before `at`, newest
-    /// first, until `visit` breaks. One seek.
-    ///
-    /// # Errors
-    /// `Corrupt` for damaged blocks or keys, `Unavailable` for I/O.
-    fn scan_history(
-        &self,
-        generation: GenerationId,
-        entity_key: &[u8],
-        at: i64,
-        visit: &mut FactVisitor<'_>,
-    ) -> Result<()>;
+    /// A cursor over histories; cheap to move, not to make.
+    fn histories(&self) -> Box<dyn Histories + '_>;
+
+    /// Whether a read failed because what it wants is not in memory, and a
+    /// snapshot of [`Reach::Disk`] has to be asked.
+    fn is_out_of_reach(&self) -> bool;
 
     /// Reads the stored fact with exactly these times.
     ///
     /// # Errors
-    /// As [`Snapshot::scan_history`].
+    /// As [`Histories::scan`].
     fn read_history(
         &self,
         generation: GenerationId,
         entity_key: &[u8],
         times: Times,
     ) -> Result<Option<Vec<u8>>>;
+}
+
+/// Reads entities' histories, one after the other.
+pub trait Histories {
+    /// Shows an entity's kept facts with event time at or before `at`, newest
+    /// first, until `visit` breaks. One seek.
+    ///
+    /// # Errors
+    /// `Corrupt` for damaged blocks or keys, `Unavailable` for I/O and for what
+    /// is out of reach.
+    fn scan(
+        &mut self,
+        generation: GenerationId,
+        entity_key: &[u8],
+        at: i64,
+        visit: &mut FactVisitor<'_>,
+    ) -> Result<()>;
 }
 
 /// Rows on their way into one generation. Keys must arrive in ascending order
@@ -114,14 +137,18 @@ pub struct Usage {
     pub history_rows: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,
-    /// Bytes of the block cache in use.
+    /// Bytes of cached rows and blocks.
     pub cache_bytes: u64,
+    /// Rows that were found in the cache of rows since the store was opened.
+    pub row_cache_hits: u64,
+    /// Rows that were not.
+    pub row_cache_misses: u64,
 }
 
 /// An online store.
 pub trait OnlineStore: Send + Sync {
     /// A consistent view of now; it holds resources until dropped.
-    fn snapshot(&self) -> Box<dyn Snapshot + '_>;
+    fn snapshot(&self, reach: Reach) -> Box<dyn Snapshot + '_>;
 
     /// Begins a load into a generation.
     ///

@@ -18,20 +18,23 @@
 //!
 //! | module     | what it owns                                            |
 //! | ---------- | -------------------------------------------------------- |
+//! | `entities` | the encoded keys of a request's entities                 |
 //! | `snapshot` | what readers see: one catalog and its compiled plans     |
 //! | `plan`     | names turned into ids, layouts and positions             |
 //! | `read`     | the store's rows for one request, and the rule on them   |
 
+mod entities;
 mod plan;
 mod read;
 mod snapshot;
 
-use hitherto_core::column::Column;
+use hitherto_core::column::{Column, Source};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::row;
 use hitherto_core::rule::{Answer, Times};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
+use hitherto_online::{Reach, Snapshot as StoreSnapshot};
 
 use self::plan::{LookupPlan, ViewPlan};
 use self::read::Reader;
@@ -97,6 +100,28 @@ impl Engine {
     /// keys, too much at once, or an `as_of` before a view's history begins;
     /// `Corrupt` or `Unavailable` from the store.
     pub fn lookup(&self, request: &LookupRequest, now: i64) -> Result<Lookup> {
+        self.lookup_from(&*self.store.snapshot(Reach::Disk), request, now)
+    }
+
+    /// As [`Engine::lookup`], but never waits for a disk: `None` when a row is
+    /// not in memory.
+    ///
+    /// # Errors
+    /// As [`Engine::lookup`].
+    pub fn lookup_in_memory(&self, request: &LookupRequest, now: i64) -> Result<Option<Lookup>> {
+        let store = self.store.snapshot(Reach::Memory);
+        match self.lookup_from(&*store, request, now) {
+            Err(_) if store.is_out_of_reach() => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    fn lookup_from(
+        &self,
+        store: &dyn StoreSnapshot,
+        request: &LookupRequest,
+        now: i64,
+    ) -> Result<Lookup> {
         let snapshot = self.catalog.load();
         let plan = snapshot.plan(&request.selection)?;
         let (entities, rows) = plan.encode(&request.keys)?;
@@ -108,13 +133,12 @@ impl Engine {
             .map(|(name, data_type)| Column::with_capacity(name.clone(), data_type.clone(), rows))
             .collect();
         let mut times = Vec::new();
-        let store = self.store.snapshot();
-        let reader = Reader { plan: &plan, entities: &entities, store: &*store, at };
-        reader.read_all(rows, |view, answer| {
+        let reader = Reader { plan: &plan, entities: &entities, store, at };
+        reader.read_all(rows, |view, answers| {
             if request.with_times {
-                record_times(&mut times, &plan.views, view, &answer)?;
+                record_times(&mut times, &plan.views, view, answers)?;
             }
-            push_answer(&mut columns, &plan.views[view], answer)
+            push_answers(&mut columns, &plan.views[view], answers)
         })?;
         Ok(Lookup { at, rows, columns, times, catalog_version: snapshot.catalog.version })
     }
@@ -151,32 +175,29 @@ fn check_online(plan: &LookupPlan, as_of: Option<i64>) -> Result<()> {
     Ok(())
 }
 
-fn push_answer(columns: &mut [Column], view: &ViewPlan, answer: Answer<'_>) -> Result<()> {
-    match answer {
-        Ok(bytes) => {
-            let row = view.schema.read(bytes)?;
-            for (feature, output) in &view.features {
-                columns[*output].push_row(&row, *feature)?;
-            }
-        }
-        Err(absence) => {
-            for (_, output) in &view.features {
-                columns[*output].push_absent(absence.status());
-            }
-        }
-    }
-    Ok(())
+/// Copies answers column by column: the offset is found once for all rows.
+fn push_answers(columns: &mut [Column], view: &ViewPlan, answers: &[Answer<'_>]) -> Result<()> {
+    let sources = answers.iter().map(|answer| match answer {
+        Ok(bytes) => view.schema.read(bytes).map(Ok),
+        Err(absence) => Ok(Err(absence.status())),
+    });
+    let sources: Vec<Source<'_>> = sources.collect::<Result<_>>()?;
+    view.features
+        .iter()
+        .try_for_each(|(feature, output)| columns[*output].extend(&sources, *feature))
 }
 
 fn record_times(
     times: &mut Vec<ViewTimes>,
     views: &[ViewPlan],
     view: usize,
-    answer: &Answer<'_>,
+    answers: &[Answer<'_>],
 ) -> Result<()> {
     while times.len() <= view {
         times.push(ViewTimes { view: views[times.len()].name.clone(), times: Vec::new() });
     }
-    times[view].times.push(answer.ok().map(row::times).transpose()?);
+    for answer in answers {
+        times[view].times.push(answer.ok().map(row::times).transpose()?);
+    }
     Ok(())
 }

@@ -10,11 +10,8 @@ use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
 use super::KeyColumn;
+use super::entities::Entities;
 use crate::selection::{Resolved, ResolvedView};
-
-/// One encoded key for each entity of a request; `None` is an entity that
-/// cannot exist, because its key is null or does not fit its type.
-pub(super) type EncodedEntities = Vec<Option<Vec<u8>>>;
 
 /// Names turned into ids, layouts and positions.
 pub(super) struct LookupPlan {
@@ -125,20 +122,20 @@ impl LookupPlan {
         Ok((ordered, rows))
     }
 
-    /// Encodes every entity once for each distinct list of join keys. `None`
-    /// is an entity that cannot exist: a null or ill-fitting key.
-    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<EncodedEntities>, usize)> {
+    /// Encodes every entity once for each distinct list of join keys.
+    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<Entities>, usize)> {
         let (columns, rows) = self.key_columns(keys)?;
         let encoded = self.entities.iter().map(|entity| {
-            let encode_row = |row: usize| {
-                let mut bytes = Vec::with_capacity(32);
-                for index in entity {
-                    let part = columns[*index].parts[row].as_ref()?.borrow();
-                    key::encode_part(&mut bytes, &self.keys[*index].data_type, part).ok()?;
-                }
-                Some(bytes)
-            };
-            (0..rows).map(encode_row).collect()
+            let mut encoded = Entities::with_capacity(rows);
+            for row in 0..rows {
+                encoded.push(|bytes| {
+                    entity.iter().try_for_each(|index| {
+                        let part = columns[*index].parts[row].as_ref()?.borrow();
+                        key::encode_part(bytes, &self.keys[*index].data_type, part).ok()
+                    })
+                });
+            }
+            encoded
         });
         Ok((encoded.collect(), rows))
     }

@@ -1,91 +1,161 @@
 //! The store's rows for one request, and the rule applied to them.
+//!
+//! ```text
+//! cells      view 0: entity 0, 1, 2 ... | view 1: entity 0, 1, 2 ... | ...
+//! blocks     |--------|--------|--------|--------|--------|   one batched read each
+//! stretches  |--------|--------|---|----|--------|--------|   of one view, to `take`
+//! ```
+//!
+//! A small request is one block over all its views. A large one is read block by
+//! block, so that no more rows are held than fit the processor's cache while
+//! feature after feature is copied out of them.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
 use hitherto_core::{Result, row};
-use hitherto_online::{Snapshot, keys};
+use hitherto_online::keys::LatestKeys;
+use hitherto_online::{GenerationId, Histories, Snapshot};
 
-use super::plan::{EncodedEntities, LookupPlan};
+use super::entities::Entities;
+use super::plan::LookupPlan;
+
+/// Rows of a block.
+const BLOCK_ROWS: usize = 256;
 
 /// Reads one request's rows, view by view, entities in request order.
 pub(super) struct Reader<'a> {
     pub plan: &'a LookupPlan,
-    pub entities: &'a [EncodedEntities],
+    /// For each of the plan's lists of join keys.
+    pub entities: &'a [Entities],
     pub store: &'a dyn Snapshot,
     pub at: i64,
 }
 
-impl Reader<'_> {
-    /// Calls `take` once for each view and entity, views in plan order.
+/// Rows that were read from histories, which live only as long as they are shown.
+#[derive(Default)]
+struct Past<'a> {
+    /// Made when the first history is needed.
+    histories: Option<Box<dyn Histories + 'a>>,
+    bytes: Vec<u8>,
+}
+
+/// Where an answer's row lies.
+enum Found<'r> {
+    Latest(&'r [u8]),
+    Past(Range<usize>),
+}
+
+impl<'a> Reader<'a> {
+    /// Calls `take` with the answers for stretches of entities of one view,
+    /// views in plan order.
     pub fn read_all(
         &self,
         rows: usize,
-        mut take: impl FnMut(usize, Answer<'_>) -> Result<()>,
+        mut take: impl FnMut(usize, &[Answer<'_>]) -> Result<()>,
     ) -> Result<()> {
-        let mut batch = Vec::with_capacity(rows * self.plan.views.len());
-        let mut owners = Vec::with_capacity(batch.capacity());
-        for (index, view) in self.plan.views.iter().enumerate() {
-            for (row, entity) in self.entities[view.entity].iter().enumerate() {
-                if let (Some((generation, _)), Some(entity)) = (view.online, entity) {
-                    batch.push(keys::latest(generation, entity));
-                    owners.push((index, row));
-                }
+        let cells = self.plan.views.len() * rows;
+        let mut keys = LatestKeys::default();
+        let mut past = Past::default();
+        for start in (0..cells).step_by(BLOCK_ROWS) {
+            let stretches = stretches(start..(start + BLOCK_ROWS).min(cells), rows);
+            keys.clear();
+            for (view, rows) in stretches.clone() {
+                self.push_keys(view, rows, &mut keys);
             }
+            self.store.read_latest(&keys, &mut |stored| {
+                let mut stored = stored.iter().copied();
+                for (view, rows) in stretches.clone() {
+                    past.bytes.clear();
+                    let found = self.find(view, rows, &mut stored, &mut past)?;
+                    let answers = found.iter().map(|found| match found {
+                        Ok(Found::Latest(row)) => Ok(*row),
+                        Ok(Found::Past(place)) => Ok(&past.bytes[place.clone()]),
+                        Err(absence) => Err(*absence),
+                    });
+                    take(view, &answers.collect::<Vec<_>>())?;
+                }
+                Ok(())
+            })?;
         }
-        // Cells are taken in order; those without a key to read come between.
-        let mut cells =
-            (0..self.plan.views.len()).flat_map(|view| (0..rows).map(move |row| (view, row)));
-        self.store.read_latest(&batch, &mut |index, latest| {
-            for (view, row) in cells.by_ref() {
-                if (view, row) == owners[index] {
-                    return self.answer(view, row, latest, &mut take);
-                }
-                take(view, Err(self.absence(view, row)))?;
-            }
-            Ok(())
-        })?;
-        cells.try_for_each(|(view, row)| take(view, Err(self.absence(view, row))))
+        Ok(())
     }
 
-    fn absence(&self, view: usize, row: usize) -> Absence {
-        match self.entities[self.plan.views[view].entity][row] {
-            None => Absence::NullKey,
-            Some(_) => Absence::NeverSeen,
-        }
+    /// Appends the keys of a stretch's entities that can exist.
+    fn push_keys(&self, view: usize, rows: Range<usize>, keys: &mut LatestKeys) {
+        let view = &self.plan.views[view];
+        let Some((generation, _)) = view.online else { return };
+        let entities = self.entities[view.entity].iter_from(rows.start);
+        entities.take(rows.len()).flatten().for_each(|entity| keys.push(generation, entity));
     }
 
-    fn answer(
+    /// Applies the rule to a stretch; `stored` has the latest row of each key
+    /// that [`Reader::push_keys`] appended for it.
+    fn find<'r>(
         &self,
         view: usize,
-        row: usize,
-        latest: Option<&[u8]>,
-        take: &mut impl FnMut(usize, Answer<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let plan = &self.plan.views[view];
-        let moment = Moment::new(self.at, plan.known);
-        let Some(latest) = latest else { return take(view, Err(Absence::NeverSeen)) };
-        let times = row::times(latest)?;
-        if moment.sees(times) {
-            let winner = Some((times.event, Says::of_row(latest)));
-            let judged = rule::judge(winner, false, self.at, plan.ttl_micros);
-            return take(view, judged.map(|()| latest));
-        }
-        let (Some((generation, _)), Some(entity)) = (plan.online, &self.entities[plan.entity][row])
-        else {
-            return take(view, Err(Absence::NeverSeen));
-        };
-        let mut search = Search::new(moment, plan.ttl_micros);
-        let mut taken = None;
-        self.store.scan_history(generation, entity, self.at, &mut |times, bytes| match search
-            .show(times, bytes)
-        {
-            Some(answer) => {
-                taken = Some(take(view, answer));
-                ControlFlow::Break(())
+        rows: Range<usize>,
+        stored: &mut impl Iterator<Item = Option<&'r [u8]>>,
+        past: &mut Past<'a>,
+    ) -> Result<Vec<std::result::Result<Found<'r>, Absence>>> {
+        let view = &self.plan.views[view];
+        let moment = Moment::new(self.at, view.known);
+        let entities = self.entities[view.entity].iter_from(rows.start).take(rows.len());
+        let find = |entity: Option<&[u8]>| {
+            let (Some(entity), Some((generation, _))) = (entity, view.online) else {
+                return Ok(Err(Absence::NullKey));
+            };
+            let Some(latest) = stored.next().flatten() else { return Ok(Err(Absence::NeverSeen)) };
+            let times = row::times(latest)?;
+            if !moment.sees(times) {
+                let search = Search::new(moment, view.ttl_micros);
+                let place = self.search(generation, entity, search, past)?;
+                return Ok(place.map(Found::Past));
             }
-            None => ControlFlow::Continue(()),
-        })?;
-        taken.unwrap_or_else(|| take(view, Err(search.absence())))
+            let winner = Some((times.event, Says::of_row(latest)));
+            let judged = rule::judge(winner, false, self.at, view.ttl_micros);
+            Ok(judged.map(|()| Found::Latest(latest)))
+        };
+        entities.map(find).collect()
     }
+
+    /// Searches an entity's history for the answer and says where it was put.
+    fn search(
+        &self,
+        generation: GenerationId,
+        entity: &[u8],
+        mut search: Search,
+        past: &mut Past<'a>,
+    ) -> Result<std::result::Result<Range<usize>, Absence>> {
+        let Past { histories, bytes } = past;
+        let histories = histories.get_or_insert_with(|| self.store.histories());
+        let start = bytes.len();
+        let mut answered = None;
+        histories.scan(
+            generation,
+            entity,
+            self.at,
+            &mut |times, row| match search.show(times, row) {
+                Some(answer) => {
+                    answered = Some(answer.map(|row| bytes.extend_from_slice(row)));
+                    ControlFlow::Break(())
+                }
+                None => ControlFlow::Continue(()),
+            },
+        )?;
+        let answered = answered.unwrap_or_else(|| Err(search.absence()));
+        Ok(answered.map(|()| start..bytes.len()))
+    }
+}
+
+/// Cuts a range of cells where one view ends and the next begins: the view, and
+/// the rows of its entities.
+fn stretches(
+    cells: Range<usize>,
+    rows: usize,
+) -> impl Iterator<Item = (usize, Range<usize>)> + Clone {
+    (cells.start / rows..cells.end.div_ceil(rows)).map(move |view| {
+        let first = view * rows;
+        (view, cells.start.max(first) - first..cells.end.min(first + rows) - first)
+    })
 }

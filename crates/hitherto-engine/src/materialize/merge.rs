@@ -5,7 +5,8 @@ use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Result, row};
 use hitherto_offline::sorted::SortedBatch;
-use hitherto_online::{Load, Loaded, Snapshot, keys};
+use hitherto_online::keys::LatestKeys;
+use hitherto_online::{Load, Loaded, Snapshot};
 
 use super::MaterializeMode;
 use super::run::Run;
@@ -79,11 +80,11 @@ impl<'m> Merge<'m> {
         if self.run.mode == MaterializeMode::Full {
             return Ok(vec![None; entities.len()]);
         }
-        let keys: Vec<_> =
-            entities.iter().map(|entity| keys::latest(self.run.generation, &entity.key)).collect();
+        let mut keys = LatestKeys::default();
+        entities.iter().for_each(|entity| keys.push(self.run.generation, &entity.key));
         let mut stored = Vec::with_capacity(keys.len());
-        self.snapshot.read_latest(&keys, &mut |_, row| {
-            stored.push(row.map(<[u8]>::to_vec));
+        self.snapshot.read_latest(&keys, &mut |rows| {
+            stored.extend(rows.iter().map(|row| row.map(<[u8]>::to_vec)));
             Ok(())
         })?;
         Ok(stored)

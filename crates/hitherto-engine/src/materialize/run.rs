@@ -7,7 +7,7 @@ use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
-use hitherto_online::GenerationId;
+use hitherto_online::{GenerationId, Reach};
 
 use super::consumed::{Consumed, News, consumed_key};
 use super::merge::{Merge, Merged};
@@ -87,7 +87,7 @@ impl<'r> Run<'r> {
             // Rows of a full run that was killed before its commit.
             engine.store.drop_generation(self.generation)?;
         }
-        let snapshot = engine.store.snapshot();
+        let snapshot = engine.store.snapshot(Reach::Disk);
         let mut merge = Merge::new(self, &*snapshot, engine.store.load(self.generation)?);
         let count = Arc::clone(facts.count());
         while let Some(batch) = facts.next().await {

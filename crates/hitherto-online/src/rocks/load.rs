@@ -73,7 +73,9 @@ impl Load for RocksLoad<'_> {
         self.latest.close()?;
         self.history.close()?;
         self.ingest(HISTORY, &self.history)?;
+        let write = self.store.rows.begin_write(self.generation);
         self.ingest(LATEST, &self.latest)?;
+        drop(write);
         Ok(Loaded {
             latest_rows: self.latest.rows,
             history_rows: self.history.rows,

@@ -5,6 +5,7 @@
 //! | `options` | how each family is tuned, and why                           |
 //! | `load`    | rows to sorted files to ingestion                           |
 //! | `read`    | snapshots: batched gets and history seeks                   |
+//! | `rows`    | latest rows kept in memory, and which of them still hold    |
 //!
 //! On disk:
 //!
@@ -18,6 +19,7 @@
 mod load;
 mod options;
 mod read;
+mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,8 @@ use hitherto_core::{Error, Kind, Result};
 use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions, properties};
 
 use crate::keys;
-use crate::store::{Access, GenerationId, Load, OnlineStore, Snapshot, Usage};
+use crate::store::{Access, GenerationId, Load, OnlineStore, Reach, Snapshot, Usage};
+use rows::RowCache;
 
 /// The version of the folder's layout that this release writes.
 const FORMAT: u32 = 1;
@@ -38,7 +41,7 @@ const META: &str = "meta";
 /// How much an embedded store may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RocksOptions {
-    /// Bytes of decompressed blocks kept in memory.
+    /// Bytes kept in memory: half for latest rows, half for decompressed blocks.
     pub cache_bytes_max: usize,
     /// Threads for compaction and flushes.
     pub background_threads: usize,
@@ -54,6 +57,7 @@ impl Default for RocksOptions {
 pub struct RocksStore {
     db: DB,
     cache: Cache,
+    rows: RowCache,
     /// How sorted files of the two families are written.
     latest_files: Options,
     history_files: Options,
@@ -70,7 +74,9 @@ impl RocksStore {
     /// it (nothing is touched), `Corrupt` or `Unavailable` from the disk.
     pub fn open(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
         check_format(folder, access)?;
-        let cache = Cache::new_lru_cache(options.cache_bytes_max);
+        let rows_bytes_max = options.cache_bytes_max / 2;
+        let cache = Cache::new_lru_cache(options.cache_bytes_max - rows_bytes_max);
+        let rows = RowCache::new(rows_bytes_max);
         let database = folder.join("rocksdb");
         let families = options::families(&cache);
         let general = options::database(access, options);
@@ -96,7 +102,7 @@ impl RocksStore {
         }
         let latest_files = options::family(LATEST, &cache);
         let history_files = options::family(HISTORY, &cache);
-        Ok(Self { db, cache, latest_files, history_files, staging, access })
+        Ok(Self { db, cache, rows, latest_files, history_files, staging, access })
     }
 
     /// Compacts at once what would be compacted in time: what replaced and
@@ -128,8 +134,8 @@ impl RocksStore {
 }
 
 impl OnlineStore for RocksStore {
-    fn snapshot(&self) -> Box<dyn Snapshot + '_> {
-        Box::new(read::RocksSnapshot::new(self))
+    fn snapshot(&self, reach: Reach) -> Box<dyn Snapshot + '_> {
+        Box::new(read::RocksSnapshot::new(self, reach))
     }
 
     fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>> {
@@ -140,6 +146,7 @@ impl OnlineStore for RocksStore {
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
         self.check_writable()?;
         let (from, to) = (keys::generation(generation), keys::generation_end(generation));
+        let _write = self.rows.begin_write(generation);
         for family in [LATEST, HISTORY] {
             let family = self.family(family);
             // Whole files go at once; one range tombstone covers what is left.
@@ -179,7 +186,9 @@ impl OnlineStore for RocksStore {
                 .iter()
                 .map(|family| number(family, properties::TOTAL_SST_FILES_SIZE))
                 .sum(),
-            cache_bytes: self.cache.get_usage() as u64,
+            cache_bytes: self.cache.get_usage() as u64 + self.rows.bytes(),
+            row_cache_hits: self.rows.hits(),
+            row_cache_misses: self.rows.misses(),
         }
     }
 }

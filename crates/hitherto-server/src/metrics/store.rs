@@ -8,7 +8,7 @@ use hitherto_core::catalog::Generation;
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_engine::Engine;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -52,9 +52,19 @@ impl Collector for Store {
         gauge("store_latest_rows", "Latest rows, of all generations", None, usage.latest_rows)?;
         gauge("store_history_rows", "History rows, of all generations", None, usage.history_rows)?;
         gauge("store_disk", "Online store on disk", bytes, usage.disk_bytes)?;
-        gauge("store_cache", "Block cache in use", bytes, usage.cache_bytes)?;
+        gauge("store_cache", "Cached rows and blocks", bytes, usage.cache_bytes)?;
+        let mut counter = |name, help, value: u64| {
+            let counter = MetricType::Counter;
+            let mut counter = encoder.encode_descriptor(name, help, None, counter)?;
+            counter.encode_counter::<NoLabelSet, _, u64>(&value, None)
+        };
+        counter("row_cache_hits", "Latest rows found in memory", usage.row_cache_hits)?;
+        counter("row_cache_misses", "Latest rows not found in memory", usage.row_cache_misses)?;
         let version = self.engine.catalog().version;
-        gauge("catalog_version", "Changes to what is applied or online", None, version)?;
+        let mut gauge = |name, help, value: u64| {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+        };
+        gauge("catalog_version", "Changes to what is applied or online", version)?;
         self.encode_moments(
             &mut encoder,
             "view_watermark_timestamp",
