@@ -1,5 +1,5 @@
-//! Compiles `proto/hitherto/v1` without `protoc`, so that building needs no
-//! tool beyond the Rust toolchain.
+//! Compiles `proto` without `protoc`, so that building needs no tool beyond the
+//! Rust toolchain.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,9 @@ use protox::prost::Message;
 const ROOT: &str = "../../proto";
 
 /// Every file of the contract.
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
+    "feast/serving/ServingService.proto",
+    "feast/types/Value.proto",
     "hitherto/v1/diagnostics.proto",
     "hitherto/v1/lookup.proto",
     "hitherto/v1/registry.proto",
@@ -23,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let descriptors = protox::compile(FILES.map(|file| Path::new(ROOT).join(file)), [ROOT])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("hitherto.v1.bin"), descriptors.encode_to_vec())?;
+    fs::write(out.join("contract.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
     Ok(())
 }

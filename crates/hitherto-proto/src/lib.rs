@@ -1,9 +1,10 @@
-//! The wire contract: types generated from `proto/hitherto/v1`, and validated
-//! conversions between them and the core's own types.
+//! The wire contract: types generated from `proto`, and validated conversions
+//! between them and the core's own types.
 //!
 //! | module      | what it owns                                              |
 //! | ----------- | --------------------------------------------------------- |
 //! | [`v1`]      | messages, clients and servers of package `hitherto.v1`    |
+//! | [`feast`]   | the same of Feast's serving API, for its clients          |
 //! | [`convert`] | wire to core and back; what came in is checked here, once |
 //!
 //! Nothing here knows a store, an engine or a connection. A message from
@@ -18,6 +19,21 @@ pub mod v1 {
     tonic::include_proto!("hitherto.v1");
 }
 
+/// Messages, clients and servers of Feast's packages, as generated.
+pub mod feast {
+    /// Package `feast.serving`.
+    #[allow(missing_docs, clippy::all, clippy::pedantic)]
+    pub mod serving {
+        tonic::include_proto!("feast.serving");
+    }
+
+    /// Package `feast.types`.
+    #[allow(missing_docs, clippy::all, clippy::pedantic)]
+    pub mod types {
+        tonic::include_proto!("feast.types");
+    }
+}
+
 /// The contract's descriptors with their comments, encoded: what the
 /// reflection service tells.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hitherto.v1.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contract.bin"));

@@ -5,6 +5,7 @@
 //! | [`server`]    | the port: which services it has, and its life            |
 //! | [`client`]    | the same calls from the other end                        |
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
+//! | `feast`       | Feast's `ServingService` over the same lookups           |
 //! | `registry`    | `RegistryService`: the catalog                           |
 //! | `diagnostics` | `DiagnosticsService`: why, and whether both sides agree  |
 //! | `flight`      | Arrow Flight: a spine up, a training set down            |
@@ -23,6 +24,7 @@ pub mod server;
 
 mod admission;
 mod diagnostics;
+mod feast;
 mod flight;
 mod ipc;
 mod lifecycle;

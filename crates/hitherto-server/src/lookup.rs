@@ -66,17 +66,22 @@ impl Lookups {
         request: LookupRequest,
         permit: OwnedSemaphorePermit,
     ) -> Result<LookupResponse, Status> {
-        let answer = self.look_up(request, permit).await.map_err(|error| to_status(&error))?;
+        let refuse = |error: Error| to_status(&error);
+        let request = wire::lookup::decode_request(request).map_err(refuse)?;
+        let answer = self.look_up(request, permit).await.map_err(refuse)?;
         self.metrics.looked_up(&answer);
         Ok(wire::lookup::encode_answer(answer))
     }
 
-    async fn look_up(
+    /// Looks up what any wire asked for, where that belongs.
+    ///
+    /// # Errors
+    /// Those of [`Engine::lookup`]; `Internal` when the work broke off.
+    pub async fn look_up(
         &self,
-        request: LookupRequest,
+        request: hitherto_engine::LookupRequest,
         permit: OwnedSemaphorePermit,
     ) -> Result<Lookup> {
-        let request = wire::lookup::decode_request(request)?;
         let now = (self.clock)();
         let entities = request.keys.iter().map(|column| column.parts.len()).max();
         if entities.unwrap_or(0) <= IN_PLACE_ENTITIES_MAX

@@ -41,6 +41,8 @@ pub enum Method {
     Lookup,
     /// One request of a lookup stream.
     LookupStream,
+    /// A lookup on Feast's wire.
+    GetOnlineFeatures,
     /// The catalog.
     GetCatalog,
     /// A training set, from the call to its last row.
@@ -52,9 +54,10 @@ pub enum Method {
 }
 
 impl Method {
-    const ALL: [Method; 6] = [
+    const ALL: [Method; 7] = [
         Method::Lookup,
         Method::LookupStream,
+        Method::GetOnlineFeatures,
         Method::GetCatalog,
         Method::TrainingSet,
         Method::Why,
@@ -65,6 +68,7 @@ impl Method {
         match self {
             Method::Lookup => "lookup",
             Method::LookupStream => "lookup_stream",
+            Method::GetOnlineFeatures => "get_online_features",
             Method::GetCatalog => "get_catalog",
             Method::TrainingSet => "training_set",
             Method::Why => "why",

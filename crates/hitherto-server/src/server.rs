@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
-//!       |           hitherto.v1.RegistryService     that may block
+//!       |           feast.serving.ServingService    that may block
+//!       |           hitherto.v1.RegistryService
 //! port -+           grpc.health.v1, grpc.reflection
 //!       |           hitherto.v1.DiagnosticsService  on the workers of Flight
 //!       +- Flight   DoExchange                      on workers of its own
@@ -29,6 +30,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::admission::Admission;
 use crate::diagnostics::Diagnostics;
+use crate::feast::Feast;
 use crate::flight::{Flights, Workers};
 use crate::lifecycle::{self, Health, Stopping};
 use crate::lookup::Lookups;
@@ -134,8 +136,9 @@ async fn routes(
         metrics: Arc::clone(&metrics),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
         stopping: stopping.clone(),
-    }
-    .service();
+    };
+    let feast = Feast { lookups: lookups.clone() }.service();
+    let lookups = lookups.service();
     let registry =
         Registry { engine: Arc::clone(&engine), metrics: Arc::clone(&metrics) }.service();
     let workers = Arc::new(Workers::start()?);
@@ -160,9 +163,16 @@ async fn routes(
         workers,
     }
     .service();
-    let names = [name_of(&lookups), name_of(&registry), name_of(&diagnostics), name_of(&flights)];
+    let names = [
+        name_of(&lookups),
+        name_of(&feast),
+        name_of(&registry),
+        name_of(&diagnostics),
+        name_of(&flights),
+    ];
     let (reporter, health) = tonic_health::server::health_reporter();
     let routes = Routes::new(lookups)
+        .add_service(feast)
         .add_service(registry)
         .add_service(diagnostics)
         .add_service(flights)

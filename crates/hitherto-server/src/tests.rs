@@ -318,6 +318,50 @@ async fn a_stream_answers_in_order_until_a_request_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_feast_gets_its_columns_in_order() {
+    use hitherto_proto::feast::serving::get_online_features_request::Kind as Asked;
+    use hitherto_proto::feast::serving::serving_service_client::ServingServiceClient;
+    use hitherto_proto::feast::serving::{FeatureList, GetOnlineFeaturesRequest};
+    use hitherto_proto::feast::types::{RepeatedValue, Value, value::Val};
+
+    let server = Served::start().await;
+    let mut client = ServingServiceClient::new(server.channel().await);
+    let stays = [Some(1), None, Some(2), Some(3)];
+    let stays = stays.map(|stay| Value { val: stay.map(Val::Int64Val) }).to_vec();
+    let asked = ["labs:note", "labs:lactate"].map(String::from).to_vec();
+    let mut request = GetOnlineFeaturesRequest {
+        kind: Some(Asked::Features(FeatureList { val: asked })),
+        entities: [("stay_id".to_owned(), RepeatedValue { val: stays.clone() })].into(),
+        ..GetOnlineFeaturesRequest::default()
+    };
+    let answer = client.get_online_features(request.clone()).await.unwrap().into_inner();
+    let names = answer.metadata.unwrap().feature_names.unwrap().val;
+    assert_eq!(names, ["stay_id", "note", "lactate"]);
+    let [keys, note, lactate] = &answer.results[..] else { panic!("{:?}", answer.results) };
+    assert_eq!((&keys.values, &keys.statuses), (&stays, &vec![1, 2, 1, 1]));
+    assert_eq!(note.values[0].val, Some(Val::StringVal("élevé".into())));
+    assert_eq!((&note.statuses, &lactate.statuses), (&vec![1, 3, 1, 3], &vec![1, 3, 2, 3]));
+    assert_eq!(lactate.values[0].val, Some(Val::DoubleVal(4.5)));
+    assert!(lactate.values[1..].iter().all(|value| value.val.is_none()));
+    assert_eq!(lactate.event_timestamps[0].nanos, 20_000);
+
+    request.full_feature_names = true;
+    request.kind = Some(Asked::FeatureService("deterioration_v1".into()));
+    let answer = client.get_online_features(request.clone()).await.unwrap().into_inner();
+    let names = answer.metadata.unwrap().feature_names.unwrap().val;
+    assert_eq!(names, ["stay_id", "labs__lactate", "labs__note"]);
+
+    request.kind = Some(Asked::FeatureService("deterioration_v2".into()));
+    let error = client.get_online_features(request).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotFound);
+    let metrics = server.get("/metrics").await;
+    let line = "hitherto_requests_total{method=\"get_online_features\",outcome=\"ok\"} 2";
+    assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    drop(client);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http_has_metrics_and_health() {
     let server = Served::start().await;
     server.client.lookup(&lookup("deterioration_v1", None)).await.unwrap();

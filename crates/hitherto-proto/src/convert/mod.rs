@@ -4,6 +4,7 @@
 //! | ----------- | -------------------- | ---------------------- |
 //! | [`catalog`] | `GetCatalogResponse` | [`Catalog`]            |
 //! | [`column`]  | `FeatureColumn`      | [`Column`]             |
+//! | [`feast`]   | Feast's values       | columns and key parts  |
 //! | [`key`]     | `KeyColumn`          | lists of [`OwnedPart`] |
 //! | [`status`]  | gRPC status          | [`Error`]              |
 //!
@@ -18,5 +19,6 @@
 
 pub mod catalog;
 pub mod column;
+pub mod feast;
 pub mod key;
 pub mod status;

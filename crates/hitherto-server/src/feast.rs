@@ -1,0 +1,162 @@
+//! Feast's `ServingService`, so that a client of Feast's servers can point here.
+//!
+//! A request becomes a lookup like any other: the same places, the same plan,
+//! the same rule. Only names and statuses are Feast's. Join keys come first in
+//! the answer, sorted by name because Feast's map of them has no order, then
+//! the features in the order of the request.
+
+use std::collections::HashSet;
+
+use hitherto_core::column::Column;
+use hitherto_core::limits::MESSAGE_BYTES_MAX;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection};
+use hitherto_proto::convert::feast as convert;
+use hitherto_proto::convert::status::to_status;
+use hitherto_proto::feast::serving::get_online_features_request::Kind;
+use hitherto_proto::feast::serving::get_online_features_response::FeatureVector;
+use hitherto_proto::feast::serving::serving_service_server::{
+    ServingService, ServingServiceServer,
+};
+use hitherto_proto::feast::serving::{
+    FeatureList, FieldStatus, GetFeastServingInfoRequest, GetFeastServingInfoResponse,
+    GetOnlineFeaturesRequest, GetOnlineFeaturesResponse, GetOnlineFeaturesResponseMetadata,
+};
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::{Request, Response, Status};
+
+use crate::lookup::Lookups;
+use crate::metrics::Method;
+
+/// Answers in Feast's words what [`Lookups`] looks up.
+pub struct Feast {
+    /// Looks up, with the bound that all lookups share.
+    pub lookups: Lookups,
+}
+
+impl Feast {
+    /// The service, with its limits on messages.
+    pub fn service(self) -> ServingServiceServer<Self> {
+        ServingServiceServer::new(self)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+            .accept_compressed(Gzip)
+    }
+
+    async fn answer(
+        &self,
+        request: GetOnlineFeaturesRequest,
+    ) -> Result<GetOnlineFeaturesResponse, Status> {
+        let permit = self.lookups.admission.try_admit()?;
+        let refuse = |error: Error| to_status(&error);
+        let lookup = decode_request(&request).map_err(refuse)?;
+        let answer = self.lookups.look_up(lookup, permit).await.map_err(refuse)?;
+        self.lookups.metrics.looked_up(&answer);
+        encode_answer(request, &answer).map_err(refuse)
+    }
+}
+
+#[tonic::async_trait]
+impl ServingService for Feast {
+    async fn get_feast_serving_info(
+        &self,
+        _: Request<GetFeastServingInfoRequest>,
+    ) -> Result<Response<GetFeastServingInfoResponse>, Status> {
+        let version = format!("hitherto {}", env!("CARGO_PKG_VERSION"));
+        Ok(Response::new(GetFeastServingInfoResponse { version }))
+    }
+
+    async fn get_online_features(
+        &self,
+        request: Request<GetOnlineFeaturesRequest>,
+    ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
+        let mut call = self.lookups.metrics.begin(Method::GetOnlineFeatures);
+        let answer = self.answer(request.into_inner()).await;
+        call.end(&answer);
+        answer.map(Response::new)
+    }
+}
+
+fn decode_request(request: &GetOnlineFeaturesRequest) -> Result<LookupRequest> {
+    if !request.request_context.is_empty() {
+        return Err(Error::invalid(
+            "request_context feeds on-demand features, of which there are none; leave it out",
+        ));
+    }
+    if request.include_feature_view_version_metadata {
+        return Err(Error::invalid(
+            "versions of views are not part of this answer; ask hitherto.v1.RegistryService",
+        ));
+    }
+    let selection = match &request.kind {
+        Some(Kind::FeatureService(name)) => Selection::Service(name.clone()),
+        Some(Kind::Features(list)) => Selection::features(&list.val)?,
+        None => {
+            return Err(Error::invalid(
+                "the request asks for nothing; set feature_service or features",
+            ));
+        }
+    };
+    let keys = request.entities.iter().map(|(name, values)| {
+        Ok(KeyColumn { name: name.clone(), parts: convert::parts(name, values)? })
+    });
+    Ok(LookupRequest {
+        selection,
+        keys: keys.collect::<Result<_>>()?,
+        as_of: None,
+        with_times: true,
+    })
+}
+
+fn encode_answer(
+    request: GetOnlineFeaturesRequest,
+    answer: &Lookup,
+) -> Result<GetOnlineFeaturesResponse> {
+    let mut seen: HashSet<String> = request.entities.keys().cloned().collect();
+    let mut names: Vec<String> = Vec::new();
+    let mut results = Vec::new();
+    for (name, values) in request.entities {
+        names.push(name);
+        let is_set = values.val.iter().map(|value| match value.val {
+            Some(_) => FieldStatus::Present,
+            None => FieldStatus::NullValue,
+        });
+        results.push(FeatureVector {
+            statuses: is_set.map(i32::from).collect(),
+            event_timestamps: vec![convert::timestamp(0); values.val.len()],
+            values: values.val,
+        });
+    }
+    for column in &answer.columns {
+        let (view, feature) = column.name.split_once(':').unwrap_or(("", &column.name));
+        let name = match request.full_feature_names {
+            true => format!("{view}__{feature}"),
+            false => feature.to_owned(),
+        };
+        if !seen.insert(name.clone()) {
+            return Err(Error::invalid(format!(
+                "two columns of the answer are called {name:?}; set full_feature_names"
+            )));
+        }
+        names.push(name);
+        results.push(vector(column, view, answer)?);
+    }
+    let metadata = GetOnlineFeaturesResponseMetadata {
+        feature_names: Some(FeatureList { val: names }),
+        feature_view_metadata: Vec::new(),
+    };
+    Ok(GetOnlineFeaturesResponse { metadata: Some(metadata), results, status: true })
+}
+
+/// One feature: values, statuses and event times, each one an entity.
+fn vector(column: &Column, view: &str, answer: &Lookup) -> Result<FeatureVector> {
+    let times = answer.times.iter().find(|times| times.view == view);
+    let event =
+        |row: usize| times.and_then(|times| times.times[row]).map_or(0, |times| times.event);
+    let rows = 0..column.len();
+    Ok(FeatureVector {
+        values: convert::values(column)?,
+        statuses: rows.clone().map(|row| convert::status(column.status(row)).into()).collect(),
+        event_timestamps: rows.map(|row| convert::timestamp(event(row))).collect(),
+    })
+}
