@@ -11,7 +11,7 @@ use hitherto_core::definition::Known;
 use super::entities::KeyType;
 use super::labels::Labels;
 use super::lake::{Lake, Sort};
-use super::shapes::{self, Memory, Shape, Weight};
+use super::shapes::{self, Memory, Reads, Shape, Weight};
 use crate::{Result, folder};
 
 /// The shape that is described on the command line.
@@ -20,8 +20,10 @@ const CUSTOM: &str = "custom";
 /// What to measure, and how.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// A shape to measure, by name (repeatable); "custom" is the one that the
-    /// options below describe [default: all that fit a normal run]
+    /// A shape to measure, by name (repeatable), such as main, sparse, or
+    /// main_optimized and sparse_optimized, which read optimized copies; "custom"
+    /// is the one that the options below describe [default: all that fit a normal
+    /// run]
     #[arg(long = "shape", value_name = "NAME")]
     shapes: Vec<String>,
     /// Measure every shape, the heavy ones too
@@ -188,6 +190,7 @@ impl Custom {
             views_apart: self.views,
             known,
             memory: Memory::AsAsked,
+            reads: Reads::Files,
             peers: &[],
         }
     }

@@ -11,38 +11,35 @@ use std::time::Instant;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::sum;
 use arrow::datatypes::{Float64Type, SchemaRef};
-use hitherto_core::catalog::{AppliedView, Catalog};
-use hitherto_core::definition::{
-    Definitions, Entity, FeatureView, Field, Known, Metadata, Online, Source,
-};
+use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::BATCH_ROWS;
-use hitherto_core::slots::Terms;
-use hitherto_core::types::DataType;
-use hitherto_offline::Offline;
+use hitherto_core::slots;
 use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource};
+use hitherto_offline::{Offline, files};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
-use super::entities::KeyType;
 use super::labels::TIMESTAMP;
-use super::lake::{KEY_COLUMNS, feature_name};
+use super::views::Terms;
 use crate::{Result, peak};
+
+/// What rounding alone may change in a sum of features, each of which is about 1.
+const SUM_ERROR_MAX: f64 = 1e-6;
 
 /// What to join.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Join {
     /// The folder of each view.
     pub views: Vec<PathBuf>,
-    /// Features of each view, all of which are asked for.
-    pub features: usize,
-    /// The type of the join key.
-    pub key: KeyType,
+    /// The folder of each view's optimized copy, which is read in the place of
+    /// all of its files; none, and the files are read.
+    pub copies: Vec<PathBuf>,
+    /// What the views have in common.
+    pub terms: Terms,
     /// The spine's file.
     pub spine: PathBuf,
     /// How many of its rows; `None` is all.
     pub labels_max: Option<u64>,
-    /// Whether known time counts.
-    pub known: Known,
     /// What the join may hold.
     pub memory_bytes_max: usize,
     /// Threads of the runtime, and partitions of each scan.
@@ -71,13 +68,25 @@ pub struct Joined {
     pub sum_f0: Vec<f64>,
 }
 
+impl Joined {
+    /// Whether this is what `other` found, as far as sums tell. Batches may end
+    /// elsewhere, so sums may differ in their last digits.
+    pub fn is_same_answer(&self, other: &Joined) -> bool {
+        let mut sums = self.sum_f0.iter().zip(&other.sum_f0);
+        self.rows == other.rows
+            && self.matched == other.matched
+            && self.sum_f0.len() == other.sum_f0.len()
+            && sums.all(|(this, that)| (this - that).abs() < SUM_ERROR_MAX)
+    }
+}
+
 /// Joins.
 ///
 /// # Errors
 /// When the spine cannot be read or the join fails.
 pub fn run(join: &Join) -> Result<Joined> {
     let (spine_schema, spine) = read_spine(&join.spine, join.labels_max)?;
-    let views = applied_views(join);
+    let views = join.terms.applied(&join.views);
     let spine_columns = spine_schema.fields().len();
     let offline = Offline::new(Path::new("/"), join.memory_bytes_max, join.threads)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -98,7 +107,7 @@ pub fn run(join: &Join) -> Result<Joined> {
             eprintln!("{}", stream.explain());
         }
         let report = stream.report();
-        let first = |view: usize| spine_columns + view * join.features;
+        let first = |view: usize| spine_columns + view * join.terms.features;
         Ok(Joined {
             seconds,
             peak_rss_bytes,
@@ -121,45 +130,6 @@ fn read_spine(path: &Path, labels_max: Option<u64>) -> Result<(SchemaRef, Vec<Re
     Ok((schema, reader.build()?.collect::<std::result::Result<_, _>>()?))
 }
 
-/// The views as a user would have applied them.
-fn applied_views(join: &Join) -> Vec<AppliedView> {
-    let [key, event_time, known_time] = KEY_COLUMNS;
-    let named = |name: &str| Metadata { name: name.to_owned(), ..Metadata::default() };
-    let field = |name: &str, data_type: DataType| Field {
-        name: name.to_owned(),
-        data_type,
-        description: String::new(),
-    };
-    let features = (0..join.features).map(|index| field(&feature_name(index), DataType::Float64));
-    let features: Vec<Field> = features.collect();
-    let views = join.views.iter().enumerate().map(|(index, folder)| FeatureView {
-        metadata: named(&format!("v{index}")),
-        entity: Some("entity".to_owned()),
-        source: Source {
-            parquet: folder.to_string_lossy().into_owned(),
-            sql: None,
-            event_time: event_time.to_owned(),
-            known_time: Some(known_time.to_owned()),
-            delay_micros: 0,
-            deleted: None,
-            columns: Default::default(),
-        },
-        ttl_micros: None,
-        known: join.known,
-        features: features.clone(),
-        online: Online::default(),
-    });
-    let definitions = Definitions {
-        entities: vec![Entity {
-            metadata: named("entity"),
-            keys: vec![field(key, join.key.declared())],
-        }],
-        views: views.collect(),
-        services: Vec::new(),
-    };
-    Catalog::default().apply(&definitions, 0).views
-}
-
 fn request(
     offline: &Offline,
     join: &Join,
@@ -167,17 +137,23 @@ fn request(
     spine: Vec<RecordBatch>,
     spine_schema: SchemaRef,
 ) -> Result<JoinRequest> {
-    let terms = Terms { ttl_micros: None, known_by: i64::MAX, known: join.known };
+    let known = join.terms.known;
+    let terms = slots::Terms { ttl_micros: None, known_by: i64::MAX, known };
     let mut sources = Vec::with_capacity(views.len());
-    let mut outputs = Vec::with_capacity(views.len() * join.features);
+    let mut outputs = Vec::with_capacity(views.len() * join.terms.features);
     for (view, applied) in views.iter().enumerate() {
+        let files = offline.list_files(&applied.definition)?;
+        let (files, copy) = match join.copies.get(view) {
+            Some(copy) => (Vec::new(), files::list(Path::new("/"), &copy.to_string_lossy())?),
+            None => (files, Vec::new()),
+        };
         sources.push(JoinSource {
             view: applied.clone(),
             name: applied.name().to_owned(),
             keys: applied.keys.clone(),
             terms,
-            files: offline.list_files(&applied.definition)?,
-            copy: Vec::new(),
+            files,
+            copy,
         });
         let features = applied.definition.features.iter().enumerate();
         outputs.extend(features.map(|(feature, field)| JoinOutput {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{floor, ours};
+use super::{floor, optimized, ours};
 use crate::Result;
 
 /// The hidden subcommand of a measuring process.
@@ -16,6 +16,8 @@ pub enum Question {
     Join(ours::Join),
     /// Decoding alone; answered by [`floor::Decoded`].
     Decode(floor::Decode),
+    /// An optimized copy of a view; answered by [`optimized::Copied`].
+    Copy(optimized::Copy),
 }
 
 /// Measures, in the process that was started for it.
@@ -26,5 +28,6 @@ pub fn measure(question: Question) -> Result<Value> {
     Ok(match question {
         Question::Join(join) => serde_json::to_value(ours::run(&join)?)?,
         Question::Decode(decode) => serde_json::to_value(floor::run(&decode)?)?,
+        Question::Copy(copy) => serde_json::to_value(optimized::run(&copy)?)?,
     })
 }

@@ -31,6 +31,15 @@ pub enum Memory {
     Unlimited,
 }
 
+/// What our join reads; peers and the floor always read the views' files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The views' files.
+    Files,
+    /// An optimized copy of each view.
+    Copies,
+}
+
 /// One question.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -52,6 +61,8 @@ pub struct Shape {
     pub known: Known,
     /// What the join may hold.
     pub memory: Memory,
+    /// What our join reads.
+    pub reads: Reads,
     /// Who else can answer it. Those that ignore known time answer an easier
     /// question than ours does.
     pub peers: &'static [Peer],
@@ -74,7 +85,8 @@ pub fn all(scale: f64) -> Vec<Shape> {
         Shape { labels: labels(20_000_000), views: 2, views_apart: 2, ..heavy.clone() };
     let small = Shape { views: 2, views_apart: 2, ..small_shape(&main, scaled) };
     let small_one = Shape { views: 1, views_apart: 1, ..small.clone() };
-    let sparse = Labels { entities: scaled(2_000), ..labels(50_000) };
+    let sparse_labels = Labels { entities: scaled(2_000), ..labels(50_000) };
+    let sparse = Shape { name: "sparse", labels: sparse_labels, ..main.clone() };
     let wide = Lake {
         rows: scaled(200_000),
         features: 500,
@@ -94,7 +106,9 @@ pub fn all(scale: f64) -> Vec<Shape> {
         main.clone(),
         Shape { name: "known_off", known: Known::Ignore, ..main.clone() },
         Shape { name: "known_one_view", peers: &[DuckdbKnown], ..one_view.clone() },
-        Shape { name: "sparse", labels: sparse, ..main.clone() },
+        sparse.clone(),
+        Shape { name: "main_optimized", reads: Reads::Copies, ..main.clone() },
+        Shape { name: "sparse_optimized", reads: Reads::Copies, ..sparse },
         Shape { name: "views_1", ..one_view.clone() },
         Shape { name: "views_20", views: 20, ..heavy.clone() },
         Shape { name: "rows_10m", ..by_rows(10_000_000) },
@@ -149,6 +163,7 @@ fn main_shape(scaled: impl Fn(u64) -> u64) -> Shape {
         views_apart: 5,
         known: Known::Honor,
         memory: Memory::AsAsked,
+        reads: Reads::Files,
         peers: &[PolarsAsof, DuckdbAsof],
     }
 }

@@ -6,18 +6,21 @@ use serde_json::{Map, Value, json};
 
 use super::floor::{Decode, Decoded};
 use super::lake::{KEY_COLUMNS, feature_name};
+use super::optimized;
 use super::options::Options;
 use super::ours::{Join, Joined};
 use super::peers::{Outcome, Peer, PeerQuestion, Peers};
 use super::question::{CHILD, Question};
-use super::shapes::{Memory, Shape};
+use super::shapes::{Memory, Reads, Shape};
+use super::views::Terms;
 use crate::{Result, child, folder};
 
 /// Measures every chosen shape; a key of the answer for each.
 ///
 /// # Errors
-/// When data cannot be generated or decoded, or peers not installed. A join
-/// that fails is part of the answer instead.
+/// When data cannot be generated, copied or decoded, or peers not installed, and
+/// when a copy answers another way than the files that it is of. A join that
+/// fails is part of the answer instead.
 pub fn run(options: &Options) -> Result<Value> {
     let shapes = options.shapes()?;
     let mut peers = options.peers.then(Peers::install).transpose()?;
@@ -39,6 +42,8 @@ struct Trial<'t> {
     folders: Vec<PathBuf>,
     /// The folder of each view.
     views: Vec<PathBuf>,
+    /// The folder of each view's copy; none if the shape reads no copies.
+    copies: Vec<PathBuf>,
     spine: PathBuf,
 }
 
@@ -48,8 +53,16 @@ impl<'t> Trial<'t> {
         let spine = shape.labels.spine(&data)?.join("spine.parquet");
         let folders = (0..shape.views_apart).map(|view| shape.lake.view(&data, view));
         let folders = folders.collect::<Result<Vec<_>>>()?;
-        let views = folders.iter().cycle().take(shape.views).cloned().collect();
-        Ok(Self { options, shape, folders, views, spine })
+        let copies = match shape.reads {
+            Reads::Files => Vec::new(),
+            Reads::Copies => {
+                let copy = |view: &PathBuf| optimized::copy(view, terms(shape), options.threads());
+                folders.iter().map(copy).collect::<Result<Vec<_>>>()?
+            }
+        };
+        let of_each = |of: &[PathBuf]| of.iter().cycle().take(shape.views).cloned().collect();
+        let (views, copies) = (of_each(&folders), of_each(&copies));
+        Ok(Self { options, shape, folders, views, copies, spine })
     }
 
     fn measure(&self, peers: Option<&mut Peers>) -> Result<Map<String, Value>> {
@@ -64,8 +77,11 @@ impl<'t> Trial<'t> {
         measured.insert("threads".to_owned(), json!(self.options.threads()));
         measured.insert("floor_seconds".to_owned(), rounded(median(&floor)));
         measured.insert("keys_floor_seconds".to_owned(), rounded(median(&keys_floor)));
-        let seconds = match self.join() {
-            Ok(runs) => self.record_join(&runs, median(&floor), &mut measured),
+        let seconds = match self.join(&self.copies, self.options.reps) {
+            Ok(runs) => {
+                self.check_copies(&runs, &mut measured)?;
+                self.record_join(&runs, median(&floor), &mut measured)
+            }
             Err(error) => {
                 measured.insert("error".to_owned(), json!(error.to_string()));
                 None
@@ -82,7 +98,7 @@ impl<'t> Trial<'t> {
     }
 
     fn warm(&self) -> Result<()> {
-        self.folders.iter().try_for_each(|path| folder::warm(path))?;
+        self.folders.iter().chain(&self.copies).try_for_each(|path| folder::warm(path))?;
         self.spine.parent().map_or(Ok(()), folder::warm)
     }
 
@@ -94,15 +110,15 @@ impl<'t> Trial<'t> {
         runs.map(|run| run.map(|decoded: Decoded| decoded.seconds)).collect()
     }
 
-    fn join(&self) -> Result<Vec<Joined>> {
-        let Shape { lake, labels_max, known, memory, .. } = self.shape;
+    /// Reads copies if there are any.
+    fn join(&self, copies: &[PathBuf], reps: u32) -> Result<Vec<Joined>> {
+        let Shape { labels_max, memory, .. } = self.shape;
         let question = Question::Join(Join {
             views: self.views.clone(),
-            features: lake.features,
-            key: lake.key,
+            copies: copies.to_vec(),
+            terms: terms(self.shape),
             spine: self.spine.clone(),
             labels_max: *labels_max,
-            known: *known,
             memory_bytes_max: match memory {
                 Memory::AsAsked => self.options.memory,
                 Memory::Bytes(bytes) => *bytes,
@@ -111,7 +127,46 @@ impl<'t> Trial<'t> {
             threads: self.options.threads(),
             explain: self.options.explain,
         });
-        (0..self.options.reps).map(|_| child::ask(CHILD, &question)).collect()
+        (0..reps).map(|_| child::ask(CHILD, &question)).collect()
+    }
+
+    /// Answers the question once from the views' files, and compares.
+    ///
+    /// # Errors
+    /// When an answer from copies is another one.
+    fn check_copies(&self, runs: &[Joined], measured: &mut Map<String, Value>) -> Result<()> {
+        if self.copies.is_empty() {
+            return Ok(());
+        }
+        let plain = self.join(&[], 1)?;
+        let plain = plain.first().ok_or("one join has one answer")?;
+        self.talk("join without copies", &[plain.seconds]);
+        if let Some(other) = runs.iter().find(|run| !run.is_same_answer(plain)) {
+            return Err(format!(
+                "{}: copies answer {:?} rows of {} with sums {:?}; the files that they are of \
+                 answer {:?} of {} with {:?}",
+                self.shape.name,
+                other.matched,
+                other.rows,
+                other.sum_f0,
+                plain.matched,
+                plain.rows,
+                plain.sum_f0
+            )
+            .into());
+        }
+        // Of each file once, also when several views read it.
+        let copies = self.copies.iter().take(self.folders.len());
+        let optimized_bytes = optimized::size(copies)?;
+        let source_bytes = optimized::size(&self.folders)?;
+        let fields = [
+            ("plain_seconds", rounded(plain.seconds)),
+            ("source_bytes", json!(source_bytes)),
+            ("optimized_bytes", json!(optimized_bytes)),
+            ("ratio_bytes", rounded(optimized_bytes as f64 / source_bytes as f64)),
+        ];
+        measured.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+        Ok(())
     }
 
     /// Returns the median of seconds.
@@ -157,6 +212,10 @@ impl<'t> Trial<'t> {
         let seconds: Vec<String> = seconds.iter().map(|run| format!("{run:.2}")).collect();
         eprintln!("{}: {what} {} s", self.shape.name, seconds.join(", "));
     }
+}
+
+fn terms(shape: &Shape) -> Terms {
+    Terms { features: shape.lake.features, key: shape.lake.key, known: shape.known }
 }
 
 /// Adds what a peer answered, under its name.

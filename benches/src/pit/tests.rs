@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 
 use super::options::parse_bytes;
+use super::ours::Joined;
 use super::shapes::{self, Shape};
 use super::suite::median;
 use super::{facts, lake};
@@ -81,4 +82,23 @@ fn sizes_have_binary_units() {
     assert_eq!(parse_bytes("17"), Ok(17));
     assert!(parse_bytes("8GB").is_err());
     assert!(parse_bytes("99999999999GiB").is_err());
+}
+
+#[test]
+fn an_answer_differs_by_a_row_or_a_value_but_not_by_rounding() {
+    let plain = Joined {
+        seconds: 1.0,
+        peak_rss_bytes: 1,
+        result_bytes: 1,
+        rows: 2,
+        facts: 9,
+        matched: vec![2, 1],
+        sum_f0: vec![0.25, -3.0],
+    };
+    let rounded =
+        Joined { seconds: 2.0, facts: 8, sum_f0: vec![0.25, -3.0 + 1e-12], ..plain.clone() };
+    assert!(rounded.is_same_answer(&plain));
+    assert!(!Joined { sum_f0: vec![0.25, -2.99], ..plain.clone() }.is_same_answer(&plain));
+    assert!(!Joined { sum_f0: vec![f64::NAN, -3.0], ..plain.clone() }.is_same_answer(&plain));
+    assert!(!Joined { matched: vec![1, 2], ..plain.clone() }.is_same_answer(&plain));
 }
