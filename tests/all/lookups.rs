@@ -7,7 +7,7 @@ use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_ENTITIES_MAX;
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode};
+use hitherto_engine::{Engine, KeyColumn, LookupRequest, MaterializeMode, Selection};
 
 use crate::repo::{Repo, lookup, materialize};
 
@@ -64,6 +64,37 @@ async fn engine(repo: &Repo) -> Engine {
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, 100).await;
     engine
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_entities_are_answered_as_few_are() {
+    const TIMES: usize = 300;
+    let repo = repo();
+    let engine = engine(&repo).await;
+    let ask = |times: usize| LookupRequest {
+        selection: Selection::features(["users:age", "visits:count"]).unwrap(),
+        keys: vec![
+            ints("user_id", &[Some(1), Some(2), Some(3), Some(4), None].repeat(times)),
+            ints("item_id", &[Some(10), Some(20), Some(30), Some(40), Some(50)].repeat(times)),
+        ],
+        as_of: None,
+        with_times: true,
+    };
+    let few = engine.lookup(&ask(1), 100).unwrap();
+    let many = [
+        engine.lookup(&ask(TIMES), 100).unwrap(),
+        engine.lookup_in_memory(&ask(TIMES), 100).unwrap().expect("all rows have just been read"),
+    ];
+    for found in many {
+        assert_eq!(found.rows, few.rows * TIMES);
+        for (column, of_few) in found.columns.iter().zip(&few.columns) {
+            let is_same = |row: &usize| column.is_same(*row, of_few, row % few.rows);
+            assert_eq!((0..found.rows).find(|row| !is_same(row)), None, "{}", column.name);
+        }
+        for (times, of_few) in found.times.iter().zip(&few.times) {
+            assert_eq!(times.times, of_few.times.repeat(TIMES), "{}", times.view);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

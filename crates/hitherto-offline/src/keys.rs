@@ -38,34 +38,18 @@ pub fn encode_keys(arrays: &[ArrayRef], keys: &[Field], rows: usize) -> Result<K
             }
             Ok(KeyBatch::words(words, bytes_each, is_null))
         }
-        None => encode_bytes(&arrays, keys, rows, is_null),
-    }
-}
-
-fn encode_bytes(
-    arrays: &[KeyArray],
-    keys: &[Field],
-    rows: usize,
-    is_null: Option<Vec<bool>>,
-) -> Result<KeyBatch> {
-    let mut bytes = Vec::with_capacity(rows * 16);
-    let mut ends = Vec::with_capacity(rows);
-    let mut one = Vec::with_capacity(64);
-    for row in 0..rows {
-        if is_null.as_ref().is_none_or(|is_null| !is_null[row]) {
-            one.clear();
+        None => KeyBatch::encode_each(rows, |row, out| {
+            if is_null.as_ref().is_some_and(|is_null| is_null[row]) {
+                return Ok(false);
+            }
             for (array, key) in arrays.iter().zip(keys) {
-                key::encode_part(&mut one, &key.data_type, array.part(row)).map_err(|cause| {
+                key::encode_part(out, &key.data_type, array.part(row)).map_err(|cause| {
                     Error::new(cause.kind(), format!("join key {:?}: {cause}", key.name))
                 })?;
             }
-            bytes.extend_from_slice(&one);
-        }
-        ends.push(u32::try_from(bytes.len()).map_err(|_| {
-            Error::invalid("the join keys of one batch are larger than 4 GiB; use smaller batches")
-        })?);
+            Ok(true)
+        }),
     }
-    Ok(KeyBatch::bytes(bytes, ends, is_null))
 }
 
 /// A join key's values in one batch, widened.

@@ -13,6 +13,7 @@
 
 use crate::definition::Field;
 use crate::types::DataType;
+use crate::{Error, Result};
 
 /// Bytes of a word.
 const WORD_BYTES: usize = 8;
@@ -74,6 +75,36 @@ impl KeyBatch {
         Self { form: Form::Bytes { bytes, ends }, is_null }
     }
 
+    /// Keys as bytes, each written by `encode` into an empty buffer, so that the
+    /// bound on one key holds for each. `false` is a row without a key, of which
+    /// nothing is kept.
+    ///
+    /// # Errors
+    /// Those of `encode`; `Invalid` when all keys together pass 4 GiB.
+    pub fn encode_each(
+        rows: usize,
+        mut encode: impl FnMut(usize, &mut Vec<u8>) -> Result<bool>,
+    ) -> Result<Self> {
+        let mut bytes = Vec::with_capacity(rows * 2 * WORD_BYTES);
+        let mut ends = Vec::with_capacity(rows);
+        let mut is_null = Vec::with_capacity(rows);
+        let mut key = Vec::new();
+        for row in 0..rows {
+            key.clear();
+            let has_key = encode(row, &mut key)?;
+            if has_key {
+                bytes.extend_from_slice(&key);
+            }
+            is_null.push(!has_key);
+            ends.push(u32::try_from(bytes.len()).map_err(|_| {
+                Error::invalid(
+                    "the join keys of one batch are larger than 4 GiB; use smaller batches",
+                )
+            })?);
+        }
+        Ok(Self::bytes(bytes, ends, is_null.contains(&true).then_some(is_null)))
+    }
+
     /// Rows.
     pub fn len(&self) -> usize {
         match &self.form {
@@ -87,7 +118,7 @@ impl KeyBatch {
         self.len() == 0
     }
 
-    /// The key of a row, or `None` if any part of it is null.
+    /// The key of a row, if it has one.
     pub fn get(&self, row: usize) -> Option<Key<'_>> {
         if self.is_null(row) {
             return None;
@@ -107,7 +138,7 @@ impl KeyBatch {
         }
     }
 
-    /// Whether any part of a row's key is null.
+    /// Whether a row has no key: a part of it is null, or cannot be encoded.
     pub fn is_null(&self, row: usize) -> bool {
         self.is_null.as_ref().is_some_and(|is_null| is_null[row])
     }
@@ -118,7 +149,7 @@ impl KeyBatch {
     }
 
     /// Writes the encoded key of a row into `out`, which is cleared; `false` if
-    /// any part is null.
+    /// it has none.
     pub fn read_into(&self, row: usize, out: &mut Vec<u8>) -> bool {
         out.clear();
         match &self.form {

@@ -1,5 +1,6 @@
 //! Keys order like their values, never collide, and read back.
 
+use super::batch::KeyBatch;
 use super::*;
 
 fn encoded(parts: &[(DataType, Part<'_>)]) -> Vec<u8> {
@@ -107,4 +108,17 @@ fn inverted_times_put_the_newest_first() {
     assert!(times.map(descending).is_sorted());
     assert!(times.iter().all(|time| from_descending(descending(*time)) == *time));
     assert!([i64::MIN, -1, 0, 1, i64::MAX].map(ascending).is_sorted());
+}
+
+#[test]
+fn the_bound_on_one_key_is_no_bound_on_a_batch_of_them() {
+    let longest = vec![b'x'; ENTITY_KEY_BYTES_MAX - 2];
+    let encode = |row: usize, out: &mut Vec<u8>| {
+        encode_part(out, &DataType::String, Part::Bytes(&longest))?;
+        Ok(row != 1)
+    };
+    let keys = KeyBatch::encode_each(3, encode).unwrap();
+    let mut key = Vec::new();
+    let lengths = [0, 1, 2].map(|row| keys.read_into(row, &mut key).then_some(key.len()));
+    assert_eq!(lengths, [Some(ENTITY_KEY_BYTES_MAX), None, Some(ENTITY_KEY_BYTES_MAX)]);
 }

@@ -18,12 +18,10 @@
 //!
 //! | module     | what it owns                                            |
 //! | ---------- | -------------------------------------------------------- |
-//! | `entities` | the encoded keys of a request's entities                 |
 //! | `snapshot` | what readers see: one catalog and its compiled plans     |
 //! | `plan`     | names turned into ids, layouts and positions             |
 //! | `read`     | the store's rows for one request, and the rule on them   |
 
-mod entities;
 mod plan;
 mod read;
 mod snapshot;

@@ -1,7 +1,7 @@
 //! Names turned into ids, layouts and positions, once for many requests.
 
 use hitherto_core::definition::{Field, Known};
-use hitherto_core::key;
+use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
 use hitherto_core::name::suggestion;
 use hitherto_core::row::RowSchema;
@@ -10,7 +10,6 @@ use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
 use super::KeyColumn;
-use super::entities::Entities;
 use crate::selection::{Resolved, ResolvedView};
 
 /// Names turned into ids, layouts and positions.
@@ -122,22 +121,20 @@ impl LookupPlan {
         Ok((ordered, rows))
     }
 
-    /// Encodes every entity once for each distinct list of join keys.
-    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<Entities>, usize)> {
+    /// Encodes every entity once for each distinct list of join keys. An entity
+    /// without a key cannot exist: a part of it is null or does not fit its type.
+    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<KeyBatch>, usize)> {
         let (columns, rows) = self.key_columns(keys)?;
         let encoded = self.entities.iter().map(|entity| {
-            let mut encoded = Entities::with_capacity(rows);
-            for row in 0..rows {
-                encoded.push(|bytes| {
-                    entity.iter().try_for_each(|index| {
-                        let part = columns[*index].parts[row].as_ref()?.borrow();
-                        key::encode_part(bytes, &self.keys[*index].data_type, part).ok()
-                    })
+            KeyBatch::encode_each(rows, |row, out| {
+                let encoded = entity.iter().try_for_each(|index| {
+                    let part = columns[*index].parts[row].as_ref()?.borrow();
+                    key::encode_part(out, &self.keys[*index].data_type, part).ok()
                 });
-            }
-            encoded
+                Ok(encoded.is_some())
+            })
         });
-        Ok((encoded.collect(), rows))
+        Ok((encoded.collect::<Result<_>>()?, rows))
     }
 }
 

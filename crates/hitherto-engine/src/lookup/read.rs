@@ -12,12 +12,12 @@
 
 use std::ops::{ControlFlow, Range};
 
+use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
 use hitherto_core::{Result, row};
 use hitherto_online::keys::LatestKeys;
 use hitherto_online::{GenerationId, Histories, Snapshot};
 
-use super::entities::Entities;
 use super::plan::LookupPlan;
 
 /// Rows of a block.
@@ -27,7 +27,7 @@ const BLOCK_ROWS: usize = 256;
 pub(super) struct Reader<'a> {
     pub plan: &'a LookupPlan,
     /// For each of the plan's lists of join keys.
-    pub entities: &'a [Entities],
+    pub entities: &'a [KeyBatch],
     pub store: &'a dyn Snapshot,
     pub at: i64,
 }
@@ -85,8 +85,12 @@ impl<'a> Reader<'a> {
     fn push_keys(&self, view: usize, rows: Range<usize>, keys: &mut LatestKeys) {
         let view = &self.plan.views[view];
         let Some((generation, _)) = view.online else { return };
-        let entities = self.entities[view.entity].iter_from(rows.start);
-        entities.take(rows.len()).flatten().for_each(|entity| keys.push(generation, entity));
+        let mut entity = Vec::new();
+        for row in rows {
+            if self.entities[view.entity].read_into(row, &mut entity) {
+                keys.push(generation, &entity);
+            }
+        }
     }
 
     /// Applies the rule to a stretch; `stored` has the latest row of each key
@@ -100,23 +104,25 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<std::result::Result<Found<'r>, Absence>>> {
         let view = &self.plan.views[view];
         let moment = Moment::new(self.at, view.known);
-        let entities = self.entities[view.entity].iter_from(rows.start).take(rows.len());
-        let find = |entity: Option<&[u8]>| {
-            let (Some(entity), Some((generation, _))) = (entity, view.online) else {
+        let entities = &self.entities[view.entity];
+        let find = |row: usize| {
+            let Some((generation, _)) = view.online.filter(|_| !entities.is_null(row)) else {
                 return Ok(Err(Absence::NullKey));
             };
             let Some(latest) = stored.next().flatten() else { return Ok(Err(Absence::NeverSeen)) };
             let times = row::times(latest)?;
             if !moment.sees(times) {
                 let search = Search::new(moment, view.ttl_micros);
-                let place = self.search(generation, entity, search, past)?;
+                let mut entity = Vec::new();
+                entities.read_into(row, &mut entity);
+                let place = self.search(generation, &entity, search, past)?;
                 return Ok(place.map(Found::Past));
             }
             let winner = Some((times.event, Says::of_row(latest)));
             let judged = rule::judge(winner, false, self.at, view.ttl_micros);
             Ok(judged.map(|()| Found::Latest(latest)))
         };
-        entities.map(find).collect()
+        rows.map(find).collect()
     }
 
     /// Searches an entity's history for the answer and says where it was put.
