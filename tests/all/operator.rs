@@ -11,17 +11,16 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
 };
-use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Int64Type, Schema};
 use hitherto_core::{Kind, Result};
 use hitherto_engine::config::Memory;
-use hitherto_engine::{Config, Engine, Selection, TrainingSetReport, TrainingSetRequest};
+use hitherto_engine::{Config, Engine, TrainingSetReport};
 use hitherto_online::memory::MemoryStore;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
-use crate::repo::{Repo, apply, batch};
+use crate::repo::{Repo, apply, batch, explained};
 
 /// Facts of a source, and about how many of them concern one entity.
 const FACTS: usize = 6_000;
@@ -195,23 +194,12 @@ async fn run(
     engine: &Engine,
     spine: RecordBatch,
 ) -> Result<(Vec<Option<i64>>, TrainingSetReport, String)> {
-    let request = TrainingSetRequest {
-        selection: Selection::features(["facts:value"])?,
-        timestamp: String::from("at"),
-        known_by: None,
-        known: None,
-        names: Default::default(),
-    };
-    let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema, i64::MAX).await?;
-    let mut batches = Vec::new();
-    while let Some(batch) = running.next().await {
-        batches.push(batch?);
-    }
-    let all = concat_batches(&running.schema(), &batches).unwrap();
-    let values = all.column_by_name("value").unwrap().as_primitive::<Int64Type>().iter().collect();
-    let plan = running.explain();
-    Ok((values, running.finish().report, plan))
+    let (batches, report, plan) = explained(engine, &["facts:value"], spine, None).await?;
+    let values = batches.iter().flat_map(|batch| {
+        batch.column_by_name("value").unwrap().as_primitive::<Int64Type>().iter()
+    });
+    let values = values.collect();
+    Ok((values, report, plan))
 }
 
 fn spine(key: ArrayRef, at: &[i64]) -> RecordBatch {

@@ -118,6 +118,17 @@ pub async fn training_set(
     spine: RecordBatch,
     known_by: Option<i64>,
 ) -> Result<(Vec<RecordBatch>, TrainingSetReport)> {
+    let (batches, report, _) = explained(engine, features, spine, known_by).await?;
+    Ok((batches, report))
+}
+
+/// The same, with its plan and what that measured.
+pub async fn explained(
+    engine: &Engine,
+    features: &[&str],
+    spine: RecordBatch,
+    known_by: Option<i64>,
+) -> Result<(Vec<RecordBatch>, TrainingSetReport, String)> {
     let request = TrainingSetRequest {
         selection: Selection::features(features)?,
         timestamp: String::from("at"),
@@ -131,5 +142,6 @@ pub async fn training_set(
     while let Some(batch) = running.next().await {
         batches.push(batch?);
     }
-    Ok((batches, running.finish().report))
+    let plan = running.explain();
+    Ok((batches, running.finish().report, plan))
 }
