@@ -15,6 +15,7 @@
 //! | [`facts`]  | arrays read as facts: key, times, row bytes                     |
 //! | [`entity`] | all facts of one entity                                         |
 //! | [`scan`]   | all facts of a view, in no order                               |
+//! | `order`    | batches of a plan, mapped and in one order, spilling            |
 //! | [`sorted`] | all facts of a view in key order, spilling                      |
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | [`spine`]  | a spine's record batches, checked                               |
@@ -32,6 +33,7 @@ pub mod join;
 mod keys;
 mod micros;
 pub mod optimize;
+mod order;
 pub mod pairs;
 pub mod scan;
 pub mod sorted;

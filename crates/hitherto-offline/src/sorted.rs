@@ -20,15 +20,9 @@ use ::arrow::array::{
 use ::arrow::compute::SortOptions;
 use ::arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
-use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
-use futures::StreamExt;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
@@ -38,6 +32,7 @@ use crate::error::from_datafusion;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::footer::{blame_if_broken, next_unwound};
+use crate::order::ordered;
 use crate::source::FactQuery;
 
 /// Facts counted while they are read, before they are sorted.
@@ -129,26 +124,16 @@ impl Offline {
     pub fn sorted_facts(&self, view: &AppliedView, query: &FactQuery) -> Result<SortedFacts> {
         let failed = |cause| from_datafusion("the source's facts cannot be sorted", cause);
         let count = Arc::new(ScanCount::default());
-        let layout = Arc::new(FactLayout::new(view));
+        let layout = FactLayout::new(view);
         let schema = encoded_schema();
-        let partitions = (0..query.plan.output_partitioning().partition_count()).map(|partition| {
-            Arc::new(EncodedPartition {
-                facts: Arc::clone(&query.plan),
-                partition,
-                layout: Arc::clone(&layout),
-                count: Arc::clone(&count),
-                schema: Arc::clone(&schema),
-            }) as Arc<dyn PartitionStream>
-        });
-        let partitions = partitions.collect();
-        let encoded =
-            StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)
-                .map_err(failed)?;
         let ordering = newest_first(&schema).map_err(failed)?;
-        let sorted =
-            SortExec::new(ordering.clone(), Arc::new(encoded)).with_preserve_partitioning(true);
-        let merged = Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted)));
-        let stream = execute_stream(merged, self.session().task_ctx()).map_err(failed)?;
+        let (counted, output) = (Arc::clone(&count), Arc::clone(&schema));
+        let encode = move |batch: &RecordBatch| {
+            encode(batch, &layout, &counted, &output)
+                .map_err(|cause| DataFusionError::External(Box::new(cause)))
+        };
+        let context = self.session().task_ctx();
+        let stream = ordered(&query.plan, schema, ordering, context, encode).map_err(failed)?;
         Ok(SortedFacts { stream, count, files: query.files.clone() })
     }
 }
@@ -170,40 +155,6 @@ fn newest_first(schema: &Schema) -> datafusion::error::Result<LexOrdering> {
     let order = [by("key", false)?, by("event", true)?, by("known", true)?, by("row", true)?];
     LexOrdering::new(order)
         .ok_or_else(|| DataFusionError::Internal(String::from("an ordering has no columns")))
-}
-
-/// One partition of a query, its facts encoded.
-#[derive(Debug)]
-struct EncodedPartition {
-    facts: Arc<dyn ExecutionPlan>,
-    partition: usize,
-    layout: Arc<FactLayout>,
-    count: Arc<ScanCount>,
-    schema: SchemaRef,
-}
-
-impl PartitionStream for EncodedPartition {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (layout, count) = (Arc::clone(&self.layout), Arc::clone(&self.count));
-        let schema = Arc::clone(&self.schema);
-        let facts = match self.facts.execute(self.partition, context) {
-            Ok(facts) => facts,
-            Err(cause) => {
-                let failed = futures::stream::once(async { Err(cause) });
-                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
-            }
-        };
-        let output = Arc::clone(&schema);
-        let encoded = facts.map(move |batch| {
-            encode(&batch?, &layout, &count, &output)
-                .map_err(|cause| DataFusionError::External(Box::new(cause)))
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, encoded))
-    }
 }
 
 fn encode(

@@ -8,15 +8,9 @@ use ::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use ::arrow::compute::SortOptions;
 use ::arrow::datatypes::{DataType as ArrowType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
-use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
-use futures::StreamExt;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::{Error, Result};
 use parquet::arrow::ArrowWriter;
@@ -28,6 +22,7 @@ use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::{Footers, blame_if_broken, next_unwound};
+use crate::order::ordered;
 use crate::source::FactQuery;
 
 impl Offline {
@@ -77,16 +72,6 @@ impl Offline {
         let mut fields = query.plan.schema().fields().to_vec();
         fields.push(Arc::new(Field::new("period", ArrowType::Int64, false)));
         let schema = Arc::new(Schema::new(fields));
-        let partitions = (0..query.plan.output_partitioning().partition_count()).map(|partition| {
-            let facts = Arc::clone(&query.plan);
-            let schema = Arc::clone(&schema);
-            Arc::new(Dated { facts, partition, event: keys, periods, schema })
-                as Arc<dyn PartitionStream>
-        });
-        let partitions = partitions.collect();
-        let dated =
-            StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)
-                .map_err(failed)?;
         let by = |index: usize| {
             let column = Column::new(schema.field(index).name(), index);
             let options = SortOptions { descending: false, nulls_first: false };
@@ -95,48 +80,16 @@ impl Offline {
         let order = std::iter::once(schema.fields().len() - 1).chain(0..=keys).map(by);
         let ordering = LexOrdering::new(order)
             .ok_or_else(|| Error::internal("a copy's order has no columns"))?;
-        let sorted =
-            SortExec::new(ordering.clone(), Arc::new(dated)).with_preserve_partitioning(true);
-        let merged = Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted)));
-        execute_stream(merged, self.session().task_ctx()).map_err(failed)
-    }
-}
-
-/// One partition of a query, its facts with their period.
-#[derive(Debug)]
-struct Dated {
-    facts: Arc<dyn ExecutionPlan>,
-    partition: usize,
-    /// The event time's column.
-    event: usize,
-    periods: Periods,
-    schema: SchemaRef,
-}
-
-impl PartitionStream for Dated {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.schema);
-        let facts = match self.facts.execute(self.partition, context) {
-            Ok(facts) => facts,
-            Err(cause) => {
-                let failed = futures::stream::once(async { Err(cause) });
-                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
-            }
-        };
-        let (event, periods, output) = (self.event, self.periods, Arc::clone(&schema));
-        let dated = facts.map(move |batch| {
-            let batch = batch?;
-            let period = periods.of(batch.column(event));
+        let output = Arc::clone(&schema);
+        let date = move |facts: &RecordBatch| {
+            let period = periods.of(facts.column(keys));
             let period = period.map_err(|cause| DataFusionError::External(Box::new(cause)))?;
-            let mut columns = batch.columns().to_vec();
+            let mut columns = facts.columns().to_vec();
             columns.push(Arc::new(period) as ArrayRef);
-            Ok::<_, DataFusionError>(RecordBatch::try_new(Arc::clone(&output), columns)?)
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, dated))
+            Ok(RecordBatch::try_new(Arc::clone(&output), columns)?)
+        };
+        let context = self.session().task_ctx();
+        ordered(&query.plan, schema, ordering, context, date).map_err(failed)
     }
 }
 

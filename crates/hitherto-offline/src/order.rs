@@ -1,0 +1,85 @@
+//! All batches of a plan, each made into another, in one order.
+//!
+//! ```text
+//! plan (one stream a thread) -> map each batch
+//!                            -> sort within the memory limit, spilling
+//!                            -> merge into one stream
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::arrow::array::RecordBatch;
+use ::arrow::datatypes::SchemaRef;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use futures::StreamExt;
+
+/// Makes a batch of a plan into another.
+pub trait MapBatch: Fn(&RecordBatch) -> DataFusionResult<RecordBatch> + Send + Sync {}
+
+impl<F: Fn(&RecordBatch) -> DataFusionResult<RecordBatch> + Send + Sync> MapBatch for F {}
+
+/// Runs a plan, maps its batches to `schema` and sorts what comes out.
+///
+/// # Errors
+/// When DataFusion refuses the plan; the stream has those of the plan and of
+/// `map`.
+pub fn ordered(
+    plan: &Arc<dyn ExecutionPlan>,
+    schema: SchemaRef,
+    ordering: LexOrdering,
+    context: Arc<TaskContext>,
+    map: impl MapBatch + 'static,
+) -> DataFusionResult<SendableRecordBatchStream> {
+    let map: Arc<dyn MapBatch> = Arc::new(map);
+    let partitions = (0..plan.output_partitioning().partition_count()).map(|partition| {
+        let (plan, schema, map) = (Arc::clone(plan), Arc::clone(&schema), Arc::clone(&map));
+        Arc::new(Mapped { plan, partition, schema, map }) as Arc<dyn PartitionStream>
+    });
+    let partitions = partitions.collect();
+    let mapped =
+        StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)?;
+    let sorted = SortExec::new(ordering.clone(), Arc::new(mapped)).with_preserve_partitioning(true);
+    execute_stream(Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted))), context)
+}
+
+/// One partition of a plan, its batches mapped.
+struct Mapped {
+    plan: Arc<dyn ExecutionPlan>,
+    partition: usize,
+    schema: SchemaRef,
+    map: Arc<dyn MapBatch>,
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for Mapped {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let batches = match self.plan.execute(self.partition, context) {
+            Ok(batches) => batches,
+            Err(cause) => {
+                let failed = futures::stream::once(async { Err(cause) });
+                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
+            }
+        };
+        let map = Arc::clone(&self.map);
+        let mapped = batches.map(move |batch| map(&batch?));
+        Box::pin(RecordBatchStreamAdapter::new(schema, mapped))
+    }
+}
