@@ -5,12 +5,12 @@
 //! the answer, sorted by name because Feast's map of them has no order, then
 //! the features in the order of the request.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hitherto_core::column::Column;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection};
+use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_proto::convert::feast as convert;
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::feast::serving::get_online_features_request::Kind;
@@ -127,6 +127,8 @@ fn encode_answer(
             values: values.val,
         });
     }
+    let times: HashMap<&str, &ViewTimes> =
+        answer.times.iter().map(|times| (times.view.as_str(), times)).collect();
     for column in &answer.columns {
         let (view, feature) = column.name.split_once(':').unwrap_or(("", &column.name));
         let name = match request.full_feature_names {
@@ -139,7 +141,7 @@ fn encode_answer(
             )));
         }
         names.push(name);
-        results.push(vector(column, view, answer)?);
+        results.push(vector(column, times.get(view).copied())?);
     }
     let metadata = GetOnlineFeaturesResponseMetadata {
         feature_names: Some(FeatureList { val: names }),
@@ -149,8 +151,7 @@ fn encode_answer(
 }
 
 /// One feature: values, statuses and event times, each one an entity.
-fn vector(column: &Column, view: &str, answer: &Lookup) -> Result<FeatureVector> {
-    let times = answer.times.iter().find(|times| times.view == view);
+fn vector(column: &Column, times: Option<&ViewTimes>) -> Result<FeatureVector> {
     let event =
         |row: usize| times.and_then(|times| times.times[row]).map_or(0, |times| times.event);
     let rows = 0..column.len();

@@ -53,6 +53,8 @@ impl Collector for Store {
         gauge("store_history_rows", "History rows, of all generations", None, usage.history_rows)?;
         gauge("store_disk", "Online store on disk", bytes, usage.disk_bytes)?;
         gauge("store_cache", "Cached rows and blocks", bytes, usage.cache_bytes)?;
+        let version = self.engine.catalog().version;
+        gauge("catalog_version", "Changes to what is applied or online", None, version)?;
         let mut counter = |name, help, value: u64| {
             let counter = MetricType::Counter;
             let mut counter = encoder.encode_descriptor(name, help, None, counter)?;
@@ -60,11 +62,6 @@ impl Collector for Store {
         };
         counter("row_cache_hits", "Latest rows found in memory", usage.row_cache_hits)?;
         counter("row_cache_misses", "Latest rows not found in memory", usage.row_cache_misses)?;
-        let version = self.engine.catalog().version;
-        let mut gauge = |name, help, value: u64| {
-            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
-        };
-        gauge("catalog_version", "Changes to what is applied or online", version)?;
         self.encode_moments(
             &mut encoder,
             "view_watermark_timestamp",
