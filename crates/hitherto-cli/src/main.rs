@@ -44,9 +44,10 @@ use tikv_jemallocator::Jemalloc;
 use cli::Cli;
 use session::Session;
 
-/// The system's allocator gives pages back and asks for them again with every
-/// page of a Parquet file, which costs a third of a sparse training set's time.
-/// RocksDB uses this one too. Never in a library: a Python process has its own.
+/// The system's allocator gives memory back to the kernel and asks for it again
+/// with every page of a Parquet file, which a sparse training set feels most (see
+/// docs/point-in-time-join.md). RocksDB uses this one too. Never in a library: a
+/// Python process has its own.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
