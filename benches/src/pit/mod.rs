@@ -27,7 +27,7 @@
 //! | [`peers`]    | the answers of other engines                               |
 //! | [`suite`]    | the order of events, and the JSON                          |
 
-mod entities;
+pub mod entities;
 mod facts;
 mod floor;
 mod labels;
@@ -38,11 +38,11 @@ mod peers;
 mod question;
 mod shapes;
 mod suite;
-mod writer;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use options::Options;
+pub use options::{Options, parse_bytes};
 pub use question::{CHILD, measure};
-pub use suite::run;
+pub use suite::{median, rounded, run};
