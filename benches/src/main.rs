@@ -2,13 +2,14 @@
 //! it is measured on and the peers that do the same.
 //!
 //! Progress and talk go to stderr. The last thing on stdout is one JSON object,
-//! which is all that a script has to read. This file is the only one that
-//! writes to stdout.
+//! which is all that a script has to read. Only this file and [`child`] write
+//! to stdout.
 //!
 //! | module     | what it owns                                                    |
 //! | ---------- | ---------------------------------------------------------------- |
 //! | [`pit`]    | the point-in-time join, which is the path of training sets        |
-//! | [`child`]  | one measurement in a process of its own                           |
+//! | [`online`] | lookups, from a request to its answer                             |
+//! | [`child`]  | measurements and servers in processes of their own                |
 //! | [`peak`]   | the most memory that this process ever held                       |
 //! | [`folder`] | folders of generated data, which are there whole or not at all    |
 //! | [`shared`] | work that threads take from one list                              |
@@ -17,6 +18,7 @@
 
 mod child;
 mod folder;
+mod online;
 mod peak;
 mod pit;
 mod shared;
@@ -49,12 +51,23 @@ enum Command {
     /// One measurement of `pit`, in the process that it gets for itself
     #[command(name = pit::CHILD, hide = true)]
     PitChild,
+    /// Lookups: entities in, features out, beside a server that only echoes
+    Online(online::Options),
+    /// One measurement of `online`, in the process that it gets for itself
+    #[command(name = online::CHILD, hide = true)]
+    OnlineChild,
+    /// A server that `online` measures
+    #[command(name = online::SERVER, hide = true)]
+    OnlineServer,
 }
 
 fn main() -> ExitCode {
     let answer = match Cli::parse().command {
         Command::Pit(options) => pit::run(&options).map(|answer| answer.to_string()),
         Command::PitChild => child::answer(pit::measure),
+        Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
+        Command::OnlineChild => child::answer(online::measure),
+        Command::OnlineServer => online::serve().map(|()| String::new()),
     };
     match answer {
         Ok(json) => {

@@ -14,7 +14,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("server", &["core", "engine", "proto"]),
     ("cli", &["core", "engine", "server"]),
     ("python", &["core", "engine", "server"]),
-    ("benches", &["core", "offline"]),
+    ("benches", &["core", "engine", "offline", "proto", "server"]),
 ];
 
 /// Third-party crates that exactly these of our crates may name.
@@ -23,7 +23,7 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("datafusion", &["offline"]),
     ("object_store", &["offline"]),
     ("prost", &["proto", "server"]),
-    ("tonic", &["proto", "server"]),
+    ("tonic", &["benches", "proto", "server"]),
     ("arrow-flight", &["server"]),
     ("axum", &["server"]),
     ("clap", &["benches", "cli"]),

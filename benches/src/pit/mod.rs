@@ -30,7 +30,7 @@
 //! | [`peers`]     | the answers of other engines                               |
 //! | [`suite`]     | the order of events, and the JSON                          |
 
-mod entities;
+pub mod entities;
 mod facts;
 mod floor;
 mod labels;
@@ -43,11 +43,11 @@ mod question;
 mod shapes;
 mod suite;
 mod views;
-mod writer;
+pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use options::Options;
+pub use options::{Options, parse_bytes};
 pub use question::{CHILD, measure};
-pub use suite::run;
+pub use suite::{median, rounded, run};

@@ -201,7 +201,10 @@ fn at_least_one() -> RangedU64ValueParser {
 }
 
 /// Reads a size such as `512MiB` or `8GiB`, or a number of bytes.
-pub(super) fn parse_bytes(text: &str) -> std::result::Result<usize, String> {
+///
+/// # Errors
+/// For anything else.
+pub fn parse_bytes(text: &str) -> std::result::Result<usize, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let unit = units.iter().find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, *bits)));
     let (number, bits) = unit.unwrap_or((text, 0));

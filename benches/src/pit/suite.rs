@@ -253,7 +253,7 @@ fn record_peer(
 }
 
 /// The middle one, or the mean of the middle two.
-pub(super) fn median(values: &[f64]) -> f64 {
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -264,6 +264,6 @@ pub(super) fn median(values: &[f64]) -> f64 {
 }
 
 /// Three places: more would be noise.
-fn rounded(value: f64) -> Value {
+pub fn rounded(value: f64) -> Value {
     json!((value * 1e3).round() / 1e3)
 }
