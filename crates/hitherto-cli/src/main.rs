@@ -14,14 +14,12 @@
 //! | [`logs`]     | where log lines go                                       |
 //! | [`progress`] | how far materialization is, on a terminal and elsewhere  |
 //! | [`selected`] | `--service` and `--features`                             |
-//! | [`cells`]    | feature values as text and as JSON                       |
 //! | [`numbers`]  | counts, sizes, spans and shares, as people write them    |
 //! | [`grid`]     | tables                                                   |
 //! | [`spine`]    | label rows out of a Parquet file                         |
 //! | [`sink`]     | a Parquet file that appears whole or not at all          |
 //! | [`scratch`]  | a folder that is gone when nobody needs it               |
 
-mod cells;
 mod cli;
 mod commands;
 mod grid;

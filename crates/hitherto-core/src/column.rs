@@ -106,6 +106,14 @@ impl Column {
         self.statuses.len()
     }
 
+    /// Bytes of its strings, binaries or lists; 0 if it has none.
+    pub fn varlen_bytes(&self) -> usize {
+        match &self.values {
+            Values::Varlen { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it has no row yet.
     pub fn is_empty(&self) -> bool {
         self.statuses.is_empty()

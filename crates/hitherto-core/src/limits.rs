@@ -28,9 +28,14 @@ pub const REQUEST_FEATURES_MAX: usize = 10_000;
 pub const LOOKUP_ENTITIES_MAX: usize = 5_000;
 /// Values (entities x features) of one lookup: bounds the answer's memory.
 pub const LOOKUP_VALUES_MAX: usize = 5_000 * 500;
+/// Bytes of the strings, binaries and lists of one lookup's answer.
+pub const LOOKUP_TEXT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one gRPC message, either way. gRPC's own default of 4 MiB is less
 /// than one legal answer.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of the body of one request over plain HTTP: more than the most entities
+/// that may be asked for, with long keys, take in JSON.
+pub const HTTP_BODY_BYTES_MAX: usize = 8 << 20;
 /// Rows in one record batch of a training set's answer.
 pub const BATCH_ROWS: usize = 8_192;
 /// Bytes of a row group's columns that are read at once; larger ones are read
@@ -70,7 +75,12 @@ pub const VERIFICATIONS_IN_FLIGHT_MAX: usize = 1;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.
 pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
 
-const _: () = assert!(LOOKUP_VALUES_MAX * 16 < MESSAGE_BYTES_MAX, "a legal answer fits a message");
+const _: () = assert!(
+    // A decimal and a status for each value, and the names of all columns.
+    LOOKUP_VALUES_MAX * 17 + LOOKUP_TEXT_BYTES_MAX + REQUEST_FEATURES_MAX * 3 * NAME_BYTES_MAX
+        < MESSAGE_BYTES_MAX,
+    "a legal answer fits a message"
+);
 const _: () = assert!(ENTITY_KEY_BYTES_MAX < 64 << 10, "an encoded key fits RocksDB's key limit");
 const _: () = assert!(SPINE_ROWS_MAX < u32::MAX as usize, "a row index is never the sentinel");
 const _: () = assert!(PASS_ROWS_MAX < SPINE_ROWS_MAX, "a pass is a spine");

@@ -6,6 +6,7 @@
 //! | `machine`        | how much memory there is                                |
 //! | [`repository`]   | definition files on disk                                |
 //! | [`arrow_columns`] | a lookup as a record batch                              |
+//! | [`cells`]        | feature values as text and as JSON                      |
 //! | [`selection`]    | a service or feature list, resolved against the catalog |
 //! | [`apply`]        | PLAN and APPLY: definitions to the catalog              |
 //! | [`materialize`]  | MATERIALIZE: sources to the online store                |
@@ -21,6 +22,7 @@
 
 pub mod apply;
 pub mod arrow_columns;
+pub mod cells;
 pub mod config;
 pub mod lookup;
 mod machine;

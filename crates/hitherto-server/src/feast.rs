@@ -1,4 +1,5 @@
-//! Feast's `ServingService`, so that a client of Feast's servers can point here.
+//! Feast's `ServingService`, so that a client of Feast's servers can point here; its
+//! HTTP form in `web` asks through the same messages.
 //!
 //! A request becomes a lookup like any other: the same places, the same plan,
 //! the same rule. Only names and statuses are Feast's. Join keys come first in
@@ -22,10 +23,11 @@ use hitherto_proto::feast::serving::{
     FeatureList, FieldStatus, GetFeastServingInfoRequest, GetFeastServingInfoResponse,
     GetOnlineFeaturesRequest, GetOnlineFeaturesResponse, GetOnlineFeaturesResponseMetadata,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
-use crate::lookup::Lookups;
+use crate::lookup::{Lookups, Written};
 use crate::metrics::Method;
 
 /// Answers in Feast's words what [`Lookups`] looks up.
@@ -42,18 +44,23 @@ impl Feast {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
             .accept_compressed(Gzip)
     }
+}
 
-    async fn answer(
-        &self,
-        request: GetOnlineFeaturesRequest,
-    ) -> Result<GetOnlineFeaturesResponse, Status> {
-        let permit = self.lookups.admission.try_admit()?;
-        let refuse = |error: Error| to_status(&error);
-        let lookup = decode_request(&request).map_err(refuse)?;
-        let answer = self.lookups.look_up(lookup, permit).await.map_err(refuse)?;
-        self.lookups.metrics.looked_up(&answer);
-        encode_answer(request, &answer).map_err(refuse)
-    }
+/// Looks up what a message asks for, and hands the message that answers it to
+/// `write`.
+///
+/// # Errors
+/// Those of the lookup and of `write`.
+pub async fn look_up<T: Send + 'static>(
+    lookups: &Lookups,
+    request: GetOnlineFeaturesRequest,
+    permit: OwnedSemaphorePermit,
+    write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
+) -> Result<T, Status> {
+    let refuse = |error: Error| to_status(&error);
+    let lookup = decode_request(&request).map_err(refuse)?;
+    let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
+    lookups.look_up(lookup, permit, Written::CellByCell, write).await.map_err(refuse)
 }
 
 #[tonic::async_trait]
@@ -71,7 +78,10 @@ impl ServingService for Feast {
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
         let mut call = self.lookups.metrics.begin(Method::GetOnlineFeatures);
-        let answer = self.answer(request.into_inner()).await;
+        let answer = match self.lookups.admission.try_admit() {
+            Ok(permit) => look_up(&self.lookups, request.into_inner(), permit, Ok).await,
+            Err(refusal) => Err(refusal),
+        };
         call.end(&answer);
         answer.map(Response::new)
     }

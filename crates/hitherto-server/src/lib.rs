@@ -9,7 +9,8 @@
 //! | `registry`    | `RegistryService`: the catalog                           |
 //! | `diagnostics` | `DiagnosticsService`: why, and whether both sides agree  |
 //! | `flight`      | Arrow Flight: a spine up, a training set down            |
-//! | `web`         | `/metrics`, `/healthz`, and a word for lost callers      |
+//! | `web`         | plain HTTP: lookups in JSON, Feast's JSON, `/metrics`    |
+//! | [`json`]      | lookups as JSON                                          |
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
 //! | `metrics`     | what is counted, and what is read when somebody scrapes  |
@@ -20,6 +21,7 @@
 //! and writes the answer down. The clock is passed in by the binary.
 
 pub mod client;
+pub mod json;
 pub mod server;
 
 mod admission;

@@ -1,5 +1,7 @@
 //! `LookupService`: unary and streamed lookups.
 //!
+//! Every wire asks here: gRPC, Feast's gRPC and HTTP, one set of places for all.
+//!
 //! A lookup whose rows are all in memory is answered where its request is; one
 //! that has to wait for the disk goes to a thread that may block. To send a small
 //! lookup to another thread and its answer back costs more than the lookup:
@@ -7,11 +9,15 @@
 //! (p99 0.5 ms), 19,000 through `spawn_blocking` (0.7 ms), 16,000 through
 //! `block_in_place` (1.7 ms).
 //!
+//! A caller who goes away or whose deadline passes takes the work along: it ends
+//! before the next block of rows is read.
+//!
 //! A stream has one lookup in flight. No queue stands between it and the
 //! connection: the next request is read when HTTP/2's flow control has room
 //! for its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -32,9 +38,37 @@ use crate::metrics::{Method, Metrics};
 use crate::server::Clock;
 use crate::wire;
 
-/// Entities that are looked up in place, if their rows are in memory. It bounds
-/// how long a thread that serves connections can be held.
-const IN_PLACE_ENTITIES_MAX: usize = 1_000;
+/// How an answer is written, by what that costs.
+#[derive(Clone, Copy, Debug)]
+pub enum Written {
+    /// Column by column.
+    InColumns,
+    /// Every value by itself.
+    CellByCell,
+}
+
+impl Written {
+    /// Entities that are looked up in place, if their rows are in memory. It
+    /// bounds how long a thread that serves connections can be held.
+    const fn in_place_entities_max(self) -> usize {
+        match self {
+            Written::InColumns => 1_000,
+            Written::CellByCell => 10,
+        }
+    }
+}
+
+/// The caller's end of work on another thread: once it is dropped nobody waits.
+#[derive(Default)]
+struct Waiting {
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
 
 /// What the lookup service answers with. Clones share everything.
 #[derive(Clone)]
@@ -68,32 +102,38 @@ impl Lookups {
     ) -> Result<LookupResponse, Status> {
         let refuse = |error: Error| to_status(&error);
         let request = wire::lookup::decode_request(request).map_err(refuse)?;
-        let answer = self.look_up(request, permit).await.map_err(refuse)?;
-        self.metrics.looked_up(&answer);
-        Ok(wire::lookup::encode_answer(answer))
+        let write = |answer| Ok(wire::lookup::encode_answer(answer));
+        self.look_up(request, permit, Written::InColumns, write).await.map_err(refuse)
     }
 
-    /// Looks up what any wire asked for, where that belongs.
+    /// Looks up what any wire asked for and writes the answer, where that belongs.
     ///
     /// # Errors
-    /// Those of [`Engine::lookup`]; `Internal` when the work broke off.
-    pub async fn look_up(
+    /// Those of [`Engine::lookup`] and `write`; `Internal` when the work broke off.
+    pub async fn look_up<T: Send + 'static>(
         &self,
         request: hitherto_engine::LookupRequest,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Lookup> {
+        written: Written,
+        write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let now = (self.clock)();
         let entities = request.keys.iter().map(|column| column.parts.len()).max();
-        if entities.unwrap_or(0) <= IN_PLACE_ENTITIES_MAX
+        if entities.unwrap_or(0) <= written.in_place_entities_max()
             && let Some(answer) = self.engine.lookup_in_memory(&request, now)?
         {
-            return Ok(answer);
+            self.metrics.looked_up(&answer);
+            return write(answer);
         }
-        let engine = Arc::clone(&self.engine);
+        let waiting = Waiting::default();
+        let is_over = Arc::clone(&waiting.is_over);
+        let Self { engine, metrics, .. } = self.clone();
         let work = spawn_blocking(move || {
-            // The work goes on when its caller goes away, and keeps its place.
+            // Work keeps its place until it has noticed that nobody waits.
             let _permit = permit;
-            engine.lookup(&request, now)
+            let answer = engine.lookup_until(&request, now, &is_over)?;
+            metrics.looked_up(&answer);
+            write(answer)
         });
         work.await.map_err(|cause| Error::internal("a lookup broke off").with_source(cause))?
     }

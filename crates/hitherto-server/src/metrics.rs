@@ -43,6 +43,10 @@ pub enum Method {
     LookupStream,
     /// A lookup on Feast's wire.
     GetOnlineFeatures,
+    /// A lookup in JSON.
+    HttpLookup,
+    /// A lookup in Feast's JSON.
+    HttpGetOnlineFeatures,
     /// The catalog.
     GetCatalog,
     /// A training set, from the call to its last row.
@@ -54,10 +58,12 @@ pub enum Method {
 }
 
 impl Method {
-    const ALL: [Method; 7] = [
+    const ALL: [Method; 9] = [
         Method::Lookup,
         Method::LookupStream,
         Method::GetOnlineFeatures,
+        Method::HttpLookup,
+        Method::HttpGetOnlineFeatures,
         Method::GetCatalog,
         Method::TrainingSet,
         Method::Why,
@@ -69,6 +75,8 @@ impl Method {
             Method::Lookup => "lookup",
             Method::LookupStream => "lookup_stream",
             Method::GetOnlineFeatures => "get_online_features",
+            Method::HttpLookup => "http_lookup",
+            Method::HttpGetOnlineFeatures => "http_get_online_features",
             Method::GetCatalog => "get_catalog",
             Method::TrainingSet => "training_set",
             Method::Why => "why",

@@ -7,7 +7,8 @@
 //! port -+           grpc.health.v1, grpc.reflection
 //!       |           hitherto.v1.DiagnosticsService  on the workers of Flight
 //!       +- Flight   DoExchange                      on workers of its own
-//!       +- HTTP/1   /metrics /healthz
+//!       +- HTTP     /v1/lookup /get-online-features
+//!                   /openapi.json /metrics /healthz
 //! ```
 //!
 //! One port, because it is one thing to open, to probe and to secure. Every
@@ -135,9 +136,10 @@ async fn routes(
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
-        stopping: stopping.clone(),
+        stopping,
     };
     let feast = Feast { lookups: lookups.clone() }.service();
+    let web = web::routes(lookups.clone());
     let lookups = lookups.service();
     let registry =
         Registry { engine: Arc::clone(&engine), metrics: Arc::clone(&metrics) }.service();
@@ -158,7 +160,7 @@ async fn routes(
     let flights = Flights {
         engine,
         clock,
-        metrics: Arc::clone(&metrics),
+        metrics,
         admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
         workers,
     }
@@ -179,7 +181,7 @@ async fn routes(
         .add_service(health);
     let router = reflected(routes)?
         .into_axum_router()
-        .merge(web::routes(metrics, stopping))
+        .merge(web)
         .fallback(web::lost);
     Ok((Routes::from(router), Health::serving(reporter, &names).await))
 }

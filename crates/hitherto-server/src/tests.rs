@@ -15,6 +15,7 @@ use hitherto_engine::{
     MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest,
     WhyRequest,
 };
+use hitherto_engine::config::ServerConfig;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
@@ -28,7 +29,9 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::Client;
-use crate::{ServeOptions, bind, serve, wire};
+use crate::{Clock, ServeOptions, bind, serve, wire};
+
+mod web;
 
 const DEFINITIONS: &str = "
 apiVersion: hitherto/v1
@@ -100,6 +103,10 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::start_with(Config::default().server, Arc::new(|| NOW)).await
+    }
+
+    async fn start_with(config: ServerConfig, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = Arc::new(repository(folder.path()).await);
         let listener = bind("127.0.0.1:0").await.unwrap();
@@ -107,8 +114,8 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let options = ServeOptions {
             listener,
-            config: Config::default().server,
-            clock: Arc::new(|| NOW),
+            config,
+            clock,
             shutdown: async { stopped.await.unwrap_or(()) },
         };
         let served = tokio::spawn(serve(Arc::clone(&engine), options));
@@ -132,13 +139,23 @@ impl Served {
 
     /// The whole answer to a GET over HTTP/1.
     async fn get(&self, path: &str) -> String {
+        self.call("GET", path, "").await
+    }
+
+    /// The whole answer to a request over HTTP/1.
+    async fn call(&self, method: &str, path: &str, body: &str) -> String {
         let address = self.client.url().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        // A server that refuses a body may answer before it has all of it.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
     }
 }
 

@@ -26,8 +26,11 @@ mod plan;
 mod read;
 mod snapshot;
 
+use std::sync::atomic::AtomicBool;
+
 use hitherto_core::column::{Column, Source};
 use hitherto_core::key::OwnedPart;
+use hitherto_core::limits::LOOKUP_TEXT_BYTES_MAX;
 use hitherto_core::row;
 use hitherto_core::rule::{Answer, Times};
 use hitherto_core::time::format_timestamp;
@@ -98,7 +101,21 @@ impl Engine {
     /// keys, too much at once, or an `as_of` before a view's history begins;
     /// `Corrupt` or `Unavailable` from the store.
     pub fn lookup(&self, request: &LookupRequest, now: i64) -> Result<Lookup> {
-        self.lookup_from(&*self.store.snapshot(Reach::Disk), request, now)
+        self.lookup_until(request, now, &AtomicBool::new(false))
+    }
+
+    /// As [`Engine::lookup`], but ends soon after `is_over` turns true: nobody
+    /// waits for the answer any more.
+    ///
+    /// # Errors
+    /// As [`Engine::lookup`]; `Unavailable` when it ended so.
+    pub fn lookup_until(
+        &self,
+        request: &LookupRequest,
+        now: i64,
+        is_over: &AtomicBool,
+    ) -> Result<Lookup> {
+        self.lookup_from(&*self.store.snapshot(Reach::Disk), request, now, is_over)
     }
 
     /// As [`Engine::lookup`], but never waits for a disk: `None` when a row is
@@ -108,7 +125,7 @@ impl Engine {
     /// As [`Engine::lookup`].
     pub fn lookup_in_memory(&self, request: &LookupRequest, now: i64) -> Result<Option<Lookup>> {
         let store = self.store.snapshot(Reach::Memory);
-        match self.lookup_from(&*store, request, now) {
+        match self.lookup_from(&*store, request, now, &AtomicBool::new(false)) {
             Err(_) if store.is_out_of_reach() => Ok(None),
             answer => answer.map(Some),
         }
@@ -119,6 +136,7 @@ impl Engine {
         store: &dyn StoreSnapshot,
         request: &LookupRequest,
         now: i64,
+        is_over: &AtomicBool,
     ) -> Result<Lookup> {
         let snapshot = self.catalog.load();
         let plan = snapshot.plan(&request.selection)?;
@@ -131,12 +149,13 @@ impl Engine {
             .map(|(name, data_type)| Column::with_capacity(name.clone(), data_type.clone(), rows))
             .collect();
         let mut times = Vec::new();
-        let reader = Reader { plan: &plan, entities: &entities, store, at };
+        let reader = Reader { plan: &plan, entities: &entities, store, at, is_over };
         reader.read_all(rows, |view, answers| {
             if request.with_times {
                 record_times(&mut times, &plan.views, view, answers)?;
             }
-            push_answers(&mut columns, &plan.views[view], answers)
+            push_answers(&mut columns, &plan.views[view], answers)?;
+            check_size(&columns)
         })?;
         Ok(Lookup { at, rows, columns, times, catalog_version: snapshot.catalog.version })
     }
@@ -169,6 +188,19 @@ fn check_online(plan: &LookupPlan, as_of: Option<i64>) -> Result<()> {
                 format_timestamp(at)
             )));
         }
+    }
+    Ok(())
+}
+
+/// Refuses an answer whose text has grown beyond what is sent: values of fixed
+/// width are bounded by their number, text is not.
+fn check_size(columns: &[Column]) -> Result<()> {
+    let bytes: usize = columns.iter().map(Column::varlen_bytes).sum();
+    if bytes > LOOKUP_TEXT_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the answer has more than {LOOKUP_TEXT_BYTES_MAX} bytes of strings, binaries and \
+             lists; ask for fewer entities or features at a time"
+        )));
     }
     Ok(())
 }

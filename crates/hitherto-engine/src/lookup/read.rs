@@ -11,10 +11,11 @@
 //! feature after feature is copied out of them.
 
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
-use hitherto_core::{Result, row};
+use hitherto_core::{Error, Result, row};
 use hitherto_online::keys::LatestKeys;
 use hitherto_online::{GenerationId, Histories, Snapshot};
 
@@ -30,6 +31,8 @@ pub(super) struct Reader<'a> {
     pub entities: &'a [KeyBatch],
     pub store: &'a dyn Snapshot,
     pub at: i64,
+    /// Turns true when nobody waits for the answer any more.
+    pub is_over: &'a AtomicBool,
 }
 
 /// Rows that were read from histories, which live only as long as they are shown.
@@ -58,6 +61,9 @@ impl<'a> Reader<'a> {
         let mut keys = LatestKeys::default();
         let mut past = Past::default();
         for start in (0..cells).step_by(BLOCK_ROWS) {
+            if self.is_over.load(Ordering::Relaxed) {
+                return Err(Error::unavailable("the lookup was given up by its caller"));
+            }
             let stretches = stretches(start..(start + BLOCK_ROWS).min(cells), rows);
             keys.clear();
             for (view, rows) in stretches.clone() {

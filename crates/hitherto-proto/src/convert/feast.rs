@@ -48,6 +48,11 @@ pub fn timestamp(micros: i64) -> Timestamp {
     }
 }
 
+/// The microseconds of a timestamp; a finer fraction is cut off.
+pub fn micros(at: &Timestamp) -> i64 {
+    at.seconds.saturating_mul(MICROS_PER_SECOND).saturating_add(i64::from(at.nanos) / 1_000)
+}
+
 /// Writes a column, one value a row; unset where the status is not PRESENT.
 ///
 /// # Errors

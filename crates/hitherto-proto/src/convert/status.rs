@@ -6,7 +6,11 @@
 //! hitherto-kind        the kind's name, for our own clients: several codes
 //!                      stand for one kind, and other people's servers and
 //!                      proxies send codes of their own
+//! grpc-retry-pushback-ms   when to come back, if the server is full; gRPC's
+//!                      own retry policies wait so long
 //! ```
+
+use std::time::Duration;
 
 use hitherto_core::{Error, Kind};
 use tonic::metadata::MetadataValue;
@@ -14,6 +18,14 @@ use tonic::{Code, Status};
 
 /// The metadata key that carries the kind's name.
 pub const KIND_METADATA: &str = "hitherto-kind";
+
+/// When a caller whom a full server refused may come back. Lookups take well under
+/// a millisecond each, so a place is free soon; it keeps a crowd from knocking at
+/// once.
+pub const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// The metadata key by which gRPC tells a client when to retry.
+const PUSHBACK_METADATA: &str = "grpc-retry-pushback-ms";
 
 /// Bytes of a status message. It travels in an HTTP/2 header, percent-encoded
 /// to up to three times its length, and clients refuse the whole answer when
@@ -29,7 +41,10 @@ pub fn to_status(error: &Error) -> Status {
 /// `UNAVAILABLE`: clients retry that at once, which is the last thing a full
 /// server needs.
 pub fn refused(message: impl Into<String>) -> Status {
-    with_kind(Code::ResourceExhausted, Kind::Unavailable, message.into())
+    let mut status = with_kind(Code::ResourceExhausted, Kind::Unavailable, message.into());
+    let millis = MetadataValue::from(RETRY_AFTER.as_millis() as u64);
+    status.metadata_mut().insert(PUSHBACK_METADATA, millis);
+    status
 }
 
 /// Reads the status of a failed call; the inverse of [`to_status`] but for the

@@ -8,9 +8,9 @@ use hitherto_core::column::Status;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::Selection;
 use hitherto_server::client::Client;
+use hitherto_server::json::{EntityAnswer, LookupAnswer};
 
 use super::questions::Questions;
-use crate::commands::get::answer::{Answer, Entity};
 use crate::grid::{Grid, Side};
 use crate::numbers::counted;
 
@@ -77,11 +77,12 @@ pub async fn show_one(
     row: usize,
 ) -> Result<String> {
     let request = questions.request(row, questions.at(row), selection);
-    let answer = Answer::new(&request.keys, &client.lookup(&request).await?)?;
-    Ok(answer.entities().first().map(values_first).unwrap_or_default())
+    let lookup = client.lookup(&request).await?;
+    let answer = LookupAnswer::new(&request.keys, &lookup)?;
+    Ok(answer.entities.first().map(values_first).unwrap_or_default())
 }
 
-fn values_first(entity: &Entity) -> String {
+fn values_first(entity: &EntityAnswer<'_>) -> String {
     let mut values = Grid::new([
         ("feature", Side::Text),
         ("value", Side::Number),
@@ -93,7 +94,7 @@ fn values_first(entity: &Entity) -> String {
         match (cell.status, cell.times) {
             (Status::Present, Some(times)) => {
                 let [event, known] = [times.event, times.known].map(format_timestamp);
-                values.row([feature.clone(), cell.text.clone(), event, known]);
+                values.row([(*feature).to_owned(), cell.text(), event, known]);
             }
             _ => *others.entry(cell.status.name()).or_default() += 1,
         }

@@ -6,10 +6,10 @@ use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::{Error, Result};
 use hitherto_engine::Selection;
 use hitherto_server::client::Client;
+use hitherto_server::json::LookupAnswer;
 
 use super::leak::Case;
 use super::questions::Questions;
-use crate::commands::get::answer::Answer;
 use crate::grid::{Grid, Side};
 
 /// How far apart the later questions are, and how many are asked.
@@ -105,11 +105,12 @@ async fn ask(
 ) -> Result<Option<Sample>> {
     let selection = Selection::Features(vec![case.feature.clone()]);
     let request = questions.request(case.row, at, selection);
-    let answer = Answer::new(&request.keys, &client.lookup(&request).await?)?;
-    let cell = answer.entities().first().and_then(|entity| entity.features.first());
+    let lookup = client.lookup(&request).await?;
+    let answer = LookupAnswer::new(&request.keys, &lookup)?;
+    let cell = answer.entities.first().and_then(|entity| entity.features.first());
     Ok(cell.and_then(|(_, cell)| match (cell.status, cell.times) {
         (Status::Present, Some(times)) => {
-            Some(Sample { value: cell.text.clone(), collected: times.event, released: times.known })
+            Some(Sample { value: cell.text(), collected: times.event, released: times.known })
         }
         _ => None,
     }))

@@ -7,13 +7,12 @@ use hitherto_core::definition::Known;
 use hitherto_core::rule::{Absence, NEVER};
 use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::why::Verdict;
+use hitherto_engine::cells::{Cells, part_json};
 use hitherto_engine::why::{Online, OnlineAnswer, ShownFact};
 use hitherto_engine::{Explanation, KeyColumn};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::cells::Cells;
-use crate::commands::get::answer::part_json;
 use crate::grid::{Grid, Side};
 use crate::numbers::counted;
 

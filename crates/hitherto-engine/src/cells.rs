@@ -9,9 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType as ArrowType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hitherto_core::column::{Column, Values};
+use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Lookup, arrow_columns};
 use serde_json::{Number, Value};
+
+use crate::{Lookup, arrow_columns};
 
 /// The values of columns, ready to be written one by one.
 pub struct Cells<'l> {
@@ -106,6 +108,17 @@ impl<'l> Cells<'l> {
             Some(number) => Ok(Value::Number(number)),
             None => self.text(column, row).map(Value::String),
         }
+    }
+}
+
+/// A join key's value as JSON; null is null.
+pub fn part_json(part: &Option<OwnedPart>) -> Value {
+    match part {
+        None => Value::Null,
+        Some(OwnedPart::Bool(value)) => Value::from(*value),
+        Some(OwnedPart::Int(value)) => Value::from(*value),
+        Some(OwnedPart::UInt(value)) => Value::from(*value),
+        Some(OwnedPart::Bytes(value)) => Value::from(String::from_utf8_lossy(value)),
     }
 }
 

@@ -1,0 +1,276 @@
+//! `POST /get-online-features`: what Feast's feature server answers, as it does.
+//!
+//! The body becomes the message that `ServingService` takes, so that HTTP and gRPC
+//! say the same; the message that it answers becomes Feast's JSON:
+//!
+//! ```text
+//! value       bool, number, string or array as they are; null if there is none
+//!             bytes in base64; NaN, Infinity and -Infinity as strings
+//!             date32, timestamp as whole seconds
+//! status      PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE
+//! timestamp   RFC 3339 in UTC; 1970 where no fact answered
+//! error       a string that holds JSON with module, class and message, which
+//!             Feast's client raises again
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hitherto_core::time::format_timestamp;
+use hitherto_core::{Error, Result};
+use hitherto_proto::convert::feast as convert;
+use hitherto_proto::convert::status::to_status;
+use hitherto_proto::feast::serving::get_online_features_request::Kind;
+use hitherto_proto::feast::serving::get_online_features_response::FeatureVector;
+use hitherto_proto::feast::serving::{
+    FeatureList, FieldStatus, GetOnlineFeaturesRequest, GetOnlineFeaturesResponse,
+};
+use hitherto_proto::feast::types::value::Val;
+use hitherto_proto::feast::types::{RepeatedValue, Value};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
+use tonic::Status;
+use utoipa::ToSchema;
+
+use super::{failure, read, received, respond, retry_later};
+use crate::feast;
+use crate::lookup::Lookups;
+use crate::metrics::Method;
+
+/// What Feast's clients ask. Fields that Feast's server does not know are passed over,
+/// as it does.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct FeastBody {
+    /// For each join key its values, one for each entity.
+    #[schema(value_type = BTreeMap<String, Vec<serde_json::Value>>)]
+    entities: BTreeMap<String, Vec<serde_json::Value>>,
+    /// A feature service by its name; goes before `features`.
+    feature_service: Option<String>,
+    /// Features, each `view:feature`.
+    features: Option<Vec<String>>,
+    /// Name the features of the answer `view__feature`.
+    #[serde(default)]
+    full_feature_names: bool,
+    /// Refused: there are no versions of views here.
+    #[serde(default)]
+    include_feature_view_version_metadata: bool,
+}
+
+/// What Feast's server answers. Join keys come first.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct FeastAnswer {
+    metadata: FeastMetadata,
+    results: Vec<FeastVector>,
+    status: bool,
+}
+
+/// The names of the results.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct FeastMetadata {
+    feature_names: Vec<String>,
+}
+
+/// One join key or feature: values, statuses and event times, each one an entity.
+#[derive(ToSchema)]
+#[allow(dead_code)]
+pub struct FeastVector {
+    values: Vec<serde_json::Value>,
+    statuses: Vec<String>,
+    event_timestamps: Vec<String>,
+}
+
+/// Look up features at now, as Feast's feature server does.
+#[utoipa::path(post, path = "/get-online-features", request_body = FeastBody, responses(
+    (status = OK, description = "the values", body = FeastAnswer),
+    (status = BAD_REQUEST, description = "the request is wrong", body = String),
+    (status = NOT_FOUND, description = "no such service, view or feature", body = String),
+    (status = TOO_MANY_REQUESTS, description = "the server is full; come back", body = String),
+    (status = SERVICE_UNAVAILABLE, description = "not now; come back", body = String)
+))]
+pub async fn answer(
+    State(lookups): State<Lookups>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match received(body) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let mut call = lookups.metrics.begin(Method::HttpGetOnlineFeatures);
+    let answer = look_up(&lookups, &body).await;
+    call.end(&answer);
+    match &answer {
+        Ok(_) => respond(answer),
+        Err(status) => refuse(status),
+    }
+}
+
+async fn look_up(lookups: &Lookups, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let permit = lookups.admission.try_admit()?;
+    let request = read(body).and_then(request).map_err(|error| to_status(&error))?;
+    feast::look_up(lookups, request, permit, |answer| {
+        serde_json::to_vec(&Answer(&answer))
+            .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
+    })
+    .await
+}
+
+/// An error in the form that Feast's client raises again.
+fn refuse(status: &Status) -> Response {
+    let (code, failure) = failure(status);
+    let detail = json!({
+        "module": "feast.errors",
+        "class": "FeastError",
+        "message": failure.to_string(),
+    });
+    let mut answer = (code, Json(detail.to_string())).into_response();
+    retry_later(&mut answer, code);
+    answer
+}
+
+/// The body as the message that it stands for.
+fn request(body: FeastBody) -> Result<GetOnlineFeaturesRequest> {
+    let kind = match (body.feature_service, body.features) {
+        (Some(service), _) => Some(Kind::FeatureService(service)),
+        (None, Some(val)) => Some(Kind::Features(FeatureList { val })),
+        (None, None) => None,
+    };
+    let entities = body.entities.into_iter().map(|(name, values)| {
+        let val = values.into_iter().map(|value| key(&name, value)).collect::<Result<_>>()?;
+        Ok((name, RepeatedValue { val }))
+    });
+    Ok(GetOnlineFeaturesRequest {
+        entities: entities.collect::<Result<_>>()?,
+        full_feature_names: body.full_feature_names,
+        request_context: Default::default(),
+        include_feature_view_version_metadata: body.include_feature_view_version_metadata,
+        kind,
+    })
+}
+
+/// One value of a join key.
+fn key(name: &str, value: serde_json::Value) -> Result<Value> {
+    use serde_json::Value as Json;
+    let val = match value {
+        Json::Null => None,
+        Json::Bool(value) => Some(Val::BoolVal(value)),
+        Json::String(text) => Some(Val::StringVal(text)),
+        Json::Number(number) if number.is_i64() => {
+            Some(Val::Int64Val(number.as_i64().unwrap_or_default()))
+        }
+        odd => {
+            return Err(Error::invalid(format!(
+                "join key {name:?} has the value {odd}; a key is a bool, an integer of 64 bits, a \
+                 string or null"
+            )));
+        }
+    };
+    Ok(Value { val })
+}
+
+/// A message of Feast's as its JSON.
+struct Answer<'a>(&'a GetOnlineFeaturesResponse);
+
+struct Vector<'a>(&'a FeatureVector);
+
+struct Cell<'a>(&'a Value);
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = self.0.metadata.iter().flat_map(|metadata| &metadata.feature_names);
+        let names: Vec<&String> = names.flat_map(|names| &names.val).collect();
+        let mut answer = serializer.serialize_struct("Answer", 3)?;
+        answer.serialize_field("metadata", &HashMap::from([("feature_names", names)]))?;
+        answer.serialize_field("results", &Sequence(|| self.0.results.iter().map(Vector)))?;
+        answer.serialize_field("status", &self.0.status)?;
+        answer.end()
+    }
+}
+
+impl Serialize for Vector<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let FeatureVector { values, statuses, event_timestamps } = self.0;
+        let status =
+            |number: &i32| FieldStatus::try_from(*number).map_or("INVALID", |s| s.as_str_name());
+        let mut vector = serializer.serialize_struct("Vector", 3)?;
+        vector.serialize_field("values", &Sequence(|| values.iter().map(Cell)))?;
+        vector.serialize_field("statuses", &Sequence(|| statuses.iter().map(status)))?;
+        let micros = |at| format_timestamp(convert::micros(at));
+        let times = Sequence(|| event_timestamps.iter().map(micros));
+        vector.serialize_field("event_timestamps", &times)?;
+        vector.end()
+    }
+}
+
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0.val {
+            None | Some(Val::NullVal(_)) => serializer.serialize_none(),
+            Some(Val::BoolVal(value)) => serializer.serialize_bool(*value),
+            Some(Val::Int32Val(value)) => serializer.serialize_i32(*value),
+            Some(Val::Int64Val(value) | Val::UnixTimestampVal(value)) => {
+                serializer.serialize_i64(*value)
+            }
+            // As the number of 64 bits that it is, which is what Python makes of it.
+            Some(Val::FloatVal(value)) => float(f64::from(*value), serializer),
+            Some(Val::DoubleVal(value)) => float(*value, serializer),
+            Some(Val::StringVal(text) | Val::DecimalVal(text)) => serializer.serialize_str(text),
+            Some(Val::BytesVal(bytes)) => {
+                serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
+            }
+            Some(Val::FloatListVal(list)) => {
+                let items = || list.val.iter().map(|value| Float(f64::from(*value)));
+                Sequence(items).serialize(serializer)
+            }
+            Some(Val::DoubleListVal(list)) => {
+                Sequence(|| list.val.iter().map(|value| Float(*value))).serialize(serializer)
+            }
+            Some(Val::Int64ListVal(list)) => list.val.serialize(serializer),
+            Some(Val::Int32ListVal(list)) => list.val.serialize(serializer),
+            Some(Val::ListVal(list)) => {
+                Sequence(|| list.val.iter().map(Cell)).serialize(serializer)
+            }
+            // No feature of ours is of another kind.
+            Some(_) => Err(serde::ser::Error::custom("a value of a kind that is not written")),
+        }
+    }
+}
+
+/// A number, or its name where JSON has no number.
+struct Float(f64);
+
+impl Serialize for Float {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        float(self.0, serializer)
+    }
+}
+
+fn float<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        _ if value.is_finite() => serializer.serialize_f64(value),
+        _ if value.is_nan() => serializer.serialize_str("NaN"),
+        _ if value > 0.0 => serializer.serialize_str("Infinity"),
+        _ => serializer.serialize_str("-Infinity"),
+    }
+}
+
+/// The items of an iterator as an array.
+struct Sequence<F>(F);
+
+impl<F, I> Serialize for Sequence<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item: Serialize>,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}

@@ -1,0 +1,55 @@
+//! `POST /v1/lookup`: a lookup in JSON.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::Response;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{KeyColumn, Lookup};
+use hitherto_proto::convert::status::to_status;
+use tonic::Status;
+
+use super::{read, received, respond};
+use crate::json::{ErrorAnswer, LookupAnswer, LookupBody};
+use crate::lookup::{Lookups, Written};
+use crate::metrics::Method;
+
+/// Look up features of entities, at now or as of an earlier moment.
+///
+/// One unknown entity fails nobody else: a value that is not there has a status.
+#[utoipa::path(post, path = "/v1/lookup", request_body = LookupBody, responses(
+    (status = OK, description = "what was known", body = LookupAnswer<'static>),
+    (status = BAD_REQUEST, description = "the request is wrong", body = ErrorAnswer),
+    (status = NOT_FOUND, description = "no such service, view or feature", body = ErrorAnswer),
+    (status = PAYLOAD_TOO_LARGE, description = "the body is too large", body = ErrorAnswer),
+    (status = TOO_MANY_REQUESTS, description = "the server is full; come back", body = ErrorAnswer),
+    (status = SERVICE_UNAVAILABLE, description = "not now; come back", body = ErrorAnswer)
+))]
+pub async fn answer(
+    State(lookups): State<Lookups>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match received(body) {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    let mut call = lookups.metrics.begin(Method::HttpLookup);
+    let answer = look_up(&lookups, &body).await;
+    call.end(&answer);
+    respond(answer)
+}
+
+async fn look_up(lookups: &Lookups, body: &[u8]) -> Result<Vec<u8>, Status> {
+    let permit = lookups.admission.try_admit()?;
+    let refuse = |error: Error| to_status(&error);
+    let request = read(body).and_then(LookupBody::into_request).map_err(refuse)?;
+    let keys = request.keys.clone();
+    let write = move |answer: Lookup| encode(&keys, &answer);
+    lookups.look_up(request, permit, Written::CellByCell, write).await.map_err(refuse)
+}
+
+fn encode(keys: &[KeyColumn], answer: &Lookup) -> Result<Vec<u8>> {
+    let answer = LookupAnswer::new(keys, answer)?;
+    serde_json::to_vec(&answer)
+        .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
+}

@@ -1,0 +1,155 @@
+//! Plain HTTP beside gRPC, on the same port: for curl and scripts, for clients of
+//! Feast's feature server, for scrapers and probes, and for callers who are lost.
+//!
+//! | module      | what it owns                                              |
+//! | ----------- | --------------------------------------------------------- |
+//! | `lookup`    | `POST /v1/lookup`                                         |
+//! | `feast`     | `POST /get-online-features`, as Feast's server answers it |
+//! | `openapi`   | `GET /openapi.json`, which describes both                 |
+//!
+//! A body is JSON whatever its content type says, because curl sends another one
+//! unless told. Every bound of a gRPC lookup holds here too: the same places, the
+//! same limits, one for the bytes of a body.
+
+mod feast;
+mod lookup;
+mod openapi;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
+use hitherto_core::{Error, Kind, Result};
+use hitherto_proto::convert::status::{RETRY_AFTER, from_status};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER};
+use http::{HeaderMap, StatusCode, Uri};
+use serde::de::DeserializeOwned;
+use tonic::{Code, Status};
+
+use crate::json::ErrorAnswer;
+use crate::lifecycle::Stopping;
+use crate::lookup::Lookups;
+use crate::metrics::{self, Metrics};
+
+/// Everything that is answered over plain HTTP.
+pub fn routes(lookups: Lookups) -> Router {
+    let metrics = Arc::clone(&lookups.metrics);
+    let stopping = lookups.stopping.clone();
+    Router::new()
+        .route("/v1/lookup", post(lookup::answer).fallback(use_post).with_state(lookups.clone()))
+        .route("/get-online-features", post(feast::answer).fallback(use_post).with_state(lookups))
+        .route("/openapi.json", get(openapi::describe))
+        .route("/metrics", get(scrape).with_state(metrics))
+        .route("/healthz", get(healthz).with_state(stopping.clone()))
+        .route("/health", get(healthz).with_state(stopping))
+        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+}
+
+/// Answers a path that nobody serves, in the caller's own protocol.
+pub async fn lost(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path();
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    if content_type.starts_with(b"application/grpc") {
+        let message = format!("{path} is not served here; hitherto.v1 and Arrow Flight are");
+        return Status::unimplemented(message).into_http::<Body>();
+    }
+    let message = format!(
+        "nothing is at {path}; over HTTP there are POST /v1/lookup, POST /get-online-features, \
+         /openapi.json, /metrics and /healthz, gRPC and Arrow Flight are on this port too"
+    );
+    error(StatusCode::NOT_FOUND, Kind::NotFound, message)
+}
+
+/// Answers another method where only POST is served.
+async fn use_post(uri: Uri) -> Response {
+    let message = format!("{} takes POST with a body of JSON; see /openapi.json", uri.path());
+    let answer = error(StatusCode::METHOD_NOT_ALLOWED, Kind::Invalid, message);
+    ([(ALLOW, "POST")], answer).into_response()
+}
+
+/// Reads the JSON of a body.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|cause| {
+        Error::invalid(format!("the body is not what is expected: {cause}; see /openapi.json"))
+    })
+}
+
+/// The body, or the answer to a caller whose body cannot be had.
+fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Response> {
+    body.map_err(|rejection| {
+        let message = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                format!("the body has more than {HTTP_BODY_BYTES_MAX} bytes; split the request")
+            }
+            _ => rejection.body_text(),
+        };
+        error(rejection.status(), Kind::Invalid, message)
+    })
+}
+
+/// The response with an answer, or with why there is none.
+fn respond(answer: Result<Vec<u8>, Status>) -> Response {
+    match answer {
+        Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(status) => refuse(&status),
+    }
+}
+
+/// The response of a call that failed.
+fn refuse(status: &Status) -> Response {
+    let (code, failure) = failure(status);
+    let mut answer = error(code, failure.kind(), failure.to_string());
+    retry_later(&mut answer, code);
+    answer
+}
+
+/// The HTTP status of a call that failed, and its error.
+fn failure(status: &Status) -> (StatusCode, Error) {
+    let failure = from_status(status);
+    let code = match status.code() {
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::from_u16(failure.kind().http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    (code, failure)
+}
+
+/// Tells a caller who should come back when that may be.
+fn retry_later(answer: &mut Response, code: StatusCode) {
+    if matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        // Whole seconds are all that the header can say.
+        let seconds = RETRY_AFTER.as_millis().div_ceil(1_000) as u64;
+        answer.headers_mut().insert(RETRY_AFTER_HEADER, seconds.into());
+    }
+}
+
+fn error(status: StatusCode, kind: Kind, message: impl Into<String>) -> Response {
+    (status, axum::Json(ErrorAnswer::new(kind, message))).into_response()
+}
+
+/// What is counted, for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses((status = OK, description = "OpenMetrics text")))]
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Whether the server takes requests. `/health` is the same, where clients of Feast's
+/// server look.
+#[utoipa::path(get, path = "/healthz", responses(
+    (status = OK, description = "it does"),
+    (status = SERVICE_UNAVAILABLE, description = "it is stopping")
+))]
+async fn healthz(State(stopping): State<Stopping>) -> (StatusCode, &'static str) {
+    match stopping.has_begun() {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        false => (StatusCode::OK, "ok\n"),
+    }
+}
