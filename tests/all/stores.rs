@@ -9,7 +9,7 @@ use hitherto_core::{Kind, Result};
 use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use hitherto_online::{Access, GenerationId, OnlineStore, Reach, Snapshot};
+use hitherto_online::{Access, GenerationId, OnlineStore, Reach, Rows, Snapshot};
 use proptest::prelude::*;
 
 /// One step that both stores take.
@@ -88,14 +88,12 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
         (0..6).for_each(|key| keys.push(id(generation), &entity(key)));
         // The second time rows come from memory.
         for time in 0..2 {
-            snapshot
-                .read_latest(&keys, &mut |rows| {
-                    answers.push(format!("latest {generation} time {time} {rows:?}"));
-                    Ok(())
-                })
-                .unwrap();
+            let mut rows = Rows::default();
+            snapshot.read_latest(&keys, &mut rows).unwrap();
+            let rows: Vec<_> = rows.iter().collect();
+            answers.push(format!("latest {generation} time {time} {rows:?}"));
         }
-        let mut histories = snapshot.histories();
+        let mut histories = snapshot.histories().unwrap();
         for (key, at) in (0..6).flat_map(|key| (-4..4).map(move |at| (key, at))) {
             let mut seen = |times: Times, row: &[u8]| {
                 answers.push(format!("history {generation} {key} {at} {times:?} {row:?}"));
@@ -150,11 +148,9 @@ fn a_snapshot_does_not_see_what_came_after_it() {
     key.push(id(1), &entity(1));
     let mut seen = Vec::new();
     let mut read = |snapshot: &dyn Snapshot| {
-        let mut visit = |rows: &[Option<&[u8]>]| {
-            seen.push(rows[0].map(<[u8]>::to_vec));
-            Ok(())
-        };
-        snapshot.read_latest(&key, &mut visit).unwrap();
+        let mut rows = Rows::default();
+        snapshot.read_latest(&key, &mut rows).unwrap();
+        seen.push(rows.get(0).map(<[u8]>::to_vec));
     };
     let (before, early) = (store.snapshot(Reach::Disk), store.snapshot(Reach::Disk));
     read(&*early);
@@ -178,13 +174,9 @@ fn rows_in_memory_are_those_of_the_snapshot_while_loads_go_on() {
     let mut key = LatestKeys::default();
     key.push(id(1), &entity(1));
     let read = |snapshot: &dyn Snapshot| {
-        let mut seen = 0;
-        let mut visit = |rows: &[Option<&[u8]>]| {
-            seen = rows[0].map_or(0, |row| row[0]);
-            Ok(())
-        };
-        snapshot.read_latest(&key, &mut visit).unwrap();
-        seen
+        let mut rows = Rows::default();
+        snapshot.read_latest(&key, &mut rows).unwrap();
+        rows.get(0).map_or(0, |row| row[0])
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {

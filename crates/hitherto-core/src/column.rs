@@ -5,7 +5,7 @@
 //! status a row and one value a row; where the status is not
 //! [`Status::Present`] the value is zero or empty and means nothing.
 
-use crate::row::Row;
+use crate::row::{Gather, Row};
 use crate::types::{DataType, Physical};
 use crate::{Error, Result};
 
@@ -145,7 +145,7 @@ impl Column {
     /// # Errors
     /// As [`Column::extend`].
     pub fn push_row(&mut self, row: &Row<'_>, feature: usize) -> Result<()> {
-        self.extend(&[Ok(*row)], feature)
+        self.extend(&Gather::of(*row), feature)
     }
 
     /// Appends the values of `feature` in many rows, or why there is none.
@@ -153,47 +153,45 @@ impl Column {
     /// # Errors
     /// `Corrupt` when a row's bytes are not what its schema says, `Invalid`
     /// when the text of all rows passes 4 GiB.
-    pub fn extend(&mut self, rows: &[Source<'_>], feature: usize) -> Result<()> {
-        let Column { values, statuses, data_type, .. } = self;
-        match (values, data_type.slot_bytes()) {
+    pub fn extend(&mut self, rows: &Gather<'_>, feature: usize) -> Result<()> {
+        self.statuses.extend(rows.statuses(feature));
+        match (&mut self.values, self.data_type.slot_bytes()) {
             (Values::Bool(values), _) => {
-                fixed(values, statuses, rows, feature, |slot| u8::from_le_bytes(slot) != 0);
+                values.extend(rows.fixed(feature).map(|slot| u8::from_le_bytes(slot) != 0));
             }
             (Values::I32(values), 1) => {
-                fixed(values, statuses, rows, feature, |slot| i8::from_le_bytes(slot).into());
+                values.extend(rows.fixed(feature).map(|slot| i32::from(i8::from_le_bytes(slot))));
             }
             (Values::I32(values), 2) => {
-                fixed(values, statuses, rows, feature, |slot| i16::from_le_bytes(slot).into());
+                values.extend(rows.fixed(feature).map(|slot| i32::from(i16::from_le_bytes(slot))));
             }
             (Values::I32(values), _) => {
-                fixed(values, statuses, rows, feature, i32::from_le_bytes);
+                values.extend(rows.fixed(feature).map(i32::from_le_bytes));
             }
             (Values::U32(values), 1) => {
-                fixed(values, statuses, rows, feature, |slot| u8::from_le_bytes(slot).into());
+                values.extend(rows.fixed(feature).map(|slot| u32::from(u8::from_le_bytes(slot))));
             }
             (Values::U32(values), 2) => {
-                fixed(values, statuses, rows, feature, |slot| u16::from_le_bytes(slot).into());
+                values.extend(rows.fixed(feature).map(|slot| u32::from(u16::from_le_bytes(slot))));
             }
             (Values::U32(values), _) => {
-                fixed(values, statuses, rows, feature, u32::from_le_bytes);
+                values.extend(rows.fixed(feature).map(u32::from_le_bytes));
             }
-            (Values::I64(values), _) => fixed(values, statuses, rows, feature, i64::from_le_bytes),
-            (Values::U64(values), _) => fixed(values, statuses, rows, feature, u64::from_le_bytes),
-            (Values::F32(values), _) => fixed(values, statuses, rows, feature, f32::from_le_bytes),
-            (Values::F64(values), _) => fixed(values, statuses, rows, feature, f64::from_le_bytes),
+            (Values::I64(values), _) => values.extend(rows.fixed(feature).map(i64::from_le_bytes)),
+            (Values::U64(values), _) => values.extend(rows.fixed(feature).map(u64::from_le_bytes)),
+            (Values::F32(values), _) => values.extend(rows.fixed(feature).map(f32::from_le_bytes)),
+            (Values::F64(values), _) => values.extend(rows.fixed(feature).map(f64::from_le_bytes)),
             (Values::I128(values), _) => {
-                fixed(values, statuses, rows, feature, i128::from_le_bytes);
+                values.extend(rows.fixed(feature).map(i128::from_le_bytes));
             }
             (Values::Varlen { ends, data }, _) => {
-                for row in rows {
-                    let status = status_of(row, feature);
-                    if let (Ok(row), Status::Present) = (row, status) {
+                for (row, status) in rows.rows(feature) {
+                    if status == Status::Present as u8 {
                         data.extend_from_slice(row.varlen(feature)?);
                     }
                     ends.push(u32::try_from(data.len()).map_err(|_| {
                         Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
                     })?);
-                    statuses.push(status as u8);
                 }
             }
         }
@@ -232,33 +230,5 @@ impl Column {
             }
             _ => &[],
         }
-    }
-}
-
-/// A stored row, or the status of every feature where there is none.
-pub type Source<'a> = std::result::Result<Row<'a>, Status>;
-
-fn status_of(row: &Source<'_>, feature: usize) -> Status {
-    match row {
-        Ok(row) if row.is_null(feature) => Status::Null,
-        Ok(_) => Status::Present,
-        Err(status) => *status,
-    }
-}
-
-fn fixed<T: Default, const N: usize>(
-    values: &mut Vec<T>,
-    statuses: &mut Vec<u8>,
-    rows: &[Source<'_>],
-    feature: usize,
-    from_slot: impl Fn([u8; N]) -> T,
-) {
-    for row in rows {
-        let status = status_of(row, feature);
-        values.push(match row {
-            Ok(row) if status == Status::Present => from_slot(row.fixed(feature)),
-            _ => T::default(),
-        });
-        statuses.push(status as u8);
     }
 }

@@ -73,6 +73,12 @@ impl LatestKeys {
         self.ends.is_empty()
     }
 
+    /// The key with this number.
+    pub fn get(&self, number: usize) -> &[u8] {
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.bytes[start..self.ends[number]]
+    }
+
     /// Each key as [`latest`] makes it, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

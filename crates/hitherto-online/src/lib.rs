@@ -17,5 +17,5 @@ pub mod rocks;
 pub mod store;
 
 pub use store::{
-    Access, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Snapshot, Usage,
+    Access, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Rows, Snapshot, Usage,
 };

@@ -11,8 +11,7 @@ use hitherto_core::{Error, Result};
 
 use crate::keys::{self, LatestKeys};
 use crate::store::{
-    FactVisitor, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, RowsVisitor, Snapshot,
-    Usage,
+    FactVisitor, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Rows, Snapshot, Usage,
 };
 
 #[derive(Clone, Default)]
@@ -86,13 +85,18 @@ impl OnlineStore for MemoryStore {
 struct MemorySnapshot(Arc<Tables>);
 
 impl Snapshot for MemorySnapshot {
-    fn read_latest(&self, keys: &LatestKeys, visit: &mut RowsVisitor<'_>) -> Result<()> {
-        let rows = keys.iter().map(|key| self.0.latest.get(key).map(Vec::as_slice));
-        visit(&rows.collect::<Vec<_>>())
+    fn read_latest(&self, keys: &LatestKeys, rows: &mut Rows) -> Result<()> {
+        rows.reset(keys.len());
+        for (number, key) in keys.iter().enumerate() {
+            if let Some(row) = self.0.latest.get(key) {
+                rows.set(number, row);
+            }
+        }
+        Ok(())
     }
 
-    fn histories(&self) -> Box<dyn Histories + '_> {
-        Box::new(MemoryHistories(&self.0))
+    fn histories(&self) -> Result<Box<dyn Histories + '_>> {
+        Ok(Box::new(MemoryHistories(&self.0)))
     }
 
     fn is_out_of_reach(&self) -> bool {

@@ -41,25 +41,58 @@ pub enum Reach {
     Disk,
 }
 
-/// Takes the stored rows of all keys of a batch, in their order.
-pub type RowsVisitor<'v> = dyn FnMut(&[Option<&[u8]>]) -> Result<()> + 'v;
+/// The stored rows of a batch of keys, copied side by side into one buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    bytes: Vec<u8>,
+    /// Where each row lies; `None` where there is none.
+    places: Vec<Option<(usize, usize)>>,
+}
+
+impl Rows {
+    /// Makes room for `rows` rows, none of which is there yet; keeps the buffer.
+    pub fn reset(&mut self, rows: usize) {
+        self.bytes.clear();
+        self.places.clear();
+        self.places.resize(rows, None);
+    }
+
+    /// Copies the row with this number.
+    pub fn set(&mut self, number: usize, row: &[u8]) {
+        self.places[number] = Some((self.bytes.len(), row.len()));
+        self.bytes.extend_from_slice(row);
+    }
+
+    /// The row with this number, if there is one.
+    pub fn get(&self, number: usize) -> Option<&[u8]> {
+        self.places[number].map(|(start, bytes)| &self.bytes[start..start + bytes])
+    }
+
+    /// All rows in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        (0..self.places.len()).map(|number| self.get(number))
+    }
+}
 
 /// Takes one fact of a history; breaks when it has seen enough.
 pub type FactVisitor<'v> = dyn FnMut(Times, &[u8]) -> ControlFlow<()> + 'v;
 
 /// One consistent view of the store.
 pub trait Snapshot: Send + Sync {
-    /// Reads many latest rows in one batch; `visit` is called once with all of
-    /// them, whose bytes are valid during the call. Blocks for storage I/O on a
-    /// cache miss, if the snapshot's reach allows it.
+    /// Reads many latest rows in one batch, in the order of their keys; what
+    /// `rows` held is dropped. Blocks for storage I/O on a cache miss, if the
+    /// snapshot's reach allows it.
     ///
     /// # Errors
-    /// Those of `visit`, `Corrupt` for damaged blocks, `Unavailable` for I/O
-    /// and for what is [out of reach](Snapshot::is_out_of_reach).
-    fn read_latest(&self, keys: &LatestKeys, visit: &mut RowsVisitor<'_>) -> Result<()>;
+    /// `Corrupt` for damaged blocks, `Unavailable` for I/O and for what is
+    /// [out of reach](Snapshot::is_out_of_reach).
+    fn read_latest(&self, keys: &LatestKeys, rows: &mut Rows) -> Result<()>;
 
     /// A cursor over histories; cheap to move, not to make.
-    fn histories(&self) -> Box<dyn Histories + '_>;
+    ///
+    /// # Errors
+    /// `Unavailable` when they are out of reach.
+    fn histories(&self) -> Result<Box<dyn Histories + '_>>;
 
     /// Whether a read failed because what it wants is not in memory, and a
     /// snapshot of [`Reach::Disk`] has to be asked.

@@ -13,20 +13,14 @@ use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::cells::{Cells, part_json};
 use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// What is asked for, and of which entities: either `service` or `features`, and
 /// the values of every join key.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({
-    "service": "deterioration_v1",
-    "keys": { "hospitalization_id": ["20214994", "20313245"] },
-    "as_of": "2173-01-02T00:00:00Z",
-    "with_times": true
-}))]
 pub struct LookupBody {
     /// A feature service by its name.
     pub service: Option<String>,
@@ -35,7 +29,6 @@ pub struct LookupBody {
     /// For each join key its values, one for each entity: bool, integer, string or
     /// null. All of one length.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, Vec<Value>>)]
     pub keys: BTreeMap<String, Vec<Value>>,
     /// The moment to answer for, RFC 3339. Now if it is absent.
     pub as_of: Option<String>,
@@ -45,11 +38,11 @@ pub struct LookupBody {
 }
 
 /// What was answered: one item for each entity, in the order of the request.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LookupAnswer<'l> {
     /// The moment that was answered for, RFC 3339.
     #[serde(serialize_with = "moment")]
-    #[schema(value_type = String)]
+    #[schemars(with = "String")]
     pub as_of: i64,
     /// Counts changes to what is applied and online.
     pub catalog_version: u64,
@@ -58,20 +51,20 @@ pub struct LookupAnswer<'l> {
 }
 
 /// What was answered for one entity.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct EntityAnswer<'l> {
     /// Its join keys, as they were given.
     #[serde(serialize_with = "as_map")]
-    #[schema(value_type = BTreeMap<String, Value>)]
+    #[schemars(with = "BTreeMap<String, Value>")]
     pub keys: Vec<(&'l str, Value)>,
     /// By `view:feature`, in the order of the request.
     #[serde(serialize_with = "as_map")]
-    #[schema(value_type = BTreeMap<String, FeatureAnswer>)]
+    #[schemars(with = "BTreeMap<String, FeatureAnswer>")]
     pub features: Vec<(&'l str, FeatureAnswer)>,
 }
 
 /// What was answered for one feature of one entity.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FeatureAnswer {
     /// The value: bool, number, string or array; null if there is none. Dates,
     /// timestamps, decimals, NaN and infinities are strings.
@@ -79,17 +72,17 @@ pub struct FeatureAnswer {
     /// Why there is a value or none: PRESENT, NULL (the fact has none), NOT_FOUND
     /// (no fact is known), EXPIRED (the newest one is older than the view's ttl).
     #[serde(serialize_with = "name")]
-    #[schema(value_type = String)]
+    #[schemars(with = "String")]
     pub status: Status,
     /// When the fact that answered happened and when it was known, if that was
     /// asked for and there is one.
     #[serde(flatten, serialize_with = "written")]
-    #[schema(value_type = FactTimes)]
+    #[schemars(with = "FactTimes")]
     pub times: Option<Times>,
 }
 
 /// When a fact happened and when it was known, RFC 3339.
-#[derive(ToSchema)]
+#[derive(JsonSchema)]
 #[allow(dead_code)]
 pub struct FactTimes {
     /// When it happened.
@@ -99,14 +92,14 @@ pub struct FactTimes {
 }
 
 /// Why a request was not answered.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorAnswer {
     /// The one field.
     pub error: ErrorDetail,
 }
 
 /// The kind of an error and its message.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorDetail {
     /// invalid, not_found, conflict, unavailable, corrupt or internal.
     pub kind: &'static str,
@@ -128,9 +121,7 @@ impl LookupBody {
                 return Err(Error::invalid("the lookup asks for nothing; set service or features"));
             }
             (Some(_), Some(_)) => {
-                return Err(Error::invalid(
-                    "the lookup has service and features; set one of them",
-                ));
+                return Err(Error::invalid("the lookup has service and features; set one of them"));
             }
         };
         let keys = self.keys.into_iter().map(|(name, values)| {
@@ -185,9 +176,9 @@ impl<'l> LookupAnswer<'l> {
                 };
                 Ok((column.name.as_str(), answer))
             });
-            let keys = keys.iter().map(|key| {
-                (key.name.as_str(), key.parts.get(row).map_or(Value::Null, part_json))
-            });
+            let keys = keys
+                .iter()
+                .map(|key| (key.name.as_str(), key.parts.get(row).map_or(Value::Null, part_json)));
             Ok(EntityAnswer { keys: keys.collect(), features: features.collect::<Result<_>>()? })
         };
         Ok(Self {

@@ -179,10 +179,7 @@ async fn routes(
         .add_service(diagnostics)
         .add_service(flights)
         .add_service(health);
-    let router = reflected(routes)?
-        .into_axum_router()
-        .merge(web)
-        .fallback(web::lost);
+    let router = reflected(routes)?.into_axum_router().merge(web).fallback(web::lost);
     Ok((Routes::from(router), Health::serving(reporter, &names).await))
 }
 

@@ -10,12 +10,12 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
+use hitherto_engine::config::ServerConfig;
 use hitherto_engine::{
     Access, Config, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode,
     MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest,
     WhyRequest,
 };
-use hitherto_engine::config::ServerConfig;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;

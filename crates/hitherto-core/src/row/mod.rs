@@ -19,8 +19,10 @@
 //! Version and flag values are never reused.
 
 mod block;
+mod gather;
 
 pub use block::RowBlock;
+pub use gather::Gather;
 
 use crate::definition::Field;
 use crate::limits::ROW_BYTES_MAX;
@@ -44,6 +46,8 @@ pub struct RowSchema {
     types: Vec<DataType>,
     offsets: Vec<usize>,
     fixed_bytes: usize,
+    /// A row in which everything is null.
+    absent: Vec<u8>,
 }
 
 impl RowSchema {
@@ -56,7 +60,11 @@ impl RowSchema {
             end += feature.data_type.slot_bytes();
         }
         let types = features.iter().map(|feature| feature.data_type.clone()).collect();
-        Self { version, types, offsets, fixed_bytes: end }
+        let mut schema = Self { version, types, offsets, fixed_bytes: end, absent: Vec::new() };
+        let mut absent = Vec::new();
+        schema.write(&mut absent, Times { event: 0, known: 0 }, 0);
+        schema.absent = absent;
+        schema
     }
 
     /// The types of the features, in declared order.

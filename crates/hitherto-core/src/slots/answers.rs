@@ -8,9 +8,9 @@ use super::contest::SlotAnswer;
 use super::rows::Rows;
 use super::spine::{NO_SLOT, Spine};
 use crate::Result;
-use crate::column::{Column, Source};
+use crate::column::Column;
 use crate::limits::SPINE_ROWS_MAX;
-use crate::row::RowSchema;
+use crate::row::{Gather, RowSchema};
 use crate::rule::{Absence, Answer};
 
 /// Marks a code that is a reason and not the number of a row.
@@ -64,7 +64,7 @@ impl Answers {
     /// As [`Column::push_row`].
     pub fn gather(&self, rows: Range<usize>, columns: &mut [(usize, Column)]) -> Result<()> {
         let mut answers: Vec<Answer<'_>> = Vec::with_capacity(GATHER_ROWS);
-        let mut sources: Vec<Source<'_>> = Vec::with_capacity(GATHER_ROWS);
+        let mut gather = Gather::with_capacity(&self.schema, GATHER_ROWS);
         for start in rows.clone().step_by(GATHER_ROWS) {
             let spine_rows = start..(start + GATHER_ROWS).min(rows.end);
             answers.clear();
@@ -72,15 +72,12 @@ impl Answers {
             // Rows lie anywhere in memory. Touched all together they come together.
             let ends = |row: &[u8]| row[0] ^ row[row.len() - 1];
             black_box(answers.iter().flatten().fold(0, |touched, row| touched ^ ends(row)));
-            sources.clear();
+            gather.clear();
             for answer in &answers {
-                sources.push(match answer {
-                    Ok(row) => Ok(self.schema.read(row)?),
-                    Err(absence) => Err(absence.status()),
-                });
+                gather.push(answer.map_err(Absence::status))?;
             }
             for (feature, column) in columns.iter_mut() {
-                column.extend(&sources, *feature)?;
+                column.extend(&gather, *feature)?;
             }
         }
         Ok(())

@@ -26,13 +26,14 @@ mod plan;
 mod read;
 mod snapshot;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hitherto_core::column::{Column, Source};
+use hitherto_core::column::Column;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_TEXT_BYTES_MAX;
-use hitherto_core::row;
-use hitherto_core::rule::{Answer, Times};
+use hitherto_core::row::{self, Gather};
+use hitherto_core::rule::{Absence, Answer, Times};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_online::{Reach, Snapshot as StoreSnapshot};
@@ -115,7 +116,8 @@ impl Engine {
         now: i64,
         is_over: &AtomicBool,
     ) -> Result<Lookup> {
-        self.lookup_from(&*self.store.snapshot(Reach::Disk), request, now, is_over)
+        let (catalog, store) = self.moment(Reach::Disk);
+        self.lookup_from(&catalog, &*store, request, now, is_over)
     }
 
     /// As [`Engine::lookup`], but never waits for a disk: `None` when a row is
@@ -124,21 +126,34 @@ impl Engine {
     /// # Errors
     /// As [`Engine::lookup`].
     pub fn lookup_in_memory(&self, request: &LookupRequest, now: i64) -> Result<Option<Lookup>> {
-        let store = self.store.snapshot(Reach::Memory);
-        match self.lookup_from(&*store, request, now, &AtomicBool::new(false)) {
+        let (catalog, store) = self.moment(Reach::Memory);
+        match self.lookup_from(&catalog, &*store, request, now, &AtomicBool::new(false)) {
             Err(_) if store.is_out_of_reach() => Ok(None),
             answer => answer.map(Some),
         }
     }
 
+    /// The catalog and the store of one moment. A generation is complete before
+    /// a catalog names it and goes after the last that did, so the store of a
+    /// moment has all that its catalog names.
+    fn moment(&self, reach: Reach) -> (Arc<Snapshot>, Box<dyn StoreSnapshot + '_>) {
+        loop {
+            let catalog = self.catalog.load_full();
+            let store = self.store.snapshot(reach);
+            if Arc::ptr_eq(&catalog, &self.catalog.load()) {
+                return (catalog, store);
+            }
+        }
+    }
+
     fn lookup_from(
         &self,
+        snapshot: &Snapshot,
         store: &dyn StoreSnapshot,
         request: &LookupRequest,
         now: i64,
         is_over: &AtomicBool,
     ) -> Result<Lookup> {
-        let snapshot = self.catalog.load();
         let plan = snapshot.plan(&request.selection)?;
         let (entities, rows) = plan.encode(&request.keys)?;
         let at = request.as_of.unwrap_or(now);
@@ -207,14 +222,11 @@ fn check_size(columns: &[Column]) -> Result<()> {
 
 /// Copies answers column by column: the offset is found once for all rows.
 fn push_answers(columns: &mut [Column], view: &ViewPlan, answers: &[Answer<'_>]) -> Result<()> {
-    let sources = answers.iter().map(|answer| match answer {
-        Ok(bytes) => view.schema.read(bytes).map(Ok),
-        Err(absence) => Ok(Err(absence.status())),
-    });
-    let sources: Vec<Source<'_>> = sources.collect::<Result<_>>()?;
-    view.features
-        .iter()
-        .try_for_each(|(feature, output)| columns[*output].extend(&sources, *feature))
+    let mut rows = Gather::with_capacity(&view.schema, answers.len());
+    for answer in answers {
+        rows.push(answer.map_err(Absence::status))?;
+    }
+    view.features.iter().try_for_each(|(feature, output)| columns[*output].extend(&rows, *feature))
 }
 
 fn record_times(

@@ -17,7 +17,7 @@ use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
 use hitherto_core::{Error, Result, row};
 use hitherto_online::keys::LatestKeys;
-use hitherto_online::{GenerationId, Histories, Snapshot};
+use hitherto_online::{GenerationId, Histories, Rows, Snapshot};
 
 use super::plan::LookupPlan;
 
@@ -35,7 +35,7 @@ pub(super) struct Reader<'a> {
     pub is_over: &'a AtomicBool,
 }
 
-/// Rows that were read from histories, which live only as long as they are shown.
+/// Rows that were read from histories, for as long as their stretch is shown.
 #[derive(Default)]
 struct Past<'a> {
     /// Made when the first history is needed.
@@ -59,6 +59,7 @@ impl<'a> Reader<'a> {
     ) -> Result<()> {
         let cells = self.plan.views.len() * rows;
         let mut keys = LatestKeys::default();
+        let mut stored = Rows::default();
         let mut past = Past::default();
         for start in (0..cells).step_by(BLOCK_ROWS) {
             if self.is_over.load(Ordering::Relaxed) {
@@ -69,20 +70,18 @@ impl<'a> Reader<'a> {
             for (view, rows) in stretches.clone() {
                 self.push_keys(view, rows, &mut keys);
             }
-            self.store.read_latest(&keys, &mut |stored| {
-                let mut stored = stored.iter().copied();
-                for (view, rows) in stretches.clone() {
-                    past.bytes.clear();
-                    let found = self.find(view, rows, &mut stored, &mut past)?;
-                    let answers = found.iter().map(|found| match found {
-                        Ok(Found::Latest(row)) => Ok(*row),
-                        Ok(Found::Past(place)) => Ok(&past.bytes[place.clone()]),
-                        Err(absence) => Err(*absence),
-                    });
-                    take(view, &answers.collect::<Vec<_>>())?;
-                }
-                Ok(())
-            })?;
+            self.store.read_latest(&keys, &mut stored)?;
+            let mut stored = stored.iter();
+            for (view, rows) in stretches {
+                past.bytes.clear();
+                let found = self.find(view, rows, &mut stored, &mut past)?;
+                let answers = found.iter().map(|found| match found {
+                    Ok(Found::Latest(row)) => Ok(*row),
+                    Ok(Found::Past(place)) => Ok(&past.bytes[place.clone()]),
+                    Err(absence) => Err(*absence),
+                });
+                take(view, &answers.collect::<Vec<_>>())?;
+            }
         }
         Ok(())
     }
@@ -140,7 +139,10 @@ impl<'a> Reader<'a> {
         past: &mut Past<'a>,
     ) -> Result<std::result::Result<Range<usize>, Absence>> {
         let Past { histories, bytes } = past;
-        let histories = histories.get_or_insert_with(|| self.store.histories());
+        let histories = match histories {
+            Some(histories) => histories,
+            None => histories.insert(self.store.histories()?),
+        };
         let start = bytes.len();
         let mut answered = None;
         histories.scan(

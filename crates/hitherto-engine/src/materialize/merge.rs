@@ -6,7 +6,7 @@ use hitherto_core::rule::{self, Times};
 use hitherto_core::{Result, row};
 use hitherto_offline::sorted::SortedBatch;
 use hitherto_online::keys::LatestKeys;
-use hitherto_online::{Load, Loaded, Snapshot};
+use hitherto_online::{Load, Loaded, Rows, Snapshot};
 
 use super::MaterializeMode;
 use super::run::Run;
@@ -69,34 +69,26 @@ impl<'m> Merge<'m> {
     /// Writes all gathered entities; the next fact belongs to another one.
     fn write(&mut self) -> Result<()> {
         let entities = std::mem::take(&mut self.entities);
-        let stored = self.read_latest(&entities)?;
-        for (entity, stored) in entities.into_iter().zip(stored) {
+        let mut stored = Rows::default();
+        stored.reset(entities.len());
+        if self.run.mode == MaterializeMode::Incremental {
+            let mut keys = LatestKeys::default();
+            entities.iter().for_each(|entity| keys.push(self.run.generation, &entity.key));
+            self.snapshot.read_latest(&keys, &mut stored)?;
+        }
+        for (entity, stored) in entities.into_iter().zip(stored.iter()) {
             self.write_entity(entity, stored)?;
         }
         Ok(())
     }
 
-    fn read_latest(&self, entities: &[Entity]) -> Result<Vec<Option<Vec<u8>>>> {
-        if self.run.mode == MaterializeMode::Full {
-            return Ok(vec![None; entities.len()]);
-        }
-        let mut keys = LatestKeys::default();
-        entities.iter().for_each(|entity| keys.push(self.run.generation, &entity.key));
-        let mut stored = Vec::with_capacity(keys.len());
-        self.snapshot.read_latest(&keys, &mut |rows| {
-            stored.extend(rows.iter().map(|row| row.map(<[u8]>::to_vec)));
-            Ok(())
-        })?;
-        Ok(stored)
-    }
-
-    fn write_entity(&mut self, mut entity: Entity, stored: Option<Vec<u8>>) -> Result<()> {
+    fn write_entity(&mut self, mut entity: Entity, stored: Option<&[u8]>) -> Result<()> {
         let Some((times, row)) = entity.facts.first() else { return Ok(()) };
         self.merged.entities_new += u64::from(stored.is_none());
-        let stored = stored.map(|row| row::times(&row).map(|times| (times, row))).transpose()?;
+        let stored = stored.map(|row| row::times(row).map(|times| (times, row))).transpose()?;
         let is_newer = stored
             .as_ref()
-            .is_none_or(|(held, bytes)| rule::rank((*times, row), (*held, bytes)).is_gt());
+            .is_none_or(|(held, bytes)| rule::rank((*times, row), (*held, *bytes)).is_gt());
         if is_newer {
             self.load.put_latest(&entity.key, row)?;
         }
@@ -112,9 +104,9 @@ impl<'m> Merge<'m> {
         }
         if is_newer && let Some((held, bytes)) = stored {
             let is_above =
-                |(times, row): &(Times, Vec<u8>)| rule::rank((*times, row), (held, &bytes)).is_gt();
+                |(times, row): &(Times, Vec<u8>)| rule::rank((*times, row), (held, bytes)).is_gt();
             let place = entity.facts.partition_point(is_above);
-            entity.facts.insert(place, (held, bytes));
+            entity.facts.insert(place, (held, bytes.to_vec()));
         }
         self.write_history(&entity)
     }

@@ -72,8 +72,8 @@ impl Load for RocksLoad<'_> {
     fn finish(mut self: Box<Self>) -> Result<Loaded> {
         self.latest.close()?;
         self.history.close()?;
-        self.ingest(HISTORY, &self.history)?;
         let write = self.store.rows.begin_write(self.generation);
+        self.ingest(HISTORY, &self.history)?;
         self.ingest(LATEST, &self.latest)?;
         drop(write);
         Ok(Loaded {

@@ -29,7 +29,7 @@ use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions, properties};
 
 use crate::keys;
 use crate::store::{Access, GenerationId, Load, OnlineStore, Reach, Snapshot, Usage};
-use rows::RowCache;
+use rows::RowTable;
 
 /// The version of the folder's layout that this release writes.
 const FORMAT: u32 = 1;
@@ -57,7 +57,7 @@ impl Default for RocksOptions {
 pub struct RocksStore {
     db: DB,
     cache: Cache,
-    rows: RowCache,
+    rows: RowTable,
     /// How sorted files of the two families are written.
     latest_files: Options,
     history_files: Options,
@@ -76,7 +76,7 @@ impl RocksStore {
         check_format(folder, access)?;
         let rows_bytes_max = options.cache_bytes_max / 2;
         let cache = Cache::new_lru_cache(options.cache_bytes_max - rows_bytes_max);
-        let rows = RowCache::new(rows_bytes_max);
+        let rows = RowTable::new(rows_bytes_max);
         let database = folder.join("rocksdb");
         let families = options::families(&cache);
         let general = options::database(access, options);

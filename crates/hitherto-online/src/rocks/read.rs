@@ -1,6 +1,6 @@
 //! Snapshots of the database: batched gets and history seeks.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hitherto_core::rule::Times;
@@ -9,14 +9,18 @@ use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, SnapshotWithT
 
 use super::{HISTORY, LATEST, RocksStore, failed};
 use crate::keys::{self, LatestKeys};
-use crate::store::{FactVisitor, GenerationId, Histories, Reach, RowsVisitor, Snapshot};
+use crate::store::{FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
 
 /// One consistent view of the database.
+///
+/// Most lookups find all their rows in the table, and RocksDB makes a snapshot
+/// under a lock of the whole database, so one that stays in memory makes its own
+/// only when the table does not have a row.
 pub struct RocksSnapshot<'s> {
     store: &'s RocksStore,
     /// Taken before `snapshot`: see [`super::rows`].
     stamp: u64,
-    snapshot: SnapshotWithThreadMode<'s, DB>,
+    snapshot: OnceLock<SnapshotWithThreadMode<'s, DB>>,
     reach: Reach,
     is_out_of_reach: AtomicBool,
 }
@@ -25,61 +29,67 @@ impl<'s> RocksSnapshot<'s> {
     /// A snapshot of now.
     pub fn new(store: &'s RocksStore, reach: Reach) -> Self {
         let stamp = store.rows.stamp();
-        let snapshot = store.db.snapshot();
+        let snapshot = OnceLock::new();
+        if reach == Reach::Disk {
+            snapshot.get_or_init(|| store.db.snapshot());
+        }
         Self { store, stamp, snapshot, reach, is_out_of_reach: AtomicBool::new(false) }
     }
 
-    fn options(&self) -> ReadOptions {
+    /// How to read what was there at the moment of the stamp.
+    fn options(&self) -> Result<ReadOptions> {
+        let snapshot = self.snapshot.get_or_init(|| self.store.db.snapshot());
         let mut options = ReadOptions::default();
-        options.set_snapshot(&self.snapshot);
+        options.set_snapshot(snapshot);
         if self.reach == Reach::Memory {
             options.set_read_tier(ReadTier::BlockCache);
+            if !self.store.rows.is_unwritten_since(self.stamp) {
+                return Err(self.out_of_reach("the store has changed since the lookup began"));
+            }
         }
-        options
+        Ok(options)
     }
 
     fn failed(&self, cause: rocksdb::Error) -> Error {
         if cause.kind() == ErrorKind::Incomplete && self.reach == Reach::Memory {
-            self.is_out_of_reach.store(true, Ordering::Relaxed);
-            return Error::unavailable("a row is not in memory");
+            return self.out_of_reach("a row is not in memory");
         }
         failed(cause)
+    }
+
+    fn out_of_reach(&self, why: &str) -> Error {
+        self.is_out_of_reach.store(true, Ordering::Relaxed);
+        Error::unavailable(why)
     }
 }
 
 impl Snapshot for RocksSnapshot<'_> {
-    fn read_latest(&self, keys: &LatestKeys, visit: &mut RowsVisitor<'_>) -> Result<()> {
-        let mut cache = self.store.rows.of_snapshot(self.stamp);
-        let held: Vec<Option<Arc<[u8]>>> = keys.iter().map(|key| cache.get(key)).collect();
-        let wanted = keys.iter().zip(&held);
-        let wanted: Vec<&[u8]> =
-            wanted.filter_map(|(key, held)| held.is_none().then_some(key)).collect();
-        if wanted.is_empty() {
-            return visit(&held.iter().map(Option::as_deref).collect::<Vec<_>>());
+    fn read_latest(&self, keys: &LatestKeys, rows: &mut Rows) -> Result<()> {
+        rows.reset(keys.len());
+        let mut table = self.store.rows.of_snapshot(self.stamp);
+        let missing = table.take(keys, rows);
+        if missing.is_empty() {
+            return Ok(());
         }
+        let wanted: Vec<&[u8]> = missing.iter().map(|number| keys.get(*number)).collect();
         let family = self.store.family(LATEST);
-        let options = self.options();
+        let options = self.options()?;
         let read = self.store.db.batched_multi_get_cf_opt(family, &wanted, false, &options);
-        let read: Vec<_> =
-            read.into_iter().collect::<Result<_, _>>().map_err(|cause| self.failed(cause))?;
-        for (key, row) in wanted.iter().zip(&read) {
+        for ((number, key), row) in missing.iter().zip(wanted).zip(read) {
+            let row = row.map_err(|cause| self.failed(cause))?;
+            table.leave(key, row.as_deref());
             if let Some(row) = row {
-                cache.put(key, row);
+                rows.set(*number, &row);
             }
         }
-        let mut read = read.iter();
-        let rows = held.iter().map(|held| match held {
-            Some(row) => Some(&**row),
-            None => read.next().and_then(Option::as_deref),
-        });
-        visit(&rows.collect::<Vec<_>>())
+        Ok(())
     }
 
-    fn histories(&self) -> Box<dyn Histories + '_> {
-        let mut options = self.options();
+    fn histories(&self) -> Result<Box<dyn Histories + '_>> {
+        let mut options = self.options()?;
         options.set_prefix_same_as_start(true);
         let facts = self.store.db.raw_iterator_cf_opt(self.store.family(HISTORY), options);
-        Box::new(RocksHistories { snapshot: self, facts })
+        Ok(Box::new(RocksHistories { snapshot: self, facts }))
     }
 
     fn is_out_of_reach(&self) -> bool {
@@ -94,18 +104,18 @@ impl Snapshot for RocksSnapshot<'_> {
     ) -> Result<Option<Vec<u8>>> {
         let key = keys::history(generation, entity_key, times);
         let family = self.store.family(HISTORY);
-        let fact = self.store.db.get_cf_opt(family, key, &self.options());
+        let fact = self.store.db.get_cf_opt(family, key, &self.options()?);
         fact.map_err(|cause| self.failed(cause))
     }
 }
 
 /// One iterator, moved from entity to entity.
-struct RocksHistories<'s> {
-    snapshot: &'s RocksSnapshot<'s>,
-    facts: DBRawIterator<'s>,
+struct RocksHistories<'h, 's> {
+    snapshot: &'h RocksSnapshot<'s>,
+    facts: DBRawIterator<'h>,
 }
 
-impl Histories for RocksHistories<'_> {
+impl Histories for RocksHistories<'_, '_> {
     fn scan(
         &mut self,
         generation: GenerationId,

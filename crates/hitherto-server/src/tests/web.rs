@@ -22,7 +22,9 @@ impl Served {
 async fn a_lookup_in_json_is_a_lookup() {
     let server = Served::start().await;
     let body = |more: &str| {
-        format!(r#"{{"service": "deterioration_v1", "keys": {{"stay_id": [1, null, 2, 3]}}{more}}}"#)
+        format!(
+            r#"{{"service": "deterioration_v1", "keys": {{"stay_id": [1, null, 2, 3]}}{more}}}"#
+        )
     };
     let past = r#", "as_of": "1970-01-01T00:00:00.000025Z", "with_times": true"#;
     for (more, request) in [

@@ -33,11 +33,11 @@ use hitherto_proto::feast::serving::{
 };
 use hitherto_proto::feast::types::value::Val;
 use hitherto_proto::feast::types::{RepeatedValue, Value};
+use schemars::JsonSchema;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use tonic::Status;
-use utoipa::ToSchema;
 
 use super::{failure, read, received, respond, retry_later};
 use crate::feast;
@@ -46,10 +46,9 @@ use crate::metrics::Method;
 
 /// What Feast's clients ask. Fields that Feast's server does not know are passed over,
 /// as it does.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FeastBody {
     /// For each join key its values, one for each entity.
-    #[schema(value_type = BTreeMap<String, Vec<serde_json::Value>>)]
     entities: BTreeMap<String, Vec<serde_json::Value>>,
     /// A feature service by its name; goes before `features`.
     feature_service: Option<String>,
@@ -64,7 +63,7 @@ pub struct FeastBody {
 }
 
 /// What Feast's server answers. Join keys come first.
-#[derive(ToSchema)]
+#[derive(JsonSchema)]
 #[allow(dead_code)]
 pub struct FeastAnswer {
     metadata: FeastMetadata,
@@ -73,14 +72,14 @@ pub struct FeastAnswer {
 }
 
 /// The names of the results.
-#[derive(ToSchema)]
+#[derive(JsonSchema)]
 #[allow(dead_code)]
 pub struct FeastMetadata {
     feature_names: Vec<String>,
 }
 
 /// One join key or feature: values, statuses and event times, each one an entity.
-#[derive(ToSchema)]
+#[derive(JsonSchema)]
 #[allow(dead_code)]
 pub struct FeastVector {
     values: Vec<serde_json::Value>,
@@ -88,14 +87,7 @@ pub struct FeastVector {
     event_timestamps: Vec<String>,
 }
 
-/// Look up features at now, as Feast's feature server does.
-#[utoipa::path(post, path = "/get-online-features", request_body = FeastBody, responses(
-    (status = OK, description = "the values", body = FeastAnswer),
-    (status = BAD_REQUEST, description = "the request is wrong", body = String),
-    (status = NOT_FOUND, description = "no such service, view or feature", body = String),
-    (status = TOO_MANY_REQUESTS, description = "the server is full; come back", body = String),
-    (status = SERVICE_UNAVAILABLE, description = "not now; come back", body = String)
-))]
+/// Looks up features at now, as Feast's feature server does.
 pub async fn answer(
     State(lookups): State<Lookups>,
     body: Result<Bytes, BytesRejection>,
@@ -223,9 +215,7 @@ impl Serialize for Cell<'_> {
             Some(Val::FloatVal(value)) => float(f64::from(*value), serializer),
             Some(Val::DoubleVal(value)) => float(*value, serializer),
             Some(Val::StringVal(text) | Val::DecimalVal(text)) => serializer.serialize_str(text),
-            Some(Val::BytesVal(bytes)) => {
-                serializer.serialize_str(&BASE64_STANDARD.encode(bytes))
-            }
+            Some(Val::BytesVal(bytes)) => serializer.serialize_str(&BASE64_STANDARD.encode(bytes)),
             Some(Val::FloatListVal(list)) => {
                 let items = || list.val.iter().map(|value| Float(f64::from(*value)));
                 Sequence(items).serialize(serializer)

@@ -10,21 +10,11 @@ use hitherto_proto::convert::status::to_status;
 use tonic::Status;
 
 use super::{read, received, respond};
-use crate::json::{ErrorAnswer, LookupAnswer, LookupBody};
+use crate::json::{LookupAnswer, LookupBody};
 use crate::lookup::{Lookups, Written};
 use crate::metrics::Method;
 
-/// Look up features of entities, at now or as of an earlier moment.
-///
-/// One unknown entity fails nobody else: a value that is not there has a status.
-#[utoipa::path(post, path = "/v1/lookup", request_body = LookupBody, responses(
-    (status = OK, description = "what was known", body = LookupAnswer<'static>),
-    (status = BAD_REQUEST, description = "the request is wrong", body = ErrorAnswer),
-    (status = NOT_FOUND, description = "no such service, view or feature", body = ErrorAnswer),
-    (status = PAYLOAD_TOO_LARGE, description = "the body is too large", body = ErrorAnswer),
-    (status = TOO_MANY_REQUESTS, description = "the server is full; come back", body = ErrorAnswer),
-    (status = SERVICE_UNAVAILABLE, description = "not now; come back", body = ErrorAnswer)
-))]
+/// Looks up features of entities, at now or as of an earlier moment.
 pub async fn answer(
     State(lookups): State<Lookups>,
     body: Result<Bytes, BytesRejection>,

@@ -133,7 +133,6 @@ fn error(status: StatusCode, kind: Kind, message: impl Into<String>) -> Response
 }
 
 /// What is counted, for Prometheus.
-#[utoipa::path(get, path = "/metrics", responses((status = OK, description = "OpenMetrics text")))]
 async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
     match metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
@@ -143,10 +142,6 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
 
 /// Whether the server takes requests. `/health` is the same, where clients of Feast's
 /// server look.
-#[utoipa::path(get, path = "/healthz", responses(
-    (status = OK, description = "it does"),
-    (status = SERVICE_UNAVAILABLE, description = "it is stopping")
-))]
 async fn healthz(State(stopping): State<Stopping>) -> (StatusCode, &'static str) {
     match stopping.has_begun() {
         true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),

@@ -55,11 +55,7 @@ impl fmt::Display for Answer<'_> {
                     value => value.to_string(),
                 });
                 let mut row: Vec<String> = keys.collect();
-                row.extend([
-                    (*feature).to_owned(),
-                    answer.text(),
-                    answer.status.name().to_owned(),
-                ]);
+                row.extend([(*feature).to_owned(), answer.text(), answer.status.name().to_owned()]);
                 if self.with_times {
                     let written = |time: fn(Times) -> i64| {
                         answer.times.map(|times| format_timestamp(time(times))).unwrap_or_default()

@@ -1,68 +1,163 @@
-use super::{RowCache, SnapshotRows};
-use crate::keys;
-use crate::store::GenerationId;
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::shard::Shard;
+use super::{RowTable, SnapshotRows, hash};
+use crate::keys::{self, LatestKeys};
+use crate::store::{GenerationId, Rows};
 
 const ONE: GenerationId = GenerationId { view: 1, number: 1 };
 const TWO: GenerationId = GenerationId { view: 2, number: 1 };
 
-fn now(cache: &RowCache) -> SnapshotRows<'_> {
-    cache.of_snapshot(cache.stamp())
+fn now(table: &RowTable) -> SnapshotRows<'_> {
+    table.of_snapshot(table.stamp())
+}
+
+/// What is here for an entity: nothing, that there is no row, or a row.
+fn take(mut rows: SnapshotRows<'_>, key: &[u8]) -> Option<Option<Vec<u8>>> {
+    let (mut keys, mut taken) = (LatestKeys::default(), Rows::default());
+    let id = if key.starts_with(&keys::generation(ONE)) { ONE } else { TWO };
+    keys.push(id, &key[keys::GENERATION_BYTES..]);
+    taken.reset(1);
+    let missing = rows.take(&keys, &mut taken);
+    missing.is_empty().then(|| taken.get(0).map(<[u8]>::to_vec))
+}
+
+fn row(bytes: &[u8]) -> Option<Option<Vec<u8>>> {
+    Some(Some(bytes.to_vec()))
 }
 
 #[test]
 fn a_row_that_was_left_is_found_until_its_generation_is_written() {
-    let cache = RowCache::new(1 << 20);
+    let table = RowTable::new(1 << 20);
     let (one, two) = (keys::latest(ONE, b"a"), keys::latest(TWO, b"a"));
-    assert_eq!(now(&cache).get(&one), None);
-    now(&cache).put(&one, b"1");
-    now(&cache).put(&two, b"2");
-    assert_eq!(now(&cache).get(&one).as_deref(), Some(&b"1"[..]));
-    drop(cache.begin_write(ONE));
-    assert_eq!(now(&cache).get(&one), None, "the write may have changed it");
-    assert_eq!(now(&cache).get(&two).as_deref(), Some(&b"2"[..]), "of another generation");
+    assert_eq!(take(now(&table), &one), None);
+    now(&table).leave(&one, Some(b"1"));
+    now(&table).leave(&two, None);
+    assert_eq!(take(now(&table), &one), row(b"1"));
+    assert_eq!(take(now(&table), &two), Some(None), "it is known that there is none");
+    drop(table.begin_write(ONE));
+    assert_eq!(take(now(&table), &one), None, "the write may have changed it");
+    assert_eq!(take(now(&table), &two), Some(None), "of another generation");
+    assert_eq!((table.hits(), table.misses()), (3, 2));
 }
 
 #[test]
 fn while_a_generation_is_written_nobody_takes_or_leaves_its_rows() {
-    let cache = RowCache::new(1 << 20);
+    let table = RowTable::new(1 << 20);
     let key = keys::latest(ONE, b"a");
-    let stamp = cache.stamp();
-    cache.of_snapshot(stamp).put(&key, b"old");
-    let write = cache.begin_write(ONE);
-    assert_eq!(cache.of_snapshot(stamp).get(&key), None);
-    cache.of_snapshot(stamp).put(&key, b"half");
+    let stamp = table.stamp();
+    table.of_snapshot(stamp).leave(&key, Some(b"old"));
+    assert!(table.is_unwritten_since(stamp));
+    let write = table.begin_write(ONE);
+    assert!(!table.is_unwritten_since(stamp), "it is being written");
+    assert_eq!(take(table.of_snapshot(stamp), &key), None);
+    table.of_snapshot(stamp).leave(&key, Some(b"half"));
     drop(write);
-    assert_eq!(now(&cache).get(&key), None);
+    assert!(!table.is_unwritten_since(stamp), "it was written");
+    assert!(table.is_unwritten_since(table.stamp()));
+    assert_eq!(take(now(&table), &key), None);
 }
 
 #[test]
 fn a_row_read_before_a_write_and_left_after_it_is_never_taken() {
-    let cache = RowCache::new(1 << 20);
+    let table = RowTable::new(1 << 20);
     let key = keys::latest(ONE, b"a");
-    let mut before = now(&cache);
-    assert_eq!(before.get(&key), None);
-    drop(cache.begin_write(ONE));
-    before.put(&key, b"old");
-    assert_eq!(now(&cache).get(&key), None);
+    let stamp = table.stamp();
+    drop(table.begin_write(ONE));
+    table.of_snapshot(stamp).leave(&key, Some(b"old"));
+    assert_eq!(take(now(&table), &key), None);
 }
 
 #[test]
 fn a_snapshot_does_not_take_what_a_later_one_left() {
-    let cache = RowCache::new(1 << 20);
+    let table = RowTable::new(1 << 20);
     let key = keys::latest(ONE, b"a");
-    let before = cache.stamp();
-    drop(cache.begin_write(ONE));
-    now(&cache).put(&key, b"new");
-    assert_eq!(cache.of_snapshot(before).get(&key), None);
-    assert_eq!(now(&cache).get(&key).as_deref(), Some(&b"new"[..]));
+    let before = table.stamp();
+    drop(table.begin_write(ONE));
+    now(&table).leave(&key, Some(b"new"));
+    assert_eq!(take(table.of_snapshot(before), &key), None);
+    assert_eq!(take(now(&table), &key), row(b"new"));
+}
+
+#[test]
+fn many_rows_are_taken_together() {
+    let table = RowTable::new(32 << 20);
+    let mut keys = LatestKeys::default();
+    for entity in 0..1_000_u32 {
+        keys.push(ONE, &entity.to_be_bytes());
+        let row = entity.to_string().repeat(entity as usize % 9);
+        let row = (entity % 7 != 0).then_some(row.as_bytes());
+        if entity % 5 != 0 {
+            now(&table).leave(keys.get(entity as usize), row);
+        }
+    }
+    let mut rows = Rows::default();
+    rows.reset(keys.len());
+    let missing = now(&table).take(&keys, &mut rows);
+    assert_eq!(missing, (0..1_000).step_by(5).collect::<Vec<_>>());
+    for (entity, row) in rows.iter().enumerate() {
+        let expected = entity.to_string().repeat(entity % 9);
+        let is_there = entity % 5 != 0 && entity % 7 != 0;
+        assert_eq!(row, is_there.then_some(expected.as_bytes()), "{entity}");
+    }
 }
 
 #[test]
 fn it_holds_no_more_bytes_than_it_may() {
-    let cache = RowCache::new(64 << 10);
-    for entity in 0..10_000_u32 {
-        now(&cache).put(&keys::latest(ONE, &entity.to_be_bytes()), &[7; 400]);
+    for bytes_max in [64 << 10, 3 << 20] {
+        let table = RowTable::new(bytes_max);
+        for entity in 0..20_000_u32 {
+            now(&table).leave(&keys::latest(ONE, &entity.to_be_bytes()), Some(&[7; 400]));
+        }
+        let bytes = table.bytes() as usize;
+        assert!((bytes_max / 2..=bytes_max).contains(&bytes), "{bytes} of {bytes_max} bytes");
     }
-    assert!(cache.bytes() <= 64 << 10, "{} bytes", cache.bytes());
-    assert!(cache.bytes() > 16 << 10, "{} bytes", cache.bytes());
+}
+
+#[test]
+fn what_is_asked_for_stays_longer() {
+    let mut shard = Shard::new(64 << 10);
+    let key = |number: u32| number.to_be_bytes();
+    let get = |shard: &Shard, number: u32| {
+        let hash = hash(&key(number));
+        let candidate = shard.candidate(hash)?;
+        shard.read(hash, &key(number), candidate).map(|entry| entry.stamp)
+    };
+    for number in 0..2_000 {
+        shard.write(hash(&key(number)), &key(number), number.into(), Some(&[1; 200]));
+        assert_eq!(get(&shard, 0), Some(0), "after {number} others");
+        assert_eq!(get(&shard, number), Some(number.into()));
+    }
+    assert_eq!(get(&shard, 1), None);
+}
+
+proptest! {
+    /// Whatever is written, in rings of any size: what is found is what was written
+    /// last for the key.
+    #[test]
+    fn a_shard_has_what_was_written_last_or_nothing(
+        bytes in 0_usize..6_000,
+        steps in prop::collection::vec((0_u8..40, 0_usize..300, any::<bool>()), 1..400),
+    ) {
+        let mut shard = Shard::new(bytes);
+        let mut written = HashMap::new();
+        for (stamp, (key, row_bytes, is_there)) in (0_u64..).zip(steps) {
+            let key_bytes = vec![key; usize::from(key % 5) + 1];
+            let row = vec![stamp as u8; row_bytes];
+            let row = is_there.then_some(row);
+            shard.write(hash(&key_bytes), &key_bytes, stamp, row.as_deref());
+            written.insert(key_bytes, (stamp, row));
+            let mut found = 0;
+            for (key, (stamp, row)) in &written {
+                let candidate = shard.candidate(hash(key));
+                if let Some(entry) = candidate.and_then(|held| shard.read(hash(key), key, held)) {
+                    prop_assert_eq!((entry.stamp, entry.row), (*stamp, row.as_deref()));
+                    found += 1;
+                }
+            }
+            prop_assert!(found > 0 || shard.bytes() == 0 || bytes < 2_000);
+        }
+    }
 }
