@@ -10,6 +10,9 @@ use protox::prost::Message;
 /// The root that imports in the proto files are relative to.
 const ROOT: &str = "../../proto";
 
+/// The file whose answers are written by hand.
+const LOOKUP: &str = "hitherto/v1/lookup.proto";
+
 /// Every file of the contract.
 const FILES: [&str; 7] = [
     "feast/serving/ServingService.proto",
@@ -27,5 +30,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("contract.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    // The lookup service once more, for a server that writes its answers by hand.
+    let written = out.join("written");
+    fs::create_dir_all(&written)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .out_dir(&written)
+        .codec_path("crate::answer::AnswerCodec")
+        .extern_path(".hitherto.v1", "crate::v1")
+        .extern_path(".hitherto.v1.LookupResponse", "crate::answer::Answer")
+        .compile_fds(protox::compile([Path::new(ROOT).join(LOOKUP)], [ROOT])?)?;
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! [`DataType::slot_bytes`]. A type that cannot be kept exactly is not here,
 //! and is refused when a view is applied.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -195,9 +196,15 @@ impl DataType {
     ];
 }
 
-impl fmt::Display for DataType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
+impl DataType {
+    /// The type as it is written.
+    pub fn name(&self) -> Cow<'static, str> {
+        self.plain_name().map_or_else(|| Cow::Owned(self.to_string()), Cow::Borrowed)
+    }
+
+    /// The name of a type without parameters.
+    const fn plain_name(&self) -> Option<&'static str> {
+        Some(match self {
             DataType::Bool => "bool",
             DataType::Int8 => "int8",
             DataType::Int16 => "int16",
@@ -212,21 +219,27 @@ impl fmt::Display for DataType {
             DataType::String => "string",
             DataType::Binary => "binary",
             DataType::Date32 => "date32",
+            DataType::Decimal128 { .. } | DataType::Timestamp { .. } | DataType::List { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             DataType::Decimal128 { precision, scale } => {
-                return write!(f, "decimal128({precision}, {scale})");
+                write!(f, "decimal128({precision}, {scale})")
             }
-            DataType::Timestamp { unit, zone: None } => {
-                return write!(f, "timestamp({})", unit.symbol());
-            }
+            DataType::Timestamp { unit, zone: None } => write!(f, "timestamp({})", unit.symbol()),
             DataType::Timestamp { unit, zone: Some(zone) } => {
-                return write!(f, "timestamp({}, {zone})", unit.symbol());
+                write!(f, "timestamp({}, {zone})", unit.symbol())
             }
-            DataType::List { item, length: None } => return write!(f, "list({item})"),
-            DataType::List { item, length: Some(length) } => {
-                return write!(f, "list({item}, {length})");
-            }
-        };
-        f.write_str(name)
+            DataType::List { item, length: None } => write!(f, "list({item})"),
+            DataType::List { item, length: Some(length) } => write!(f, "list({item}, {length})"),
+            plain => f.write_str(plain.plain_name().unwrap_or_default()),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub enum Reach {
     Disk,
 }
 
+/// Bytes that are reserved for rows before there are so many.
+const RESERVED_BYTES_MAX: usize = 1 << 20;
+
 /// The stored rows of a batch of keys, copied side by side into one buffer.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -59,6 +62,10 @@ impl Rows {
 
     /// Copies the row with this number.
     pub fn set(&mut self, number: usize, row: &[u8]) {
+        if self.bytes.capacity() == 0 {
+            // Rows of one view are about as long as each other.
+            self.bytes.reserve((row.len() * self.places.len()).min(RESERVED_BYTES_MAX));
+        }
         self.places[number] = Some((self.bytes.len(), row.len()));
         self.bytes.extend_from_slice(row);
     }

@@ -6,17 +6,25 @@
 //! | [`v1`]      | messages, clients and servers of package `hitherto.v1`    |
 //! | [`feast`]   | the same of Feast's serving API, for its clients          |
 //! | [`convert`] | wire to core and back; what came in is checked here, once |
+//! | [`answer`]  | a lookup's answer, written without a message in between   |
 //!
 //! Nothing here knows a store, an engine or a connection. A message from
 //! somebody else is never trusted: it becomes a core value or a core error,
 //! never a panic.
 
+pub mod answer;
 pub mod convert;
 
 /// Messages, clients and servers of package `hitherto.v1`, as generated.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod v1 {
     tonic::include_proto!("hitherto.v1");
+}
+
+/// The server of `hitherto.v1.LookupService` that answers with [`answer::Answer`].
+pub mod written {
+    #![allow(missing_docs, clippy::all, clippy::pedantic)]
+    include!(concat!(env!("OUT_DIR"), "/written/hitherto.v1.rs"));
 }
 
 /// Messages, clients and servers of Feast's packages, as generated.

@@ -24,9 +24,10 @@ use futures::stream::{self, BoxStream};
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Engine, Lookup};
+use hitherto_proto::answer::Answer;
 use hitherto_proto::convert::status::to_status;
-use hitherto_proto::v1::lookup_service_server::{LookupService, LookupServiceServer};
-use hitherto_proto::v1::{LookupRequest, LookupResponse};
+use hitherto_proto::v1::LookupRequest;
+use hitherto_proto::written::lookup_service_server::{LookupService, LookupServiceServer};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{spawn_blocking, yield_now};
 use tonic::codec::CompressionEncoding::Gzip;
@@ -99,7 +100,7 @@ impl Lookups {
         &self,
         request: LookupRequest,
         permit: OwnedSemaphorePermit,
-    ) -> Result<LookupResponse, Status> {
+    ) -> Result<Answer, Status> {
         let refuse = |error: Error| to_status(&error);
         let request = wire::lookup::decode_request(request).map_err(refuse)?;
         let write = |answer| Ok(wire::lookup::encode_answer(answer));
@@ -141,10 +142,7 @@ impl Lookups {
 
 #[tonic::async_trait]
 impl LookupService for Lookups {
-    async fn lookup(
-        &self,
-        request: Request<LookupRequest>,
-    ) -> Result<Response<LookupResponse>, Status> {
+    async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<Answer>, Status> {
         let mut call = self.metrics.begin(Method::Lookup);
         let answer = match self.admission.try_admit() {
             Ok(permit) => self.answer(request.into_inner(), permit).await,
@@ -154,7 +152,7 @@ impl LookupService for Lookups {
         answer.map(Response::new)
     }
 
-    type LookupStreamStream = BoxStream<'static, Result<LookupResponse, Status>>;
+    type LookupStreamStream = BoxStream<'static, Result<Answer, Status>>;
 
     async fn lookup_stream(
         &self,
@@ -173,7 +171,7 @@ struct Conversation {
 
 impl Conversation {
     /// Answers the next request, if there is one.
-    async fn next(mut self) -> Result<Option<(LookupResponse, Self)>, Status> {
+    async fn next(mut self) -> Result<Option<(Answer, Self)>, Status> {
         // Answers are gathered into one write for as long as they are ready at
         // once, and requests often wait in line: without this pause the first
         // answer would leave after the last.

@@ -22,7 +22,7 @@ use hitherto_online::{GenerationId, Histories, Rows, Snapshot};
 use super::plan::LookupPlan;
 
 /// Rows of a block.
-const BLOCK_ROWS: usize = 256;
+const BLOCK_ROWS: usize = 64;
 
 /// Reads one request's rows, view by view, entities in request order.
 pub(super) struct Reader<'a> {

@@ -4,6 +4,7 @@ use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
+use hitherto_proto::answer::Answer;
 use hitherto_proto::convert::key;
 use hitherto_proto::v1::{self, lookup_request::Selection as Wire};
 
@@ -53,11 +54,11 @@ pub fn encode_request(request: &LookupRequest) -> Result<v1::LookupRequest> {
 }
 
 /// Writes an answer; values move.
-pub fn encode_answer(answer: Lookup) -> v1::LookupResponse {
-    v1::LookupResponse {
+pub fn encode_answer(answer: Lookup) -> Answer {
+    Answer {
         at_micros: answer.at,
         rows: answer.rows as u32,
-        columns: answer.columns.into_iter().map(Into::into).collect(),
+        columns: answer.columns,
         times: answer.times.into_iter().map(encode_times).collect(),
         catalog_version: answer.catalog_version,
     }

@@ -86,8 +86,8 @@ impl Shard {
         self.head - self.tail
     }
 
-    /// The longest entry that is kept: a few must not drive out all others.
-    fn entry_bytes_max(&self) -> usize {
+    /// Bytes of the longest entry that is kept: a few must not drive out all others.
+    pub fn entry_bytes_max(&self) -> usize {
         self.ring.len() / 16
     }
 

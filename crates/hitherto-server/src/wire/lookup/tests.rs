@@ -31,7 +31,8 @@ fn answer() -> Lookup {
 }
 
 fn sent(answer: Lookup) -> v1::LookupResponse {
-    let bytes = encode_answer(answer).encode_to_vec();
+    let mut bytes = Vec::new();
+    encode_answer(answer).encode(&mut bytes);
     v1::LookupResponse::decode(bytes.as_slice()).unwrap()
 }
 
