@@ -1,6 +1,7 @@
 //! Requests of every kind, right and wrong.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Int32Array, Int64Array, TimestampMicrosecondArray};
 use hitherto_core::Kind;
@@ -58,6 +59,11 @@ fn repo() -> Repo {
 fn ints(name: &str, values: &[Option<i64>]) -> KeyColumn {
     let parts = values.iter().map(|value| value.map(OwnedPart::Int)).collect();
     KeyColumn { name: name.to_owned(), parts }
+}
+
+fn request(feature: &str, keys: Vec<KeyColumn>) -> LookupRequest {
+    let selection = Selection::features([feature]).unwrap();
+    LookupRequest { selection, keys, as_of: None, with_times: false }
 }
 
 async fn engine(repo: &Repo) -> Engine {
@@ -167,4 +173,43 @@ async fn a_view_that_is_not_online_is_an_error_not_a_null() {
     let error = lookup(&engine, &["users:age"], keys, None, 100).unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.to_string().contains("hitherto materialize users"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lookup_that_nobody_waits_for_ends() {
+    let repo = repo();
+    let engine = engine(&repo).await;
+    let request = request("users:age", vec![ints("user_id", &[Some(1)])]);
+    let is_over = AtomicBool::new(true);
+    assert_eq!(engine.lookup_until(&request, 105, &is_over).unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(engine.lookup_until(&request, 105, &AtomicBool::new(false)).unwrap().rows, 1);
+}
+
+#[tokio::test]
+async fn what_lookups_found_is_counted_for_each_view() {
+    let repo = repo();
+    let engine = engine(&repo).await;
+    let users = ints("user_id", &[Some(1), Some(2), Some(3), Some(4), None]);
+    // At 5 s, 1 and 3 are far beyond the ttl of 10 us, at 105 us only 2 is.
+    for now in [105, 5_000_000] {
+        let request = request("users:age", vec![users.clone()]);
+        engine.lookup(&request, now).unwrap();
+    }
+    let counts = |name: &str| engine.view_counts(engine.catalog().view(name).unwrap());
+    let counted = counts("users");
+    let found = (counted.answered, counted.expired, counted.not_found, counted.null_values);
+    assert_eq!(found, (2, 4, 4, 1));
+    assert_eq!((counted.ages[0], counted.age_seconds), (2, 0));
+    assert_eq!(counts("visits"), Default::default());
+
+    let keys = vec![users, ints("item_id", &[Some(10), Some(20), Some(1), None, None])];
+    let request = request("visits:count", keys);
+    engine.lookup(&request, 3_600_000_050).unwrap();
+    let counted = counts("visits");
+    assert_eq!((counted.answered, counted.not_found), (2, 3));
+    // One is 3,600 s old to the microsecond, and one 50 us less.
+    assert_eq!(counted.ages[5], 2, "{counted:?}");
+    assert_eq!(counted.age_seconds, 3_600 + 3_599);
+    let plan = engine.describe_lookup(&request.selection).unwrap();
+    assert_eq!(plan, "visits: 1 of 1 features by (item_id, user_id), generation 1");
 }

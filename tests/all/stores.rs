@@ -81,7 +81,7 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
 
 /// Everything that the store can be asked.
 fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
-    let snapshot = store.snapshot(Reach::Disk);
+    let snapshot = store.snapshot(Reach::Disk, &[id(1), id(2)]);
     let mut answers = Vec::new();
     for generation in 1..3 {
         let mut keys = LatestKeys::default();
@@ -152,10 +152,11 @@ fn a_snapshot_does_not_see_what_came_after_it() {
         snapshot.read_latest(&key, &mut rows).unwrap();
         seen.push(rows.get(0).map(<[u8]>::to_vec));
     };
-    let (before, early) = (store.snapshot(Reach::Disk), store.snapshot(Reach::Disk));
+    let (before, early) =
+        (store.snapshot(Reach::Disk, &[id(1)]), store.snapshot(Reach::Disk, &[id(1)]));
     read(&*early);
     take(&store, &load(2)).unwrap();
-    let after = store.snapshot(Reach::Disk);
+    let after = store.snapshot(Reach::Disk, &[id(1)]);
     // Whoever reads first leaves the row in memory for the others.
     for snapshot in [&before, &after, &before, &after, &early] {
         read(&**snapshot);
@@ -189,18 +190,18 @@ fn rows_in_memory_are_those_of_the_snapshot_while_loads_go_on() {
             scope.spawn(|| {
                 while loaded.load(Ordering::SeqCst) < LOADS {
                     let least = loaded.load(Ordering::SeqCst);
-                    let snapshot = store.snapshot(Reach::Disk);
+                    let snapshot = store.snapshot(Reach::Disk, &[id(1)]);
                     let greatest = loaded.load(Ordering::SeqCst) + 1;
                     let first = read(&*snapshot);
                     assert!((least..=greatest).contains(&first), "{least} {first} {greatest}");
-                    let other = read(&*store.snapshot(Reach::Disk));
+                    let other = read(&*store.snapshot(Reach::Disk, &[id(1)]));
                     assert!(other >= first, "{first} then {other}");
                     assert_eq!(read(&*snapshot), first);
                 }
             });
         }
     });
-    assert_eq!(read(&*store.snapshot(Reach::Disk)), LOADS);
+    assert_eq!(read(&*store.snapshot(Reach::Disk, &[id(1)])), LOADS);
 }
 
 #[test]

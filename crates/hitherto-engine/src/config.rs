@@ -41,6 +41,9 @@ pub struct ServerConfig {
     pub listen: String,
     /// Lookups answered at a time; further ones are refused.
     pub lookups_in_flight_max: usize,
+    /// Lookups that take longer are logged with how they are answered, in
+    /// milliseconds.
+    pub slow_lookup_millis: u64,
     /// Training sets built at a time; further ones are refused.
     pub training_sets_in_flight_max: usize,
     /// How long a stop waits for requests in flight, in seconds.
@@ -64,6 +67,7 @@ impl Default for ServerConfig {
         Self {
             listen: String::from("127.0.0.1:7411"),
             lookups_in_flight_max: LOOKUPS_IN_FLIGHT_MAX,
+            slow_lookup_millis: 100,
             training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
             drain_seconds: 20,
         }

@@ -75,6 +75,7 @@ pub struct Engine {
     store: Arc<dyn OnlineStore>,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
+    counts: Arc<lookup::AllCounts>,
     writer: Mutex<()>,
 }
 
@@ -103,13 +104,15 @@ impl Engine {
             Some(json) => Catalog::from_json(&json)?,
             None => Catalog::default(),
         };
+        let counts = Arc::default();
         let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
         Ok(Self {
             root: root.to_owned(),
             copies: root.join(&config.store).join("optimized"),
             store,
             offline,
-            catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog)?),
+            catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog, &counts)?),
+            counts,
             writer: Mutex::new(()),
         })
     }
@@ -136,7 +139,7 @@ impl Engine {
         catalog: Catalog,
         mut changes: Vec<(String, Option<Vec<u8>>)>,
     ) -> Result<Arc<Catalog>> {
-        let snapshot = lookup::Snapshot::new(catalog)?;
+        let snapshot = lookup::Snapshot::new(catalog, &self.counts)?;
         let catalog = Arc::clone(&snapshot.catalog);
         changes.push((CATALOG_KEY.to_owned(), Some(catalog.to_json()?)));
         self.store.commit_meta(&changes)?;

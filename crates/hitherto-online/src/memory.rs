@@ -39,7 +39,7 @@ impl MemoryStore {
 }
 
 impl OnlineStore for MemoryStore {
-    fn snapshot(&self, _: Reach) -> Box<dyn Snapshot + '_> {
+    fn snapshot(&self, _: Reach, _: &[GenerationId]) -> Box<dyn Snapshot + '_> {
         Box::new(MemorySnapshot(self.read()))
     }
 

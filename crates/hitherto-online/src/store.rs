@@ -187,8 +187,10 @@ pub struct Usage {
 
 /// An online store.
 pub trait OnlineStore: Send + Sync {
-    /// A consistent view of now; it holds resources until dropped.
-    fn snapshot(&self, reach: Reach) -> Box<dyn Snapshot + '_>;
+    /// A consistent view of now of these generations; others may be seen half
+    /// loaded. It holds resources until dropped. While rows are being put into one of
+    /// the generations, it waits for that if its reach is the disk.
+    fn snapshot(&self, reach: Reach, generations: &[GenerationId]) -> Box<dyn Snapshot + '_>;
 
     /// Begins a load into a generation.
     ///

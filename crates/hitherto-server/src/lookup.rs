@@ -18,6 +18,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -80,6 +81,8 @@ pub struct Lookups {
     pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Lookups that take longer are logged.
+    pub slow: Duration,
     /// Bounds lookups in flight.
     pub admission: Admission,
     /// Ends streams.
@@ -118,25 +121,38 @@ impl Lookups {
         written: Written,
         write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let begun = Instant::now();
         let now = (self.clock)();
         let entities = request.keys.iter().map(|column| column.parts.len()).max();
         if entities.unwrap_or(0) <= written.in_place_entities_max()
             && let Some(answer) = self.engine.lookup_in_memory(&request, now)?
         {
-            self.metrics.looked_up(&answer);
+            self.looked_up(&request, &answer, begun);
             return write(answer);
         }
         let waiting = Waiting::default();
         let is_over = Arc::clone(&waiting.is_over);
-        let Self { engine, metrics, .. } = self.clone();
+        let lookups = self.clone();
         let work = spawn_blocking(move || {
             // Work keeps its place until it has noticed that nobody waits.
             let _permit = permit;
-            let answer = engine.lookup_until(&request, now, &is_over)?;
-            metrics.looked_up(&answer);
+            let answer = lookups.engine.lookup_until(&request, now, &is_over)?;
+            lookups.looked_up(&request, &answer, begun);
             write(answer)
         });
         work.await.map_err(|cause| Error::internal("a lookup broke off").with_source(cause))?
+    }
+
+    /// Counts a lookup, and logs one that took long: how it is answered, and not of
+    /// whom.
+    fn looked_up(&self, request: &hitherto_engine::LookupRequest, answer: &Lookup, begun: Instant) {
+        let took = begun.elapsed();
+        self.metrics.looked_up(&request.selection, answer, took);
+        if took > self.slow {
+            let plan = self.engine.describe_lookup(&request.selection).unwrap_or_default();
+            let (millis, entities) = (took.as_millis() as u64, answer.rows);
+            tracing::warn!(millis, entities, as_of = request.as_of, plan, "slow lookup");
+        }
     }
 }
 

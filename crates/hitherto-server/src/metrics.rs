@@ -4,17 +4,19 @@
 //! does: whatever happens to it, also that its caller goes away, is counted
 //! once. Handles are made when the server starts, so that counting formats no
 //! label and looks nothing up. What the store and the catalog hold is not
-//! counted but read when somebody scrapes: see [`store`].
+//! counted but read when somebody scrapes, and so is what lookups found in each
+//! view: see [`store`] and [`views`].
 
 mod store;
+mod views;
 
 use std::array;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hitherto_core::Kind;
-use hitherto_engine::{Engine, Lookup};
+use hitherto_engine::{Engine, Lookup, Selection};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -142,6 +144,7 @@ impl Outcome {
 pub struct Metrics {
     registry: Registry,
     methods: [MethodMetrics; Method::ALL.len()],
+    service_seconds: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
     lookup_rows: Counter,
     lookup_values: Counter,
     training_set_rows: Counter,
@@ -182,9 +185,18 @@ impl Metrics {
         let lookup_rows = counter("lookup_rows", "Entities looked up");
         let lookup_values = counter("lookup_values", "Values looked up: entities times features");
         let training_set_rows = counter("training_set_rows", "Rows of training sets sent");
-        registry.register_collector(Box::new(store::Store::new(engine)));
+        let service_seconds =
+            Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        registry.register_with_unit(
+            "service_lookup_duration",
+            "Time of a lookup of a feature service, without the network",
+            Unit::Seconds,
+            service_seconds.clone(),
+        );
+        registry.register_collector(Box::new(store::Store::new(Arc::clone(&engine))));
+        registry.register_collector(Box::new(views::Views::new(engine)));
         let methods = Method::ALL.map(|method| families.method(method));
-        Self { registry, methods, lookup_rows, lookup_values, training_set_rows }
+        Self { registry, methods, service_seconds, lookup_rows, lookup_values, training_set_rows }
     }
 
     /// Begins to count a request.
@@ -198,8 +210,13 @@ impl Metrics {
         }
     }
 
-    /// Counts what a lookup answered.
-    pub fn looked_up(&self, answer: &Lookup) {
+    /// Counts what a lookup answered and how long it took.
+    pub fn looked_up(&self, selection: &Selection, answer: &Lookup, took: Duration) {
+        // Features that callers choose are as many as callers like.
+        if let Selection::Service(name) = selection {
+            let label = [("service", name.clone())];
+            self.service_seconds.get_or_create(&label).observe(took.as_secs_f64());
+        }
         self.lookup_rows.inc_by(answer.rows as u64);
         self.lookup_values.inc_by((answer.rows * answer.columns.len()) as u64);
     }

@@ -135,6 +135,7 @@ async fn routes(
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
+        slow: Duration::from_millis(config.slow_lookup_millis),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
         stopping,
     };

@@ -388,6 +388,12 @@ async fn http_has_metrics_and_health() {
         "hitherto_lookup_rows_total 4",
         "hitherto_lookup_values_total 8",
         "hitherto_view_watermark_timestamp_seconds{view=\"labs\"} 0.00002",
+        "hitherto_view_lookups_total{view=\"labs\",found=\"answered\"} 2",
+        "hitherto_view_lookups_total{view=\"labs\",found=\"not_found\"} 2",
+        "hitherto_view_null_values_total{view=\"labs\"} 1",
+        "hitherto_view_fact_age_seconds_bucket{le=\"1.0\",view=\"labs\"} 2",
+        "hitherto_view_fact_age_seconds_count{view=\"labs\"} 2",
+        "hitherto_service_lookup_duration_seconds_count{service=\"deterioration_v1\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

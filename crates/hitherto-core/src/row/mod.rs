@@ -140,6 +140,12 @@ pub fn times(bytes: &[u8]) -> Result<Times> {
     Ok(Times { event: time(4)?, known: time(12)? })
 }
 
+/// How many features are null in a stored row, of those whose bit is set in `asked`.
+pub fn count_nulls(bytes: &[u8], asked: &[u8]) -> u32 {
+    let nulls = bytes.get(HEADER_BYTES..).unwrap_or_default();
+    nulls.iter().zip(asked).map(|(nulls, asked)| (nulls & asked).count_ones()).sum()
+}
+
 /// Whether a stored row is a deletion.
 pub fn is_deletion(bytes: &[u8]) -> bool {
     bytes.get(1).is_some_and(|flags| flags & FLAG_DELETION != 0)

@@ -21,7 +21,9 @@
 //! | `snapshot` | what readers see: one catalog and its compiled plans     |
 //! | `plan`     | names turned into ids, layouts and positions             |
 //! | `read`     | the store's rows for one request, and the rule on them   |
+//! | `counts`   | what was found, view by view                             |
 
+mod counts;
 mod plan;
 mod read;
 mod snapshot;
@@ -29,6 +31,7 @@ mod snapshot;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_TEXT_BYTES_MAX;
@@ -43,6 +46,7 @@ use self::read::Reader;
 use crate::Engine;
 use crate::selection::{Resolved, Selection};
 
+pub use counts::{AGE_SECONDS, AllCounts, ViewCounts};
 pub use snapshot::Snapshot;
 
 /// One lookup.
@@ -116,8 +120,8 @@ impl Engine {
         now: i64,
         is_over: &AtomicBool,
     ) -> Result<Lookup> {
-        let (catalog, store) = self.moment(Reach::Disk);
-        self.lookup_from(&catalog, &*store, request, now, is_over)
+        let moment = self.moment(Reach::Disk, &request.selection)?;
+        moment.lookup(request, now, is_over)
     }
 
     /// As [`Engine::lookup`], but never waits for a disk: `None` when a row is
@@ -126,53 +130,74 @@ impl Engine {
     /// # Errors
     /// As [`Engine::lookup`].
     pub fn lookup_in_memory(&self, request: &LookupRequest, now: i64) -> Result<Option<Lookup>> {
-        let (catalog, store) = self.moment(Reach::Memory);
-        match self.lookup_from(&catalog, &*store, request, now, &AtomicBool::new(false)) {
-            Err(_) if store.is_out_of_reach() => Ok(None),
+        let moment = self.moment(Reach::Memory, &request.selection)?;
+        match moment.lookup(request, now, &AtomicBool::new(false)) {
+            Err(_) if moment.store.is_out_of_reach() => Ok(None),
             answer => answer.map(Some),
         }
     }
 
-    /// The catalog and the store of one moment. A generation is complete before
-    /// a catalog names it and goes after the last that did, so the store of a
-    /// moment has all that its catalog names.
-    fn moment(&self, reach: Reach) -> (Arc<Snapshot>, Box<dyn StoreSnapshot + '_>) {
+    /// What lookups have found in a view since the engine was opened.
+    pub fn view_counts(&self, view: &AppliedView) -> ViewCounts {
+        self.counts.read(view.id)
+    }
+
+    /// How lookups of a selection are answered, for a log: views with what is read
+    /// of them, no keys and no values.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service, view or feature.
+    pub fn describe_lookup(&self, selection: &Selection) -> Result<String> {
+        Ok(self.catalog.load().plan(selection)?.to_string())
+    }
+
+    /// Plan and store of one moment. A generation is complete before a catalog names
+    /// it and goes after the last that did, so the store of a moment has all that
+    /// its catalog names.
+    fn moment(&self, reach: Reach, selection: &Selection) -> Result<At<'_>> {
         loop {
-            let catalog = self.catalog.load_full();
-            let store = self.store.snapshot(reach);
+            let catalog = self.catalog.load();
+            let plan = catalog.plan(selection)?;
+            let store = self.store.snapshot(reach, &plan.generations());
             if Arc::ptr_eq(&catalog, &self.catalog.load()) {
-                return (catalog, store);
+                return Ok(At { plan, store, catalog_version: catalog.catalog.version });
             }
         }
     }
+}
 
-    fn lookup_from(
-        &self,
-        snapshot: &Snapshot,
-        store: &dyn StoreSnapshot,
-        request: &LookupRequest,
-        now: i64,
-        is_over: &AtomicBool,
-    ) -> Result<Lookup> {
-        let plan = snapshot.plan(&request.selection)?;
+/// What one lookup reads: a plan, and the store that has what it names.
+struct At<'e> {
+    plan: Arc<LookupPlan>,
+    store: Box<dyn StoreSnapshot + 'e>,
+    catalog_version: u64,
+}
+
+impl At<'_> {
+    fn lookup(&self, request: &LookupRequest, now: i64, is_over: &AtomicBool) -> Result<Lookup> {
+        let plan = &*self.plan;
         let (entities, rows) = plan.encode(&request.keys)?;
         let at = request.as_of.unwrap_or(now);
-        check_online(&plan, request.as_of)?;
+        check_online(plan, request.as_of)?;
 
         let outputs = plan.outputs.iter();
         let mut columns: Vec<Column> = outputs
             .map(|(name, data_type)| Column::with_capacity(name.clone(), data_type.clone(), rows))
             .collect();
         let mut times = Vec::new();
-        let reader = Reader { plan: &plan, entities: &entities, store, at, is_over };
-        reader.read_all(rows, |view, answers| {
+        let mut counts = vec![ViewCounts::default(); plan.views.len()];
+        let reader = Reader { plan, entities: &entities, store: &*self.store, at, is_over };
+        reader.read_all(rows, |index, answers| {
+            let view = &plan.views[index];
+            counts[index].count(answers, at, &view.asked)?;
             if request.with_times {
-                record_times(&mut times, &plan.views, view, answers)?;
+                record_times(&mut times, &plan.views, index, answers)?;
             }
-            push_answers(&mut columns, &plan.views[view], answers)?;
+            push_answers(&mut columns, view, answers)?;
             check_size(&columns)
         })?;
-        Ok(Lookup { at, rows, columns, times, catalog_version: snapshot.catalog.version })
+        plan.views.iter().zip(&counts).for_each(|(view, counts)| view.counters.add(counts));
+        Ok(Lookup { at, rows, columns, times, catalog_version: self.catalog_version })
     }
 }
 
@@ -182,7 +207,7 @@ impl Engine {
 /// # Errors
 /// `Invalid` for keys that a lookup refuses.
 pub(crate) fn check_keys(resolved: &Resolved, keys: &[KeyColumn]) -> Result<usize> {
-    let (_, entities) = LookupPlan::new(resolved).encode(keys)?;
+    let (_, entities) = LookupPlan::new(resolved, &AllCounts::default()).encode(keys)?;
     Ok(entities)
 }
 

@@ -1,5 +1,8 @@
 //! Names turned into ids, layouts and positions, once for many requests.
 
+use std::fmt;
+use std::sync::Arc;
+
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
@@ -10,6 +13,7 @@ use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
 use super::KeyColumn;
+use super::counts::{AllCounts, Counters};
 use crate::selection::{Resolved, ResolvedView};
 
 /// Names turned into ids, layouts and positions.
@@ -38,10 +42,13 @@ pub(super) struct ViewPlan {
     pub known: Known,
     /// Feature index in the row and position in the answer.
     pub features: Vec<(usize, usize)>,
+    /// The same features as a bitmap, like that of a row's nulls.
+    pub asked: Vec<u8>,
+    pub counters: Arc<Counters>,
 }
 
 impl LookupPlan {
-    pub fn new(resolved: &Resolved) -> Self {
+    pub fn new(resolved: &Resolved, counts: &AllCounts) -> Self {
         let mut plan =
             Self { keys: Vec::new(), entities: Vec::new(), views: Vec::new(), outputs: Vec::new() };
         for (index, ResolvedView { view, reference, keys }) in resolved.views.iter().enumerate() {
@@ -54,6 +61,12 @@ impl LookupPlan {
                 }
             };
             let outputs = resolved.features.iter().enumerate();
+            let features: Vec<(usize, usize)> = outputs
+                .filter(|(_, feature)| feature.view == index)
+                .map(|(output, feature)| (feature.feature, output))
+                .collect();
+            let mut asked = vec![0; view.definition.features.len().div_ceil(8)];
+            features.iter().for_each(|(feature, _)| asked[feature / 8] |= 1 << (feature % 8));
             plan.views.push(ViewPlan {
                 name: reference.name().to_owned(),
                 view: view.name().to_owned(),
@@ -64,10 +77,9 @@ impl LookupPlan {
                 schema: view.row_schema(),
                 ttl_micros: view.definition.ttl_micros,
                 known: view.known(),
-                features: outputs
-                    .filter(|(_, feature)| feature.view == index)
-                    .map(|(output, feature)| (feature.feature, output))
-                    .collect(),
+                features,
+                asked,
+                counters: counts.of(view.id),
             });
         }
         for feature in &resolved.features {
@@ -76,6 +88,11 @@ impl LookupPlan {
             plan.outputs.push((feature.reference.column(), field.data_type.clone()));
         }
         plan
+    }
+
+    /// The online copies that are read.
+    pub fn generations(&self) -> Vec<GenerationId> {
+        self.views.iter().filter_map(|view| view.online.map(|(generation, _)| generation)).collect()
     }
 
     fn key(&mut self, key: &Field) -> usize {
@@ -135,6 +152,23 @@ impl LookupPlan {
             })
         });
         Ok((encoded.collect::<Result<_>>()?, rows))
+    }
+}
+
+impl fmt::Display for LookupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, view) in self.views.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let (features, all) = (view.features.len(), view.schema.types().len());
+            write!(f, "{separator}{}: {features} of {all} features", view.view)?;
+            let keys = self.entities[view.entity].iter().map(|key| self.keys[*key].name.as_str());
+            write!(f, " by ({})", keys.collect::<Vec<_>>().join(", "))?;
+            match &view.online {
+                Some((generation, _)) => write!(f, ", generation {}", generation.number)?,
+                None => write!(f, ", nothing online")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 
+use super::counts::AllCounts;
 use super::plan::LookupPlan;
 use crate::selection::{Resolved, Selection};
 
@@ -15,6 +16,7 @@ pub struct Snapshot {
     /// The catalog.
     pub catalog: Arc<Catalog>,
     services: HashMap<String, Arc<LookupPlan>>,
+    counts: Arc<AllCounts>,
 }
 
 impl Snapshot {
@@ -23,14 +25,14 @@ impl Snapshot {
     /// # Errors
     /// `Invalid` or `NotFound` when a service names what is not there, which
     /// `apply` has checked before.
-    pub fn new(catalog: Catalog) -> Result<Self> {
+    pub fn new(catalog: Catalog, counts: &Arc<AllCounts>) -> Result<Self> {
         let mut services = HashMap::with_capacity(catalog.services.len());
         for service in &catalog.services {
             let name = service.metadata.name.clone();
             let resolved = Resolved::new(&catalog, &Selection::Service(name.clone()))?;
-            services.insert(name, Arc::new(LookupPlan::new(&resolved)));
+            services.insert(name, Arc::new(LookupPlan::new(&resolved, counts)));
         }
-        Ok(Self { catalog: Arc::new(catalog), services })
+        Ok(Self { catalog: Arc::new(catalog), services, counts: Arc::clone(counts) })
     }
 
     pub(super) fn plan(&self, selection: &Selection) -> Result<Arc<LookupPlan>> {
@@ -39,6 +41,7 @@ impl Snapshot {
         {
             return Ok(Arc::clone(plan));
         }
-        Ok(Arc::new(LookupPlan::new(&Resolved::new(&self.catalog, selection)?)))
+        let resolved = Resolved::new(&self.catalog, selection)?;
+        Ok(Arc::new(LookupPlan::new(&resolved, &self.counts)))
     }
 }

@@ -87,7 +87,7 @@ impl<'r> Run<'r> {
             // Rows of a full run that was killed before its commit.
             engine.store.drop_generation(self.generation)?;
         }
-        let snapshot = engine.store.snapshot(Reach::Disk);
+        let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
         let mut merge = Merge::new(self, &*snapshot, engine.store.load(self.generation)?);
         let count = Arc::clone(facts.count());
         while let Some(batch) = facts.next().await {

@@ -134,8 +134,8 @@ impl RocksStore {
 }
 
 impl OnlineStore for RocksStore {
-    fn snapshot(&self, reach: Reach) -> Box<dyn Snapshot + '_> {
-        Box::new(read::RocksSnapshot::new(self, reach))
+    fn snapshot(&self, reach: Reach, generations: &[GenerationId]) -> Box<dyn Snapshot + '_> {
+        Box::new(read::RocksSnapshot::new(self, reach, generations))
     }
 
     fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>> {

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
@@ -11,13 +13,21 @@ use super::{HISTORY, LATEST, RocksStore, failed};
 use crate::keys::{self, LatestKeys};
 use crate::store::{FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
 
+/// How long to wait before it is asked again whether a write has ended.
+const WRITE_POLL: Duration = Duration::from_micros(200);
+
 /// One consistent view of the database.
 ///
 /// Most lookups find all their rows in the table, and RocksDB makes a snapshot
 /// under a lock of the whole database, so one that stays in memory makes its own
 /// only when the table does not have a row.
+///
+/// RocksDB lets a snapshot that was made while a file is ingested see it later and
+/// not at first. So one counts only if nothing of its generations was being written
+/// when it was made.
 pub struct RocksSnapshot<'s> {
     store: &'s RocksStore,
+    generations: Vec<GenerationId>,
     /// Taken before `snapshot`: see [`super::rows`].
     stamp: u64,
     snapshot: OnceLock<SnapshotWithThreadMode<'s, DB>>,
@@ -27,13 +37,21 @@ pub struct RocksSnapshot<'s> {
 
 impl<'s> RocksSnapshot<'s> {
     /// A snapshot of now.
-    pub fn new(store: &'s RocksStore, reach: Reach) -> Self {
-        let stamp = store.rows.stamp();
-        let snapshot = OnceLock::new();
-        if reach == Reach::Disk {
-            snapshot.get_or_init(|| store.db.snapshot());
-        }
-        Self { store, stamp, snapshot, reach, is_out_of_reach: AtomicBool::new(false) }
+    pub fn new(store: &'s RocksStore, reach: Reach, generations: &[GenerationId]) -> Self {
+        let (stamp, snapshot) = match reach {
+            Reach::Memory => (store.rows.stamp(), OnceLock::new()),
+            Reach::Disk => loop {
+                let stamp = store.rows.stamp();
+                let snapshot = store.db.snapshot();
+                if store.rows.are_unwritten_since(stamp, generations) {
+                    break (stamp, OnceLock::from(snapshot));
+                }
+                sleep(WRITE_POLL);
+            },
+        };
+        let generations = generations.to_vec();
+        let is_out_of_reach = AtomicBool::new(false);
+        Self { store, generations, stamp, snapshot, reach, is_out_of_reach }
     }
 
     /// How to read what was there at the moment of the stamp.
@@ -43,7 +61,7 @@ impl<'s> RocksSnapshot<'s> {
         options.set_snapshot(snapshot);
         if self.reach == Reach::Memory {
             options.set_read_tier(ReadTier::BlockCache);
-            if !self.store.rows.is_unwritten_since(self.stamp) {
+            if !self.store.rows.are_unwritten_since(self.stamp, &self.generations) {
                 return Err(self.out_of_reach("the store has changed since the lookup began"));
             }
         }

@@ -94,7 +94,7 @@ pub async fn answer(
 ) -> Response {
     let body = match received(body) {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let mut call = lookups.metrics.begin(Method::HttpGetOnlineFeatures);
     let answer = look_up(&lookups, &body).await;

@@ -80,7 +80,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 }
 
 /// The body, or the answer to a caller whose body cannot be had.
-fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Response> {
+fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Response>> {
     body.map_err(|rejection| {
         let message = match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
@@ -88,7 +88,7 @@ fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Response> {
             }
             _ => rejection.body_text(),
         };
-        error(rejection.status(), Kind::Invalid, message)
+        Box::new(error(rejection.status(), Kind::Invalid, message))
     })
 }
 

@@ -61,8 +61,6 @@ pub struct RowTable {
     /// A power of two.
     shards: Vec<RwLock<Shard>>,
     clock: AtomicU64,
-    /// Writes under way.
-    writing: AtomicU64,
     written: RwLock<HashMap<Generation, u64>>,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -76,7 +74,6 @@ impl RowTable {
         Self {
             shards: (0..shards).map(|_| RwLock::new(Shard::new(bytes_max / shards))).collect(),
             clock: AtomicU64::new(0),
-            writing: AtomicU64::new(0),
             written: RwLock::default(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -88,10 +85,11 @@ impl RowTable {
         self.clock.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing was or is being written since a stamp was taken: a snapshot
-    /// of the database made before asking is then one of that moment.
-    pub fn is_unwritten_since(&self, stamp: u64) -> bool {
-        self.writing.load(Ordering::SeqCst) == 0 && self.stamp() == stamp
+    /// Whether nothing of these generations was or is being written since a stamp
+    /// was taken: a snapshot of the database made before asking is then one of that
+    /// moment.
+    pub fn are_unwritten_since(&self, stamp: u64, generations: &[GenerationId]) -> bool {
+        generations.iter().all(|id| self.written(&keys::generation(*id)) <= stamp)
     }
 
     /// What a snapshot with this stamp may take and leave.
@@ -102,7 +100,6 @@ impl RowTable {
     /// Says that rows of a generation are about to change; they have when the
     /// returned value is dropped. One write to a generation at a time.
     pub fn begin_write(&self, generation: GenerationId) -> Write<'_> {
-        self.writing.fetch_add(1, Ordering::SeqCst);
         let write = Write { table: self, generation: keys::generation(generation) };
         write.note(u64::MAX);
         write
@@ -155,7 +152,6 @@ impl Write<'_> {
 impl Drop for Write<'_> {
     fn drop(&mut self) {
         self.note(self.table.clock.fetch_add(1, Ordering::SeqCst) + 1);
-        self.table.writing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -49,14 +49,15 @@ fn while_a_generation_is_written_nobody_takes_or_leaves_its_rows() {
     let key = keys::latest(ONE, b"a");
     let stamp = table.stamp();
     table.of_snapshot(stamp).leave(&key, Some(b"old"));
-    assert!(table.is_unwritten_since(stamp));
+    assert!(table.are_unwritten_since(stamp, &[ONE, TWO]));
     let write = table.begin_write(ONE);
-    assert!(!table.is_unwritten_since(stamp), "it is being written");
+    assert!(!table.are_unwritten_since(stamp, &[ONE, TWO]), "one is being written");
+    assert!(table.are_unwritten_since(stamp, &[TWO]));
     assert_eq!(take(table.of_snapshot(stamp), &key), None);
     table.of_snapshot(stamp).leave(&key, Some(b"half"));
     drop(write);
-    assert!(!table.is_unwritten_since(stamp), "it was written");
-    assert!(table.is_unwritten_since(table.stamp()));
+    assert!(!table.are_unwritten_since(stamp, &[ONE]), "it was written");
+    assert!(table.are_unwritten_since(table.stamp(), &[ONE]));
     assert_eq!(take(now(&table), &key), None);
 }
 
