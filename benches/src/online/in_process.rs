@@ -17,7 +17,7 @@ use crate::Result;
 pub struct InProcess {
     /// The repository.
     pub root: PathBuf,
-    /// Its block cache.
+    /// Its cache.
     pub cache_bytes: u64,
     /// What is asked.
     pub keys: Keys,

@@ -30,7 +30,7 @@ pub struct Options {
     /// Measurements of each; the median counts
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
     pub(super) reps: u32,
-    /// The server's block cache, which holds everything unless the shape is `cold`
+    /// The server's cache of rows and blocks, which holds everything unless the shape is `cold`
     #[arg(long, default_value = "4GiB", value_parser = parse_bytes)]
     pub(super) cache: usize,
     /// Where generated data are kept [default: ~/.cache/hitherto/bench/online]

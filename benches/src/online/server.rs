@@ -34,7 +34,7 @@ pub enum Role {
 pub struct Real {
     /// The repository.
     pub root: PathBuf,
-    /// Its block cache.
+    /// Its cache.
     pub cache_bytes: u64,
     /// The entities that are read before it serves; none for a cold cache.
     pub warm_entities: u64,

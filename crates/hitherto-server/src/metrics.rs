@@ -144,7 +144,7 @@ impl Outcome {
 pub struct Metrics {
     registry: Registry,
     methods: [MethodMetrics; Method::ALL.len()],
-    service_seconds: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
+    service_seconds: Seconds<(&'static str, String)>,
     lookup_rows: Counter,
     lookup_values: Counter,
     training_set_rows: Counter,
@@ -157,13 +157,16 @@ struct MethodMetrics {
     in_flight: Gauge,
 }
 
+/// Latencies by one label.
+type Seconds<L> = Family<[L; 1], Histogram, fn() -> Histogram>;
+
 /// One label with its value.
 type Label = (&'static str, &'static str);
 
 /// The families that the handles of methods belong to.
 struct Families {
     requests: Family<[Label; 2], Counter>,
-    seconds: Family<[Label; 1], Histogram, fn() -> Histogram>,
+    seconds: Seconds<Label>,
     in_flight: Family<[Label; 1], Gauge>,
 }
 
@@ -185,8 +188,7 @@ impl Metrics {
         let lookup_rows = counter("lookup_rows", "Entities looked up");
         let lookup_values = counter("lookup_values", "Values looked up: entities times features");
         let training_set_rows = counter("training_set_rows", "Rows of training sets sent");
-        let service_seconds =
-            Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        let service_seconds: Seconds<_> = Family::new_with_constructor(|| Histogram::new(BUCKETS));
         registry.register_with_unit(
             "service_lookup_duration",
             "Time of a lookup of a feature service, without the network",

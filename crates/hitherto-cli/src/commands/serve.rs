@@ -15,7 +15,7 @@ use crate::session::Session;
 
 /// Serve lookups and training sets
 ///
-/// gRPC, Arrow Flight, health, reflection and /metrics on one port, until
+/// gRPC, Arrow Flight, health, reflection, HTTP and /metrics on one port, until
 /// SIGTERM or Ctrl-C; then requests in flight are finished. Serves what is
 /// applied and online when it starts: restart it after a change. It reads the
 /// store beside other commands and changes nothing.
