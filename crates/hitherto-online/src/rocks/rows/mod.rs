@@ -169,11 +169,12 @@ impl SnapshotRows<'_> {
     /// the numbers of the keys whose rows are not.
     pub fn take(&mut self, keys: &LatestKeys, rows: &mut Rows) -> Vec<usize> {
         let hashes: Vec<u64> = keys.iter().map(hash).collect();
-        let mut shards: [Option<RwLockReadGuard<'_, Shard>>; SHARDS_MAX] = array::from_fn(|_| None);
-        for hash in &hashes {
-            let shard = self.table.shard_of(*hash);
-            shards[shard].get_or_insert_with(|| read(&self.table.shards[shard]));
-        }
+        let mut is_needed = [false; SHARDS_MAX];
+        hashes.iter().for_each(|hash| is_needed[self.table.shard_of(*hash)] = true);
+        // In one order for everybody, or two readers could wait for each other behind
+        // writers who wait for both.
+        let shards: [Option<RwLockReadGuard<'_, Shard>>; SHARDS_MAX] =
+            array::from_fn(|shard| is_needed[shard].then(|| read(&self.table.shards[shard])));
         let shard = |hash: u64| shards[self.table.shard_of(hash)].as_deref();
         let mut found: [Option<Candidate>; TOGETHER] = [None; TOGETHER];
         let mut missing = Vec::new();

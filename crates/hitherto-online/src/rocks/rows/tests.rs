@@ -106,6 +106,35 @@ fn many_rows_are_taken_together() {
 }
 
 #[test]
+fn readers_of_many_rows_and_writers_get_on() {
+    let table = RowTable::new(16 << 20);
+    let key = |entity: u64| keys::latest(ONE, &entity.to_be_bytes());
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let table = &table;
+            scope.spawn(move || {
+                let mut rows = Rows::default();
+                for round in 0..1_000 {
+                    // Every shard, beginning with another one each time.
+                    let entities = (0..64).map(|entity| (entity * 7 + thread * 31 + round) % 97);
+                    let mut keys = LatestKeys::default();
+                    entities.clone().for_each(|entity| keys.push(ONE, &entity.to_be_bytes()));
+                    rows.reset(keys.len());
+                    let missing = now(table).take(&keys, &mut rows);
+                    for (entity, row) in entities.zip(rows.iter()) {
+                        assert!(row.is_none_or(|row| row == entity.to_be_bytes()));
+                    }
+                    let written = (round * 13 + thread) % 97;
+                    now(table).leave(&key(written), Some(&written.to_be_bytes()));
+                    assert!(missing.len() <= 64);
+                }
+            });
+        }
+    });
+    assert_eq!(table.hits() + table.misses(), 4 * 1_000 * 64);
+}
+
+#[test]
 fn it_holds_no_more_bytes_than_it_may() {
     for bytes_max in [64 << 10, 3 << 20] {
         let table = RowTable::new(bytes_max);
