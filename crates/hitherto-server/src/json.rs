@@ -139,23 +139,16 @@ impl LookupBody {
 
 /// Reads one value of a join key.
 fn part(name: &str, value: Value) -> Result<Option<OwnedPart>> {
-    Ok(Some(match value {
-        Value::Null => return Ok(None),
-        Value::Bool(value) => OwnedPart::Bool(value),
-        Value::String(text) => OwnedPart::Bytes(text.into_bytes()),
-        Value::Number(number) if number.is_i64() => {
-            OwnedPart::Int(number.as_i64().unwrap_or_default())
-        }
-        Value::Number(number) if number.is_u64() => {
-            OwnedPart::UInt(number.as_u64().unwrap_or_default())
-        }
-        odd => {
-            return Err(Error::invalid(format!(
-                "join key {name:?} has the value {odd}; a key is a bool, an integer, a string or \
-                 null"
-            )));
-        }
-    }))
+    let integer = value.as_i64().map(OwnedPart::Int).or(value.as_u64().map(OwnedPart::UInt));
+    match (value, integer) {
+        (_, Some(integer)) => Ok(Some(integer)),
+        (Value::Null, _) => Ok(None),
+        (Value::Bool(value), _) => Ok(Some(OwnedPart::Bool(value))),
+        (Value::String(text), _) => Ok(Some(OwnedPart::Bytes(text.into_bytes()))),
+        (odd, _) => Err(Error::invalid(format!(
+            "join key {name:?} has the value {odd}; a key is a bool, an integer, a string or null"
+        ))),
+    }
 }
 
 impl<'l> LookupAnswer<'l> {

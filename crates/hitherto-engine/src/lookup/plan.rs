@@ -23,6 +23,8 @@ pub(super) struct LookupPlan {
     /// Distinct lists of join keys, as indexes into `keys`.
     entities: Vec<Vec<usize>>,
     pub views: Vec<ViewPlan>,
+    /// The online copies that are read.
+    pub generations: Vec<GenerationId>,
     /// `view:feature` and type, in the order of the answer.
     pub outputs: Vec<(String, DataType)>,
 }
@@ -49,8 +51,13 @@ pub(super) struct ViewPlan {
 
 impl LookupPlan {
     pub fn new(resolved: &Resolved, counts: &AllCounts) -> Self {
-        let mut plan =
-            Self { keys: Vec::new(), entities: Vec::new(), views: Vec::new(), outputs: Vec::new() };
+        let mut plan = Self {
+            keys: Vec::new(),
+            entities: Vec::new(),
+            views: Vec::new(),
+            generations: Vec::new(),
+            outputs: Vec::new(),
+        };
         for (index, ResolvedView { view, reference, keys }) in resolved.views.iter().enumerate() {
             let entity: Vec<usize> = keys.iter().map(|key| plan.key(key)).collect();
             let entity = match plan.entities.iter().position(|known| *known == entity) {
@@ -67,12 +74,14 @@ impl LookupPlan {
                 .collect();
             let mut asked = vec![0; view.definition.features.len().div_ceil(8)];
             features.iter().for_each(|(feature, _)| asked[feature / 8] |= 1 << (feature % 8));
+            let online = view.generation.as_ref().map(|generation| {
+                (GenerationId { view: view.id, number: generation.number }, generation.horizon)
+            });
+            plan.generations.extend(online.map(|(generation, _)| generation));
             plan.views.push(ViewPlan {
                 name: reference.name().to_owned(),
                 view: view.name().to_owned(),
-                online: view.generation.as_ref().map(|generation| {
-                    (GenerationId { view: view.id, number: generation.number }, generation.horizon)
-                }),
+                online,
                 entity,
                 schema: view.row_schema(),
                 ttl_micros: view.definition.ttl_micros,
@@ -88,11 +97,6 @@ impl LookupPlan {
             plan.outputs.push((feature.reference.column(), field.data_type.clone()));
         }
         plan
-    }
-
-    /// The online copies that are read.
-    pub fn generations(&self) -> Vec<GenerationId> {
-        self.views.iter().filter_map(|view| view.online.map(|(generation, _)| generation)).collect()
     }
 
     fn key(&mut self, key: &Field) -> usize {

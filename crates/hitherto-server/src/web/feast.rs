@@ -13,7 +13,7 @@
 //!             Feast's client raises again
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -34,12 +34,12 @@ use hitherto_proto::feast::serving::{
 use hitherto_proto::feast::types::value::Val;
 use hitherto_proto::feast::types::{RepeatedValue, Value};
 use schemars::JsonSchema;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use super::{failure, read, received, respond, retry_later};
+use super::{call, failure, read, retry_later};
 use crate::feast;
 use crate::lookup::Lookups;
 use crate::metrics::Method;
@@ -63,27 +63,25 @@ pub struct FeastBody {
 }
 
 /// What Feast's server answers. Join keys come first.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
-pub struct FeastAnswer {
-    metadata: FeastMetadata,
-    results: Vec<FeastVector>,
+#[derive(Serialize, JsonSchema)]
+pub struct FeastAnswer<'m> {
+    metadata: FeastMetadata<'m>,
+    results: Vec<FeastVector<'m>>,
     status: bool,
 }
 
 /// The names of the results.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
-pub struct FeastMetadata {
-    feature_names: Vec<String>,
+#[derive(Serialize, JsonSchema)]
+pub struct FeastMetadata<'m> {
+    feature_names: &'m [String],
 }
 
 /// One join key or feature: values, statuses and event times, each one an entity.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
-pub struct FeastVector {
-    values: Vec<serde_json::Value>,
-    statuses: Vec<String>,
+#[derive(Serialize, JsonSchema)]
+pub struct FeastVector<'m> {
+    #[schemars(with = "Vec<serde_json::Value>")]
+    values: Vec<Cell<'m>>,
+    statuses: Vec<&'static str>,
     event_timestamps: Vec<String>,
 }
 
@@ -92,24 +90,17 @@ pub async fn answer(
     State(lookups): State<Lookups>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match received(body) {
-        Ok(body) => body,
-        Err(refusal) => return *refusal,
-    };
-    let mut call = lookups.metrics.begin(Method::HttpGetOnlineFeatures);
-    let answer = look_up(&lookups, &body).await;
-    call.end(&answer);
-    match &answer {
-        Ok(_) => respond(answer),
-        Err(status) => refuse(status),
-    }
+    call(lookups, Method::HttpGetOnlineFeatures, body, refuse, look_up).await
 }
 
-async fn look_up(lookups: &Lookups, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let permit = lookups.admission.try_admit()?;
-    let request = read(body).and_then(request).map_err(|error| to_status(&error))?;
-    feast::look_up(lookups, request, permit, |answer| {
-        serde_json::to_vec(&Answer(&answer))
+async fn look_up(
+    lookups: Lookups,
+    permit: OwnedSemaphorePermit,
+    body: Bytes,
+) -> Result<Vec<u8>, Status> {
+    let request = read(&body).and_then(request).map_err(|error| to_status(&error))?;
+    feast::look_up(&lookups, request, permit, |answer| {
+        serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
     })
     .await
@@ -168,39 +159,32 @@ fn key(name: &str, value: serde_json::Value) -> Result<Value> {
     Ok(Value { val })
 }
 
-/// A message of Feast's as its JSON.
-struct Answer<'a>(&'a GetOnlineFeaturesResponse);
-
-struct Vector<'a>(&'a FeatureVector);
-
-struct Cell<'a>(&'a Value);
-
-impl Serialize for Answer<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let names = self.0.metadata.iter().flat_map(|metadata| &metadata.feature_names);
-        let names: Vec<&String> = names.flat_map(|names| &names.val).collect();
-        let mut answer = serializer.serialize_struct("Answer", 3)?;
-        answer.serialize_field("metadata", &HashMap::from([("feature_names", names)]))?;
-        answer.serialize_field("results", &Sequence(|| self.0.results.iter().map(Vector)))?;
-        answer.serialize_field("status", &self.0.status)?;
-        answer.end()
+impl<'m> FeastAnswer<'m> {
+    fn new(message: &'m GetOnlineFeaturesResponse) -> Self {
+        let names = message.metadata.as_ref().and_then(|found| found.feature_names.as_ref());
+        Self {
+            metadata: FeastMetadata { feature_names: names.map_or(&[], |names| &names.val) },
+            results: message.results.iter().map(FeastVector::new).collect(),
+            status: message.status,
+        }
     }
 }
 
-impl Serialize for Vector<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let FeatureVector { values, statuses, event_timestamps } = self.0;
+impl<'m> FeastVector<'m> {
+    fn new(vector: &'m FeatureVector) -> Self {
         let status =
             |number: &i32| FieldStatus::try_from(*number).map_or("INVALID", |s| s.as_str_name());
-        let mut vector = serializer.serialize_struct("Vector", 3)?;
-        vector.serialize_field("values", &Sequence(|| values.iter().map(Cell)))?;
-        vector.serialize_field("statuses", &Sequence(|| statuses.iter().map(status)))?;
-        let micros = |at| format_timestamp(convert::micros(at));
-        let times = Sequence(|| event_timestamps.iter().map(micros));
-        vector.serialize_field("event_timestamps", &times)?;
-        vector.end()
+        let written = |at| format_timestamp(convert::micros(at));
+        Self {
+            values: vector.values.iter().map(Cell).collect(),
+            statuses: vector.statuses.iter().map(status).collect(),
+            event_timestamps: vector.event_timestamps.iter().map(written).collect(),
+        }
     }
 }
+
+/// A value of Feast's as its JSON.
+struct Cell<'m>(&'m Value);
 
 impl Serialize for Cell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -217,17 +201,14 @@ impl Serialize for Cell<'_> {
             Some(Val::StringVal(text) | Val::DecimalVal(text)) => serializer.serialize_str(text),
             Some(Val::BytesVal(bytes)) => serializer.serialize_str(&BASE64_STANDARD.encode(bytes)),
             Some(Val::FloatListVal(list)) => {
-                let items = || list.val.iter().map(|value| Float(f64::from(*value)));
-                Sequence(items).serialize(serializer)
+                serializer.collect_seq(list.val.iter().map(|value| Float(f64::from(*value))))
             }
             Some(Val::DoubleListVal(list)) => {
-                Sequence(|| list.val.iter().map(|value| Float(*value))).serialize(serializer)
+                serializer.collect_seq(list.val.iter().map(|value| Float(*value)))
             }
             Some(Val::Int64ListVal(list)) => list.val.serialize(serializer),
             Some(Val::Int32ListVal(list)) => list.val.serialize(serializer),
-            Some(Val::ListVal(list)) => {
-                Sequence(|| list.val.iter().map(Cell)).serialize(serializer)
-            }
+            Some(Val::ListVal(list)) => serializer.collect_seq(list.val.iter().map(Cell)),
             // No feature of ours is of another kind.
             Some(_) => Err(serde::ser::Error::custom("a value of a kind that is not written")),
         }
@@ -249,18 +230,5 @@ fn float<S: Serializer>(value: f64, serializer: S) -> Result<S::Ok, S::Error> {
         _ if value.is_nan() => serializer.serialize_str("NaN"),
         _ if value > 0.0 => serializer.serialize_str("Infinity"),
         _ => serializer.serialize_str("-Infinity"),
-    }
-}
-
-/// The items of an iterator as an array.
-struct Sequence<F>(F);
-
-impl<F, I> Serialize for Sequence<F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item: Serialize>,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((self.0)())
     }
 }

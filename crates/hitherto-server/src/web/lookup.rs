@@ -7,9 +7,10 @@ use axum::response::Response;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{KeyColumn, Lookup};
 use hitherto_proto::convert::status::to_status;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use super::{read, received, respond};
+use super::{call, read, refuse};
 use crate::json::{LookupAnswer, LookupBody};
 use crate::lookup::{Lookups, Written};
 use crate::metrics::Method;
@@ -19,20 +20,16 @@ pub async fn answer(
     State(lookups): State<Lookups>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match received(body) {
-        Ok(body) => body,
-        Err(refusal) => return *refusal,
-    };
-    let mut call = lookups.metrics.begin(Method::HttpLookup);
-    let answer = look_up(&lookups, &body).await;
-    call.end(&answer);
-    respond(answer)
+    call(lookups, Method::HttpLookup, body, refuse, look_up).await
 }
 
-async fn look_up(lookups: &Lookups, body: &[u8]) -> Result<Vec<u8>, Status> {
-    let permit = lookups.admission.try_admit()?;
+async fn look_up(
+    lookups: Lookups,
+    permit: OwnedSemaphorePermit,
+    body: Bytes,
+) -> Result<Vec<u8>, Status> {
     let refuse = |error: Error| to_status(&error);
-    let request = read(body).and_then(LookupBody::into_request).map_err(refuse)?;
+    let request = read(&body).and_then(LookupBody::into_request).map_err(refuse)?;
     let keys = request.keys.clone();
     let write = move |answer: Lookup| encode(&keys, &answer);
     lookups.look_up(request, permit, Written::CellByCell, write).await.map_err(refuse)

@@ -29,12 +29,13 @@ use hitherto_proto::convert::status::{RETRY_AFTER, from_status};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
 
 use crate::json::ErrorAnswer;
 use crate::lifecycle::Stopping;
 use crate::lookup::Lookups;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Method, Metrics};
 
 /// Everything that is answered over plain HTTP.
 pub fn routes(lookups: Lookups) -> Router {
@@ -79,25 +80,40 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     })
 }
 
-/// The body, or the answer to a caller whose body cannot be had.
-fn received(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Box<Response>> {
-    body.map_err(|rejection| {
-        let message = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                format!("the body has more than {HTTP_BODY_BYTES_MAX} bytes; split the request")
-            }
-            _ => rejection.body_text(),
-        };
-        Box::new(error(rejection.status(), Kind::Invalid, message))
-    })
-}
-
-/// The response with an answer, or with why there is none.
-fn respond(answer: Result<Vec<u8>, Status>) -> Response {
+/// Counts a request, and answers it if there is a place and its body can be had:
+/// with JSON, or as `refuse` says why there is none.
+async fn call<F: Future<Output = Result<Vec<u8>, Status>>>(
+    lookups: Lookups,
+    method: Method,
+    body: Result<Bytes, BytesRejection>,
+    refuse: fn(&Status) -> Response,
+    look_up: impl FnOnce(Lookups, OwnedSemaphorePermit, Bytes) -> F,
+) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return without_body(&rejection),
+    };
+    let mut call = lookups.metrics.begin(method);
+    let answer = match lookups.admission.try_admit() {
+        Ok(permit) => look_up(lookups, permit, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    call.end(&answer);
     match answer {
         Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
         Err(status) => refuse(&status),
     }
+}
+
+/// The answer to a caller whose body cannot be had.
+fn without_body(rejection: &BytesRejection) -> Response {
+    let message = match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            format!("the body has more than {HTTP_BODY_BYTES_MAX} bytes; split the request")
+        }
+        _ => rejection.body_text(),
+    };
+    error(rejection.status(), Kind::Invalid, message)
 }
 
 /// The response of a call that failed.

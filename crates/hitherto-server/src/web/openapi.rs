@@ -30,7 +30,7 @@ fn description() -> Value {
         "summary": "Look up features at now, as Feast's feature server does",
         "requestBody": required(body::<FeastBody>(&mut schemas)),
         // JSON in a string, which Feast's client raises again.
-        "responses": responses::<FeastAnswer, String>(&mut schemas),
+        "responses": responses::<FeastAnswer<'static>, String>(&mut schemas),
     });
     json!({
         "openapi": "3.1.0",

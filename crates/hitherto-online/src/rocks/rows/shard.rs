@@ -91,8 +91,7 @@ impl Shard {
         self.ring.len() / 16
     }
 
-    /// Where an entry with this hash may be: the first slot with its tag from
-    /// `slot` on.
+    /// Where an entry with this hash may be: the first slot with its tag.
     ///
     /// Looking for many keys at once goes in steps, so that the processor waits
     /// for the memory of all of them together: [`Shard::home`] and `candidate`
@@ -101,6 +100,7 @@ impl Shard {
         self.probe(hash, self.home(hash))
     }
 
+    /// The first slot with the tag of a hash from `slot` on.
     fn probe(&self, hash: u64, mut slot: usize) -> Option<Candidate> {
         loop {
             let held = self.index[slot].load(Ordering::Relaxed);
@@ -114,6 +114,19 @@ impl Shard {
         }
     }
 
+    /// From one candidate on, the first whose entry, by where it begins, is it.
+    fn first(
+        &self,
+        hash: u64,
+        mut candidate: Candidate,
+        is_it: impl Fn(usize) -> bool,
+    ) -> Option<Candidate> {
+        while !is_it(candidate.start()) {
+            candidate = self.probe(hash, self.next(candidate.slot))?;
+        }
+        Some(candidate)
+    }
+
     /// Reads a byte of every cache line of an entry, whatever it is.
     pub fn touch(&self, candidate: Candidate) -> u8 {
         const LINE_BYTES: usize = 64;
@@ -125,18 +138,12 @@ impl Shard {
     }
 
     /// The entry of a key, looking on from where it may be.
-    pub fn read(&self, hash: u64, key: &[u8], mut candidate: Candidate) -> Option<Entry<'_>> {
-        loop {
-            let start = candidate.start();
-            if self.key(start) == key {
-                if candidate.place & ASKED == 0 {
-                    let asked = candidate.place | ASKED;
-                    self.index[candidate.slot].store(asked, Ordering::Relaxed);
-                }
-                return Some(self.entry(start, key.len()));
-            }
-            candidate = self.probe(hash, self.next(candidate.slot))?;
+    pub fn read(&self, hash: u64, key: &[u8], candidate: Candidate) -> Option<Entry<'_>> {
+        let found = self.first(hash, candidate, |start| self.key(start) == key)?;
+        if found.place & ASKED == 0 {
+            self.index[found.slot].store(found.place | ASKED, Ordering::Relaxed);
         }
+        Some(self.entry(found.start(), key.len()))
     }
 
     /// Keeps a row, or that there is none, in place of what was kept for the key.
@@ -213,14 +220,14 @@ impl Shard {
             self.tail += rest as u64;
             return false;
         }
-        let key_bytes = self.number(start + 12) as usize;
         let bytes = self.entry_bytes(start);
         self.tail += bytes as u64;
-        let hash = super::hash(&self.ring[start + HEADER_BYTES..][..key_bytes]);
+        let hash = super::hash(self.key(start));
         // An entry that was replaced has no slot any more.
-        let Some(slot) = self.slot_of(hash, start) else { return false };
-        let was_asked = self.index[slot].get_mut();
-        let is_moved = may_move && *was_asked & ASKED != 0;
+        let oldest = self.candidate(hash);
+        let oldest = oldest.and_then(|oldest| self.first(hash, oldest, |other| other == start));
+        let Some(Candidate { slot, place }) = oldest else { return false };
+        let is_moved = may_move && place & ASKED != 0;
         self.clear(slot);
         let head = self.offset(self.head);
         if !is_moved || self.ring.len() - head < bytes {
@@ -234,13 +241,10 @@ impl Shard {
     }
 
     fn remove(&mut self, hash: u64, key: &[u8]) {
-        let mut candidate = self.candidate(hash);
-        while let Some(Candidate { slot, place }) = candidate {
-            if self.key(Candidate { slot, place }.start()) == key {
-                self.clear(slot);
-                return;
-            }
-            candidate = self.probe(hash, self.next(slot));
+        let held = self.candidate(hash);
+        let held = held.and_then(|held| self.first(hash, held, |start| self.key(start) == key));
+        if let Some(held) = held {
+            self.clear(held.slot);
         }
     }
 
@@ -257,14 +261,6 @@ impl Shard {
             slot = self.next(slot);
         }
         *self.index[slot].get_mut() = held;
-    }
-
-    fn slot_of(&self, hash: u64, start: usize) -> Option<usize> {
-        let mut candidate = self.candidate(hash)?;
-        while candidate.start() != start {
-            candidate = self.probe(hash, self.next(candidate.slot))?;
-        }
-        Some(candidate.slot)
     }
 
     /// Empties a slot, and moves those behind it that may now stand nearer to
