@@ -9,7 +9,9 @@
 //! | ---------- | ---------------------------------------------------------------- |
 //! | [`pit`]    | the point-in-time join, which is the path of training sets        |
 //! | [`online`] | lookups, from a request to its answer                             |
+//! | [`materialize`] | materialization and push                                     |
 //! | [`child`]  | measurements and servers in processes of their own                |
+//! | [`peers`]  | other engines, which scripts ask                                  |
 //! | [`peak`]   | the most memory that this process ever held                       |
 //! | [`folder`] | folders of generated data, which are there whole or not at all    |
 //! | [`shared`] | work that threads take from one list                              |
@@ -18,8 +20,10 @@
 
 mod child;
 mod folder;
+mod materialize;
 mod online;
 mod peak;
+mod peers;
 mod pit;
 mod shared;
 
@@ -56,6 +60,11 @@ enum Command {
     /// One measurement of `online`, in the process that it gets for itself
     #[command(name = online::CHILD, hide = true)]
     OnlineChild,
+    /// Materialization and push: facts to the online store, beside the floor
+    Materialize(materialize::Options),
+    /// One measurement of `materialize`, in the process that it gets for itself
+    #[command(name = materialize::CHILD, hide = true)]
+    MaterializeChild,
     /// A server that `online` measures
     #[command(name = online::SERVER, hide = true)]
     OnlineServer,
@@ -67,6 +76,10 @@ fn main() -> ExitCode {
         Command::PitChild => child::answer(pit::measure),
         Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
         Command::OnlineChild => child::answer(online::measure),
+        Command::Materialize(options) => {
+            materialize::run(&options).map(|answer| answer.to_string())
+        }
+        Command::MaterializeChild => materialize::answer(),
         Command::OnlineServer => online::serve().map(|()| String::new()),
     };
     match answer {

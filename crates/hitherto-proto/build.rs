@@ -14,11 +14,13 @@ const ROOT: &str = "../../proto";
 const LOOKUP: &str = "hitherto/v1/lookup.proto";
 
 /// Every file of the contract.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "feast/serving/ServingService.proto",
     "feast/types/Value.proto",
     "hitherto/v1/diagnostics.proto",
+    "hitherto/v1/job.proto",
     "hitherto/v1/lookup.proto",
+    "hitherto/v1/push.proto",
     "hitherto/v1/registry.proto",
     "hitherto/v1/selection.proto",
     "hitherto/v1/training_set.proto",

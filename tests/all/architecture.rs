@@ -14,7 +14,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("server", &["core", "engine", "proto"]),
     ("cli", &["core", "engine", "server"]),
     ("python", &["core", "engine", "server"]),
-    ("benches", &["core", "engine", "offline", "proto", "server"]),
+    ("benches", &["core", "engine", "offline", "online", "proto", "server"]),
 ];
 
 /// Third-party crates that exactly these of our crates may name.

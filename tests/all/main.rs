@@ -13,6 +13,8 @@
 //! | `stores`         | RocksDB mirrored against the in-memory store                |
 //! | `definitions`    | broken repositories and what they are told                  |
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
+//! | `pushing`        | pushed facts beside files, builds and each other            |
+//! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
 //! | `training`       | spines of every kind                                        |
 //! | `types`          | every type from Parquet through the store and back          |
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
@@ -31,6 +33,7 @@
 
 mod architecture;
 mod bad_input;
+mod crashes;
 mod definitions;
 mod deletions;
 mod icu;
@@ -41,6 +44,7 @@ mod operator;
 mod optimizing;
 mod oracle;
 mod parity;
+mod pushing;
 mod records;
 mod repo;
 mod roles;

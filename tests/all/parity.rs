@@ -44,7 +44,7 @@ spec:
     )
 }
 
-fn write_facts(repo: &Repo, name: &str, facts: &[Fact]) {
+pub fn write_facts(repo: &Repo, name: &str, facts: &[Fact]) {
     repo.parquet(&format!("facts/{name}.parquet"), columns(facts));
 }
 
@@ -92,7 +92,7 @@ pub fn expected(world: &World, known_by: Option<i64>) -> Vec<Answer> {
 }
 
 /// The lookup of every spine row, each as of its own time.
-fn online(engine: &Engine, world: &World, now: i64) -> Vec<Answer> {
+pub fn online(engine: &Engine, world: &World, now: i64) -> Vec<Answer> {
     let ask = |(first, second, at): &(Option<String>, Option<String>, i64)| {
         let column = |name: &str, part: &Option<String>| KeyColumn {
             name: name.to_owned(),
@@ -120,7 +120,7 @@ pub fn values(answers: &[Answer]) -> Vec<Option<i64>> {
     answers.iter().map(value).collect()
 }
 
-async fn offline(engine: &Engine, world: &World, known_by: Option<i64>) -> Vec<Option<i64>> {
+pub async fn offline(engine: &Engine, world: &World, known_by: Option<i64>) -> Vec<Option<i64>> {
     let spine = spine(world);
     let (batches, report) =
         training_set(engine, &["facts:value"], spine.clone(), known_by).await.unwrap();

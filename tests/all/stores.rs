@@ -4,18 +4,26 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use hitherto_core::definition::Field;
+use hitherto_core::row::RowSchema;
 use hitherto_core::rule::Times;
+use hitherto_core::types::DataType;
 use hitherto_core::{Kind, Result};
 use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use hitherto_online::{Access, GenerationId, OnlineStore, Reach, Rows, Snapshot};
+use hitherto_online::{
+    Access, Beneath, Durability, Fact, GenerationId, LogEntry, OnlineStore, Reach, Rows, Snapshot,
+};
 use proptest::prelude::*;
 
 /// One step that both stores take.
 #[derive(Clone, Debug)]
 enum Step {
     Load { generation: u32, latest: Vec<(u8, u8)>, history: Vec<(u8, i64, i64, u8)> },
+    Put { generation: u32, facts: Vec<(u8, i64, i64, u8)> },
+    Append { batches: Vec<(u8, u8)> },
+    Trim { view: u8, batches: u8, names: u8 },
     Drop { generation: u32 },
     Meta { key: u8, value: Option<u8> },
 }
@@ -23,7 +31,13 @@ enum Step {
 fn steps() -> impl Strategy<Value = Step> {
     let latest = prop::collection::vec((0..6_u8, any::<u8>()), 0..8);
     let history = prop::collection::vec((0..6_u8, -3..3_i64, -3..3_i64, any::<u8>()), 0..12);
+    let batches = prop::collection::vec((0..2_u8, 0..9_u8), 0..6);
     prop_oneof![
+        6 => (1..3_u32, history.clone())
+            .prop_map(|(generation, facts)| Step::Put { generation, facts }),
+        2 => batches.prop_map(|batches| Step::Append { batches }),
+        1 => (0..2_u8, 0..9_u8, 0..9_u8)
+            .prop_map(|(view, batches, names)| Step::Trim { view, batches, names }),
         6 => (1..3_u32, latest, history)
             .prop_map(|(generation, latest, history)| Step::Load { generation, latest, history }),
         1 => (1..3_u32).prop_map(|generation| Step::Drop { generation }),
@@ -41,6 +55,27 @@ fn entity(number: u8) -> Vec<u8> {
     let mut key = vec![b'k'; usize::from(number)];
     key.extend_from_slice(&[0, 0]);
     key
+}
+
+/// A row of one small feature.
+fn row(times: Times, value: u8) -> Vec<u8> {
+    let field = Field {
+        name: String::from("value"),
+        data_type: DataType::UInt8,
+        description: String::new(),
+    };
+    let mut row = Vec::new();
+    RowSchema::new(&[field], 1).write(&mut row, times, 0).set_fixed(0, &[value]);
+    row
+}
+
+fn value_of(row: &[u8]) -> u8 {
+    row[row.len() - 1]
+}
+
+/// A latest row; the greater the value, the greater its rank.
+fn latest_row(value: u8) -> Vec<u8> {
+    row(Times { event: i64::from(value / 64) - 2, known: i64::from(value / 16) }, value)
 }
 
 fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
@@ -63,14 +98,44 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
                 .collect();
             history.sort();
             history.dedup_by(|a, b| a.0 == b.0);
-            let mut load = store.load(id(*generation))?;
-            for (key, row) in latest {
-                load.put_latest(&key, &[row])?;
+            let mut load = store.load(id(*generation), Beneath::Rows)?;
+            for (key, value) in latest {
+                load.put_latest(&key, &latest_row(value))?;
             }
-            for (_, key, times, row) in history {
-                load.put_history(&key, times, &[row])?;
+            for (_, key, times, value) in history {
+                load.put_history(&key, times, &row(times, value))?;
             }
             load.finish().map(|_| ())
+        }
+        Step::Put { generation, facts } => {
+            let facts: Vec<_> = facts
+                .iter()
+                .map(|(key, event, known, value)| {
+                    let times = Times { event: *event, known: *known };
+                    (entity(*key), times, row(times, *value))
+                })
+                .collect();
+            let facts: Vec<_> = facts
+                .iter()
+                .map(|(entity_key, times, row)| Fact { entity_key, times: *times, row })
+                .collect();
+            store.put(id(*generation), &facts)
+        }
+        Step::Append { batches } => {
+            let entries: Vec<_> = batches
+                .iter()
+                .map(|(view, number)| LogEntry {
+                    view: (*view).into(),
+                    number: (*number).into(),
+                    // A number has one name for ever, or none.
+                    name: (number % 3 > 0).then(|| (*number).into()),
+                    bytes: std::slice::from_ref(number),
+                })
+                .collect();
+            store.append_log(&entries, Durability::Buffered)
+        }
+        Step::Trim { view, batches, names } => {
+            store.trim_log((*view).into(), (*batches).into(), (*names).into())
         }
         Step::Drop { generation } => store.drop_generation(id(*generation)),
         Step::Meta { key, value } => {
@@ -97,16 +162,28 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
         for (key, at) in (0..6).flat_map(|key| (-4..4).map(move |at| (key, at))) {
             let mut seen = |times: Times, row: &[u8]| {
                 answers.push(format!("history {generation} {key} {at} {times:?} {row:?}"));
-                if row[0].is_multiple_of(4) {
+                if value_of(row).is_multiple_of(4) {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
                 }
             };
             histories.scan(id(generation), &entity(key), at, &mut seen).unwrap();
-            let times = Times { event: at, known: 0 };
-            let exact = snapshot.read_history(id(generation), &entity(key), times).unwrap();
-            answers.push(format!("exact {generation} {key} {at} {exact:?}"));
+        }
+    }
+    for view in 0..2 {
+        for from in [0, 4] {
+            let mut log = Vec::new();
+            let mut show = |number: u64, bytes: &[u8]| {
+                log.push((number, bytes.to_vec()));
+                Ok(())
+            };
+            store.read_log(view, from, &mut show).unwrap();
+            answers.push(format!("log {view} {from} {log:?}"));
+        }
+        for name in 0..9 {
+            answers
+                .push(format!("name {view} {name} {:?}", store.find_logged(view, name).unwrap()));
         }
     }
     for key in 0..3 {
@@ -150,7 +227,7 @@ fn a_snapshot_does_not_see_what_came_after_it() {
     let mut read = |snapshot: &dyn Snapshot| {
         let mut rows = Rows::default();
         snapshot.read_latest(&key, &mut rows).unwrap();
-        seen.push(rows.get(0).map(<[u8]>::to_vec));
+        seen.push(rows.get(0).map(value_of));
     };
     let (before, early) =
         (store.snapshot(Reach::Disk, &[id(1)]), store.snapshot(Reach::Disk, &[id(1)]));
@@ -161,8 +238,7 @@ fn a_snapshot_does_not_see_what_came_after_it() {
     for snapshot in [&before, &after, &before, &after, &early] {
         read(&**snapshot);
     }
-    let (one, two) = (Some(vec![1]), Some(vec![2]));
-    assert_eq!(seen, [&one, &one, &two, &one, &two, &one].map(Clone::clone));
+    assert_eq!(seen, [1, 1, 2, 1, 2, 1].map(Some));
 }
 
 #[test]
@@ -177,7 +253,7 @@ fn rows_in_memory_are_those_of_the_snapshot_while_loads_go_on() {
     let read = |snapshot: &dyn Snapshot| {
         let mut rows = Rows::default();
         snapshot.read_latest(&key, &mut rows).unwrap();
-        rows.get(0).map_or(0, |row| row[0])
+        rows.get(0).map_or(0, value_of)
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -204,12 +280,90 @@ fn rows_in_memory_are_those_of_the_snapshot_while_loads_go_on() {
     assert_eq!(read(&*store.snapshot(Reach::Disk, &[id(1)])), LOADS);
 }
 
+/// Two entities are always put together; no snapshot, however it reads, may see one of
+/// them without the other, and none an older pair than one that was put before it was
+/// made. Loads go on beside, which never undo a put.
+#[test]
+fn what_is_put_together_is_seen_together_while_loads_go_on() {
+    const PUTS: u8 = 120;
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    let put = AtomicU8::new(0);
+    let mut keys = LatestKeys::default();
+    (1..4).for_each(|key| keys.push(id(1), &entity(key)));
+    let read = |snapshot: &dyn Snapshot| {
+        let mut rows = Rows::default();
+        snapshot.read_latest(&keys, &mut rows).ok()?;
+        let values = rows.iter().map(|row| row.map_or(0, value_of));
+        Some(values.collect::<Vec<u8>>())
+    };
+    let fact = |key: u8, value: u8| {
+        let times = Times { event: value.into(), known: value.into() };
+        (key, times.event, times.known, value)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for value in 1..=PUTS {
+                let facts = vec![fact(1, value), fact(3, value)];
+                take(&store, &Step::Put { generation: 1, facts }).unwrap();
+                put.store(value, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            while put.load(Ordering::SeqCst) < PUTS {
+                // Of the least rank: it must never come through where something was put.
+                let mut load = store.load(id(1), Beneath::Rows).unwrap();
+                let old = row(Times { event: -9, known: -9 }, 0);
+                for key in 1..4 {
+                    load.put_latest(&entity(key), &old).unwrap();
+                }
+                load.finish().unwrap();
+            }
+        });
+        for reach in [Reach::Disk, Reach::Memory, Reach::Disk] {
+            let (store, put, read) = (&store, &put, &read);
+            scope.spawn(move || {
+                while put.load(Ordering::SeqCst) < PUTS {
+                    let least = put.load(Ordering::SeqCst);
+                    let snapshot = store.snapshot(reach, &[id(1)]);
+                    let Some(values) = read(&*snapshot) else {
+                        assert_eq!(reach, Reach::Memory, "a disk is always in reach");
+                        continue;
+                    };
+                    assert_eq!(values[0], values[2], "{values:?}");
+                    assert!(values[0] >= least, "{values:?} after {least}");
+                    if let Some(again) = read(&*snapshot) {
+                        assert_eq!(again, values, "a snapshot is of one moment");
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(read(&*store.snapshot(Reach::Disk, &[id(1)])), Some(vec![PUTS, 0, PUTS]));
+}
+
+#[test]
+fn a_store_of_the_format_before_becomes_one_of_this() {
+    let folder = tempfile::tempdir().unwrap();
+    take(&rocks(folder.path()).unwrap(), &Step::Meta { key: 1, value: Some(5) }).unwrap();
+    let format = folder.path().join("FORMAT");
+    std::fs::write(&format, "1\n").unwrap();
+    let reader = RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default());
+    let error = reader.err().unwrap();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("open it for writing once"), "{error}");
+    assert_eq!(std::fs::read_to_string(&format).unwrap(), "1\n", "a reader changes nothing");
+    let store = rocks(folder.path()).unwrap();
+    assert_eq!(store.read_meta("1").unwrap(), Some(vec![5]));
+    assert_eq!(std::fs::read_to_string(&format).unwrap(), "2\n");
+}
+
 #[test]
 fn a_load_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = rocks(folder.path()).unwrap();
-    let mut load = store.load(id(1)).unwrap();
-    load.put_latest(&entity(1), &[1]).unwrap();
+    let mut load = store.load(id(1), Beneath::Rows).unwrap();
+    load.put_latest(&entity(1), &latest_row(1)).unwrap();
     drop(load);
     assert_eq!(all_answers(&store), all_answers(&MemoryStore::default()));
     assert_eq!(std::fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
@@ -219,10 +373,11 @@ fn a_load_that_is_dropped_leaves_nothing() {
 fn keys_out_of_order_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = rocks(folder.path()).unwrap();
-    let mut load = store.load(id(1)).unwrap();
-    load.put_latest(&entity(2), &[1]).unwrap();
-    assert_eq!(load.put_latest(&entity(3), &[1]).err().map(|error| error.kind()), None);
-    assert_eq!(load.put_latest(&entity(3), &[1]).unwrap_err().kind(), Kind::Internal);
+    let mut load = store.load(id(1), Beneath::Nothing).unwrap();
+    let row = latest_row(1);
+    load.put_latest(&entity(2), &row).unwrap();
+    assert_eq!(load.put_latest(&entity(3), &row).err().map(|error| error.kind()), None);
+    assert_eq!(load.put_latest(&entity(3), &row).unwrap_err().kind(), Kind::Internal);
 }
 
 #[test]
@@ -243,7 +398,7 @@ fn the_second_writer_is_told_who_has_the_store() {
 fn a_store_of_a_newer_release_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(rocks(folder.path()).unwrap());
-    std::fs::write(folder.path().join("FORMAT"), "2\n").unwrap();
+    std::fs::write(folder.path().join("FORMAT"), "3\n").unwrap();
     let listing = |path: &std::path::Path| {
         let mut names: Vec<_> = std::fs::read_dir(path)
             .unwrap()

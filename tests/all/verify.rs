@@ -14,7 +14,7 @@ use hitherto_core::types::DataType;
 use hitherto_engine::verify::{Comparison, Outcome};
 use hitherto_engine::{Config, Engine, MaterializeMode, Verification, VerifyRequest};
 use hitherto_online::memory::MemoryStore;
-use hitherto_online::{GenerationId, OnlineStore};
+use hitherto_online::{Beneath, GenerationId, OnlineStore};
 
 use crate::repo::{Repo, apply, materialize};
 
@@ -134,7 +134,7 @@ async fn a_wrong_row_online_is_found_and_shown() {
     let schema = view.row_schema();
     let mut writer = schema.write(&mut row, Times { event: 999, known: 1_006 }, 0);
     writer.set_varlen(0, b"forged").unwrap();
-    let mut load = store.load(GenerationId { view: view.id, number }).unwrap();
+    let mut load = store.load(GenerationId { view: view.id, number }, Beneath::Nothing).unwrap();
     load.put_latest(&key, &row).unwrap();
     load.finish().unwrap();
 

@@ -33,6 +33,10 @@ pub struct Options {
     /// The server's cache of rows and blocks, which holds everything unless the shape is `cold`
     #[arg(long, default_value = "4GiB", value_parser = parse_bytes)]
     pub(super) cache: usize,
+    /// Ask Redis and Feast for what `1x50` and `100x50` ask for, too; installs them at
+    /// the first time
+    #[arg(long)]
+    pub(super) peers: bool,
     /// Where generated data are kept [default: ~/.cache/hitherto/bench/online]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,

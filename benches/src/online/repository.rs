@@ -115,6 +115,11 @@ pub fn build(data: &Path, entities: u64) -> Result<PathBuf> {
     Ok(root)
 }
 
+/// The files of the one view that a service asks.
+pub fn facts_of(root: &Path, service: Service) -> PathBuf {
+    root.join("facts").join(view_name(service.views().start))
+}
+
 /// Opens the engine over a repository, with a cache of so many bytes.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use super::keys::Keys;
 use super::latencies::Percentiles;
 use super::load::{Load, Measured, Pace};
 use super::options::Options;
+use super::peers::Peers;
 use super::repository::{self, EARLIER_MICROS};
 use super::server::{Real, Role, Server};
 use super::shapes::{Shape, Way};
@@ -34,7 +35,8 @@ pub fn run(options: &Options) -> Result<Value> {
     let shapes = options.shapes()?;
     let root = repository::build(&options.data()?, options.entities)?;
     let is_served = |shape: &Shape| !matches!(shape.way, Way::InProcess | Way::AsOf | Way::Cold);
-    let mut trial = Trial { options, root, servers: None };
+    let peers = options.peers.then(Peers::install).transpose()?;
+    let mut trial = Trial { options, root, servers: None, peers };
     if shapes.iter().any(is_served) {
         trial.servers = Some((trial.start(options.cache as u64, options.entities)?, echo()?));
     }
@@ -59,6 +61,7 @@ struct Trial<'t> {
     root: PathBuf,
     /// The real one, then the echo.
     servers: Option<(Server, Server)>,
+    peers: Option<Peers>,
 }
 
 impl Trial<'_> {
@@ -102,6 +105,10 @@ impl Trial<'_> {
         let mut measured = summary(shape, &ours);
         measured.extend(ratios(&ours, &echoes));
         measured.insert("echo".to_owned(), Value::Object(summary(shape, &echoes)));
+        if let Some(peers) = self.peers.as_ref().filter(|_| shape.has_peers()) {
+            let facts = repository::facts_of(&self.root, shape.service);
+            measured.extend(peers.beside(shape, &facts, self.options, &ours)?);
+        }
         Ok(measured)
     }
 
@@ -185,7 +192,7 @@ fn echo() -> Result<Server> {
     Server::start(&Role::Echo)
 }
 
-fn of<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> Vec<f64> {
+pub(super) fn of<T>(runs: &[T], figure: impl Fn(&T) -> f64) -> Vec<f64> {
     runs.iter().map(figure).collect()
 }
 

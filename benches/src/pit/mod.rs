@@ -32,9 +32,9 @@
 
 pub mod entities;
 mod facts;
-mod floor;
+pub mod floor;
 mod labels;
-mod lake;
+pub mod lake;
 mod optimized;
 mod options;
 mod ours;

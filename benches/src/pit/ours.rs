@@ -154,6 +154,7 @@ fn request(
             terms,
             files,
             copy,
+            pushed: Vec::new(),
         });
         let features = applied.definition.features.iter().enumerate();
         outputs.extend(features.map(|(feature, field)| JoinOutput {

@@ -1,16 +1,13 @@
 //! The answers of other engines, which `benches/peers/pit.py` asks them for.
 //!
-//! Each is asked in a process of its own and measured as ours is. They live in
-//! Python environments of their own, which `benches/peers/install.sh` makes:
-//! one for the engines, one for Feast, whose requirements differ.
+//! Each is asked in a process of its own and measured as ours is.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, folder};
+use crate::{Result, peers};
 
 /// Another engine, with the way in which it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,17 +91,7 @@ impl Peers {
     /// # Errors
     /// When they cannot be installed.
     pub fn install() -> Result<Self> {
-        let home = folder::cache()?.join("peers");
-        let status = Command::new("sh")
-            .arg(scripts().join("install.sh"))
-            .arg(&home)
-            // pip talks on stdout, which is ours.
-            .stdout(std::io::stderr())
-            .status()?;
-        if !status.success() {
-            return Err(format!("the peers cannot be installed: {status}").into());
-        }
-        Ok(Self { home, answers: HashMap::new() })
+        Ok(Self { home: peers::install()?, answers: HashMap::new() })
     }
 
     /// Asks so many times, unless this run has asked the same before.
@@ -117,15 +104,10 @@ impl Peers {
     }
 }
 
-fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
 fn ask_once(home: &Path, question: &PeerQuestion) -> Result<PeerAnswer> {
     let PeerQuestion { peer, views, features, spine, labels_max, threads } = question;
-    let environment = home.join(peer.environment());
-    let mut command = Command::new(environment.join("bin").join("python"));
-    command.arg(scripts().join("pit.py")).arg(peer.name());
+    let mut command = peers::command(home, peer.environment(), "pit.py");
+    command.arg(peer.name());
     command.arg("--spine").arg(spine);
     command.args(["--features", &features.to_string(), "--threads", &threads.to_string()]);
     if let Some(labels_max) = labels_max {
@@ -134,10 +116,5 @@ fn ask_once(home: &Path, question: &PeerQuestion) -> Result<PeerAnswer> {
     command.arg("--views").args(views);
     // Polars reads this once, when it is imported.
     command.env("POLARS_MAX_THREADS", threads.to_string());
-    let done = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
-    if !done.status.success() {
-        return Err(format!("{} ended with {}", peer.name(), done.status).into());
-    }
-    let stdout = String::from_utf8(done.stdout)?;
-    Ok(serde_json::from_str(stdout.lines().last().unwrap_or_default())?)
+    peers::answer(command)
 }

@@ -8,8 +8,8 @@ use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Kind, Result};
 
 use crate::commands::{
-    apply, demo, get, init, inspect, materialize, optimize, plan, schema, serve, training_set,
-    verify, why,
+    apply, backup, demo, get, init, inspect, jobs, materialize, optimize, plan, push, rollback,
+    schema, serve, training_set, verify, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -60,13 +60,18 @@ pub enum Command {
     Plan(plan::Plan),
     Apply(apply::Apply),
     Materialize(materialize::Materialize),
+    Push(push::Push),
+    Rollback(rollback::Rollback),
     Optimize(optimize::Optimize),
     Get(get::Get),
     Why(why::Why),
     TrainingSet(training_set::TrainingSet),
     Verify(verify::Verify),
     Serve(serve::Serve),
+    Jobs(jobs::Jobs),
     Inspect(inspect::Inspect),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Schema(schema::Schema),
     Demo(demo::Demo),
 }
@@ -82,6 +87,8 @@ impl Command {
             Command::Plan(command) => command.run(session).await,
             Command::Apply(command) => command.run(session).await,
             Command::Materialize(command) => command.run(session).await,
+            Command::Push(command) => command.run(session).await,
+            Command::Rollback(command) => command.run(session).await,
             Command::Optimize(command) => command.run(session).await,
             Command::Get(command) => command.run(session).await,
             Command::Why(command) => command.run(session).await,
@@ -89,6 +96,9 @@ impl Command {
             Command::Verify(command) => command.run(session).await,
             Command::Serve(command) => command.run(session).await,
             Command::Inspect(command) => command.run(session),
+            Command::Jobs(command) => command.run(session).await,
+            Command::Backup(command) => command.run(session).await,
+            Command::Restore(command) => command.run(session),
             Command::Schema(command) => command.run(session),
             Command::Demo(command) => command.run(session).await,
         }

@@ -84,8 +84,10 @@ impl Session {
     /// # Errors
     /// As [`Session::open`] for reading, and then for writing.
     pub fn open_applied(&self) -> Result<Engine> {
-        drop(self.open(Access::ReadOnly)?);
-        self.open(Access::ReadWrite)
+        match self.open(Access::ReadOnly) {
+            Err(error) if error.kind() == Kind::NotFound => Err(error),
+            _ => self.open(Access::ReadWrite),
+        }
     }
 
     /// Compares the repository's definitions with what is applied. Where

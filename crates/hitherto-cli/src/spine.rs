@@ -1,4 +1,4 @@
-//! Label rows in a Parquet file.
+//! Rows in a Parquet file: the spine of a training set, or facts to be pushed.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,7 +9,7 @@ use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-/// A spine in memory, as the engine takes it.
+/// Rows in memory, as the engine takes them.
 #[derive(Clone, Debug)]
 pub struct Spine {
     /// Its columns.
@@ -46,9 +46,8 @@ impl Spine {
 fn not_opened(path: &Path, cause: std::io::Error) -> Error {
     match cause.kind() {
         std::io::ErrorKind::NotFound => {
-            Error::not_found(format!("there is no spine at {}", path.display()))
+            Error::not_found(format!("there is no file at {}", path.display()))
         }
-        _ => Error::unavailable(format!("the spine {} cannot be opened", path.display()))
-            .with_source(cause),
+        _ => Error::unavailable(format!("{} cannot be opened", path.display())).with_source(cause),
     }
 }

@@ -55,6 +55,9 @@ pub struct AppliedView {
     pub applied_at: i64,
     /// The complete online copy that readers see, if there is one.
     pub generation: Option<Generation>,
+    /// The one that it replaced, which can be gone back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Generation>,
 }
 
 /// One complete online copy of a view.
@@ -72,6 +75,10 @@ pub struct Generation {
     pub entities: u64,
     /// When the copy last changed, in microseconds UTC.
     pub materialized_at: i64,
+    /// The end of the pushed batches that it had when it became the one that readers
+    /// see, and when it ceased to be.
+    #[serde(default)]
+    pub pushed: u64,
 }
 
 impl Default for Catalog {
@@ -169,6 +176,7 @@ impl Catalog {
                         keys: keys.to_vec(),
                         applied_at: now,
                         generation: None,
+                        previous: None,
                     }
                 }
             };
@@ -177,12 +185,18 @@ impl Catalog {
         next
     }
 
-    /// The catalog after a view's online copy changed.
-    pub fn with_generation(&self, view_id: u32, generation: Generation) -> Self {
+    /// The catalog after a view's online copy changed, and the one before it.
+    pub fn with_generations(
+        &self,
+        view_id: u32,
+        generation: Generation,
+        previous: Option<Generation>,
+    ) -> Self {
         let mut next = self.clone();
         next.version += 1;
         if let Some(view) = next.views.iter_mut().find(|view| view.id == view_id) {
             view.generation = Some(generation);
+            view.previous = previous;
         }
         next
     }

@@ -165,6 +165,13 @@ impl Error {
         self
     }
 
+    /// The same error for another who waits for it; its causes become part of the
+    /// message.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(self.kind, self.chain())
+    }
+
     /// What the caller should do about it.
     pub fn kind(&self) -> Kind {
         self.kind

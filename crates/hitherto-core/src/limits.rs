@@ -72,6 +72,22 @@ pub const VERIFY_STRANGERS: usize = 8;
 pub const VERIFY_DIFFERENCES_MAX: usize = 10;
 /// Verifications that one server runs at a time: each reads every source.
 pub const VERIFICATIONS_IN_FLIGHT_MAX: usize = 1;
+/// Facts of one pushed batch: each is encoded before any is written.
+pub const PUSH_FACTS_MAX: usize = 100_000;
+/// Bytes of a batch's idempotency key.
+pub const PUSH_NAME_BYTES_MAX: usize = 256;
+/// Batches of a view, the last ones, whose idempotency keys are remembered.
+pub const PUSH_NAMES_MAX: u64 = 1_000_000;
+/// Bytes of pushed facts that are committed together: they are held in memory, and who
+/// pushes next waits for them.
+pub const PUSH_GROUP_BYTES_MAX: usize = 32 << 20;
+/// Bytes of a view's pushed facts in the log before they are written to a file: all of
+/// them are applied again when the store is opened.
+pub const PUSH_LAND_BYTES: u64 = 64 << 20;
+/// Batches that one server pushes at a time, over all streams: each waits on a thread.
+pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
+/// Jobs that have ended and are still told of.
+pub const JOBS_ENDED_MAX: usize = 100;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.
 pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
 

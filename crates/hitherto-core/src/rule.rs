@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::column::Status;
 use crate::definition::Known;
-use crate::row;
+use crate::{Result, row};
 
 /// The known time of a fact of which nobody can say when it was known: no moment
 /// sees it while known time counts.
@@ -89,6 +89,14 @@ pub fn is_expired(event: i64, at: i64, ttl_micros: Option<i64>) -> bool {
 /// then known time, then row bytes, so that no tie is left to chance.
 pub fn rank(a: (Times, &[u8]), b: (Times, &[u8])) -> Ordering {
     a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1))
+}
+
+/// Of two rows of one entity the one that supersedes the other.
+///
+/// # Errors
+/// `Corrupt` when one of them is no row.
+pub fn greater<'r>(a: &'r [u8], b: &'r [u8]) -> Result<&'r [u8]> {
+    Ok(if rank((row::times(a)?, a), (row::times(b)?, b)).is_ge() { a } else { b })
 }
 
 /// Why no value answers.

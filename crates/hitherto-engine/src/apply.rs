@@ -5,7 +5,8 @@
 //! check   every view against the columns and types of its source
 //! diff    against what is applied: what is created, updated, deleted, and
 //!         which online copies that makes stale
-//! apply   one atomic write of the next catalog; no source is read
+//! apply   one atomic write of the next catalog; no source is read, but facts that were
+//!         pushed to a view are brought into its new form
 //! ```
 //!
 //! Anything wrong anywhere and nothing is applied.
@@ -13,7 +14,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hitherto_core::catalog::Catalog;
+use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::diff::{self, Change};
 use hitherto_core::definition::{Definitions, Loaded};
 use hitherto_core::{Error, Result};
@@ -89,8 +90,15 @@ impl Engine {
         let is_kept = |id: u32| next.views.iter().any(|view| view.id == id);
         let dropped: Vec<_> =
             catalog.views.iter().filter(|view| !is_kept(view.id)).cloned().collect();
-        let forget = dropped.iter().map(|view| (materialize::consumed_key(view.id), None));
+        let forget = dropped.iter().flat_map(|view| {
+            [materialize::consumed_key(view.id), materialize::previous_key(view.id)]
+                .map(|key| (key, None))
+        });
+        let mut held_back = self.hold_back_pushes();
+        renewed(&dropped, &next).try_for_each(|(old, new)| held_back.carry(old, new))?;
         let next = self.commit(next, forget.collect())?;
+        drop(held_back);
+        self.recover_pushes()?;
         // Rows go after nothing names them any more.
         for view in &dropped {
             self.drop_generations(view)?;
@@ -115,4 +123,15 @@ impl Engine {
             false => Err(Error::invalid(problems.join("\n"))),
         }
     }
+}
+
+/// Views that go, with those of their names that come.
+fn renewed<'v>(
+    dropped: &'v [AppliedView],
+    next: &'v Catalog,
+) -> impl Iterator<Item = (&'v AppliedView, &'v AppliedView)> {
+    dropped.iter().filter_map(|old| {
+        let new = next.views.iter().find(|view| view.name() == old.name())?;
+        Some((old, new))
+    })
 }

@@ -10,6 +10,9 @@
 //! | [`selection`]    | a service or feature list, resolved against the catalog |
 //! | [`apply`]        | PLAN and APPLY: definitions to the catalog              |
 //! | [`materialize`]  | MATERIALIZE: sources to the online store                |
+//! | [`push`]         | PUSH: facts to log, online store and files              |
+//! | `retention`      | RETENTION: history that nobody is promised any more     |
+//! | [`backup`]       | BACKUP and RESTORE: a store as it is at one moment      |
 //! | [`optimize`]     | OPTIMIZE: a copy of a source that reads fastest        |
 //! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
 //! | [`training_set`] | TRAINING SET: a spine to record batches                 |
@@ -22,6 +25,7 @@
 
 pub mod apply;
 pub mod arrow_columns;
+pub mod backup;
 pub mod cells;
 pub mod config;
 pub mod lookup;
@@ -29,7 +33,9 @@ mod machine;
 pub mod manifest;
 pub mod materialize;
 pub mod optimize;
+pub mod push;
 pub mod repository;
+mod retention;
 pub mod selection;
 pub mod training_set;
 pub mod verify;
@@ -47,12 +53,14 @@ use hitherto_online::rocks::{RocksOptions, RocksStore};
 use tokio::sync::Mutex;
 
 pub use apply::Plan;
+pub use backup::Backup;
 pub use config::Config;
 pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;
-pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress};
+pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack};
 pub use optimize::{OptimizeMode, OptimizeReport};
+pub use push::{Ack, PushRequest, Pushed};
 pub use selection::Selection;
 pub use training_set::{
     FeatureNames, Finished, Thresholds, TrainingSet, TrainingSetReport, TrainingSetRequest,
@@ -66,17 +74,20 @@ const CATALOG_KEY: &str = "catalog";
 /// One open repository: definitions, sources and online store.
 ///
 /// All methods take `&self`; share it in an [`Arc`]. Lookups run beside
-/// everything else and hold no lock; whatever changes the store takes
-/// `writer`, one at a time.
+/// everything else and hold no lock; whatever changes catalog or generations takes
+/// `writer`, one at a time; pushes have a queue of their own.
 pub struct Engine {
     root: PathBuf,
     /// Where optimized copies lie.
     copies: PathBuf,
+    /// Where pushed facts lie.
+    pushed: PathBuf,
     store: Arc<dyn OnlineStore>,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
     counts: Arc<lookup::AllCounts>,
     writer: Mutex<()>,
+    pushes: push::Pushes,
 }
 
 impl Engine {
@@ -106,15 +117,20 @@ impl Engine {
         };
         let counts = Arc::default();
         let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
-        Ok(Self {
+        let engine = Self {
             root: root.to_owned(),
             copies: root.join(&config.store).join("optimized"),
+            pushed: root.join(&config.store).join("pushed"),
             store,
             offline,
             catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog, &counts)?),
             counts,
             writer: Mutex::new(()),
-        })
+            pushes: push::Pushes::default(),
+        };
+        engine.recover_pushes()?;
+        engine.reclaim_history();
+        Ok(engine)
     }
 
     /// The repository's folder.
@@ -125,6 +141,11 @@ impl Engine {
     /// What is applied and online now.
     pub fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.catalog.load().catalog)
+    }
+
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        self.store.is_writable()
     }
 
     /// What the online store holds.

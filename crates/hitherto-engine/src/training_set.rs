@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! selection -> views and features, resolved against the catalog
+//! files     -> the source's, or an optimized copy of them, and those that were pushed
 //! spine     -> checked: times, join keys of every view, no name twice
 //! join      -> one plan over all views (hitherto_offline::join), streamed
 //! record    -> the report and the manifest, once the last row is out
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Known;
 use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
@@ -19,6 +21,7 @@ use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource, JoinStream};
+use hitherto_offline::source::FactQuery;
 
 use crate::Engine;
 use crate::manifest::content::ContentHash;
@@ -162,7 +165,7 @@ impl Engine {
         spine_schema: SchemaRef,
         now: i64,
     ) -> Result<TrainingSet> {
-        let all = |view: &ResolvedView| self.offline.list_files(&view.view.definition);
+        let all = |view: &ResolvedView| self.all_files(&view.view);
         self.training_set_from(request, spine, spine_schema, now, all, Copies::Read).await
     }
 
@@ -179,7 +182,7 @@ impl Engine {
         now: i64,
     ) -> Result<TrainingSet> {
         let same = |view: &ResolvedView| {
-            let files = self.offline.list_files(&view.view.definition)?;
+            let files = self.all_files(&view.view)?;
             let again = manifest.files_again(view.reference.name(), files);
             match again.is_empty() {
                 false => Ok(again),
@@ -245,9 +248,10 @@ impl Engine {
                 ),
                 files: Vec::new(),
             };
-            let reading = self.choose(&view.view, files.clone(), copies)?;
+            let (pushed, of_source) = files.iter().cloned().partition(|file| self.is_pushed(file));
+            let reading = self.choose(&view.view, of_source, copies)?;
             views.push((record, self.to_be_read(view, &files, &reading)?));
-            sources.push(source(request, view, reading));
+            sources.push(source(request, view, reading, pushed));
         }
         let record = Record {
             root: self.root.clone(),
@@ -265,6 +269,28 @@ impl Engine {
         };
         let stream = self.offline.join(join).await?;
         Ok(TrainingSet { content: ContentHash::new(&stream.schema())?, stream, record })
+    }
+
+    /// Queries over files of a view's source and files of pushed facts.
+    pub(crate) async fn fact_queries(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+    ) -> Result<Vec<FactQuery>> {
+        let (pushed, of_source): (Vec<_>, Vec<_>) =
+            files.iter().cloned().partition(|file| self.is_pushed(file));
+        let mut queries: Vec<_> = self.offline.pushed_query(view, &pushed)?.into_iter().collect();
+        if !of_source.is_empty() {
+            queries.push(self.offline.fact_query(view, &of_source, None).await?);
+        }
+        Ok(queries)
+    }
+
+    /// The files of a view's source, and those of facts that were pushed.
+    pub(crate) fn all_files(&self, view: &AppliedView) -> Result<Vec<SourceFile>> {
+        let mut files = self.offline.list_files(&view.definition)?;
+        files.extend(self.pushed_files(view)?);
+        Ok(files)
     }
 
     /// A view's files, with the fingerprints that are known already. Those that a
@@ -285,7 +311,12 @@ impl Engine {
 }
 
 /// One view of the join.
-fn source(request: &TrainingSetRequest, view: &ResolvedView, reading: Reading) -> JoinSource {
+fn source(
+    request: &TrainingSetRequest,
+    view: &ResolvedView,
+    reading: Reading,
+    pushed: Vec<SourceFile>,
+) -> JoinSource {
     let terms = Terms {
         ttl_micros: view.view.definition.ttl_micros,
         known_by: request.known_by.unwrap_or(i64::MAX),
@@ -298,6 +329,7 @@ fn source(request: &TrainingSetRequest, view: &ResolvedView, reading: Reading) -
         terms,
         files: reading.files,
         copy: reading.copy,
+        pushed,
     }
 }
 

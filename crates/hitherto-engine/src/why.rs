@@ -7,8 +7,8 @@
 //!         -> online     the same question as a lookup, and whether it agrees
 //! ```
 //!
-//! The source is read and not the online store: it is the truth, has facts that
-//! the store no longer keeps, and knows no horizon.
+//! The source and the files of pushed facts are read and not the online store: they are
+//! the truth, have facts that the store no longer keeps, and know no horizon.
 
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::{Column, Status};
@@ -149,8 +149,9 @@ impl Engine {
             None => EntityScan::default(),
             Some(parts) => {
                 let files = self.offline.list_files(&view.definition)?;
+                let pushed = self.pushed_files(view)?;
                 let show = |times: Times, row: &[u8]| inquiry.show(times, row);
-                self.offline.scan_entity(view, &files, parts, show).await?
+                self.offline.scan_entity(view, &files, &pushed, parts, show).await?
             }
         };
         let Finding { answer, candidates, counts } = inquiry.finish();

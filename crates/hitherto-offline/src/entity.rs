@@ -31,8 +31,9 @@ pub struct EntityScan {
 
 impl Offline {
     /// Shows every fact of the entity `parts`, one for each join key in declared
-    /// order, to `visit`: times and row bytes, in no order. An entity that
-    /// cannot exist, because a part does not fit its key's type, has none.
+    /// order, to `visit`: times and row bytes, in no order. They come from the source's
+    /// `files` and from those of facts that were `pushed`. An entity that cannot exist,
+    /// because a part does not fit its key's type, has none.
     ///
     /// # Errors
     /// Those of [`Offline::fact_query`] and of reading the files.
@@ -40,6 +41,7 @@ impl Offline {
         &self,
         view: &AppliedView,
         files: &[SourceFile],
+        pushed: &[SourceFile],
         parts: &[OwnedPart],
         mut visit: impl FnMut(Times, &[u8]),
     ) -> Result<EntityScan> {
@@ -50,24 +52,28 @@ impl Offline {
         let Some((entity, condition)) = encode(source, &view.keys, parts) else {
             return Ok(EntityScan::default());
         };
-        let query = self.filtered_fact_query(view, files, None, Some(condition)).await?;
+        let mut queries = vec![self.filtered_fact_query(view, files, None, Some(condition)).await?];
+        queries.extend(self.pushed_query(view, pushed)?);
         let layout = FactLayout::new(view);
         let mut scan = EntityScan::default();
         let (mut key, mut row) = (Vec::new(), Vec::new());
-        let mut batches = execute_stream(query.plan, self.session().task_ctx()).map_err(failed)?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(failed)?;
-            let facts = layout.read(batch.columns(), batch.num_rows())?;
-            for index in 0..facts.heads.len() {
-                if !facts.heads.keys.read_into(index, &mut key) || key != entity {
-                    continue;
-                }
-                match facts.heads.times(index) {
-                    Some(times) => {
-                        facts.encode(index, times, &mut row)?;
-                        visit(times, &row);
+        for query in queries {
+            let context = self.session().task_ctx();
+            let mut batches = execute_stream(query.plan, context).map_err(failed)?;
+            while let Some(batch) = batches.next().await {
+                let batch = batch.map_err(failed)?;
+                let facts = layout.read(batch.columns(), batch.num_rows())?;
+                for index in 0..facts.heads.len() {
+                    if !facts.heads.keys.read_into(index, &mut key) || key != entity {
+                        continue;
                     }
-                    None => scan.without_time += 1,
+                    match facts.heads.times(index) {
+                        Some(times) => {
+                            facts.encode(index, times, &mut row)?;
+                            visit(times, &row);
+                        }
+                        None => scan.without_time += 1,
+                    }
                 }
             }
         }

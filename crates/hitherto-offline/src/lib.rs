@@ -17,6 +17,7 @@
 //! | [`scan`]   | all facts of a view, in no order                               |
 //! | `order`    | batches of a plan, mapped and in one order, spilling            |
 //! | [`sorted`] | all facts of a view in key order, spilling                      |
+//! | [`pushed`] | facts that are pushed: batches in, files out                  |
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | [`spine`]  | a spine's record batches, checked                               |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
@@ -35,6 +36,7 @@ mod micros;
 pub mod optimize;
 mod order;
 pub mod pairs;
+pub mod pushed;
 pub mod scan;
 pub mod sorted;
 pub mod source;

@@ -1,9 +1,9 @@
-//! All batches of a plan, each made into another, in one order.
+//! All batches of some plans, each made into another, in one order.
 //!
 //! ```text
-//! plan (one stream a thread) -> map each batch
-//!                            -> sort within the memory limit, spilling
-//!                            -> merge into one stream
+//! plans (one stream a thread) -> map each batch
+//!                             -> sort within the memory limit, spilling
+//!                             -> merge into one stream
 //! ```
 
 use std::fmt;
@@ -21,29 +21,31 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
 use futures::StreamExt;
 
-/// Makes a batch of a plan into another.
+/// Makes a batch into another.
 pub trait MapBatch: Fn(&RecordBatch) -> DataFusionResult<RecordBatch> + Send + Sync {}
 
 impl<F: Fn(&RecordBatch) -> DataFusionResult<RecordBatch> + Send + Sync> MapBatch for F {}
 
-/// Runs a plan, maps its batches to `schema` and sorts what comes out.
+/// Runs plans, maps their batches to `schema` and sorts what comes out of all.
 ///
 /// # Errors
-/// When DataFusion refuses the plan; the stream has those of the plan and of
+/// When DataFusion refuses a plan; the stream has those of the plans and of
 /// `map`.
-pub fn ordered(
-    plan: &Arc<dyn ExecutionPlan>,
+pub fn ordered<'p>(
+    plans: impl IntoIterator<Item = &'p Arc<dyn ExecutionPlan>>,
     schema: SchemaRef,
     ordering: LexOrdering,
     context: Arc<TaskContext>,
     map: impl MapBatch + 'static,
 ) -> DataFusionResult<SendableRecordBatchStream> {
     let map: Arc<dyn MapBatch> = Arc::new(map);
-    let partitions = (0..plan.output_partitioning().partition_count()).map(|partition| {
-        let (plan, schema, map) = (Arc::clone(plan), Arc::clone(&schema), Arc::clone(&map));
-        Arc::new(Mapped { plan, partition, schema, map }) as Arc<dyn PartitionStream>
-    });
-    let partitions = partitions.collect();
+    let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
+    for plan in plans {
+        for partition in 0..plan.output_partitioning().partition_count() {
+            let (plan, schema, map) = (Arc::clone(plan), Arc::clone(&schema), Arc::clone(&map));
+            partitions.push(Arc::new(Mapped { plan, partition, schema, map }));
+        }
+    }
     let mapped =
         StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)?;
     let sorted = SortExec::new(ordering.clone(), Arc::new(mapped)).with_preserve_partitioning(true);

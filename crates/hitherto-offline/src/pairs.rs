@@ -44,7 +44,7 @@ pub fn to_spine(
 }
 
 /// The values of one key; `None` if a part is missing or of another sort.
-fn key_column<'p>(
+pub(crate) fn key_column<'p>(
     key: &Field,
     parts: impl Iterator<Item = Option<&'p OwnedPart>>,
 ) -> Option<Column> {

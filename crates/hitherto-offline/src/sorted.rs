@@ -117,11 +117,11 @@ impl SortedBatch {
 }
 
 impl Offline {
-    /// Runs a view's query with its facts in key order.
+    /// Runs queries of one view, with the facts of all in key order.
     ///
     /// # Errors
-    /// `Internal` when DataFusion refuses the plan.
-    pub fn sorted_facts(&self, view: &AppliedView, query: &FactQuery) -> Result<SortedFacts> {
+    /// `Internal` when DataFusion refuses a plan.
+    pub fn sorted_facts(&self, view: &AppliedView, queries: &[FactQuery]) -> Result<SortedFacts> {
         let failed = |cause| from_datafusion("the source's facts cannot be sorted", cause);
         let count = Arc::new(ScanCount::default());
         let layout = FactLayout::new(view);
@@ -133,8 +133,10 @@ impl Offline {
                 .map_err(|cause| DataFusionError::External(Box::new(cause)))
         };
         let context = self.session().task_ctx();
-        let stream = ordered(&query.plan, schema, ordering, context, encode).map_err(failed)?;
-        Ok(SortedFacts { stream, count, files: query.files.clone() })
+        let plans = queries.iter().map(|query| &query.plan);
+        let stream = ordered(plans, schema, ordering, context, encode).map_err(failed)?;
+        let files = queries.iter().flat_map(|query| query.files.clone()).collect();
+        Ok(SortedFacts { stream, count, files })
     }
 }
 

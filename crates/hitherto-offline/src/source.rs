@@ -271,7 +271,7 @@ fn check_columns(schema: &Schema, view: &FeatureView, keys: &[Field]) -> Vec<Sou
     problems
 }
 
-fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
+pub(crate) fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
     match from_arrow(found) {
         Some(found) if found == declared.data_type => None,
         Some(found) => Some(format!(

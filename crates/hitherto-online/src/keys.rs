@@ -4,6 +4,9 @@
 //! latest    view u32 | generation u32 | entity key                   -> row
 //! history   view u32 | generation u32 | entity key | !e | !n         -> row
 //! meta      text                                                     -> see the writer
+//! pushed    view u32 | 0 | number u64                                -> batch of facts
+//!           view u32 | 1 | name u128                                 -> number u64
+//!           view u32 | 2 | number u64                                -> name u128
 //! ```
 //!
 //! All numbers are big endian. `!e` and `!n` are event and known time with the
@@ -103,4 +106,23 @@ pub fn split_history(key: &[u8]) -> Option<(&[u8], Times)> {
         known: from_descending(known.try_into().ok()?),
     };
     (prefix.len() >= GENERATION_BYTES).then_some((prefix, times))
+}
+
+/// What a key of the log leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// A batch, by its number.
+    Batch = 0,
+    /// The number of a batch, by its name.
+    Number = 1,
+    /// The name of a batch, by its number.
+    Name = 2,
+}
+
+/// A key of the log of pushed facts; `rest` is a number or a name, big endian.
+pub fn logged(view: u32, what: Logged, rest: &[u8]) -> Vec<u8> {
+    let mut key = view.to_be_bytes().to_vec();
+    key.push(what as u8);
+    key.extend_from_slice(rest);
+    key
 }

@@ -6,7 +6,7 @@
 //!
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
-//! | [`store`]  | the traits: snapshots, loads, metadata                     |
+//! | [`store`]  | the traits: snapshots, loads, puts, metadata               |
 //! | [`keys`]   | the bytes of every key kind                                |
 //! | [`rocks`]  | the embedded store on RocksDB                              |
 //! | [`memory`] | the same behaviour on ordered maps                         |
@@ -17,5 +17,6 @@ pub mod rocks;
 pub mod store;
 
 pub use store::{
-    Access, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Rows, Snapshot, Usage,
+    Access, Beneath, Durability, Fact, GenerationId, Histories, Load, Loaded, LogEntry,
+    OnlineStore, Reach, Rows, Snapshot, Usage,
 };

@@ -4,22 +4,28 @@
 //! copy and swaps it in. Right for tests and small embedded uses, not for size.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hitherto_core::rule::Times;
-use hitherto_core::{Error, Result};
+use hitherto_core::rule::{self, Times};
+use hitherto_core::{Error, Result, row};
 
-use crate::keys::{self, LatestKeys};
+use crate::keys::{self, LatestKeys, Logged, logged};
 use crate::store::{
-    FactVisitor, GenerationId, Histories, Load, Loaded, OnlineStore, Reach, Rows, Snapshot, Usage,
+    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, Loaded, LogEntry,
+    LogVisitor, OnlineStore, Reach, Rows, Snapshot, Usage,
 };
 
 #[derive(Clone, Default)]
 struct Tables {
-    latest: BTreeMap<Vec<u8>, Vec<u8>>,
-    history: BTreeMap<Vec<u8>, Vec<u8>>,
+    latest: Table,
+    history: Table,
     meta: BTreeMap<String, Vec<u8>>,
+    pushed: Table,
 }
+
+type Table = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// An online store that lives as long as the value.
 #[derive(Default)]
@@ -32,9 +38,9 @@ impl MemoryStore {
         Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Tables)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut tables));
+        change(Arc::make_mut(&mut tables))
     }
 }
 
@@ -43,8 +49,77 @@ impl OnlineStore for MemoryStore {
         Box::new(MemorySnapshot(self.read()))
     }
 
-    fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>> {
-        Ok(Box::new(MemoryLoad { store: self, generation, staged: Tables::default() }))
+    fn load(&self, generation: GenerationId, beneath: Beneath) -> Result<Box<dyn Load + '_>> {
+        Ok(Box::new(MemoryLoad { store: self, generation, beneath, staged: Tables::default() }))
+    }
+
+    fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()> {
+        self.change(|tables| {
+            for Fact { entity_key, times, row } in facts {
+                let key = keys::latest(generation, entity_key);
+                if let Some(stored) = tables.latest.get(&key)
+                    && rule::greater(stored, row)? != stored
+                {
+                    let replaced = keys::history(generation, entity_key, row::times(stored)?);
+                    merge(&mut tables.history, replaced, stored.clone())?;
+                }
+                merge(&mut tables.latest, key, row.to_vec())?;
+                let key = keys::history(generation, entity_key, *times);
+                merge(&mut tables.history, key, row.to_vec())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn append_log(&self, entries: &[LogEntry<'_>], _: Durability) -> Result<()> {
+        self.change(|Tables { pushed, .. }| {
+            for LogEntry { view, number, name, bytes } in entries {
+                let number = number.to_be_bytes();
+                pushed.insert(logged(*view, Logged::Batch, &number), bytes.to_vec());
+                if let Some(name) = name.map(u128::to_be_bytes) {
+                    pushed.insert(logged(*view, Logged::Number, &name), number.to_vec());
+                    pushed.insert(logged(*view, Logged::Name, &number), name.to_vec());
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
+        let from = logged(view, Logged::Batch, &from.to_be_bytes());
+        let to = logged(view, Logged::Number, &[]);
+        let tables = self.read();
+        tables.pushed.range(from..to).try_for_each(|(key, bytes)| visit(number(&key[5..]), bytes))
+    }
+
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>> {
+        let key = logged(view, Logged::Number, &name.to_be_bytes());
+        Ok(self.read().pushed.get(&key).map(|found| number(found)))
+    }
+
+    fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
+        let batch =
+            logged(view, Logged::Batch, &[])..logged(view, Logged::Batch, &batches.to_be_bytes());
+        let name =
+            logged(view, Logged::Name, &[])..logged(view, Logged::Name, &names.to_be_bytes());
+        let is_of_view = |key: &[u8]| key.starts_with(&logged(view, Logged::Number, &[]));
+        self.change(|tables| {
+            tables.pushed.retain(|key, value| match is_of_view(key) {
+                true => number(value) >= names,
+                false => !batch.contains(key) && !name.contains(key),
+            });
+        });
+        Ok(())
+    }
+
+    fn retain(&self, _: GenerationId, _: i64) {}
+
+    fn copy_to(&self, _: &Path) -> Result<()> {
+        Err(Error::invalid("a store in memory has nothing to be copied"))
     }
 
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
@@ -70,6 +145,10 @@ impl OnlineStore for MemoryStore {
             }
         });
         Ok(())
+    }
+
+    fn is_writable(&self) -> bool {
+        true
     }
 
     fn usage(&self) -> Usage {
@@ -102,15 +181,6 @@ impl Snapshot for MemorySnapshot {
     fn is_out_of_reach(&self) -> bool {
         false
     }
-
-    fn read_history(
-        &self,
-        generation: GenerationId,
-        entity_key: &[u8],
-        times: Times,
-    ) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.history.get(&keys::history(generation, entity_key, times)).cloned())
-    }
 }
 
 struct MemoryHistories<'s>(&'s Tables);
@@ -142,6 +212,7 @@ impl Histories for MemoryHistories<'_> {
 struct MemoryLoad<'s> {
     store: &'s MemoryStore,
     generation: GenerationId,
+    beneath: Beneath,
     staged: Tables,
 }
 
@@ -164,14 +235,39 @@ impl Load for MemoryLoad<'_> {
             file_bytes: 0,
         };
         self.store.change(|tables| {
-            tables.history.extend(history);
-            tables.latest.extend(latest);
-        });
-        Ok(loaded)
+            let families = [(&mut tables.history, history), (&mut tables.latest, latest)];
+            for (table, mut rows) in families {
+                match self.beneath {
+                    Beneath::Nothing => table.append(&mut rows),
+                    Beneath::Rows => {
+                        rows.into_iter().try_for_each(|(key, row)| merge(table, key, row))?;
+                    }
+                }
+            }
+            Ok(loaded)
+        })
     }
 }
 
-fn put_in_order(table: &mut BTreeMap<Vec<u8>, Vec<u8>>, key: Vec<u8>, row: &[u8]) -> Result<()> {
+/// Keeps the greater of a row and the one that is stored.
+fn merge(table: &mut Table, key: Vec<u8>, row: Vec<u8>) -> Result<()> {
+    match table.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(row);
+        }
+        Entry::Occupied(mut place) => {
+            let greater = rule::greater(place.get(), &row)?.to_vec();
+            place.insert(greater);
+        }
+    }
+    Ok(())
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn put_in_order(table: &mut Table, key: Vec<u8>, row: &[u8]) -> Result<()> {
     if table.last_key_value().is_some_and(|(last, _)| *last >= key) {
         return Err(Error::internal("a load's keys are out of order"));
     }

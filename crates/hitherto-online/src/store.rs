@@ -2,12 +2,18 @@
 //!
 //! Rows live in two families. `latest` has one row an entity and generation:
 //! the greatest fact by the rule's rank. `history` has every kept fact, newest
-//! first. `meta` is a small ordered map for the catalog.
+//! first. `meta` is a small ordered map for the catalog, and `pushed` a log of the
+//! facts that were pushed.
 //!
 //! A generation becomes visible when the catalog in `meta` names it, which is
 //! one atomic write; loads before that are seen by nobody.
+//!
+//! **A row replaces another only if the rule ranks it higher, and the store itself
+//! sees to that**: loads and pushes may write the same entity in any order, beside
+//! each other, and none reverts the other.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use hitherto_core::Result;
 use hitherto_core::rule::Times;
@@ -104,17 +110,6 @@ pub trait Snapshot: Send + Sync {
     /// Whether a read failed because what it wants is not in memory, and a
     /// snapshot of [`Reach::Disk`] has to be asked.
     fn is_out_of_reach(&self) -> bool;
-
-    /// Reads the stored fact with exactly these times.
-    ///
-    /// # Errors
-    /// As [`Histories::scan`].
-    fn read_history(
-        &self,
-        generation: GenerationId,
-        entity_key: &[u8],
-        times: Times,
-    ) -> Result<Option<Vec<u8>>>;
 }
 
 /// Reads entities' histories, one after the other.
@@ -134,16 +129,63 @@ pub trait Histories {
     ) -> Result<()>;
 }
 
+/// What a generation has before a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beneath {
+    /// No row.
+    Nothing,
+    /// Rows of earlier loads and pushes.
+    Rows,
+}
+
+/// One fact to be put.
+#[derive(Clone, Copy, Debug)]
+pub struct Fact<'f> {
+    /// The encoded entity key.
+    pub entity_key: &'f [u8],
+    /// Its times; those of the row.
+    pub times: Times,
+    /// The row.
+    pub row: &'f [u8],
+}
+
+/// Whether a write is on the disk when it returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is: what was written survives a loss of power.
+    #[default]
+    Synced,
+    /// It is with the system, and survives the end of the process only.
+    Buffered,
+}
+
+/// One batch of pushed facts in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogEntry<'l> {
+    /// The applied view's id.
+    pub view: u32,
+    /// Its place among the view's batches, ascending.
+    pub number: u64,
+    /// Names the batch: see [`OnlineStore::find_logged`].
+    pub name: Option<u128>,
+    /// The batch.
+    pub bytes: &'l [u8],
+}
+
+/// Takes one batch of the log with its number.
+pub type LogVisitor<'v> = dyn FnMut(u64, &[u8]) -> Result<()> + 'v;
+
 /// Rows on their way into one generation. Keys must arrive in ascending order
 /// within each family, each at most once.
 pub trait Load: Send {
-    /// Adds an entity's latest row, replacing the one stored.
+    /// Adds an entity's latest row; of it and one that is stored the greater stays.
     ///
     /// # Errors
     /// `Internal` when keys are out of order, `Unavailable` for I/O.
     fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()>;
 
-    /// Adds one fact to an entity's history, replacing one with the same times.
+    /// Adds one fact to an entity's history; of it and one with the same times the
+    /// greater stays.
     ///
     /// # Errors
     /// As [`Load::put_latest`].
@@ -196,7 +238,62 @@ pub trait OnlineStore: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable` for I/O, `Invalid` on a store opened for reading.
-    fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>>;
+    fn load(&self, generation: GenerationId, beneath: Beneath) -> Result<Box<dyn Load + '_>>;
+
+    /// Puts facts into a generation, for every snapshot made afterwards all at once:
+    /// into history, and where a fact is the entity's greatest, into latest. The row
+    /// that it replaces there goes to history too. Not durable by itself: see
+    /// [`OnlineStore::append_log`].
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes, `Invalid` on a store opened
+    /// for reading.
+    fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()>;
+
+    /// Appends batches to the log of pushed facts, all or none.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Invalid` on a store opened for reading.
+    fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()>;
+
+    /// Makes durable what was written so far.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn sync(&self) -> Result<()>;
+
+    /// Shows a view's batches from number `from` on, in order.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes; what `visit` returns.
+    fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()>;
+
+    /// The number of the batch of that name, if it was appended and its name is not
+    /// forgotten.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>>;
+
+    /// Removes a view's batches with numbers below `batches`, and the names of those
+    /// below `names`.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Invalid` on a store opened for reading.
+    fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()>;
+
+    /// Says that nobody asks for moments before `horizon` any more: history that answers
+    /// only these is reclaimed when there is time for it. To be said again whenever the
+    /// store is opened.
+    fn retain(&self, generation: GenerationId, horizon: i64);
+
+    /// Writes a copy of the whole store, as it is now, to a folder that is not there
+    /// yet: another store, ready to be opened.
+    ///
+    /// # Errors
+    /// `Invalid` for a store that is not on disk or was opened for reading,
+    /// `Unavailable` for I/O.
+    fn copy_to(&self, folder: &Path) -> Result<()>;
 
     /// Removes every row of a generation.
     ///
@@ -215,6 +312,9 @@ pub trait OnlineStore: Send + Sync {
     /// # Errors
     /// `Unavailable` for I/O.
     fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()>;
+
+    /// Whether it was opened for writing.
+    fn is_writable(&self) -> bool;
 
     /// Approximate sizes; cheap.
     fn usage(&self) -> Usage;

@@ -30,12 +30,20 @@ impl Spine {
     /// `InvalidError` when `data` has no Arrow interface or breaks off; what
     /// its own methods raise.
     pub fn read(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::read_as(data, "a spine is")
+    }
+
+    /// The same; `what` begins the sentence that says what `data` must be.
+    ///
+    /// # Errors
+    /// As [`Spine::read`].
+    pub fn read_as(data: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let py = data.py();
         let speaks_arrow =
             data.hasattr("__arrow_c_stream__")? || data.hasattr("__arrow_c_array__")?;
         if !speaks_arrow {
             return Err(raise(Error::invalid(format!(
-                "a spine is a pandas or polars DataFrame, a pyarrow Table or anything else with \
+                "{what} a pandas or polars DataFrame, a pyarrow Table or anything else with \
                  __arrow_c_stream__; found {}",
                 data.get_type().fully_qualified_name()?
             ))));
@@ -52,7 +60,7 @@ impl Spine {
         // A signal may be why the producer broke off.
         py.check_signals()?;
         let batches = batches.map_err(|cause| {
-            raise(Error::invalid("the spine cannot be read to its end").with_source(cause))
+            raise(Error::invalid("the rows cannot be read to their end").with_source(cause))
         })?;
         Ok(Self { schema, batches })
     }

@@ -7,11 +7,14 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
+use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
-    Access, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest, WhyRequest,
+    Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
+    Materialized, Progress, PushRequest, Pushed, Selection, TrainingSetRequest, VerifyRequest,
+    WhyRequest,
 };
 use hitherto_server::client::Client;
 use pyo3::prelude::*;
@@ -299,6 +302,49 @@ impl Store {
         let request = MaterializeRequest { views, mode };
         let done = wait(py, async move { engine.materialize(&request, now, &Silent).await })?;
         Ok(json!(done).to_string())
+    }
+
+    /// What was pushed, batch by batch, as JSON.
+    fn push(
+        &self,
+        view: String,
+        facts: &Bound<'_, PyAny>,
+        idempotency_key: &str,
+        is_durable: bool,
+    ) -> PyResult<String> {
+        let py = facts.py();
+        let (backend, now) = (self.backend(py)?, self.now());
+        let Spine { schema, batches } = Spine::read_as(facts, "facts are")?;
+        let ack = if is_durable { Ack::Durable } else { Ack::Async };
+        let facts = concat_batches(&schema, &batches).map_err(|cause| {
+            raise(Error::invalid("the facts do not fit one batch").with_source(cause))
+        })?;
+        let requests: Vec<PushRequest> = (0..facts.num_rows())
+            .step_by(BATCH_ROWS)
+            .map(|first| PushRequest {
+                view: view.clone(),
+                facts: facts.slice(first, BATCH_ROWS.min(facts.num_rows() - first)),
+                idempotency_key: match idempotency_key {
+                    "" => String::new(),
+                    key => format!("{key}/{BATCH_ROWS}/{}", first / BATCH_ROWS),
+                },
+                ack,
+            })
+            .collect();
+        let pushed = match backend {
+            Backend::Engine(engine) => wait_blocking(py, move || {
+                requests.iter().map(|request| engine.push(request, now)).collect()
+            })?,
+            Backend::Client(client) => wait(py, async move { client.push(&requests).await })?,
+        };
+        let pushed: Vec<Pushed> = pushed;
+        Ok(json!(pushed).to_string())
+    }
+
+    /// From which generation to which a view was taken back, as JSON.
+    fn rollback(&self, py: Python<'_>, view: String) -> PyResult<String> {
+        let engine = self.engine(py, "rollback")?;
+        Ok(json!(wait(py, async move { engine.rollback(&view).await })?).to_string())
     }
 
     /// What is applied and online, as JSON.

@@ -55,7 +55,8 @@ def embedded(repository: Path) -> Iterator[hitherto.Store]:
 @pytest.fixture(scope="session")
 def server(repository: Path) -> Iterator[str]:
     """The URL of a server over the same repository: it reads beside a writer."""
-    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", LATER, "--output", "json"]
+    command = [binary(), "serve", "--read-only", "--listen", "127.0.0.1:0"]
+    command += ["--now", LATER, "--output", "json"]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -6,7 +6,9 @@
 //! | [`client`]    | the same calls from the other end                        |
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
 //! | `feast`       | Feast's `ServingService` over the same lookups           |
-//! | `registry`    | `RegistryService`: the catalog                           |
+//! | `push`        | `PushService`: facts in real time                        |
+//! | `registry`    | `RegistryService`: the catalog, and how it changes       |
+//! | `jobs`        | `JobService`: work that goes on without its caller       |
 //! | `diagnostics` | `DiagnosticsService`: why, and whether both sides agree  |
 //! | `flight`      | Arrow Flight: a spine up, a training set down            |
 //! | `web`         | plain HTTP: lookups in JSON, Feast's JSON, `/metrics`    |
@@ -29,9 +31,11 @@ mod diagnostics;
 mod feast;
 mod flight;
 mod ipc;
+mod jobs;
 mod lifecycle;
 mod lookup;
 mod metrics;
+mod push;
 mod registry;
 mod web;
 mod wire;

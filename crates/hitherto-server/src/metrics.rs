@@ -57,10 +57,18 @@ pub enum Method {
     Why,
     /// A verification.
     Verify,
+    /// One pushed batch.
+    Push,
+    /// Definitions applied, or planned.
+    Apply,
+    /// A view taken back.
+    Rollback,
+    /// A job started, listed, watched or cancelled.
+    Job,
 }
 
 impl Method {
-    const ALL: [Method; 9] = [
+    const ALL: [Method; 13] = [
         Method::Lookup,
         Method::LookupStream,
         Method::GetOnlineFeatures,
@@ -70,6 +78,10 @@ impl Method {
         Method::TrainingSet,
         Method::Why,
         Method::Verify,
+        Method::Push,
+        Method::Apply,
+        Method::Rollback,
+        Method::Job,
     ];
 
     const fn name(self) -> &'static str {
@@ -83,6 +95,10 @@ impl Method {
             Method::TrainingSet => "training_set",
             Method::Why => "why",
             Method::Verify => "verify",
+            Method::Push => "push",
+            Method::Apply => "apply",
+            Method::Rollback => "rollback",
+            Method::Job => "job",
         }
     }
 }

@@ -1,22 +1,35 @@
-//! `RegistryService`: what is applied and what of it is online.
+//! `RegistryService`: what is applied and what of it is online, and how both change.
+//!
+//! Applying definitions reads sources, so it runs on the workers of Flight.
 
 use std::sync::Arc;
 
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::Engine;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Engine, RolledBack};
+use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::registry_service_server::{RegistryService, RegistryServiceServer};
-use hitherto_proto::v1::{GetCatalogRequest, GetCatalogResponse};
+use hitherto_proto::v1::{
+    ApplyRequest, ApplyResponse, GetCatalogRequest, GetCatalogResponse, RollbackRequest,
+    RollbackResponse,
+};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
+use crate::flight::Workers;
 use crate::metrics::{Method, Metrics};
+use crate::server::Clock;
 
 /// What the registry service answers with.
 pub struct Registry {
     /// Answers.
     pub engine: Arc<Engine>,
+    /// Says what now is.
+    pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Run what takes a while.
+    pub workers: Arc<Workers>,
 }
 
 impl Registry {
@@ -25,6 +38,30 @@ impl Registry {
         RegistryServiceServer::new(self)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
             .accept_compressed(Gzip)
+    }
+
+    async fn apply_all(&self, dry_run: bool) -> Result<ApplyResponse> {
+        let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
+        let work = async move {
+            let plan = engine.plan().await?;
+            let catalog_version = match dry_run {
+                true => plan.catalog_version,
+                false => engine.apply(&plan, now).await?.version,
+            };
+            let changes_json = plan.changes.iter().map(serde_json::to_string);
+            let changes_json = changes_json.collect::<Result<_, _>>().map_err(|cause| {
+                Error::internal("a change cannot be written").with_source(cause)
+            })?;
+            Ok(ApplyResponse { changes_json, catalog_version })
+        };
+        self.workers.run(work).await
+    }
+
+    async fn go_back(&self, view: String) -> Result<RollbackResponse> {
+        let engine = Arc::clone(&self.engine);
+        let work = async move { engine.rollback(&view).await };
+        let RolledBack { from, to, .. } = self.workers.run(work).await?;
+        Ok(RollbackResponse { from, to })
     }
 }
 
@@ -38,5 +75,27 @@ impl RegistryService for Registry {
         let catalog = Ok(Response::new((&*self.engine.catalog()).into()));
         call.end(&catalog);
         catalog
+    }
+
+    async fn apply(
+        &self,
+        request: Request<ApplyRequest>,
+    ) -> Result<Response<ApplyResponse>, Status> {
+        let mut call = self.metrics.begin(Method::Apply);
+        let applied = self.apply_all(request.into_inner().dry_run).await;
+        let applied = applied.map_err(|error| to_status(&error));
+        call.end(&applied);
+        applied.map(Response::new)
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<RollbackRequest>,
+    ) -> Result<Response<RollbackResponse>, Status> {
+        let mut call = self.metrics.begin(Method::Rollback);
+        let rolled_back = self.go_back(request.into_inner().view).await;
+        let rolled_back = rolled_back.map_err(|error| to_status(&error));
+        call.end(&rolled_back);
+        rolled_back.map(Response::new)
     }
 }

@@ -4,6 +4,8 @@
 //!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
 //!       |           feast.serving.ServingService    that may block
 //!       |           hitherto.v1.RegistryService
+//!       |           hitherto.v1.PushService       on threads that may block
+//!       |           hitherto.v1.JobService        on the workers of Flight
 //! port -+           grpc.health.v1, grpc.reflection
 //!       |           hitherto.v1.DiagnosticsService  on the workers of Flight
 //!       +- Flight   DoExchange                      on workers of its own
@@ -18,7 +20,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitherto_core::limits::VERIFICATIONS_IN_FLIGHT_MAX;
+use hitherto_core::limits::{PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
@@ -33,9 +35,11 @@ use crate::admission::Admission;
 use crate::diagnostics::Diagnostics;
 use crate::feast::Feast;
 use crate::flight::{Flights, Workers};
+use crate::jobs::Jobs;
 use crate::lifecycle::{self, Health, Stopping};
 use crate::lookup::Lookups;
 use crate::metrics::Metrics;
+use crate::push::Pushes;
 use crate::registry::Registry;
 use crate::web;
 
@@ -43,12 +47,18 @@ use crate::web;
 const LOOKUPS_SETTING: &str = "server.lookupsInFlightMax";
 const TRAINING_SETS_SETTING: &str = "server.trainingSetsInFlightMax";
 
+/// Where no setting does.
+const FIXED: &str = "a fixed limit";
+
 /// Tells the time in microseconds UTC. The binary passes it in.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// How often a silent connection is asked whether anybody is there. Without it
 /// the streams of a caller that lost its power are held for ever.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often history is given up that no view promises any more.
+const RETAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a server is started with.
 pub struct ServeOptions<S> {
@@ -97,6 +107,7 @@ where
 {
     let ServeOptions { listener, config, clock, shutdown } = options;
     let (stop, stopping) = lifecycle::stop();
+    tokio::spawn(retain(Arc::clone(&engine), Arc::clone(&clock), stopping.clone()));
     let (routes, health) = routes(engine, &config, clock, stopping.clone()).await?;
     let signal = async move {
         shutdown.await;
@@ -123,6 +134,22 @@ where
     }
 }
 
+/// Gives history up that no view promises any more, until the server stops.
+async fn retain(engine: Arc<Engine>, clock: Clock, mut stopping: Stopping) {
+    if !engine.is_writable() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = stopping.begun() => return,
+            () = tokio::time::sleep(RETAIN_INTERVAL) => {}
+        }
+        if let Err(error) = engine.retain(clock()).await {
+            tracing::warn!(%error, "history that nobody is promised is kept for now");
+        }
+    }
+}
+
 /// Puts all services on one router.
 async fn routes(
     engine: Arc<Engine>,
@@ -137,23 +164,39 @@ async fn routes(
         metrics: Arc::clone(&metrics),
         slow: Duration::from_millis(config.slow_lookup_millis),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
-        stopping,
+        stopping: stopping.clone(),
     };
+    let pushes = Pushes {
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
+        admission: Admission::new("pushes", FIXED, PUSHES_IN_FLIGHT_MAX)?,
+        stopping,
+    }
+    .service();
     let feast = Feast { lookups: lookups.clone() }.service();
     let web = web::routes(lookups.clone());
     let lookups = lookups.service();
-    let registry =
-        Registry { engine: Arc::clone(&engine), metrics: Arc::clone(&metrics) }.service();
     let workers = Arc::new(Workers::start()?);
+    let registry = Registry {
+        engine: Arc::clone(&engine),
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
+        workers: Arc::clone(&workers),
+    }
+    .service();
+    let jobs = Jobs::new(
+        Arc::clone(&engine),
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        Arc::clone(&workers),
+    )
+    .service();
     let diagnostics = Diagnostics {
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
-        verifications: Admission::new(
-            "verifications",
-            "a fixed limit",
-            VERIFICATIONS_IN_FLIGHT_MAX,
-        )?,
+        verifications: Admission::new("verifications", FIXED, VERIFICATIONS_IN_FLIGHT_MAX)?,
         workers: Arc::clone(&workers),
     }
     .service();
@@ -170,6 +213,8 @@ async fn routes(
         name_of(&lookups),
         name_of(&feast),
         name_of(&registry),
+        name_of(&pushes),
+        name_of(&jobs),
         name_of(&diagnostics),
         name_of(&flights),
     ];
@@ -177,6 +222,8 @@ async fn routes(
     let routes = Routes::new(lookups)
         .add_service(feast)
         .add_service(registry)
+        .add_service(pushes)
+        .add_service(jobs)
         .add_service(diagnostics)
         .add_service(flights)
         .add_service(health);

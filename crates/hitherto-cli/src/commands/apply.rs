@@ -6,6 +6,7 @@ use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Action, Change, Effect};
 use hitherto_engine::Access;
+use hitherto_server::client::Client;
 use serde::Serialize;
 
 use crate::session::Session;
@@ -17,7 +18,11 @@ use crate::session::Session;
 /// are dropped, never read as something else. Look before with `hitherto plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitherto apply && hitherto materialize")]
-pub struct Apply {}
+pub struct Apply {
+    /// Apply the definitions in this server's repository instead
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+}
 
 impl Apply {
     /// Plans and applies.
@@ -27,21 +32,29 @@ impl Apply {
     /// process holds or has just changed the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
-        let plan = session.plan().await?;
-        let catalog_version = match plan.is_empty() {
-            true => plan.catalog_version,
-            false => {
-                let engine = session.open(Access::ReadWrite)?;
-                engine.apply(&plan, session.now()).await?.version
-            }
+        let (changes, catalog_version) = match &self.server {
+            None => apply_here(session).await?,
+            Some(url) => Client::connect(url).await?.apply(false).await?,
         };
-        let applied = Applied { changes: &plan.changes, catalog_version };
+        let applied = Applied { changes: &changes, catalog_version };
         output.result(&applied)?;
         if applied.has_rows_to_build() {
             output.say("next: hitherto materialize");
         }
         Ok(())
     }
+}
+
+async fn apply_here(session: &Session) -> Result<(Vec<Change>, u64)> {
+    let plan = session.plan().await?;
+    let catalog_version = match plan.is_empty() {
+        true => plan.catalog_version,
+        false => {
+            let engine = session.open(Access::ReadWrite)?;
+            engine.apply(&plan, session.now()).await?.version
+        }
+    };
+    Ok((plan.changes, catalog_version))
 }
 
 /// What was applied.

@@ -6,10 +6,12 @@ use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::{MaterializeMode, MaterializeRequest, Materialized};
+use hitherto_server::client::{MaterializeWork, Work};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
+use crate::commands::jobs;
 use crate::grid::{Grid, Side};
 use crate::numbers::{bytes, count};
 use crate::progress;
@@ -32,6 +34,9 @@ pub struct Materialize {
     /// Read every file again, into a new generation that replaces the old one
     #[arg(long)]
     full: bool,
+    /// Let this server do it instead, as a job that goes on without this command
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 }
 
 impl Materialize {
@@ -42,6 +47,12 @@ impl Materialize {
     /// when another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
+        if let Some(url) = &self.server {
+            let work = MaterializeWork { views: self.views, full: self.full };
+            let result = jobs::run(output, url, Work::Materialize(work)).await?;
+            let done: Vec<Materialized> = jobs::result(&result)?;
+            return output.result(&Shown(&done));
+        }
         let engine = session.open_applied()?;
         let mode = match self.full {
             true => MaterializeMode::Full,

@@ -1,13 +1,17 @@
 //! One file for each command: its options with their help, and what it does.
 
 pub mod apply;
+pub mod backup;
 pub mod demo;
 pub mod get;
 pub mod init;
 pub mod inspect;
+pub mod jobs;
 pub mod materialize;
 pub mod optimize;
 pub mod plan;
+pub mod push;
+pub mod rollback;
 pub mod schema;
 pub mod serve;
 pub mod training_set;

@@ -16,9 +16,10 @@ use crate::session::Session;
 /// Serve lookups and training sets
 ///
 /// gRPC, Arrow Flight, health, reflection, HTTP and /metrics on one port, until
-/// SIGTERM or Ctrl-C; then requests in flight are finished. Serves what is
-/// applied and online when it starts: restart it after a change. It reads the
-/// store beside other commands and changes nothing.
+/// SIGTERM or Ctrl-C; then requests in flight are finished. The server holds the
+/// store: apply, materialize, push and the like go through it, with --server. Other
+/// commands read beside it. With --read-only it changes nothing, may run beside
+/// another process that does, and serves what was there when it started.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
@@ -29,6 +30,9 @@ pub struct Serve {
     /// which is 127.0.0.1:7411 unless set: nothing here asks a caller who they are
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Change nothing: serve beside the process that holds the store
+    #[arg(long)]
+    read_only: bool,
 }
 
 impl Serve {
@@ -36,10 +40,14 @@ impl Serve {
     ///
     /// # Errors
     /// `NotFound` when nothing was ever applied, `Conflict` when the port is
-    /// in use.
+    /// in use or another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let config = session.config()?.server;
-        let engine = Arc::new(session.open(Access::ReadOnly)?);
+        let engine = match self.read_only {
+            true => session.open(Access::ReadOnly)?,
+            false => session.open_applied()?,
+        };
+        let engine = Arc::new(engine);
         let shutdown = stop_signal()?;
         let listener = bind(self.listen.as_ref().unwrap_or(&config.listen)).await?;
         let address = listener.local_addr().map_err(|cause| {

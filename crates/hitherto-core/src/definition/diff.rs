@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Definitions, FeatureService, FeatureView, Field, Known, Metadata, ResourceKind};
 use crate::time::format_duration;
@@ -20,7 +20,7 @@ use crate::time::format_duration;
 pub use super::fingerprint::{definition_hash, stored_fingerprint};
 
 /// One resource that is added, changed or removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What happens to the resource.
     pub action: Action,
@@ -36,7 +36,7 @@ pub struct Change {
 }
 
 /// What happens to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It was not there.
@@ -48,7 +48,7 @@ pub enum Action {
 }
 
 /// What a change means for rows and answers, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// Nothing: description, owner, tags, an entity that no view has yet.
@@ -61,7 +61,7 @@ pub enum Effect {
 }
 
 /// One field that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Path as in YAML, lists by name: `source.eventTime`, `features.lactate`.
     pub path: String,

@@ -43,6 +43,11 @@ pub(crate) fn consumed_key(view_id: u32) -> String {
     format!("consumed/{view_id}")
 }
 
+/// The metadata key of the files that its previous generation had consumed.
+pub(crate) fn previous_key(view_id: u32) -> String {
+    format!("consumed/{view_id}/previous")
+}
+
 impl Consumed {
     /// What a view has consumed so far.
     pub fn read(store: &dyn OnlineStore, view_id: u32) -> Result<Self> {

@@ -99,10 +99,16 @@ impl<'m> Merge<'m> {
         // A visible latest row answers now by itself; only a view that keeps
         // history, or a latest row from the future, needs the facts below it.
         let is_visible = latest.visible(Known::Honor) <= self.run.now;
-        if is_visible && self.run.view.definition.online.history_micros.is_none() {
+        let is_enough = is_visible && self.run.view.definition.online.history_micros.is_none();
+        if is_enough && (self.run.mode == MaterializeMode::Full || !is_newer) {
             return Ok(());
         }
-        if is_newer && let Some((held, bytes)) = stored {
+        // What is new goes to history all the same: a fact that is pushed meanwhile may
+        // become the latest row, and not be visible.
+        if !is_enough
+            && is_newer
+            && let Some((held, bytes)) = stored
+        {
             let is_above =
                 |(times, row): &(Times, Vec<u8>)| rule::rank((*times, row), (held, bytes)).is_gt();
             let place = entity.facts.partition_point(is_above);
@@ -112,20 +118,11 @@ impl<'m> Merge<'m> {
     }
 
     /// Writes an entity's kept facts; of facts with equal times the first, who
-    /// has the greatest bytes, unless the store holds a greater one.
+    /// has the greatest bytes.
     fn write_history(&mut self, entity: &Entity) -> Result<()> {
         let mut previous = None;
         for (times, row) in &entity.facts {
-            if previous.replace(*times) == Some(*times) {
-                continue;
-            }
-            let stored = match self.run.mode {
-                MaterializeMode::Full => None,
-                MaterializeMode::Incremental => {
-                    self.snapshot.read_history(self.run.generation, &entity.key, *times)?
-                }
-            };
-            if stored.is_none_or(|stored| stored < *row) {
+            if previous.replace(*times) != Some(*times) {
                 self.load.put_history(&entity.key, *times, row)?;
             }
         }

@@ -11,6 +11,9 @@
 //! commit   one write: generation, watermark, consumed files
 //! ```
 //!
+//! A new generation is also given every fact that was pushed ([`crate::push`]), and the
+//! one that it replaces stays, so that one can go back to it at once.
+//!
 //! **Order does not matter.** A row replaces another only if the rule ranks it
 //! higher, so any files in any order, any number of times, give one state. A
 //! run that is killed before its commit is simply run again.
@@ -31,15 +34,15 @@ mod consumed;
 mod merge;
 mod run;
 
-use hitherto_core::catalog::AppliedView;
+use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_core::{Error, Result};
-use hitherto_online::GenerationId;
-use serde::Serialize;
+use hitherto_online::{Fact, GenerationId};
+use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
 
-pub(crate) use consumed::{Consumed, consumed_key};
+pub(crate) use consumed::{Consumed, consumed_key, previous_key};
 
 /// What is to be materialized.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +54,7 @@ pub struct MaterializeRequest {
 }
 
 /// How much of a source is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MaterializeMode {
     /// Files that are new since the last run; all of them if one that was
@@ -63,7 +66,7 @@ pub enum MaterializeMode {
 }
 
 /// What happened to one view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Materialized {
     /// The view's name.
     pub view: String,
@@ -89,6 +92,17 @@ pub struct Materialized {
     pub watermark: Option<i64>,
     /// The generation that readers now see.
     pub generation: u32,
+}
+
+/// A view that was taken back to its previous generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RolledBack {
+    /// The view's name.
+    pub view: String,
+    /// The generation that readers saw.
+    pub from: u32,
+    /// The one that they see now.
+    pub to: u32,
 }
 
 /// Who is told how a run gets on. Calls come from the run's own thread.
@@ -144,19 +158,64 @@ impl Engine {
         if run.files.is_empty() {
             return Ok(run.up_to_date());
         }
-        let query = self.offline.fact_query(view, &run.files, None).await?;
-        let mut facts = self.offline.sorted_facts(view, &query)?;
+        // What was pushed is in the generation that an incremental run adds to.
+        let held = match run.mode {
+            MaterializeMode::Full => Some(self.hold_pushes(view)?),
+            MaterializeMode::Incremental => None,
+        };
+        let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
+        let queries = self.fact_queries(view, &[&run.files, pushed].concat()).await?;
+        let mut facts = self.offline.sorted_facts(view, &queries)?;
         let merged = run.load(self, &mut facts, progress).await?;
-        run.commit(self, &facts, merged)
+        let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
+        run.commit(self, &facts, merged, pushes.transpose()?)
+    }
+
+    /// Goes back to the generation before the one that readers see, which becomes the
+    /// previous one. What was pushed since is in both.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view or one without a previous generation; `Corrupt` or
+    /// `Unavailable` from the store.
+    pub async fn rollback(&self, name: &str) -> Result<RolledBack> {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        let view = catalog.view(name)?;
+        let (Some(from), Some(to)) = (&view.generation, &view.previous) else {
+            return Err(Error::not_found(format!(
+                "feature view {name:?} has no previous generation; only a build of a new one, as \
+                 with `hitherto materialize --full`, leaves one behind"
+            )));
+        };
+        let id = GenerationId { view: view.id, number: to.number };
+        let held = self.hold_pushes(view)?;
+        if let Some(missed) = self.offline.pushed_query(view, &held.files_since(to.pushed))? {
+            let mut facts = self.offline.sorted_facts(view, &[missed])?;
+            while let Some(batch) = facts.next().await {
+                let batch = batch?;
+                let facts = batch.iter();
+                let facts = facts.map(|(entity_key, times, row)| Fact { entity_key, times, row });
+                self.store.put(id, &facts.collect::<Vec<_>>())?;
+            }
+        }
+        let pushes = self.catch_up(id, held.from)?;
+        let [from, to] = [from, to].map(|one| Generation { pushed: pushes.end, ..one.clone() });
+        let rolled_back = RolledBack { view: name.to_owned(), from: from.number, to: to.number };
+        let consumed = self.store.read_meta(&consumed_key(view.id))?;
+        let changes = vec![
+            (consumed_key(view.id), self.store.read_meta(&previous_key(view.id))?),
+            (previous_key(view.id), consumed),
+        ];
+        self.commit(catalog.with_generations(view.id, to, Some(from)), changes)?;
+        pushes.flipped(view.id);
+        Ok(rolled_back)
     }
 
     /// Removes all rows of a view that nothing names any more.
     pub(crate) fn drop_generations(&self, view: &AppliedView) -> Result<()> {
-        match &view.generation {
-            Some(generation) => self
-                .store
-                .drop_generation(GenerationId { view: view.id, number: generation.number }),
-            None => Ok(()),
-        }
+        view.generation.iter().chain(&view.previous).try_for_each(|generation| {
+            let id = GenerationId { view: view.id, number: generation.number };
+            self.store.drop_generation(id)
+        })
     }
 }

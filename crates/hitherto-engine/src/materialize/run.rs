@@ -7,12 +7,13 @@ use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
-use hitherto_online::{GenerationId, Reach};
+use hitherto_online::{Beneath, GenerationId, Reach};
 
-use super::consumed::{Consumed, News, consumed_key};
+use super::consumed::{Consumed, News, consumed_key, previous_key};
 use super::merge::{Merge, Merged};
 use super::{MaterializeMode, Materialized, Progress};
 use crate::Engine;
+use crate::push::CaughtUp;
 
 /// One run over one view.
 pub(super) struct Run<'r> {
@@ -48,8 +49,14 @@ impl<'r> Run<'r> {
             true => (MaterializeMode::Full, all),
             false => (MaterializeMode::Incremental, new),
         };
-        let number =
-            view.generation.as_ref().map_or(1, |generation| generation.number + u32::from(is_full));
+        let number = match &view.generation {
+            Some(generation) if !is_full => generation.number,
+            // The previous one may be the greater: it can have been gone back from.
+            generation => {
+                let kept = generation.iter().chain(&view.previous);
+                kept.map(|generation| generation.number).max().unwrap_or(0) + 1
+            }
+        };
         let horizon = match (&view.generation, view.definition.online.history_micros) {
             (Some(generation), Some(_)) if !is_full => generation.horizon,
             (_, history) => now.saturating_sub(history.unwrap_or(0)),
@@ -83,12 +90,16 @@ impl<'r> Run<'r> {
         facts: &mut SortedFacts,
         progress: &dyn Progress,
     ) -> Result<Merged> {
-        if self.mode == MaterializeMode::Full {
-            // Rows of a full run that was killed before its commit.
-            engine.store.drop_generation(self.generation)?;
-        }
+        let beneath = match self.mode {
+            MaterializeMode::Incremental => Beneath::Rows,
+            MaterializeMode::Full => {
+                // Rows of a full run that was killed before its commit.
+                engine.store.drop_generation(self.generation)?;
+                Beneath::Nothing
+            }
+        };
         let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
-        let mut merge = Merge::new(self, &*snapshot, engine.store.load(self.generation)?);
+        let mut merge = Merge::new(self, &*snapshot, engine.store.load(self.generation, beneath)?);
         let count = Arc::clone(facts.count());
         while let Some(batch) = facts.next().await {
             merge.add(&batch?)?;
@@ -97,32 +108,61 @@ impl<'r> Run<'r> {
         merge.finish()
     }
 
+    /// Makes what was loaded the view's copy. A new generation comes with all `pushes`,
+    /// and the one before it stays to be gone back to.
     pub fn commit(
         self,
         engine: &Engine,
         facts: &SortedFacts,
         merged: Merged,
+        pushes: Option<CaughtUp<'_>>,
     ) -> Result<Materialized> {
-        let old = self.view.generation.as_ref();
-        let (facts_before, entities_before, watermark_before) = match (self.mode, old) {
-            (MaterializeMode::Incremental, Some(old)) => (old.facts, old.entities, old.watermark),
-            _ => (0, 0, i64::MIN),
-        };
         let count = facts.count();
         let generation = Generation {
             number: self.generation.number,
             horizon: self.horizon,
-            watermark: merged.watermark.max(watermark_before),
-            facts: facts_before + count.facts(),
-            entities: entities_before + merged.entities_new,
+            watermark: merged.watermark,
+            facts: count.facts(),
+            entities: merged.entities_new,
             materialized_at: self.now,
+            pushed: 0,
         };
+        let catalog = engine.catalog();
+        // As it is now: pushes and their files do not wait for a run.
+        let (old, older) = (self.view.generation.clone(), self.view.previous.clone());
         let consumed = self.consumed.to_json()?;
-        let catalog = engine.catalog().with_generation(self.view.id, generation.clone());
-        engine.commit(catalog, vec![(consumed_key(self.view.id), Some(consumed))])?;
-        if self.mode == MaterializeMode::Full {
-            engine.drop_generations(self.view)?;
+        let mut changes = vec![(consumed_key(self.view.id), Some(consumed))];
+        let (generation, previous) = match (&pushes, old) {
+            (Some(pushes), old) => {
+                changes.push((
+                    previous_key(self.view.id),
+                    engine.store.read_meta(&consumed_key(self.view.id))?,
+                ));
+                let old = old.map(|old| Generation { pushed: pushes.end, ..old });
+                (Generation { pushed: pushes.end, ..generation }, old)
+            }
+            (None, Some(old)) => {
+                let grown = Generation {
+                    watermark: generation.watermark.max(old.watermark),
+                    facts: generation.facts + old.facts,
+                    entities: generation.entities + old.entities,
+                    pushed: old.pushed,
+                    ..generation
+                };
+                (grown, older.clone())
+            }
+            (None, None) => (generation, None),
+        };
+        let next = catalog.with_generations(self.view.id, generation.clone(), previous);
+        engine.commit(next, changes)?;
+        if let Some(pushes) = pushes {
+            pushes.flipped(self.view.id);
+            if let Some(older) = older {
+                let older = GenerationId { view: self.view.id, number: older.number };
+                engine.store.drop_generation(older)?;
+            }
         }
+        engine.reclaim_history();
         Ok(Materialized {
             is_up_to_date: false,
             files: self.files.len() as u64,

@@ -1,7 +1,8 @@
 //! VERIFY: both sides computed and compared, value by value.
 //!
 //! ```text
-//! files      those that the online copy has consumed, if they are unchanged
+//! files      those that the online copy has consumed, if they are unchanged, and those
+//!            of pushed facts
 //! sample     facts drawn by a seed; of each an entity and a moment at which its
 //!            answer changes; and a few entities without facts
 //! offline    a training set over these pairs         the paths that
@@ -179,10 +180,11 @@ impl Engine {
         request: &VerifyRequest,
         now: i64,
     ) -> Result<Outcome> {
-        let files = match self.consumed_files(view)? {
+        let mut files = match self.consumed_files(view)? {
             Ok(files) => files,
             Err(reason) => return Ok(Outcome::Stale { reason }),
         };
+        files.extend(self.pushed_files(view)?);
         let questions = questions::draw(self, view, &files, request, now).await?;
         let comparison = compare::compare(self, view, &files, &questions, now).await;
         // A run beside this one makes the two sides answer from different facts.

@@ -21,7 +21,8 @@ pub(super) struct Questions {
 /// Draws questions from the facts in `files`.
 ///
 /// # Errors
-/// Those of [`Offline::scan_facts`](hitherto_offline::Offline::scan_facts).
+/// Those of [`Offline::fact_query`](hitherto_offline::Offline::fact_query) and of reading
+/// the files.
 pub(super) async fn draw(
     engine: &Engine,
     view: &AppliedView,
@@ -32,7 +33,8 @@ pub(super) async fn draw(
     let mut sample = Sample::new(request.samples, request.seed);
     if !files.is_empty() {
         let offer = |key: &[u8], times| sample.offer(key, times);
-        engine.offline.scan_facts(view, files, offer).await?;
+        let queries = engine.fact_queries(view, files).await?;
+        engine.offline.scan_facts(view, queries, offer).await?;
     }
     let span = Span {
         ttl_micros: view.definition.ttl_micros,

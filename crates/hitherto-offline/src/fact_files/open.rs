@@ -30,18 +30,18 @@ impl Offline {
         self.open(view, footers, source_columns(view))
     }
 
-    /// The files of a view's optimized copy, whose columns are named by their
-    /// position among those of a fact.
+    /// Files of a view's facts that Hitherto wrote itself, whose columns are named by
+    /// their position among those of a fact.
     ///
     /// # Errors
     /// `Corrupt` when they are no such files, `Unavailable` when they are gone.
-    pub(crate) fn copied_facts(
+    pub(crate) fn own_facts(
         &self,
         view: &AppliedView,
-        copy: &[SourceFile],
+        files: &[SourceFile],
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let columns = (0..source_columns(view).len()).map(|index| index.to_string());
-        self.open(view, Footers::read(copy)?, columns.collect())
+        self.open(view, Footers::read(files)?, columns.collect())
     }
 
     fn open(

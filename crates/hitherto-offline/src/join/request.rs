@@ -52,6 +52,8 @@ pub struct JoinSource {
     pub files: Vec<SourceFile>,
     /// The files of an optimized copy; none if there is none.
     pub copy: Vec<SourceFile>,
+    /// The files of facts that were pushed.
+    pub pushed: Vec<SourceFile>,
 }
 
 /// A running join. Dropping it stops it.
@@ -108,14 +110,14 @@ impl Offline {
         let range = time_range(&request.spine, &layout)?;
         let mut views = Vec::with_capacity(request.views.len());
         let mut queried = Vec::new();
-        for JoinSource { view, name, keys, terms, files, copy } in &request.views {
+        for JoinSource { view, name, keys, terms, files, copy, pushed } in &request.views {
             let range = range.map(|(from, to)| TimeRange {
                 from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
                 to,
             });
-            let mut facts = Vec::with_capacity(2);
-            if !copy.is_empty() {
-                facts.push(self.copied_facts(view, copy)?);
+            let mut facts = Vec::with_capacity(3);
+            for own in [pushed, copy].into_iter().filter(|own| !own.is_empty()) {
+                facts.push(self.own_facts(view, own)?);
             }
             if !files.is_empty() && view.definition.source.sql.is_none() {
                 facts.push(self.fact_files(view, files)?);

@@ -42,7 +42,7 @@ pub(super) fn group_rows(sample: &RecordBatch) -> usize {
 
 /// How facts like those of a sample are written; the first columns are `keys`
 /// join keys and the event time.
-pub(super) fn properties(sample: &RecordBatch, keys: usize) -> Result<WriterProperties> {
+pub(crate) fn properties(sample: &RecordBatch, keys: usize) -> Result<WriterProperties> {
     let schema: &Schema = sample.schema_ref();
     let leaves = ArrowSchemaConverter::new().convert(schema)?;
     let mut properties = WriterProperties::builder()

@@ -20,7 +20,7 @@
 //! | `layout`   | how columns are encoded, and why                 |
 //! | `write`    | sort, row groups, files                          |
 
-mod layout;
+pub(crate) mod layout;
 mod periods;
 mod write;
 

@@ -89,7 +89,7 @@ impl Offline {
             Ok(RecordBatch::try_new(Arc::clone(&output), columns)?)
         };
         let context = self.session().task_ctx();
-        ordered(&query.plan, schema, ordering, context, date).map_err(failed)
+        ordered([&query.plan], schema, ordering, context, date).map_err(failed)
     }
 }
 

@@ -13,7 +13,7 @@ use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 
 use super::{HISTORY, LATEST, RocksStore, failed, io_failed};
 use crate::keys;
-use crate::store::{GenerationId, Load, Loaded};
+use crate::store::{Beneath, GenerationId, Load, Loaded};
 
 /// A load in progress; its staging folder goes when it is dropped.
 pub struct RocksLoad<'s> {
@@ -26,7 +26,7 @@ pub struct RocksLoad<'s> {
 
 impl<'s> RocksLoad<'s> {
     /// Creates the staging folder.
-    pub fn new(store: &'s RocksStore, generation: GenerationId) -> Result<Self> {
+    pub fn new(store: &'s RocksStore, generation: GenerationId, beneath: Beneath) -> Result<Self> {
         let name = format!("{}-{}", generation.view, generation.number);
         let folder = store.staging.join(name);
         match fs::create_dir(&folder) {
@@ -41,8 +41,8 @@ impl<'s> RocksLoad<'s> {
             store,
             generation,
             folder,
-            latest: Files::new(&store.latest_files),
-            history: Files::new(&store.history_files),
+            latest: Files::new(&store.latest_files, beneath),
+            history: Files::new(&store.history_files, beneath),
         })
     }
 
@@ -72,7 +72,7 @@ impl Load for RocksLoad<'_> {
     fn finish(mut self: Box<Self>) -> Result<Loaded> {
         self.latest.close()?;
         self.history.close()?;
-        let write = self.store.rows.begin_write(self.generation);
+        let write = self.store.rows.begin_load(self.generation);
         self.ingest(HISTORY, &self.history)?;
         self.ingest(LATEST, &self.latest)?;
         drop(write);
@@ -97,6 +97,7 @@ impl Drop for RocksLoad<'_> {
 /// within a file; across files `last_key` does.
 struct Files<'s> {
     options: &'s Options,
+    beneath: Beneath,
     open: Option<SstFileWriter<'s>>,
     paths: Vec<PathBuf>,
     last_key: Vec<u8>,
@@ -105,8 +106,9 @@ struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    fn new(options: &'s Options) -> Self {
-        Self { options, open: None, paths: Vec::new(), last_key: Vec::new(), rows: 0, bytes: 0 }
+    fn new(options: &'s Options, beneath: Beneath) -> Self {
+        let (paths, last_key) = (Vec::new(), Vec::new());
+        Self { options, beneath, open: None, paths, last_key, rows: 0, bytes: 0 }
     }
 
     fn put(&mut self, folder: &Path, family: &str, key: &[u8], row: &[u8]) -> Result<()> {
@@ -126,7 +128,11 @@ impl<'s> Files<'s> {
                 self.open.insert(file)
             }
         };
-        file.put(key, row).map_err(failed)?;
+        match self.beneath {
+            Beneath::Nothing => file.put(key, row),
+            Beneath::Rows => file.merge(key, row),
+        }
+        .map_err(failed)?;
         self.rows += 1;
         self.last_key.clear();
         self.last_key.extend_from_slice(key);

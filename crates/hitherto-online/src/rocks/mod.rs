@@ -1,10 +1,13 @@
-//! The embedded online store: one RocksDB database, three column families.
+//! The embedded online store: one RocksDB database, four column families.
 //!
 //! | module    | what it owns                                               |
 //! | --------- | ---------------------------------------------------------- |
 //! | `options` | how each family is tuned, and why                           |
 //! | `load`    | rows to sorted files to ingestion                           |
+//! | `put`     | facts put one by one, beside loads                          |
+//! | `log`     | the log of pushed facts                                     |
 //! | `read`    | snapshots: batched gets and history seeks                   |
+//! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
 //!
 //! On disk:
@@ -17,26 +20,40 @@
 //! ```
 
 mod load;
+mod log;
 mod options;
+mod put;
 mod read;
+mod retain;
 mod rows;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use hitherto_core::{Error, Kind, Result};
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions, properties};
 
 use crate::keys;
-use crate::store::{Access, GenerationId, Load, OnlineStore, Reach, Snapshot, Usage};
+use crate::store::{
+    Access, Beneath, Durability, Fact, GenerationId, Load, LogEntry, LogVisitor, OnlineStore,
+    Reach, Snapshot, Usage,
+};
+use retain::Horizons;
 use rows::RowTable;
 
-/// The version of the folder's layout that this release writes.
-const FORMAT: u32 = 1;
+/// The version of the folder's layout that this release writes. 2 has the log of
+/// pushed facts and rows to be merged; a store of format 1 becomes one of 2 when it is
+/// opened for writing.
+const FORMAT: u32 = 2;
 
 const LATEST: &str = "latest";
 const HISTORY: &str = "history";
 const META: &str = "meta";
+const PUSHED: &str = "pushed";
+const FAMILIES: [&str; 4] = [LATEST, HISTORY, META, PUSHED];
 
 /// How much an embedded store may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +75,12 @@ pub struct RocksStore {
     db: DB,
     cache: Cache,
     rows: RowTable,
+    horizons: Horizons,
     /// How sorted files of the two families are written.
     latest_files: Options,
     history_files: Options,
+    /// Held by whoever puts facts.
+    putting: Mutex<()>,
     staging: PathBuf,
     access: Access,
 }
@@ -78,7 +98,8 @@ impl RocksStore {
         let cache = Cache::new_lru_cache(options.cache_bytes_max - rows_bytes_max);
         let rows = RowTable::new(rows_bytes_max);
         let database = folder.join("rocksdb");
-        let families = options::families(&cache);
+        let horizons = Horizons::default();
+        let families = options::families(&cache, &horizons);
         let general = options::database(access, options);
         let opened = match access {
             Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
@@ -89,6 +110,7 @@ impl RocksStore {
         let db = opened.map_err(|cause| open_failed(folder, cause))?;
         let staging = folder.join("staging");
         if access == Access::ReadWrite {
+            write_format(folder)?;
             // Files of a killed load are named by no catalog: nobody can miss them.
             match fs::remove_dir_all(&staging) {
                 Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
@@ -100,9 +122,20 @@ impl RocksStore {
             fs::write(&owner, format!("process {}\n", std::process::id()))
                 .map_err(|cause| io_failed(&owner, cause))?;
         }
-        let latest_files = options::family(LATEST, &cache);
-        let history_files = options::family(HISTORY, &cache);
-        Ok(Self { db, cache, rows, latest_files, history_files, staging, access })
+        let latest_files = options::family(LATEST, &cache, &horizons);
+        let history_files = options::family(HISTORY, &cache, &horizons);
+        let putting = Mutex::new(());
+        Ok(Self {
+            db,
+            cache,
+            rows,
+            horizons,
+            latest_files,
+            history_files,
+            putting,
+            staging,
+            access,
+        })
     }
 
     /// Compacts at once what would be compacted in time: what replaced and
@@ -113,7 +146,7 @@ impl RocksStore {
     /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
     pub fn compact(&self) -> Result<()> {
         self.check_writable()?;
-        for family in [LATEST, HISTORY, META] {
+        for family in FAMILIES {
             let family = self.family(family);
             self.db.flush_cf(family).map_err(failed)?;
             self.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
@@ -138,15 +171,55 @@ impl OnlineStore for RocksStore {
         Box::new(read::RocksSnapshot::new(self, reach, generations))
     }
 
-    fn load(&self, generation: GenerationId) -> Result<Box<dyn Load + '_>> {
+    fn load(&self, generation: GenerationId, beneath: Beneath) -> Result<Box<dyn Load + '_>> {
         self.check_writable()?;
-        Ok(Box::new(load::RocksLoad::new(self, generation)?))
+        Ok(Box::new(load::RocksLoad::new(self, generation, beneath)?))
+    }
+
+    fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()> {
+        self.check_writable()?;
+        self.put_facts(generation, facts)
+    }
+
+    fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
+        self.check_writable()?;
+        self.append(entries, durability)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.db.flush_wal(true).map_err(failed)
+    }
+
+    fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
+        self.show_log(view, from, visit)
+    }
+
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>> {
+        self.number_of(view, name)
+    }
+
+    fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
+        self.check_writable()?;
+        self.trim(view, batches, names)
+    }
+
+    fn retain(&self, generation: GenerationId, horizon: i64) {
+        self.horizons.set(generation, horizon);
+    }
+
+    fn copy_to(&self, folder: &Path) -> Result<()> {
+        self.check_writable()?;
+        fs::create_dir(folder).map_err(|cause| io_failed(folder, cause))?;
+        // Files are linked where that is possible: they never change.
+        let checkpoint = Checkpoint::new(&self.db).map_err(failed)?;
+        checkpoint.create_checkpoint(folder.join("rocksdb")).map_err(failed)?;
+        write_format(folder)
     }
 
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
         self.check_writable()?;
         let (from, to) = (keys::generation(generation), keys::generation_end(generation));
-        let _write = self.rows.begin_write(generation);
+        let _write = self.rows.begin_load(generation);
         for family in [LATEST, HISTORY] {
             let family = self.family(family);
             // Whole files go at once; one range tombstone covers what is left.
@@ -175,6 +248,10 @@ impl OnlineStore for RocksStore {
         self.db.write_opt(batch, &durable).map_err(failed)
     }
 
+    fn is_writable(&self) -> bool {
+        self.access == Access::ReadWrite
+    }
+
     fn usage(&self) -> Usage {
         let number = |family: &str, property| {
             self.db.property_int_value_cf(self.family(family), property).ok().flatten().unwrap_or(0)
@@ -182,7 +259,7 @@ impl OnlineStore for RocksStore {
         Usage {
             latest_rows: number(LATEST, properties::ESTIMATE_NUM_KEYS),
             history_rows: number(HISTORY, properties::ESTIMATE_NUM_KEYS),
-            disk_bytes: [LATEST, HISTORY, META]
+            disk_bytes: FAMILIES
                 .iter()
                 .map(|family| number(family, properties::TOTAL_SST_FILES_SIZE))
                 .sum(),
@@ -193,33 +270,59 @@ impl OnlineStore for RocksStore {
     }
 }
 
-/// Reads, or for writing creates, the file that tells the layout's version.
+/// Reads the file that tells the layout's version; for writing, makes a folder for a
+/// store that is not there yet.
 fn check_format(folder: &Path, access: Access) -> Result<()> {
     let path = folder.join("FORMAT");
-    match fs::read_to_string(&path) {
-        Ok(text) => match text.trim().parse::<u32>() {
-            Ok(format) if format <= FORMAT => Ok(()),
-            Ok(format) => Err(Error::invalid(format!(
-                "the store {} has format {format}, this release reads up to {FORMAT}; use the \
-                 release that wrote it or a newer one (nothing was changed)",
-                folder.display()
-            ))),
-            Err(_) => Err(Error::corrupt(format!(
-                "{} does not hold a format number; restore the store from a backup",
-                path.display()
-            ))),
-        },
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => match access {
-            Access::ReadOnly => Err(Error::not_found(format!(
-                "there is no store at {}; apply definitions first",
-                folder.display()
-            ))),
-            Access::ReadWrite => fs::create_dir_all(folder)
-                .and_then(|()| fs::write(&path, format!("{FORMAT}\n")))
-                .map_err(|cause| io_failed(&path, cause)),
-        },
-        Err(cause) => Err(io_failed(&path, cause)),
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            return match access {
+                Access::ReadOnly => Err(Error::not_found(format!(
+                    "there is no store at {}; apply definitions first",
+                    folder.display()
+                ))),
+                Access::ReadWrite => write_format(folder),
+            };
+        }
+        Err(cause) => return Err(io_failed(&path, cause)),
+    };
+    match text.trim().parse::<u32>() {
+        Ok(FORMAT) => Ok(()),
+        Ok(format) if format > FORMAT => Err(Error::invalid(format!(
+            "the store {} has format {format}, this release reads up to {FORMAT}; use the release \
+             that wrote it or a newer one (nothing was changed)",
+            folder.display()
+        ))),
+        Ok(format) if access == Access::ReadOnly => Err(Error::invalid(format!(
+            "the store {} has format {format}; open it for writing once to bring it to format \
+             {FORMAT}, for example with `hitherto materialize`",
+            folder.display()
+        ))),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::corrupt(format!(
+            "{} does not hold a format number; restore the store from a backup",
+            path.display()
+        ))),
     }
+}
+
+/// Says that the store has this release's layout, if it does not say so yet.
+fn write_format(folder: &Path) -> Result<()> {
+    let (path, writing) = (folder.join("FORMAT"), folder.join("FORMAT.writing"));
+    let text = format!("{FORMAT}\n");
+    if fs::read_to_string(&path).is_ok_and(|said| said == text) {
+        return Ok(());
+    }
+    let write = || {
+        fs::create_dir_all(folder)?;
+        let mut file = File::create(&writing)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        // There whole or not at all, whenever the process ends.
+        fs::rename(&writing, &path)
+    };
+    write().map_err(|cause| io_failed(&path, cause))
 }
 
 fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {

@@ -1,11 +1,13 @@
 //! How each column family is tuned, and why.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DataBlockIndexType,
-    Options, SliceTransform,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, Options, SliceTransform,
 };
 
-use super::{HISTORY, LATEST, META, RocksOptions};
+use super::put::{GREATEST, greatest};
+use super::retain::Horizons;
+use super::{FAMILIES, HISTORY, LATEST, RocksOptions};
 use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
 use crate::store::Access;
 
@@ -15,6 +17,12 @@ const FILTER_BITS_PER_KEY: f64 = 10.0;
 const LATEST_BLOCK_BYTES: usize = 4 << 10;
 /// An as-of read walks neighbours; larger blocks compress better.
 const HISTORY_BLOCK_BYTES: usize = 16 << 10;
+
+/// Rows of one key that wait to be merged in a memtable: each reader merges them again.
+const MERGES_MAX: usize = 8;
+/// Bytes of write-ahead logs: a rarely written family would otherwise keep them all, and
+/// they are read again at every opening.
+const LOG_BYTES_MAX: u64 = 256 << 20;
 
 /// Files that a writer keeps open at a time.
 const OPEN_FILES_MAX: i32 = 1_024;
@@ -27,6 +35,10 @@ pub fn database(access: Access, options: RocksOptions) -> Options {
     general.create_if_missing(true);
     general.create_missing_column_families(true);
     general.increase_parallelism(options.background_threads.max(1) as i32);
+    general.set_max_total_wal_size(LOG_BYTES_MAX);
+    // A write that was cut short at the very end was never acknowledged; damage before
+    // that is an error, where RocksDB's own choice would be to forget what follows.
+    general.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // Old logs of the database itself are of no use to anybody here.
     general.set_keep_log_file_num(4);
     general.set_max_open_files(match access {
@@ -37,16 +49,16 @@ pub fn database(access: Access, options: RocksOptions) -> Options {
     general
 }
 
-/// The three families.
-pub fn families(cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
-    [LATEST, HISTORY, META]
+/// All families.
+pub fn families(cache: &Cache, horizons: &Horizons) -> Vec<ColumnFamilyDescriptor> {
+    FAMILIES
         .into_iter()
-        .map(|name| ColumnFamilyDescriptor::new(name, family(name, cache)))
+        .map(|name| ColumnFamilyDescriptor::new(name, family(name, cache, horizons)))
         .collect()
 }
 
 /// The options of one family; sorted files are written with the same.
-pub fn family(name: &str, cache: &Cache) -> Options {
+pub fn family(name: &str, cache: &Cache, horizons: &Horizons) -> Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
@@ -54,6 +66,10 @@ pub fn family(name: &str, cache: &Cache) -> Options {
     blocks.set_format_version(6);
     let mut options = Options::default();
     options.set_compression_type(DBCompressionType::Lz4);
+    if matches!(name, LATEST | HISTORY) {
+        options.set_merge_operator_associative(GREATEST, greatest);
+        options.set_max_successive_merges(MERGES_MAX);
+    }
     match name {
         LATEST => {
             blocks.set_block_size(LATEST_BLOCK_BYTES);
@@ -66,6 +82,7 @@ pub fn family(name: &str, cache: &Cache) -> Options {
             blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
             blocks.set_whole_key_filtering(false);
             options.set_bottommost_compression_type(DBCompressionType::Zstd);
+            options.set_compaction_filter_factory(horizons.clone());
             options.set_prefix_extractor(SliceTransform::create(
                 "hitherto.history.entity.1",
                 |key| &key[..key.len() - TIMES_BYTES],

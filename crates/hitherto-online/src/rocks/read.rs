@@ -23,8 +23,9 @@ const WRITE_POLL: Duration = Duration::from_micros(200);
 /// only when the table does not have a row.
 ///
 /// RocksDB lets a snapshot that was made while a file is ingested see it later and
-/// not at first. So one counts only if nothing of its generations was being written
-/// when it was made.
+/// not at first. So one counts only if nothing was being loaded into its generations
+/// when it was made. Facts that are put come and are seen all at once, but one that is
+/// made after rows were taken from the table may have facts that those rows lack.
 pub struct RocksSnapshot<'s> {
     store: &'s RocksStore,
     generations: Vec<GenerationId>,
@@ -43,7 +44,7 @@ impl<'s> RocksSnapshot<'s> {
             Reach::Disk => loop {
                 let stamp = store.rows.stamp();
                 let snapshot = store.db.snapshot();
-                if store.rows.are_unwritten_since(stamp, generations) {
+                if store.rows.are_not_loaded_since(stamp, generations) {
                     break (stamp, OnceLock::from(snapshot));
                 }
                 sleep(WRITE_POLL);
@@ -56,14 +57,15 @@ impl<'s> RocksSnapshot<'s> {
 
     /// How to read what was there at the moment of the stamp.
     fn options(&self) -> Result<ReadOptions> {
+        let is_made = self.snapshot.get().is_some();
         let snapshot = self.snapshot.get_or_init(|| self.store.db.snapshot());
+        if !is_made && !self.store.rows.are_unchanged_since(self.stamp, &self.generations) {
+            return Err(self.out_of_reach("the store has changed since the lookup began"));
+        }
         let mut options = ReadOptions::default();
         options.set_snapshot(snapshot);
         if self.reach == Reach::Memory {
             options.set_read_tier(ReadTier::BlockCache);
-            if !self.store.rows.are_unwritten_since(self.stamp, &self.generations) {
-                return Err(self.out_of_reach("the store has changed since the lookup began"));
-            }
         }
         Ok(options)
     }
@@ -112,18 +114,6 @@ impl Snapshot for RocksSnapshot<'_> {
 
     fn is_out_of_reach(&self) -> bool {
         self.is_out_of_reach.load(Ordering::Relaxed)
-    }
-
-    fn read_history(
-        &self,
-        generation: GenerationId,
-        entity_key: &[u8],
-        times: Times,
-    ) -> Result<Option<Vec<u8>>> {
-        let key = keys::history(generation, entity_key, times);
-        let family = self.store.family(HISTORY);
-        let fact = self.store.db.get_cf_opt(family, key, &self.options()?);
-        fact.map_err(|cause| self.failed(cause))
     }
 }
 

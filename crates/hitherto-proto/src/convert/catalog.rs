@@ -77,6 +77,7 @@ impl From<&AppliedView> for v1::View {
             history_micros: definition.online.history_micros,
             applied_at_micros: view.applied_at,
             generation: view.generation.as_ref().map(Into::into),
+            previous: view.previous.as_ref().map(Into::into),
             id: view.id,
             schema_version: view.schema_version.into(),
             fingerprint: view.fingerprint,
@@ -104,6 +105,7 @@ fn view(view: v1::View) -> Result<AppliedView> {
         keys: all(view.keys, field)?,
         applied_at: view.applied_at_micros,
         generation: view.generation.map(generation),
+        previous: view.previous.map(generation),
     })
 }
 
@@ -143,6 +145,7 @@ impl From<&Generation> for v1::Generation {
             facts: generation.facts,
             entities: generation.entities,
             materialized_at_micros: generation.materialized_at,
+            pushed_batches: generation.pushed,
         }
     }
 }
@@ -155,6 +158,7 @@ fn generation(generation: v1::Generation) -> Generation {
         facts: generation.facts,
         entities: generation.entities,
         materialized_at: generation.materialized_at_micros,
+        pushed: generation.pushed_batches,
     }
 }
 

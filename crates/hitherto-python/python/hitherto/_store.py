@@ -286,6 +286,63 @@ class Store:
         done: list[dict[str, Any]] = json.loads(self._native.materialize(_names(views) or [], full))
         return done
 
+    def push(
+        self,
+        view: str,
+        facts: Spine,
+        *,
+        idempotency_key: str = "",
+        ack: Literal["durable", "async"] = "durable",
+    ) -> dict[str, int]:
+        """Pushes facts into a view: the next lookup sees them, and so do training
+        sets. A fact replaces another only if it is newer, so late and repeated
+        ones do no harm.
+
+        Args:
+            view: the feature view's name.
+            facts: a DataFrame of pandas or polars, a Table, reader or batch of
+                pyarrow, or anything else with the Arrow interface. Join keys and
+                features have their own names, times those of the view's source.
+                Without a column of known times facts are known from now on.
+            idempotency_key: names the push; pushed again under the same name,
+                the same facts change nothing.
+            ack: when facts count as pushed: on the disk, or once lookups see
+                them, which a loss of power may undo.
+
+        Returns:
+            ``facts``, and ``facts_repeated``: how many of them had been pushed
+            before under that name.
+
+        Raises:
+            NotFoundError: no such view.
+            InvalidError: a column is missing, unknown or of another type, or a
+                fact has no join key or time.
+            UnavailableError: nothing of the view is online yet.
+        """
+        if ack not in ("durable", "async"):
+            raise InvalidError(f'ack is "durable" or "async"; found {ack!r}')
+        batches: list[dict[str, Any]] = json.loads(
+            self._native.push(view, from_spine(facts), idempotency_key, ack == "durable")
+        )
+        repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
+        return {
+            "facts": sum(batch["facts"] for batch in batches),
+            "facts_repeated": sum(repeated),
+        }
+
+    def rollback(self, view: str) -> dict[str, Any]:
+        """Goes back to a view's previous online copy, at once. What was pushed
+        since is in both. Only where the repository is.
+
+        Returns:
+            ``view``, and the generations ``from`` and ``to``.
+
+        Raises:
+            NotFoundError: no such view, or no copy to go back to.
+        """
+        rolled_back: dict[str, Any] = json.loads(self._native.rollback(view))
+        return rolled_back
+
     def catalog(self) -> dict[str, Any]:
         """What is applied and what of it is online: ``version``, ``views``,
         ``services``. Times in it are microseconds UTC.

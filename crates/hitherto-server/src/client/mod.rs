@@ -15,21 +15,31 @@ mod training_set;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_service_client::FlightServiceClient;
-use hitherto_core::Result;
+use futures::stream;
 use hitherto_core::catalog::Catalog;
+use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
+use hitherto_core::{Error, Result};
 use hitherto_engine::{
-    Explanation, Lookup, LookupRequest, TrainingSetRequest, Verification, VerifyRequest, WhyRequest,
+    Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, TrainingSetRequest,
+    Verification, VerifyRequest, WhyRequest,
 };
-use hitherto_proto::v1::GetCatalogRequest;
 use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use hitherto_proto::v1::job_service_client::JobServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
+use hitherto_proto::v1::push_service_client::PushServiceClient;
 use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
+use hitherto_proto::v1::{
+    ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
+    RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
+};
 use tonic::transport::Channel;
 
 use crate::wire;
 pub use crate::wire::training_set::Record;
 use connection::Connection;
+pub use hitherto_proto::v1::start_job_request::Work;
+pub use hitherto_proto::v1::{BackupWork, Job, JobProgress, JobState, MaterializeWork};
 pub use training_set::RemoteTrainingSet;
 
 /// A connection to a server. Clones share it; calls may overlap. It connects
@@ -75,6 +85,24 @@ impl Client {
     pub async fn catalog(&self) -> Result<Catalog> {
         let answer = self.registry().get_catalog(GetCatalogRequest {}).await;
         self.connection.checked(answer)?.into_inner().try_into()
+    }
+
+    /// Pushes batches, which the server makes durable together; the answers are in
+    /// their order.
+    ///
+    /// # Errors
+    /// Those of [`Engine::push`](hitherto_engine::Engine::push), of the first batch that
+    /// is refused; those before it are pushed. `Unavailable` when the server is gone.
+    pub async fn push(&self, batches: &[PushRequest]) -> Result<Vec<Pushed>> {
+        let requests = batches.iter().map(wire::push::encode_request);
+        let requests = requests.collect::<Result<Vec<_>>>()?;
+        let answers = self.pushes().push(stream::iter(requests)).await;
+        let mut answers = self.connection.checked(answers)?.into_inner();
+        let mut pushed = Vec::with_capacity(batches.len());
+        while let Some(answer) = self.connection.checked(answers.message().await)? {
+            pushed.push(wire::push::decode_answer(answer));
+        }
+        Ok(pushed)
     }
 
     /// Explains one view's answer for one entity, at `request.at` or else the
@@ -125,9 +153,93 @@ impl Client {
         RemoteTrainingSet::begin(messages, self.connection.clone()).await
     }
 
+    /// Applies the definitions in the server's repository, or only says what that would
+    /// change; returns the changes and the catalog's version afterwards.
+    ///
+    /// # Errors
+    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan) and
+    /// [`Engine::apply`](hitherto_engine::Engine::apply); `Unavailable` when the server
+    /// is gone; `Internal` for an answer that is malformed.
+    pub async fn apply(&self, dry_run: bool) -> Result<(Vec<Change>, u64)> {
+        let answer = self.registry().apply(ApplyRequest { dry_run }).await;
+        let ApplyResponse { changes_json, catalog_version } =
+            self.connection.checked(answer)?.into_inner();
+        let changes = changes_json.iter().map(|json| serde_json::from_str(json));
+        let changes = changes.collect::<Result<_, _>>().map_err(|cause| {
+            Error::internal("the server's changes are malformed; use a client of its release")
+                .with_source(cause)
+        })?;
+        Ok((changes, catalog_version))
+    }
+
+    /// Goes back to a view's previous generation.
+    ///
+    /// # Errors
+    /// Those of [`Engine::rollback`](hitherto_engine::Engine::rollback); `Unavailable`
+    /// when the server is gone.
+    pub async fn rollback(&self, view: &str) -> Result<RolledBack> {
+        let view = view.to_owned();
+        let answer = self.registry().rollback(RollbackRequest { view: view.clone() }).await;
+        let RollbackResponse { from, to } = self.connection.checked(answer)?.into_inner();
+        Ok(RolledBack { view, from, to })
+    }
+
+    /// Starts a job, which goes on without this client.
+    ///
+    /// # Errors
+    /// `Conflict` when one that does the same runs; `Unavailable` when the server is
+    /// gone.
+    pub async fn start_job(&self, work: Work) -> Result<Job> {
+        let answer = self.jobs().start_job(StartJobRequest { work: Some(work) }).await;
+        Ok(self.connection.checked(answer)?.into_inner())
+    }
+
+    /// Jobs that run and the last that have ended, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server is gone.
+    pub async fn list_jobs(&self) -> Result<Vec<Job>> {
+        let answer = self.jobs().list_jobs(ListJobsRequest {}).await;
+        Ok(self.connection.checked(answer)?.into_inner().jobs)
+    }
+
+    /// Shows a job's state to `show`, now and whenever it has changed, until it has
+    /// ended; returns the last.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such job; `Unavailable` when the server is gone.
+    pub async fn watch_job(&self, id: u64, mut show: impl FnMut(&Job)) -> Result<Job> {
+        let answer = self.jobs().watch_job(WatchJobRequest { id }).await;
+        let mut states = self.connection.checked(answer)?.into_inner();
+        let mut last = None;
+        while let Some(job) = self.connection.checked(states.message().await)? {
+            show(&job);
+            last = Some(job);
+        }
+        last.ok_or_else(|| Error::unavailable(format!("the server forgot job {id}")))
+    }
+
+    /// Ends a job, if it runs, and leaves nothing half done.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such job; `Unavailable` when the server is gone.
+    pub async fn cancel_job(&self, id: u64) -> Result<Job> {
+        let answer = self.jobs().cancel_job(CancelJobRequest { id }).await;
+        Ok(self.connection.checked(answer)?.into_inner())
+    }
+
+    fn jobs(&self) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.connection.channel())
+    }
+
     fn lookups(&self) -> LookupServiceClient<Channel> {
         LookupServiceClient::new(self.connection.channel())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    fn pushes(&self) -> PushServiceClient<Channel> {
+        PushServiceClient::new(self.connection.channel())
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 

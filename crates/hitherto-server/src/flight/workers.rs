@@ -59,6 +59,11 @@ impl Workers {
         done.map_err(broke_off)?
     }
 
+    /// Runs work on the workers that goes on when nobody waits for it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime().spawn(work)
+    }
+
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("the runtime is taken only when dropped")
     }

@@ -8,6 +8,7 @@
 
 mod known;
 pub mod lookup;
+pub mod push;
 pub mod training_set;
 pub mod verify;
 pub mod why;

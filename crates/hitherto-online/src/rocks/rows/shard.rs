@@ -32,6 +32,8 @@ const MOVED_MAX: usize = 16;
 const INDEX_SHARE: usize = 8;
 /// Slots of an index at first.
 const SLOTS_MIN: usize = 64;
+/// Groups of keys of which it is known when one of them was last put.
+const GROUPS: usize = 4 << 10;
 
 /// A slot of the index that points nowhere.
 const EMPTY: u64 = u64::MAX;
@@ -62,6 +64,8 @@ pub struct Shard {
     head: u64,
     /// Bytes given up so far.
     tail: u64,
+    /// When a key of each group was last put; MAX is now. Empty until one is.
+    puts: Vec<u64>,
 }
 
 impl Shard {
@@ -78,6 +82,7 @@ impl Shard {
             ring: vec![0; units * UNIT_BYTES],
             head: 0,
             tail: 0,
+            puts: Vec::new(),
         }
     }
 
@@ -240,12 +245,33 @@ impl Shard {
         true
     }
 
-    fn remove(&mut self, hash: u64, key: &[u8]) {
+    /// Removes the entry of a key; says whether there was one.
+    fn remove(&mut self, hash: u64, key: &[u8]) -> bool {
         let held = self.candidate(hash);
         let held = held.and_then(|held| self.first(hash, held, |start| self.key(start) == key));
-        if let Some(held) = held {
-            self.clear(held.slot);
-        }
+        held.map(|held| self.clear(held.slot)).is_some()
+    }
+
+    /// Says that a key is being put, and removes its entry; says whether there was one.
+    pub fn begin_put(&mut self, hash: u64, key: &[u8]) -> bool {
+        self.end_put(hash, u64::MAX);
+        self.remove(hash, key)
+    }
+
+    /// Says when a key was put.
+    pub fn end_put(&mut self, hash: u64, stamp: u64) {
+        self.puts.resize(GROUPS, 0);
+        self.puts[Self::group(hash)] = stamp;
+    }
+
+    /// When a key of this one's group was last put; MAX is now.
+    pub fn last_put(&self, hash: u64) -> u64 {
+        self.puts.get(Self::group(hash)).copied().unwrap_or(0)
+    }
+
+    /// Bits that choose neither the shard nor the slot.
+    fn group(hash: u64) -> usize {
+        (hash >> 16) as usize % GROUPS
     }
 
     /// Makes the index point at a new entry.

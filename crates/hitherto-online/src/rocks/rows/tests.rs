@@ -37,7 +37,7 @@ fn a_row_that_was_left_is_found_until_its_generation_is_written() {
     now(&table).leave(&two, None);
     assert_eq!(take(now(&table), &one), row(b"1"));
     assert_eq!(take(now(&table), &two), Some(None), "it is known that there is none");
-    drop(table.begin_write(ONE));
+    drop(table.begin_load(ONE));
     assert_eq!(take(now(&table), &one), None, "the write may have changed it");
     assert_eq!(take(now(&table), &two), Some(None), "of another generation");
     assert_eq!((table.hits(), table.misses()), (3, 2));
@@ -49,15 +49,15 @@ fn while_a_generation_is_written_nobody_takes_or_leaves_its_rows() {
     let key = keys::latest(ONE, b"a");
     let stamp = table.stamp();
     table.of_snapshot(stamp).leave(&key, Some(b"old"));
-    assert!(table.are_unwritten_since(stamp, &[ONE, TWO]));
-    let write = table.begin_write(ONE);
-    assert!(!table.are_unwritten_since(stamp, &[ONE, TWO]), "one is being written");
-    assert!(table.are_unwritten_since(stamp, &[TWO]));
+    assert!(table.are_not_loaded_since(stamp, &[ONE, TWO]));
+    let write = table.begin_load(ONE);
+    assert!(!table.are_not_loaded_since(stamp, &[ONE, TWO]), "one is being written");
+    assert!(table.are_not_loaded_since(stamp, &[TWO]));
     assert_eq!(take(table.of_snapshot(stamp), &key), None);
     table.of_snapshot(stamp).leave(&key, Some(b"half"));
     drop(write);
-    assert!(!table.are_unwritten_since(stamp, &[ONE]), "it was written");
-    assert!(table.are_unwritten_since(table.stamp(), &[ONE]));
+    assert!(!table.are_not_loaded_since(stamp, &[ONE]), "it was written");
+    assert!(table.are_not_loaded_since(table.stamp(), &[ONE]));
     assert_eq!(take(now(&table), &key), None);
 }
 
@@ -66,7 +66,7 @@ fn a_row_read_before_a_write_and_left_after_it_is_never_taken() {
     let table = RowTable::new(1 << 20);
     let key = keys::latest(ONE, b"a");
     let stamp = table.stamp();
-    drop(table.begin_write(ONE));
+    drop(table.begin_load(ONE));
     table.of_snapshot(stamp).leave(&key, Some(b"old"));
     assert_eq!(take(now(&table), &key), None);
 }
@@ -76,7 +76,7 @@ fn a_snapshot_does_not_take_what_a_later_one_left() {
     let table = RowTable::new(1 << 20);
     let key = keys::latest(ONE, b"a");
     let before = table.stamp();
-    drop(table.begin_write(ONE));
+    drop(table.begin_load(ONE));
     now(&table).leave(&key, Some(b"new"));
     assert_eq!(take(table.of_snapshot(before), &key), None);
     assert_eq!(take(now(&table), &key), row(b"new"));

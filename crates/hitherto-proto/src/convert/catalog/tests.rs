@@ -61,6 +61,16 @@ fn full() -> Catalog {
                 facts: 18,
                 entities: 19,
                 materialized_at: 20,
+                pushed: 21,
+            }),
+            previous: Some(Generation {
+                number: 22,
+                horizon: 23,
+                watermark: -24,
+                facts: 25,
+                entities: 26,
+                materialized_at: 27,
+                pushed: 28,
             }),
         }],
         services: vec![FeatureService {

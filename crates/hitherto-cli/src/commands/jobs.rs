@@ -1,0 +1,194 @@
+//! `hitherto jobs`: what a server works on, and commands that let it work.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use hitherto_core::time::format_timestamp;
+use hitherto_core::{Error, Kind, Result};
+use hitherto_server::client::{Client, Job, JobState, Work};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::grid::{Grid, Side};
+use crate::numbers::{count, counted, span};
+use crate::output::Output;
+use crate::session::Session;
+
+/// At most one line of progress in this time.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// List, watch and cancel a server's jobs
+///
+/// A job is a materialization or a backup that a server does. It goes on when the
+/// command that started it is gone.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    hitherto jobs list\n  \
+    hitherto jobs watch 3 --server http://features:7411\n  \
+    hitherto jobs cancel 3")]
+pub struct Jobs {
+    /// The server
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:7411")]
+    server: String,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What to do with jobs.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show jobs that run, and the last that have ended
+    List,
+    /// Follow a job to its end
+    Watch {
+        /// The job's number
+        id: u64,
+    },
+    /// End a job; nothing is left half done
+    Cancel {
+        /// The job's number
+        id: u64,
+    },
+}
+
+impl Jobs {
+    /// Does it and shows the jobs that it was about.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown job, `Unavailable` without a server.
+    pub async fn run(self, session: &Session) -> Result<()> {
+        let output = session.output();
+        let client = Client::connect(&self.server).await?;
+        let jobs = match self.action {
+            Action::List => client.list_jobs().await?,
+            Action::Watch { id } => vec![follow(output, &client, id).await?],
+            Action::Cancel { id } => vec![client.cancel_job(id).await?],
+        };
+        output.result(&Shown(jobs.iter().map(ShownJob::new).collect()))
+    }
+}
+
+/// Lets a server do some work, and follows it; what came of it, as JSON.
+///
+/// # Errors
+/// The work's own; `Conflict` when it was cancelled or runs already.
+pub async fn run(output: Output, url: &str, work: Work) -> Result<String> {
+    let client = Client::connect(url).await?;
+    let job = client.start_job(work).await?;
+    output.say(format!("job {} at {url}; it goes on without this command", job.id));
+    let job = follow(output, &client, job.id).await?;
+    match job.state() {
+        JobState::Done => Ok(job.result_json),
+        JobState::Cancelled => Err(Error::conflict(format!("job {} was cancelled", job.id))),
+        _ => {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == job.error_kind);
+            Err(Error::new(kind.unwrap_or(Kind::Internal), job.error))
+        }
+    }
+}
+
+/// Reads what came of a job.
+///
+/// # Errors
+/// `Internal` when a server of another release did it.
+pub fn result<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|cause| {
+        Error::internal("the job's result cannot be read; use a client of the server's release")
+            .with_source(cause)
+    })
+}
+
+async fn follow(output: Output, client: &Client, id: u64) -> Result<Job> {
+    let mut shown = Instant::now();
+    let show = |job: &Job| {
+        if let Some(progress) = &job.progress
+            && shown.elapsed() >= LINE_INTERVAL
+        {
+            shown = Instant::now();
+            let left = progress.seconds_left.filter(|left| left.is_finite());
+            let left = left.map(|left| Duration::from_secs_f64(left.clamp(0.0, 1e9)));
+            output.say(format!(
+                "{}: {} of {}, {} a second{}",
+                progress.view,
+                counted(progress.rows, "row"),
+                count(progress.rows_total),
+                count(progress.rows_per_second as u64),
+                left.map(|left| format!(", {} left", span(left))).unwrap_or_default()
+            ));
+        }
+    };
+    client.watch_job(id, show).await
+}
+
+/// Jobs as they are shown.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown(Vec<ShownJob>);
+
+#[derive(Serialize)]
+struct ShownJob {
+    id: u64,
+    what: String,
+    state: &'static str,
+    started_at: String,
+    ended_at: Option<String>,
+    view: String,
+    rows: u64,
+    rows_total: u64,
+    error: Option<String>,
+}
+
+impl ShownJob {
+    fn new(job: &Job) -> Self {
+        let progress = job.progress.clone().unwrap_or_default();
+        Self {
+            id: job.id,
+            what: job.what.clone(),
+            state: match job.state() {
+                JobState::Running => "running",
+                JobState::Done => "done",
+                JobState::Failed => "failed",
+                JobState::Cancelled => "cancelled",
+                JobState::Unspecified => "unknown",
+            },
+            started_at: format_timestamp(job.started_at_micros),
+            ended_at: job.ended_at_micros.map(format_timestamp),
+            view: progress.view,
+            rows: progress.rows,
+            rows_total: progress.rows_total,
+            error: (!job.error.is_empty()).then(|| job.error.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "no job has been started");
+        }
+        let mut grid = Grid::new([
+            ("job", Side::Number),
+            ("what", Side::Text),
+            ("state", Side::Text),
+            ("view", Side::Text),
+            ("rows", Side::Number),
+            ("of", Side::Number),
+            ("started", Side::Text),
+            ("error", Side::Text),
+        ]);
+        for job in &self.0 {
+            grid.row([
+                job.id.to_string(),
+                job.what.clone(),
+                job.state.to_owned(),
+                job.view.clone(),
+                count(job.rows),
+                count(job.rows_total),
+                job.started_at.clone(),
+                job.error.clone().unwrap_or_default(),
+            ]);
+        }
+        grid.fmt(f)
+    }
+}

@@ -1,0 +1,224 @@
+//! BACKUP and RESTORE: a store as it is at one moment, and back.
+//!
+//! ```text
+//! <backup>/backup.json    what there is, each file with its size and fingerprint
+//!         /online         the online store: catalog, rows, the log of pushed facts
+//!         /pushed         the files of pushed facts
+//! ```
+//!
+//! Definitions, sources and optimized copies are not in it: the first two are the
+//! repository's own, the last are written again. Lookups and pushes go on while a backup
+//! is taken. It has its name when it is whole; restoring checks every byte before the
+//! store has its own.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hitherto_core::{Error, Result};
+use hitherto_offline::files::SourceFile;
+use serde::{Deserialize, Serialize};
+
+use crate::{Config, Engine};
+
+/// The form of backups that this release writes.
+const FORMAT: u32 = 1;
+const RECORD_FILE: &str = "backup.json";
+/// What a backup has, and a store's folder too.
+const PARTS: [&str; 2] = ["online", "pushed"];
+
+/// What a backup says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// The form of backup and record; a newer one is refused.
+    format: u32,
+    /// When it was taken, microseconds UTC.
+    pub taken_at: i64,
+    /// Its files.
+    files: Vec<FileRecord>,
+}
+
+/// One file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct FileRecord {
+    /// Relative to the backup.
+    name: String,
+    bytes: u64,
+    /// XXH3-128 of its content.
+    fingerprint: String,
+}
+
+impl Backup {
+    /// Files in it.
+    pub fn files(&self) -> u64 {
+        self.files.len() as u64
+    }
+
+    /// Their size.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let path = folder.join(RECORD_FILE);
+        let json = fs::read(&path).map_err(|cause| {
+            Error::not_found(format!("there is no backup at {}", folder.display()))
+                .with_source(cause)
+        })?;
+        let damaged = |cause| {
+            Error::corrupt(format!("{} is not the record of a backup", path.display()))
+                .with_source(cause)
+        };
+        let Form { format } = serde_json::from_slice(&json).map_err(damaged)?;
+        if format > FORMAT {
+            return Err(Error::invalid(format!(
+                "the backup {} has format {format}, this release reads up to {FORMAT}; use the \
+                 release that took it or a newer one",
+                folder.display()
+            )));
+        }
+        serde_json::from_slice(&json).map_err(damaged)
+    }
+}
+
+impl Engine {
+    /// Takes a backup at `now` into `folder`, which must not be there yet.
+    ///
+    /// # Errors
+    /// `Conflict` when the folder is there, `Unavailable` when it cannot be written,
+    /// `Invalid` on a repository opened for reading.
+    pub fn backup(&self, folder: &Path, now: i64) -> Result<Backup> {
+        if folder.exists() {
+            return Err(Error::conflict(format!(
+                "{} is there already; name a new folder",
+                folder.display()
+            )));
+        }
+        let writing = with_suffix(folder, "writing");
+        remove(&writing)?;
+        fs::create_dir_all(&writing).map_err(|cause| unwritable(&writing, cause))?;
+        let pushed = self.copy_store(&writing.join(PARTS[0]))?;
+        for path in pushed {
+            let name = path.strip_prefix(&self.pushed).unwrap_or(&path);
+            let copy = writing.join(PARTS[1]).join(name);
+            let parent = copy.parent().unwrap_or(&copy);
+            // They never change, so that a second name is as good as a copy.
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::hard_link(&path, &copy).or_else(|_| copy_synced(&path, &copy)))
+                .map_err(|cause| unwritable(&copy, cause))?;
+        }
+        let mut paths = Vec::new();
+        list(&writing, &mut paths)?;
+        paths.sort();
+        let files = paths.into_iter().map(|path| {
+            let file = SourceFile::describe(&writing, path)?;
+            let fingerprint = file.read_fingerprint()?;
+            Ok(FileRecord { name: file.name, bytes: file.bytes, fingerprint })
+        });
+        let backup = Backup { format: FORMAT, taken_at: now, files: files.collect::<Result<_>>()? };
+        let json = serde_json::to_vec_pretty(&backup).map_err(|cause| {
+            Error::internal("the record of a backup cannot be written").with_source(cause)
+        })?;
+        let write = || {
+            let mut file = File::create(writing.join(RECORD_FILE))?;
+            file.write_all(&json)?;
+            file.sync_all()?;
+            fs::rename(&writing, folder)
+        };
+        write().map_err(|cause| unwritable(folder, cause))?;
+        Ok(backup)
+    }
+}
+
+/// Puts a backup in the place of the store of the repository in `root`, which must have
+/// none.
+///
+/// # Errors
+/// `NotFound` without a backup, `Corrupt` naming a file that is not as it was written,
+/// `Conflict` when the repository has a store, `Unavailable` when it cannot be written.
+pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
+    let backup = Backup::read(folder)?;
+    let store = root.join(&config.store);
+    if let Some(there) = PARTS.iter().map(|part| store.join(part)).find(|path| path.exists()) {
+        return Err(Error::conflict(format!(
+            "the repository has a store at {}; move it away first",
+            there.display()
+        )));
+    }
+    let restoring = store.join("restoring");
+    remove(&restoring)?;
+    for part in PARTS {
+        let part = restoring.join(part);
+        fs::create_dir_all(&part).map_err(|cause| unwritable(&part, cause))?;
+    }
+    for file in &backup.files {
+        let (from, to) = (folder.join(&file.name), restoring.join(&file.name));
+        let parent = to.parent().unwrap_or(&to);
+        fs::create_dir_all(parent).map_err(|cause| unwritable(parent, cause))?;
+        let damaged = || {
+            Error::corrupt(format!(
+                "{} is not as it was when the backup was taken; use another backup",
+                from.display()
+            ))
+        };
+        copy_synced(&from, &to).map_err(|cause| match cause.kind() {
+            std::io::ErrorKind::NotFound => damaged().with_source(cause),
+            _ => unwritable(&to, cause),
+        })?;
+        // The copy is what will be read.
+        let copy = SourceFile::describe(&restoring, to)?;
+        if copy.bytes != file.bytes || copy.read_fingerprint()? != file.fingerprint {
+            return Err(damaged());
+        }
+    }
+    // Pushed facts first: they are of no harm without the store that names them.
+    for part in PARTS.iter().rev() {
+        let part = |folder: &Path| folder.join(part);
+        fs::rename(part(&restoring), part(&store)).map_err(|cause| unwritable(&store, cause))?;
+    }
+    remove(&restoring)?;
+    Ok(backup)
+}
+
+fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(suffix);
+    folder.with_file_name(name)
+}
+
+fn copy_synced(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
+}
+
+fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = |cause| {
+        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
+    };
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        match path.is_dir() {
+            true => list(&path, paths)?,
+            false => paths.push(path),
+        }
+    }
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(unwritable(folder, cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+}

@@ -1,0 +1,307 @@
+//! Pushed facts as files, where training sets read them.
+//!
+//! ```text
+//! <store>/pushed/<view>/<fingerprint>/<from>-<to>.parquet   batches from..to of the log
+//!                                     /writing              a file that is not whole yet
+//! ```
+//!
+//! A file is whole from the moment that it has its name, and never changed. What is in
+//! files leaves the log, but for what a running build still needs of it. The folder is
+//! named after what the facts mean, so that they outlive a store that is built anew, and
+//! are not read for another definition.
+//!
+//! Whoever wants a view's facts lands what is in the log first, so that there is one way
+//! to read them. A process that opened the store for reading only writes that part to
+//! temporary files of its own.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::MutexGuard;
+
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::limits::{PUSH_LAND_BYTES, PUSH_NAMES_MAX};
+use hitherto_core::{Error, Result};
+use hitherto_offline::files::SourceFile;
+use hitherto_offline::pushed::{Carried, write_file};
+
+use super::{ViewLog, batch, lock};
+use crate::Engine;
+
+/// The name of a file that is not whole yet.
+const WRITING: &str = "writing";
+
+/// Facts that were pushed, as a build takes them.
+pub(crate) struct HeldPushes<'e> {
+    engine: &'e Engine,
+    view: u32,
+    /// What was in the log when the build began.
+    pub files: Vec<SourceFile>,
+    /// The end of what is in the files.
+    pub from: u64,
+}
+
+impl HeldPushes<'_> {
+    /// The files that have batches from `from` on.
+    pub fn files_since(&self, from: u64) -> Vec<SourceFile> {
+        let is_later = |file: &&SourceFile| range(&file.path).is_none_or(|(_, to)| to > from);
+        self.files.iter().filter(is_later).cloned().collect()
+    }
+}
+
+impl Drop for HeldPushes<'_> {
+    fn drop(&mut self) {
+        lock(&self.engine.pushes.held).remove(&self.view);
+    }
+}
+
+impl Engine {
+    /// The end of a view's batches that are in files.
+    pub(super) fn read_landed(&self, view: &AppliedView) -> Result<u64> {
+        let files = files(&self.pushed_folder(view))?;
+        Ok(files.last().map_or(0, |(_, to, _)| *to))
+    }
+
+    /// All facts that were pushed to a view, as files.
+    ///
+    /// # Errors
+    /// `Unavailable` when the files cannot be written, `Corrupt` for a damaged log.
+    pub(crate) fn pushed_files(&self, view: &AppliedView) -> Result<Vec<SourceFile>> {
+        let tail = match self.store.is_writable() {
+            true => self.land(view).map(|()| Vec::new())?,
+            false => self.tail(view)?,
+        };
+        let landed = files(&self.pushed_folder(view))?;
+        let paths = landed.into_iter().map(|(_, _, path)| path).chain(tail);
+        paths.map(|path| SourceFile::describe(&self.root, path)).collect()
+    }
+
+    /// Those files, with what follows them kept in the log as long as the value is.
+    pub(crate) fn hold_pushes(&self, view: &AppliedView) -> Result<HeldPushes<'_>> {
+        // What lands later stays in the log too: it is in none of these files.
+        lock(&self.pushes.held).insert(view.id, self.read_landed(view)?);
+        let mut held = HeldPushes { engine: self, view: view.id, files: Vec::new(), from: 0 };
+        held.files = self.pushed_files(view)?;
+        let ends = held.files.iter().filter_map(|file| range(&file.path));
+        held.from = ends.map(|(_, to)| to).max().unwrap_or(0);
+        Ok(held)
+    }
+
+    /// Copies the store to a folder, and lists the files of pushed facts that belong to
+    /// that copy: those that are in its log are in none of them.
+    pub(crate) fn copy_store(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        let _landing = lock(&self.pushes.landing);
+        self.store.copy_to(folder)?;
+        let mut paths = Vec::new();
+        for view in &self.catalog().views {
+            let landed = files(&self.pushed_folder(view))?;
+            paths.extend(landed.into_iter().map(|(_, _, path)| path));
+        }
+        Ok(paths)
+    }
+
+    /// Whether a file has pushed facts, and not those of the source.
+    pub(crate) fn is_pushed(&self, file: &SourceFile) -> bool {
+        file.path.starts_with(&self.pushed)
+            || lock(&self.pushes.tails).values().flatten().any(|tail| *tail == file.path)
+    }
+
+    /// Writes the facts of a view that are in the log only to files.
+    pub(super) fn land(&self, view: &AppliedView) -> Result<()> {
+        let _landing = lock(&self.pushes.landing);
+        let Some(before) = lock(&self.pushes.logs).get(&view.id).copied() else { return Ok(()) };
+        let mut after = before;
+        let landed = self.land_log(view, &mut after);
+        if let Some(log) = lock(&self.pushes.logs).get_mut(&view.id) {
+            log.landed = after.landed;
+            log.bytes = log.bytes.saturating_sub(before.bytes - after.bytes);
+        }
+        landed
+    }
+
+    /// The same, for one who holds `landing`.
+    fn land_log(&self, view: &AppliedView, log: &mut ViewLog) -> Result<()> {
+        if log.landed == log.applied {
+            return Ok(());
+        }
+        let folder = self.pushed_folder(view);
+        fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
+        // Whoever opens the store again takes what is in files to be in the generation.
+        self.store.sync()?;
+        while log.landed < log.applied {
+            let (to, bytes, _) = self.write_logged(view, log.landed, log.applied, &folder)?;
+            log.landed = to;
+            log.bytes = log.bytes.saturating_sub(bytes);
+        }
+        let needed = lock(&self.pushes.held).get(&view.id).copied().unwrap_or(u64::MAX);
+        let names = log.landed.saturating_sub(PUSH_NAMES_MAX);
+        self.store.trim_log(view.id, log.landed.min(needed), names)
+    }
+
+    /// Writes batches from `from` on to one file in `folder`, as many as it may hold.
+    /// Returns their end, their bytes and the file.
+    fn write_logged(
+        &self,
+        view: &AppliedView,
+        from: u64,
+        end: u64,
+        folder: &Path,
+    ) -> Result<(u64, u64, PathBuf)> {
+        let (mut to, mut bytes, mut batches) = (from, 0, Vec::new());
+        self.store.read_log(view.id, from, &mut |number, batch| {
+            if number < end && bytes < PUSH_LAND_BYTES {
+                to = number + 1;
+                bytes += batch.len() as u64;
+                batches.push(batch.to_vec());
+            }
+            Ok(())
+        })?;
+        if to == from {
+            return Err(Error::corrupt("the log of pushed facts lacks a batch; restore a backup"));
+        }
+        let facts = batches.iter().map(|bytes| batch::facts(bytes)).collect::<Result<Vec<_>>>()?;
+        let mut facts: Vec<(&[u8], &[u8])> =
+            facts.iter().flatten().map(|fact| (fact.entity_key, fact.row)).collect();
+        facts.sort_by_key(|(entity, _)| *entity);
+        let path = folder.join(format!("{from:020}-{to:020}.parquet"));
+        let writing = folder.join(WRITING);
+        write_file(view, &facts, &writing)?;
+        fs::rename(&writing, &path)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(|cause| unwritable(&path, cause))?;
+        Ok((to, bytes, path))
+    }
+
+    /// What was in the log when the store was opened for reading, as temporary files.
+    fn tail(&self, view: &AppliedView) -> Result<Vec<PathBuf>> {
+        let mut tails = lock(&self.pushes.tails);
+        if let Some(tail) = tails.get(&view.id) {
+            return Ok(tail.clone());
+        }
+        let Some(log) = lock(&self.pushes.logs).get(&view.id).copied() else {
+            return Ok(Vec::new());
+        };
+        let name = format!("hitherto-pushed-{}-{}", std::process::id(), view.id);
+        let folder = std::env::temp_dir().join(name);
+        let (mut end, mut paths) = (log.landed, Vec::new());
+        while end < log.logged {
+            fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
+            let (to, _, path) = self.write_logged(view, end, log.logged, &folder)?;
+            paths.push(path);
+            end = to;
+        }
+        tails.insert(view.id, paths.clone());
+        Ok(paths)
+    }
+
+    fn pushed_folder(&self, view: &AppliedView) -> PathBuf {
+        self.pushed.join(view.name()).join(format!("{:016x}", view.fingerprint))
+    }
+}
+
+/// Nobody pushes while this is there.
+pub(crate) struct HeldBack<'e> {
+    engine: &'e Engine,
+    _landing: MutexGuard<'e, ()>,
+    logs: MutexGuard<'e, HashMap<u32, ViewLog>>,
+}
+
+impl Engine {
+    /// Holds all pushes back until the value is dropped.
+    pub(crate) fn hold_back_pushes(&self) -> HeldBack<'_> {
+        let landing = lock(&self.pushes.landing);
+        HeldBack { engine: self, _landing: landing, logs: lock(&self.pushes.logs) }
+    }
+}
+
+impl HeldBack<'_> {
+    /// Brings the facts that were pushed to a view into the form that its new definition
+    /// gives them: features that are new are null. Done again, it does nothing.
+    ///
+    /// # Errors
+    /// `Invalid` when join keys, times or a feature's type differ.
+    pub fn carry(&mut self, old: &AppliedView, new: &AppliedView) -> Result<()> {
+        let engine = self.engine;
+        if let Some(log) = self.logs.get_mut(&old.id) {
+            engine.land_log(old, log)?;
+        }
+        let (before, folder) = (files(&engine.pushed_folder(old))?, engine.pushed_folder(new));
+        if before.is_empty() || !files(&folder)?.is_empty() {
+            return Ok(());
+        }
+        let carried = Carried::new(old, new).map_err(|problem| {
+            Error::invalid(format!(
+                "feature view {:?} has facts that were pushed, and {problem}; give the view \
+                 another name to begin without them",
+                new.name()
+            ))
+        })?;
+        // All or none: the folder gets its name when they are whole.
+        let writing = folder.with_extension(WRITING);
+        let unwritable = |cause| unwritable(&writing, cause);
+        if writing.exists() {
+            fs::remove_dir_all(&writing).map_err(unwritable)?;
+        }
+        fs::create_dir_all(&writing).map_err(unwritable)?;
+        for (_, _, path) in before {
+            let file = SourceFile::describe(&engine.root, path)?;
+            carried.rewrite(&file, &writing.join(file.path.file_name().unwrap_or_default()))?;
+        }
+        let parent = folder.parent().unwrap_or(&folder);
+        let sync = |folder: &Path| File::open(folder)?.sync_all();
+        sync(&writing)
+            .and_then(|()| fs::rename(&writing, &folder))
+            .and_then(|()| sync(parent))
+            .map_err(unwritable)
+    }
+}
+
+impl Drop for super::Pushes {
+    /// Removes temporary files.
+    fn drop(&mut self) {
+        let tails = self.tails.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for folder in tails.values().filter_map(|paths| paths.first()?.parent()) {
+            if let Err(cause) = fs::remove_dir_all(folder) {
+                tracing::debug!(folder = %folder.display(), %cause, "temporary files stay");
+            }
+        }
+    }
+}
+
+/// The files in a folder with the batches that they have, in order and without a gap.
+fn files(folder: &Path) -> Result<Vec<(u64, u64, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
+    };
+    let entries = entries.map_err(|cause| {
+        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
+    })?;
+    let ranges = entries.into_iter().filter_map(|entry| {
+        let (from, to) = range(&entry.path())?;
+        Some((from, to, entry.path()))
+    });
+    let mut files: Vec<(u64, u64, PathBuf)> = ranges.collect();
+    files.sort();
+    let mut end = 0;
+    for (from, to, path) in &files {
+        if *from != end {
+            return Err(Error::corrupt(format!(
+                "pushed facts are missing: there is no file before {}; restore a backup",
+                path.display()
+            )));
+        }
+        end = *to;
+    }
+    Ok(files)
+}
+
+/// The batches that a file has, by its name.
+fn range(path: &Path) -> Option<(u64, u64)> {
+    let (from, to) = path.file_name()?.to_str()?.strip_suffix(".parquet")?.split_once('-')?;
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+}

@@ -1,0 +1,371 @@
+//! PUSH: facts in, at once visible to lookups and never lost.
+//!
+//! ```text
+//! batch   -> facts     checked and encoded by the caller's own thread
+//!         -> queue     one of those who wait commits for all (group commit)
+//! commit  -> log       every batch of the group, one sync: from here on it is durable
+//!         -> store     merged into the view's generation: from here on it is seen
+//!         -> answer
+//! later   -> file      what the log has, as Parquet, where training sets read it
+//! ```
+//!
+//! **The log decides.** A batch that is in the log is applied, at the latest when the
+//! store is opened again; applying it twice changes nothing, because a fact replaces
+//! another only if it ranks higher. A batch that carries the name of one that is in the
+//! log, or was, is not written again, so that a caller who got no answer can repeat it.
+//!
+//! **A build never loses a push.** Incremental loads merge into the rows that pushes
+//! wrote. A new generation is given all pushed facts: those in files while it is built,
+//! those in the log before it replaces the old one, with pushes held back for the last
+//! of them.
+//!
+//! | module   | what it owns                                            |
+//! | -------- | -------------------------------------------------------- |
+//! | `batch`  | a batch as bytes                                         |
+//! | `landed` | the log's facts as files                                 |
+
+mod batch;
+mod landed;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use arrow::array::RecordBatch;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::limits::{
+    PUSH_FACTS_MAX, PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES, PUSH_NAME_BYTES_MAX,
+};
+use hitherto_core::{Error, Result};
+use hitherto_offline::pushed::read_batch;
+use hitherto_online::{Durability, Fact, GenerationId, LogEntry};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_128;
+
+use self::batch::FactBytes;
+use crate::Engine;
+
+/// One batch of facts for one view.
+#[derive(Clone, Debug)]
+pub struct PushRequest {
+    /// The feature view.
+    pub view: String,
+    /// The facts. Join keys and features have their own names; times, and the mark of
+    /// deletions, those that the view's source has for them.
+    pub facts: RecordBatch,
+    /// Names the batch among the view's: one of a name that was pushed before changes
+    /// nothing. Empty is no name.
+    pub idempotency_key: String,
+    /// When it is acknowledged.
+    pub ack: Ack,
+}
+
+/// When a push is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// Once it is on the disk.
+    #[default]
+    Durable,
+    /// Once lookups see it; a loss of power may undo the last seconds.
+    Async,
+}
+
+/// A push that was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Pushed {
+    /// Facts in the batch.
+    pub facts: u64,
+    /// Whether a batch of its idempotency key had been pushed before, so that this one
+    /// changed nothing.
+    pub is_repeated: bool,
+}
+
+/// What an engine knows of pushes.
+#[derive(Default)]
+pub(crate) struct Pushes {
+    waiting: Mutex<Vec<Arc<Waiting>>>,
+    /// By view id. Whoever holds it commits; nobody else changes log or generations.
+    logs: Mutex<HashMap<u32, ViewLog>>,
+    /// Held while the log's facts are written to files.
+    landing: Mutex<()>,
+    /// First numbers of batches that running builds still need in the log, by view id.
+    held: Mutex<HashMap<u32, u64>>,
+    /// Files of a process that may not write the store: see `landed`.
+    tails: Mutex<HashMap<u32, Vec<PathBuf>>>,
+}
+
+/// Where a view's log stands. Batches have numbers, from 0; ends are exclusive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ViewLog {
+    /// Batches that are in files.
+    landed: u64,
+    /// Batches that are in the view's generation.
+    applied: u64,
+    /// Batches that were ever logged.
+    logged: u64,
+    /// Bytes of those that are in no file.
+    bytes: u64,
+}
+
+/// A batch that waits to be committed.
+struct Waiting {
+    view: u32,
+    name: Option<u128>,
+    bytes: FactBytes,
+    facts: u64,
+    ack: Ack,
+    done: OnceLock<Result<Pushed>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Pushes one batch of facts that arrived at `now`. Blocks for the disk; batches
+    /// that are pushed from several threads are made durable together.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown view; `Invalid` for facts that do not fit it or are too
+    /// many; `Unavailable` while nothing of the view is online, or when the disk refuses;
+    /// `Conflict` when the view's definition changes meanwhile.
+    pub fn push(&self, request: &PushRequest, now: i64) -> Result<Pushed> {
+        let catalog = self.catalog();
+        let view = catalog.view(&request.view)?;
+        check_online(view)?;
+        let waiting = Arc::new(Waiting::new(view, request, now)?);
+        if waiting.facts == 0 {
+            return Ok(Pushed { facts: 0, is_repeated: false });
+        }
+        lock(&self.pushes.waiting).push(Arc::clone(&waiting));
+        let is_much = loop {
+            let mut logs = lock(&self.pushes.logs);
+            if waiting.done.get().is_some() {
+                break logs.get(&view.id).is_some_and(|log| log.bytes > PUSH_LAND_BYTES);
+            }
+            let group = self.take_group();
+            self.commit_group(&mut logs, &group);
+        };
+        if is_much && self.pushes.landing.try_lock().is_ok() {
+            // The push itself is done; files that cannot be written now will be later.
+            let landed = self.land(view);
+            landed.unwrap_or_else(|error| tracing::warn!(%error, "pushed facts stay in the log"));
+        }
+        let done = waiting.done.get().ok_or_else(|| Error::internal("a push was lost"))?;
+        done.as_ref().copied().map_err(Error::again)
+    }
+
+    /// Takes those who wait, as far as one commit may hold them.
+    fn take_group(&self) -> Vec<Arc<Waiting>> {
+        let mut waiting = lock(&self.pushes.waiting);
+        let mut bytes = 0;
+        let is_room = |one: &&Arc<Waiting>| {
+            bytes += one.bytes.as_bytes().len();
+            bytes <= PUSH_GROUP_BYTES_MAX
+        };
+        let count = waiting.iter().take_while(is_room).count().max(1).min(waiting.len());
+        waiting.drain(..count).collect()
+    }
+
+    /// Commits a group and tells each of its members what came of it.
+    fn commit_group(&self, logs: &mut HashMap<u32, ViewLog>, group: &[Arc<Waiting>]) {
+        let outcomes = self.log_group(logs, group).and_then(|outcomes| {
+            let mut views: Vec<u32> = group.iter().map(|one| one.view).collect();
+            views.sort_unstable();
+            views.dedup();
+            views.into_iter().try_for_each(|view| self.apply_logged(logs, view))?;
+            Ok(outcomes)
+        });
+        match outcomes {
+            Ok(outcomes) => group.iter().zip(outcomes).for_each(|(one, outcome)| {
+                drop(one.done.set(outcome));
+            }),
+            Err(error) => group.iter().for_each(|one| drop(one.done.set(Err(error.again())))),
+        }
+    }
+
+    /// Writes a group's batches to the log, and says of each what will come of it.
+    fn log_group(
+        &self,
+        logs: &mut HashMap<u32, ViewLog>,
+        group: &[Arc<Waiting>],
+    ) -> Result<Vec<Result<Pushed>>> {
+        let catalog = self.catalog();
+        let mut after = logs.clone();
+        let mut entries: Vec<LogEntry<'_>> = Vec::with_capacity(group.len());
+        let mut outcomes = Vec::with_capacity(group.len());
+        for one in group {
+            let facts = one.facts;
+            let view = catalog.views.iter().find(|view| view.id == one.view);
+            if view.is_none_or(|view| view.generation.is_none()) {
+                outcomes.push(Err(Error::conflict(
+                    "the view's definition changed meanwhile; materialize it, and push again",
+                )));
+                continue;
+            }
+            let is_same = |entry: &LogEntry<'_>| entry.view == one.view && entry.name == one.name;
+            let is_repeated = match one.name {
+                Some(name) => {
+                    entries.iter().any(is_same) || self.store.find_logged(one.view, name)?.is_some()
+                }
+                None => false,
+            };
+            if !is_repeated {
+                let (log, bytes) = (after.entry(one.view).or_default(), one.bytes.as_bytes());
+                entries.push(LogEntry {
+                    view: one.view,
+                    number: log.logged,
+                    name: one.name,
+                    bytes,
+                });
+                log.logged += 1;
+                log.bytes += bytes.len() as u64;
+            }
+            outcomes.push(Ok(Pushed { facts, is_repeated }));
+        }
+        let durability = match group.iter().any(|one| one.ack == Ack::Durable) {
+            true => Durability::Synced,
+            false => Durability::Buffered,
+        };
+        self.store.append_log(&entries, durability)?;
+        *logs = after;
+        Ok(outcomes)
+    }
+
+    /// Brings a view's generation up to the end of its log.
+    fn apply_logged(&self, logs: &mut HashMap<u32, ViewLog>, view: u32) -> Result<()> {
+        let catalog = self.catalog();
+        let generation = catalog.views.iter().find(|applied| applied.id == view);
+        let generation = generation.and_then(|applied| applied.generation.as_ref());
+        let (Some(log), Some(generation)) = (logs.get_mut(&view), generation) else {
+            return Ok(());
+        };
+        let id = GenerationId { view, number: generation.number };
+        log.applied = self.replay(id, log.applied)?.max(log.applied);
+        Ok(())
+    }
+
+    /// Puts a view's logged batches from number `from` on into a generation; returns the
+    /// end of what is there now.
+    fn replay(&self, generation: GenerationId, from: u64) -> Result<u64> {
+        let mut end = from;
+        let mut pending: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0;
+        let put = |pending: &mut Vec<Vec<u8>>| {
+            let facts = pending.iter().map(|batch| batch::facts(batch));
+            let facts: Vec<Vec<Fact<'_>>> = facts.collect::<Result<_>>()?;
+            let put = self.store.put(generation, &facts.concat());
+            drop(facts);
+            pending.clear();
+            put
+        };
+        self.store.read_log(generation.view, from, &mut |number, batch| {
+            end = number + 1;
+            bytes += batch.len();
+            pending.push(batch.to_vec());
+            if bytes > PUSH_GROUP_BYTES_MAX {
+                bytes = 0;
+                put(&mut pending)?;
+            }
+            Ok(())
+        })?;
+        if !pending.is_empty() {
+            put(&mut pending)?;
+        }
+        Ok(end)
+    }
+
+    /// Learns where the logs of views stand that it does not know, and applies what was
+    /// logged and perhaps not applied when the store was last used.
+    pub(crate) fn recover_pushes(&self) -> Result<()> {
+        let mut logs = lock(&self.pushes.logs);
+        for view in &self.catalog().views {
+            if logs.contains_key(&view.id) {
+                continue;
+            }
+            let landed = self.read_landed(view)?;
+            let mut log = ViewLog { landed, applied: landed, logged: landed, bytes: 0 };
+            self.store.read_log(view.id, landed, &mut |number, batch| {
+                log.logged = number + 1;
+                log.bytes += batch.len() as u64;
+                Ok(())
+            })?;
+            logs.insert(view.id, log);
+            if self.store.is_writable() {
+                self.apply_logged(&mut logs, view.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything was ever pushed to a view.
+    pub(crate) fn has_pushes(&self, view: u32) -> bool {
+        lock(&self.pushes.logs).get(&view).is_some_and(|log| log.logged > 0)
+    }
+
+    /// Gives a generation that nobody reads yet what was pushed since its build read the
+    /// view's files, and keeps further pushes back until the guard is dropped.
+    pub(crate) fn catch_up(&self, generation: GenerationId, from: u64) -> Result<CaughtUp<'_>> {
+        // Nearly all of it while pushes go on, so that they wait for little.
+        let from = self.replay(generation, from)?;
+        let logs = lock(&self.pushes.logs);
+        let end = self.replay(generation, from)?;
+        Ok(CaughtUp { logs, end })
+    }
+}
+
+/// No push is committed while this is there.
+pub(crate) struct CaughtUp<'e> {
+    logs: MutexGuard<'e, HashMap<u32, ViewLog>>,
+    /// The end of the batches that the generation has.
+    pub end: u64,
+}
+
+impl CaughtUp<'_> {
+    /// Says that the generation is the one that is read from now on.
+    pub fn flipped(mut self, view: u32) {
+        let log = self.logs.entry(view).or_default();
+        log.applied = log.applied.max(self.end);
+    }
+}
+
+impl Waiting {
+    fn new(view: &AppliedView, request: &PushRequest, now: i64) -> Result<Self> {
+        let facts = request.facts.num_rows();
+        if facts > PUSH_FACTS_MAX {
+            return Err(Error::invalid(format!(
+                "a batch of {facts} facts is larger than the limit of {PUSH_FACTS_MAX}; push it in \
+                 parts"
+            )));
+        }
+        let key = request.idempotency_key.as_bytes();
+        if key.len() > PUSH_NAME_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "an idempotency key of {} bytes is longer than the limit of {PUSH_NAME_BYTES_MAX}",
+                key.len()
+            )));
+        }
+        let mut bytes = FactBytes::default();
+        read_batch(view, &request.facts, now, |entity, _, row| bytes.push(entity, row))?;
+        Ok(Self {
+            view: view.id,
+            name: (!key.is_empty()).then(|| xxh3_128(key)),
+            bytes,
+            facts: facts as u64,
+            ack: request.ack,
+            done: OnceLock::new(),
+        })
+    }
+}
+
+/// A pushed fact is to be seen by the next lookup, which needs something to be online.
+fn check_online(view: &AppliedView) -> Result<()> {
+    match view.generation {
+        Some(_) => Ok(()),
+        None => Err(Error::unavailable(format!(
+            "nothing of feature view {0:?} is online yet; run `hitherto materialize {0}`, and push \
+             then",
+            view.name()
+        ))),
+    }
+}

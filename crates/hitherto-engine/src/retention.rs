@@ -1,0 +1,68 @@
+//! RETENTION: history that a view no longer promises is given up.
+//!
+//! A view promises answers as far back as its `online.history`. Its horizon is where
+//! that began when its generation was built; from time to time it is moved up to where
+//! it begins now. First the catalog says so, and lookups before the horizon are refused;
+//! then the store may reclaim what answered only those.
+
+use hitherto_core::Result;
+use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_online::GenerationId;
+
+use crate::Engine;
+
+/// Lookups that began before a horizon was moved have ended after so many microseconds.
+const LOOKUPS_END_MICROS: i64 = 60_000_000;
+/// A horizon is not moved for less.
+const STEP_MICROS_MIN: i64 = 60_000_000;
+/// Nor for less than this part of the history: each move is a new catalog.
+const STEP_SHARE: i64 = 20;
+
+impl Engine {
+    /// Moves horizons up to what views promise at `now`; returns how many moved.
+    ///
+    /// # Errors
+    /// `Unavailable` from the store.
+    pub async fn retain(&self, now: i64) -> Result<u64> {
+        let _writer = self.writer.lock().await;
+        let catalog = self.catalog();
+        let mut next = (*catalog).clone();
+        let mut moved = 0;
+        for view in &mut next.views {
+            let Some(horizon) = self.promised(view, now) else { continue };
+            let generations = view.generation.iter_mut().chain(&mut view.previous);
+            generations.for_each(|one| one.horizon = one.horizon.max(horizon));
+            moved += 1;
+        }
+        if moved > 0 {
+            next.version += 1;
+            self.commit(next, Vec::new())?;
+            self.reclaim_history();
+        }
+        Ok(moved)
+    }
+
+    /// Where a view's horizon is to be at `now`, if that is far enough from where it is.
+    fn promised(&self, view: &AppliedView, now: i64) -> Option<i64> {
+        let Generation { horizon, .. } = view.generation.as_ref()?;
+        let history = match view.definition.online.history_micros {
+            Some(history) => history,
+            // What it has of history came with pushes.
+            None if self.has_pushes(view.id) => 0,
+            None => return None,
+        };
+        let promised = now.saturating_sub(history);
+        let step = STEP_MICROS_MIN.max(history / STEP_SHARE);
+        (promised.saturating_sub(*horizon) >= step).then_some(promised)
+    }
+
+    /// Lets the store reclaim what is before every horizon.
+    pub(crate) fn reclaim_history(&self) {
+        for view in &self.catalog().views {
+            for Generation { number, horizon, .. } in view.generation.iter().chain(&view.previous) {
+                let id = GenerationId { view: view.id, number: *number };
+                self.store.retain(id, horizon.saturating_sub(LOOKUPS_END_MICROS));
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The log of pushed facts: batch by batch, in the order of arrival.
+
+use hitherto_core::{Error, Result};
+use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+
+use super::{PUSHED, RocksStore, failed};
+use crate::keys::{Logged, logged};
+use crate::store::{Durability, LogEntry, LogVisitor};
+
+impl RocksStore {
+    pub(super) fn append(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
+        let family = self.family(PUSHED);
+        let mut batch = WriteBatch::default();
+        for LogEntry { view, number, name, bytes } in entries {
+            let number = number.to_be_bytes();
+            batch.put_cf(family, logged(*view, Logged::Batch, &number), bytes);
+            if let Some(name) = name.map(u128::to_be_bytes) {
+                batch.put_cf(family, logged(*view, Logged::Number, &name), number);
+                batch.put_cf(family, logged(*view, Logged::Name, &number), name);
+            }
+        }
+        let mut how = WriteOptions::default();
+        how.set_sync(durability == Durability::Synced);
+        self.db.write_opt(batch, &how).map_err(failed)
+    }
+
+    pub(super) fn show_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
+        self.show_logged(view, Logged::Batch, from, u64::MAX, |number, bytes| visit(number, bytes))
+    }
+
+    pub(super) fn number_of(&self, view: u32, name: u128) -> Result<Option<u64>> {
+        let key = logged(view, Logged::Number, &name.to_be_bytes());
+        let number = self.db.get_cf(self.family(PUSHED), key).map_err(failed)?;
+        number.map(|bytes| to_number(&bytes)).transpose()
+    }
+
+    pub(super) fn trim(&self, view: u32, batches: u64, names: u64) -> Result<()> {
+        let family = self.family(PUSHED);
+        let mut batch = WriteBatch::default();
+        self.show_logged(view, Logged::Name, 0, names, |_, name| {
+            batch.delete_cf(family, logged(view, Logged::Number, name));
+            Ok(())
+        })?;
+        for (what, end) in [(Logged::Name, names), (Logged::Batch, batches)] {
+            let (from, to) = (logged(view, what, &[0; 8]), logged(view, what, &end.to_be_bytes()));
+            batch.delete_range_cf(family, from, to);
+        }
+        self.db.write(batch).map_err(failed)
+    }
+
+    /// Shows what the log has of one sort, by numbers from `from` up to and without
+    /// `to`.
+    fn show_logged(
+        &self,
+        view: u32,
+        what: Logged,
+        from: u64,
+        to: u64,
+        mut show: impl FnMut(u64, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(logged(view, what, &to.to_be_bytes()));
+        let start = logged(view, what, &from.to_be_bytes());
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        for entry in self.db.iterator_cf_opt(self.family(PUSHED), options, mode) {
+            let (key, bytes) = entry.map_err(failed)?;
+            show(to_number(key.get(5..).unwrap_or_default())?, &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn to_number(bytes: &[u8]) -> Result<u64> {
+    let damaged = |_| Error::corrupt("the log of pushed facts is damaged; restore a backup");
+    bytes.try_into().map(u64::from_be_bytes).map_err(damaged)
+}

@@ -1,0 +1,118 @@
+"""What a running server does for commands: it holds the store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hitherto
+import pyarrow.parquet as pq
+import pytest
+from conftest import binary
+from test_push import DEFINITIONS, LATER, facts, lactate
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    (root / "labs").mkdir(parents=True)
+    (root / "labs.yaml").write_text(DEFINITIONS)
+    pq.write_table(facts([(1, 0, 1.0), (2, 0, 2.0)]), root / "labs" / "first.parquet")
+    with hitherto.connect(root, now=LATER) as store:
+        store.apply()
+    return root
+
+
+@pytest.fixture
+def url(root: Path) -> Iterator[str]:
+    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", LATER, "--output", "json"]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield "http://" + json.loads(process.stdout.readline())["address"]
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def call(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [binary(), *words, "--server", url, "--output", "json"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def run(url: str, *words: str) -> Any:
+    done = call(url, *words)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_server_is_changed_while_it_serves(root: Path, url: str, tmp_path: Path) -> None:
+    with hitherto.connect(url) as store:
+        [done] = run(url, "materialize")
+        assert (done["view"], done["facts"], done["mode"]) == ("labs", 2, "full")
+        assert lactate(store, 1) == 1.0
+        # A file more, and a feature less.
+        pq.write_table(facts([(1, 4, 4.0)]), root / "labs" / "second.parquet")
+        [done] = run(url, "materialize", "labs")
+        assert (done["facts"], done["mode"]) == (1, "incremental")
+        assert lactate(store, 1) == 4.0
+        store.push("labs", facts([(1, 5, 5.0)]))
+        run(url, "materialize", "--full")
+        assert run(url, "rollback", "labs") == {"view": "labs", "from": 2, "to": 1}
+        assert lactate(store, 1) == 5.0
+
+        backup = tmp_path / "backup"
+        assert run(url, "backup", str(backup))["files"] > 0
+        assert (backup / "backup.json").is_file()
+        assert "is there already" in call(url, "backup", str(backup)).stderr
+
+        (root / "labs.yaml").write_text(DEFINITIONS.replace(", { name: note, type: string }", ""))
+        applied = run(url, "apply")
+        assert [change["name"] for change in applied["changes"]] == ["labs"]
+        assert call(url, "push", "labs", str(root / "labs" / "first.parquet")).returncode != 0
+        run(url, "materialize")
+        assert lactate(store, 1) == 5.0, "what was pushed came along"
+
+    jobs = run(url, "jobs", "list")
+    assert [job["what"] for job in jobs][-1] == "materialize"
+    assert {job["state"] for job in jobs} == {"done", "failed"}
+    assert [run(url, "jobs", verb, "1")[0]["state"] for verb in ("watch", "cancel")] == ["done"] * 2
+    assert "there is no job 99" in call(url, "jobs", "watch", "99").stderr
+
+
+def test_a_job_that_fails_says_why_with_its_kind(root: Path, url: str) -> None:
+    refused = call(url, "materialize", "lab")
+    error = json.loads(refused.stderr.splitlines()[-1])["error"]
+    assert error["kind"] == "not_found" and "labs" in error["message"]
+    (root / "labs" / "broken.parquet").write_bytes(b"PAR1")
+    refused = call(url, "materialize")
+    assert json.loads(refused.stderr.splitlines()[-1])["error"]["kind"] == "corrupt"
+
+
+def test_commands_that_would_write_beside_a_server_are_told_to_ask_it(root: Path, url: str) -> None:
+    command = [binary(), "materialize", "--repo", str(root)]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert "ask its server" in refused.stderr
+    reading = subprocess.run([binary(), "inspect", "--repo", str(root)], capture_output=True)
+    assert reading.returncode == 0
+
+
+def test_a_server_that_only_reads_runs_beside_one_that_writes(root: Path, url: str) -> None:
+    run(url, "materialize")
+    command = [binary(), "serve", "--read-only", "--repo", str(root), "--listen", "127.0.0.1:0"]
+    command += ["--now", LATER, "--output", "json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["address"]
+        with hitherto.connect(f"http://{address}") as store:
+            assert lactate(store, 1) == 1.0
+            with pytest.raises(hitherto.InvalidError, match="reading only"):
+                store.push("labs", facts([(1, 5, 5.0)]))
+        assert "reading only" in call(f"http://{address}", "materialize", "--full").stderr
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

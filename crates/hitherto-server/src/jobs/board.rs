@@ -1,0 +1,160 @@
+//! Which jobs there are, and how far each of them is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use hitherto_core::limits::JOBS_ENDED_MAX;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Materialized, Progress};
+use hitherto_proto::v1::{Job, JobProgress, JobState};
+use tokio::sync::watch::{self, Receiver, Sender};
+use tokio::task::AbortHandle;
+
+/// All jobs, by id.
+#[derive(Default)]
+pub struct Board {
+    jobs: Mutex<BTreeMap<u64, Arc<Entry>>>,
+}
+
+/// One job.
+pub struct Entry {
+    state: Sender<Job>,
+    /// When the view was begun that is worked on.
+    begun: Mutex<Instant>,
+    running: OnceLock<AbortHandle>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    /// Notes a job that begins at `now`.
+    ///
+    /// # Errors
+    /// `Conflict` when one that does the same runs.
+    pub fn begin(&self, what: &str, now: i64) -> Result<Arc<Entry>> {
+        let mut jobs = lock(&self.jobs);
+        let is_same = |job: &Job| job.what == what && job.state() == JobState::Running;
+        if let Some(job) = jobs.values().map(|entry| entry.job()).find(is_same) {
+            return Err(Error::conflict(format!(
+                "job {} does the same already: {what:?}; watch it, or cancel it first",
+                job.id
+            )));
+        }
+        let id = jobs.last_key_value().map_or(1, |(last, _)| last + 1);
+        let mut job = Job { id, what: what.to_owned(), started_at_micros: now, ..Job::default() };
+        job.set_state(JobState::Running);
+        let entry = Arc::new(Entry {
+            state: watch::channel(job).0,
+            begun: Mutex::new(Instant::now()),
+            running: OnceLock::new(),
+        });
+        jobs.insert(id, Arc::clone(&entry));
+        let has_ended = |entry: &Entry| entry.job().state() != JobState::Running;
+        let ended: Vec<u64> =
+            jobs.iter().filter(|(_, entry)| has_ended(entry)).map(|(id, _)| *id).collect();
+        let forgotten = ended.len().saturating_sub(JOBS_ENDED_MAX);
+        ended.iter().take(forgotten).for_each(|id| drop(jobs.remove(id)));
+        Ok(entry)
+    }
+
+    /// Every job, newest first.
+    pub fn jobs(&self) -> Vec<Job> {
+        lock(&self.jobs).values().rev().map(|entry| entry.job()).collect()
+    }
+
+    /// The job with this id.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, or it has ended long ago.
+    pub fn find(&self, id: u64) -> Result<Arc<Entry>> {
+        let found = lock(&self.jobs).get(&id).cloned();
+        found.ok_or_else(|| {
+            Error::not_found(format!("there is no job {id}; list those that there are"))
+        })
+    }
+}
+
+impl Entry {
+    /// Says what runs it.
+    pub fn runs(&self, running: AbortHandle) {
+        drop(self.running.set(running));
+    }
+
+    /// Its state now.
+    pub fn job(&self) -> Job {
+        self.state.borrow().clone()
+    }
+
+    /// Its states from now on.
+    pub fn watch(&self) -> Receiver<Job> {
+        self.state.subscribe()
+    }
+
+    /// Notes what came of it, if it was not cancelled before.
+    pub fn end(&self, outcome: Result<String>, now: i64) {
+        self.leave(now, |job| match outcome {
+            Ok(result) => {
+                job.result_json = result;
+                job.set_state(JobState::Done);
+            }
+            Err(error) => {
+                job.error = error.chain();
+                job.error_kind = error.kind().name().to_owned();
+                job.set_state(JobState::Failed);
+            }
+        });
+    }
+
+    /// Ends it, if it runs.
+    pub fn cancel(&self, now: i64) {
+        self.leave(now, |job| job.set_state(JobState::Cancelled));
+        if let Some(running) = self.running.get() {
+            running.abort();
+        }
+    }
+
+    fn leave(&self, now: i64, leave: impl FnOnce(&mut Job)) {
+        self.state.send_if_modified(|job| {
+            let is_running = job.state() == JobState::Running;
+            if is_running {
+                leave(job);
+                job.ended_at_micros = Some(now);
+            }
+            is_running
+        });
+    }
+
+    fn advance(&self, change: impl FnOnce(&mut JobProgress)) {
+        self.state.send_modify(|job| change(job.progress.get_or_insert_default()));
+    }
+}
+
+impl Progress for Entry {
+    fn begin(&self, view: &str, rows: u64) {
+        *lock(&self.begun) = Instant::now();
+        self.advance(|progress| {
+            let view = view.to_owned();
+            *progress = JobProgress { view, rows_total: rows, ..JobProgress::default() };
+        });
+    }
+
+    fn advance(&self, _: &str, rows: u64) {
+        let seconds = lock(&self.begun).elapsed().as_secs_f64();
+        Entry::advance(self, |progress| {
+            progress.rows = rows;
+            progress.rows_per_second = rows as f64 / seconds.max(f64::EPSILON);
+            let left = progress.rows_total.saturating_sub(rows) as f64;
+            progress.seconds_left = (rows > 0).then(|| left / progress.rows_per_second);
+        });
+    }
+
+    fn end(&self, done: &Materialized) {
+        Entry::advance(self, |progress| {
+            progress.rows = done.facts;
+            progress.seconds_left = Some(0.0);
+        });
+    }
+}

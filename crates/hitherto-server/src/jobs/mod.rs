@@ -1,0 +1,178 @@
+//! `JobService`: work that takes a while and goes on without its caller.
+//!
+//! Jobs run on the workers of Flight. One that is cancelled ends at its next pause: its
+//! future is dropped, and with it what it staged.
+//!
+//! | module  | what it owns                                     |
+//! | ------- | ------------------------------------------------ |
+//! | `board` | which jobs there are, and how far each of them is |
+
+mod board;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest};
+use hitherto_proto::convert::status::to_status;
+use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
+use hitherto_proto::v1::start_job_request::Work;
+use hitherto_proto::v1::{
+    BackupWork, CancelJobRequest, Job, JobState, ListJobsRequest, ListJobsResponse,
+    MaterializeWork, StartJobRequest, WatchJobRequest,
+};
+use tokio::sync::watch::Receiver;
+use tonic::{Request, Response, Status};
+
+use self::board::{Board, Entry};
+use crate::flight::Workers;
+use crate::metrics::{Method, Metrics};
+use crate::server::Clock;
+
+/// How often a watcher is told at most.
+const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the job service answers with. Clones share everything.
+#[derive(Clone)]
+pub struct Jobs {
+    /// Does the work.
+    pub engine: Arc<Engine>,
+    /// Says what now is.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Run the work.
+    pub workers: Arc<Workers>,
+    /// What there is.
+    pub board: Arc<Board>,
+}
+
+impl Jobs {
+    /// No job yet.
+    pub fn new(
+        engine: Arc<Engine>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        workers: Arc<Workers>,
+    ) -> Self {
+        Self { engine, clock, metrics, workers, board: Arc::default() }
+    }
+
+    /// The service.
+    pub fn service(self) -> JobServiceServer<Self> {
+        JobServiceServer::new(self)
+    }
+
+    fn start(&self, work: Work) -> Result<Job> {
+        let what = describe(&work);
+        let entry = self.board.begin(&what, (self.clock)())?;
+        let (jobs, running) = (self.clone(), Arc::clone(&entry));
+        let work = async move {
+            let outcome = jobs.work(work, &running).await;
+            running.end(outcome, (jobs.clock)());
+        };
+        entry.runs(self.workers.spawn(work).abort_handle());
+        Ok(entry.job())
+    }
+
+    /// Does a job's work; what came of it, as JSON.
+    async fn work(&self, work: Work, entry: &Entry) -> Result<String> {
+        let now = (self.clock)();
+        let json = match work {
+            Work::Materialize(MaterializeWork { views, full }) => {
+                let mode = match full {
+                    true => MaterializeMode::Full,
+                    false => MaterializeMode::Incremental,
+                };
+                let request = MaterializeRequest { views, mode };
+                serde_json::to_string(&self.engine.materialize(&request, now, entry).await?)
+            }
+            Work::Backup(BackupWork { folder }) => {
+                let engine = Arc::clone(&self.engine);
+                let backup = move || engine.backup(Path::new(&folder), now);
+                let backup = tokio::task::spawn_blocking(backup).await;
+                let broken = |cause| Error::internal("a backup broke off").with_source(cause);
+                serde_json::to_string(&backup.map_err(broken)??)
+            }
+        };
+        json.map_err(|cause| Error::internal("a result cannot be written").with_source(cause))
+    }
+}
+
+/// What a job does, as people write the command.
+fn describe(work: &Work) -> String {
+    match work {
+        Work::Materialize(MaterializeWork { views, full }) => {
+            let words = std::iter::once("materialize").chain(views.iter().map(String::as_str));
+            words.chain(full.then_some("--full")).collect::<Vec<_>>().join(" ")
+        }
+        Work::Backup(BackupWork { folder }) => format!("backup {folder}"),
+    }
+}
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    type WatchJobStream = BoxStream<'static, Result<Job, Status>>;
+
+    async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
+        let mut call = self.metrics.begin(Method::Job);
+        let work = request.into_inner().work;
+        let work = work.ok_or_else(|| Error::invalid("name the work: materialize or backup"));
+        let job = work.and_then(|work| self.start(work)).map_err(|error| to_status(&error));
+        call.end(&job);
+        job.map(Response::new)
+    }
+
+    async fn list_jobs(
+        &self,
+        _: Request<ListJobsRequest>,
+    ) -> Result<Response<ListJobsResponse>, Status> {
+        let mut call = self.metrics.begin(Method::Job);
+        let jobs = Ok(ListJobsResponse { jobs: self.board.jobs() });
+        call.end(&jobs);
+        jobs.map(Response::new)
+    }
+
+    async fn watch_job(
+        &self,
+        request: Request<WatchJobRequest>,
+    ) -> Result<Response<Self::WatchJobStream>, Status> {
+        let mut call = self.metrics.begin(Method::Job);
+        let entry = self.board.find(request.into_inner().id).map_err(|error| to_status(&error));
+        call.end(&entry);
+        let jobs = stream::unfold(Some((entry?.watch(), true)), |state| async move {
+            let (watched, is_first) = state?;
+            next_state(watched, is_first).await
+        });
+        Ok(Response::new(jobs.boxed()))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<CancelJobRequest>,
+    ) -> Result<Response<Job>, Status> {
+        let mut call = self.metrics.begin(Method::Job);
+        let entry = self.board.find(request.into_inner().id).map_err(|error| to_status(&error));
+        call.end(&entry);
+        let entry = entry?;
+        entry.cancel((self.clock)());
+        Ok(Response::new(entry.job()))
+    }
+}
+
+/// The next state of a job that is watched; none after its last.
+async fn next_state(
+    mut watched: Receiver<Job>,
+    is_first: bool,
+) -> Option<(Result<Job, Status>, Option<(Receiver<Job>, bool)>)> {
+    if !is_first {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        watched.changed().await.ok()?;
+    }
+    let job = watched.borrow_and_update().clone();
+    let is_last = job.state() != JobState::Running;
+    Some((Ok(job), (!is_last).then_some((watched, false))))
+}

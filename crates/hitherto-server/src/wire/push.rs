@@ -1,0 +1,72 @@
+//! Pushed batches.
+
+use std::io::Cursor;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use hitherto_core::{Error, Result};
+use hitherto_engine::{Ack, PushRequest, Pushed};
+use hitherto_proto::v1;
+
+/// Reads a request that a caller sent.
+///
+/// # Errors
+/// `Invalid` when its facts are not Arrow data.
+pub fn decode_request(request: v1::PushRequest) -> Result<PushRequest> {
+    let ack = match request.ack() {
+        v1::PushAck::Durable => Ack::Durable,
+        v1::PushAck::Async => Ack::Async,
+    };
+    let v1::PushRequest { view, facts, idempotency_key, .. } = request;
+    let facts = read_facts(&facts).map_err(|cause| {
+        Error::invalid("pushed facts cannot be read as an Arrow IPC stream").with_source(cause)
+    })?;
+    Ok(PushRequest { view, facts, idempotency_key, ack })
+}
+
+fn read_facts(bytes: &[u8]) -> arrow::error::Result<RecordBatch> {
+    let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+    let schema = reader.schema();
+    let batches = reader.collect::<arrow::error::Result<Vec<_>>>()?;
+    match batches.as_slice() {
+        [batch] => Ok(batch.clone()),
+        batches => concat_batches(&schema, batches),
+    }
+}
+
+/// Writes a request.
+///
+/// # Errors
+/// `Invalid` when its facts have a type that Arrow IPC has no form for.
+pub fn encode_request(request: &PushRequest) -> Result<v1::PushRequest> {
+    let write = || {
+        let mut writer = StreamWriter::try_new(Vec::new(), request.facts.schema_ref())?;
+        writer.write(&request.facts)?;
+        writer.into_inner()
+    };
+    let facts = write().map_err(|cause| {
+        Error::invalid("facts cannot be written as an Arrow IPC stream").with_source(cause)
+    })?;
+    let ack = match request.ack {
+        Ack::Durable => v1::PushAck::Durable,
+        Ack::Async => v1::PushAck::Async,
+    };
+    Ok(v1::PushRequest {
+        view: request.view.clone(),
+        facts,
+        idempotency_key: request.idempotency_key.clone(),
+        ack: ack.into(),
+    })
+}
+
+/// Writes what was pushed.
+pub fn encode_answer(Pushed { facts, is_repeated }: Pushed) -> v1::PushResponse {
+    v1::PushResponse { facts, is_repeated }
+}
+
+/// Reads what a server pushed.
+pub fn decode_answer(v1::PushResponse { facts, is_repeated }: v1::PushResponse) -> Pushed {
+    Pushed { facts, is_repeated }
+}
