@@ -13,6 +13,7 @@ Importing this imports none of pandas, polars and pyarrow; a method that needs
 one says so when it is called.
 """
 
+from . import definitions
 from ._errors import (
     ConflictError,
     CorruptError,
@@ -27,20 +28,28 @@ from ._native import __version__
 from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
+from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
 
 __all__ = [
     "ConflictError",
     "CorruptError",
+    "Entity",
     "Error",
+    "FeatureService",
+    "FeatureView",
+    "Field",
     "InternalError",
     "InvalidError",
     "Lookup",
     "NotFoundError",
+    "Online",
     "Plan",
+    "Source",
     "Store",
     "TrainingSet",
     "UnavailableError",
     "Why",
     "__version__",
     "connect",
+    "definitions",
 ]
