@@ -23,8 +23,10 @@ from ._errors import (
     NotFoundError,
     UnavailableError,
 )
+from ._leakage import Leakage
 from ._lookup import Lookup
 from ._native import __version__
+from ._split import Part, Split
 from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
@@ -40,11 +42,14 @@ __all__ = [
     "Field",
     "InternalError",
     "InvalidError",
+    "Leakage",
     "Lookup",
     "NotFoundError",
     "Online",
+    "Part",
     "Plan",
     "Source",
+    "Split",
     "Store",
     "TrainingSet",
     "UnavailableError",
