@@ -13,6 +13,10 @@ Importing this imports none of pandas, polars and pyarrow; a method that needs
 one says so when it is called.
 """
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from . import definitions
 from ._errors import (
     ConflictError,
@@ -31,6 +35,17 @@ from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
 from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
+
+if TYPE_CHECKING:
+    from . import aio
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Modules that are imported when they are first named."""
+        if name == "aio":
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ConflictError",
@@ -55,6 +70,7 @@ __all__ = [
     "UnavailableError",
     "Why",
     "__version__",
+    "aio",
     "connect",
     "definitions",
 ]
