@@ -37,12 +37,12 @@ from ._why import Why
 from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
 
 if TYPE_CHECKING:
-    from . import aio, plot
+    from . import aio, mlflow, plot
 else:
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
-        if name in ("aio", "plot"):
+        if name in ("aio", "mlflow", "plot"):
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -73,5 +73,6 @@ __all__ = [
     "aio",
     "connect",
     "definitions",
+    "mlflow",
     "plot",
 ]
