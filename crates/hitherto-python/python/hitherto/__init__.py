@@ -37,12 +37,12 @@ from ._why import Why
 from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
 
 if TYPE_CHECKING:
-    from . import aio, mlflow, plot
+    from . import aio, feast, mlflow, plot
 else:
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
-        if name in ("aio", "mlflow", "plot"):
+        if name in ("aio", "feast", "mlflow", "plot"):
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -73,6 +73,7 @@ __all__ = [
     "aio",
     "connect",
     "definitions",
+    "feast",
     "mlflow",
     "plot",
 ]
