@@ -69,9 +69,9 @@ def test_a_key_of_another_width_goes_the_same_way(kind: pa.DataType | None) -> N
 
 def test_composite_keys_do_not_collide() -> None:
     assign = _split.by_keys(["a", "b"], (0.5, 0.25, 0.25), 0)
-    places = [str(place) for place in range(200)]
-    left = assign(pa.record_batch({"a": [f"x{place}" for place in places], "b": ["y"] * 200}))
-    right = assign(pa.record_batch({"a": ["x"] * 200, "b": [f"{place}y" for place in places]}))
+    # Written one after the other with their letters, both are "sx..ssy".
+    left = assign(pa.record_batch({"a": [f"x{i}s" for i in range(200)], "b": ["y"] * 200}))
+    right = assign(pa.record_batch({"a": [f"x{i}" for i in range(200)], "b": ["sy"] * 200}))
     assert left.tolist() != right.tolist()
     # The same pair in any row of any batch goes the same way.
     rows = pa.table({"a": ["p", "q", "p", None, "q"], "b": [1, 1, 1, 1, 1]})
@@ -185,6 +185,16 @@ def test_by_time_the_moments_may_be_named(whole: hitherto.TrainingSet) -> None:
     assert len(test.to_pandas()) > 0
 
 
+def test_a_part_begins_at_its_moment() -> None:
+    times = pa.array([9, 10, 19, 20, None], pa.timestamp("us"))
+    batch = pa.record_batch({"t": times})
+    assert _split.by_time("t", [10, 20])(batch).tolist() == [0, 1, 1, 2, 0]
+    # Rows of one moment stay together, wherever the share would cut.
+    many = pa.chunked_array([pa.array([1, 5, 5, 5, 5, 5, 5, 5, 9, 9], pa.timestamp("us"))])
+    assert _split.quantiles(many, (0.5, 0.25, 0.25)) == [5, 9]
+    assert _split.quantiles(many, (1.0, 0.0, 0.0)) == [2**63 - 1] * 2
+
+
 def test_times_of_every_unit_and_zone_are_one_line() -> None:
     moment = dt.datetime(2150, 1, 1, tzinfo=dt.timezone.utc)
     micros = int(
@@ -226,6 +236,17 @@ def test_a_part_is_rows_like_the_whole(whole: hitherto.TrainingSet, tmp_path: Pa
     count = part.to_arrow().num_rows
     assert len(part.to_pandas()) == len(part.to_polars()) == len(part.to_numpy()) == count
     assert part.write_parquet(tmp_path / "part.parquet") == count
+
+
+def test_parts_may_be_read_as_streams_one_after_the_other(
+    whole: hitherto.TrainingSet, spine: pa.Table
+) -> None:
+    rows = sum(pa.table(part).num_rows for part in whole.split())
+    assert rows == spine.num_rows == whole.to_arrow().num_rows
+
+
+def test_a_part_says_what_it_is(whole: hitherto.TrainingSet) -> None:
+    part = whole.split().validation
     assert "validation" in repr(part)
 
 
