@@ -164,6 +164,19 @@ def test_a_timeline_is_to_scale() -> None:
     assert opaque == ["answers"]
 
 
+def test_facts_of_next_week_leave_room_for_this_hours() -> None:
+    at = dt.datetime(2024, 1, 1, 6, tzinfo=dt.timezone.utc)
+    facts = [
+        fact(200, 201, "not_yet_happened"),
+        fact(5, 10, "not_yet_known"),
+        fact(0, 1, "answers"),
+    ]
+    left, right = _timeline.LEFT, _timeline.WIDTH - _timeline.RIGHT
+    where = marks(_timeline.draw(at, None, facts))
+    assert where["event"] == pytest.approx([right, (left + right) / 2, left], abs=0.1)
+    assert where["known"][:2] == [right, right]
+
+
 def test_a_timeline_of_one_moment_and_of_evil_values() -> None:
     at = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
     svg = _timeline.draw(at, None, [fact(0, 0, "answers", EVIL)])

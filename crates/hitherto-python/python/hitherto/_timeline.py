@@ -4,7 +4,9 @@
                      | the moment
 
 A row for each fact, newest first. The line runs from the earliest to the latest
-time that is shown; a fact of which nobody can say when it was known has no end.
+time of facts that have happened, since those of next week would leave no room for
+this hour's; they stand at its end. A fact of which nobody can say when it was
+known has no end.
 """
 
 from __future__ import annotations
@@ -17,23 +19,27 @@ from ._html import text
 
 WIDTH, LEFT, RIGHT = 640, 20, 200
 """Pixels: the drawing, and what is left free beside the line of time."""
+LABEL = 70
+"""Pixels: half of the label of the moment asked."""
 ROW, TOP = 22, 30
 """Pixels: the height of a row, and of what is above the first."""
 
 
 def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -> str:
     """An SVG of ``facts`` (candidates of a Why) around the moment ``at``."""
-    times = [at, *(fact["event_time"] for fact in facts)]
-    times += [fact["known_time"] for fact in facts if fact["known_time"] is not None]
+    happened = [fact for fact in facts if fact["verdict"] != "not_yet_happened"]
+    times = [at, *(fact["event_time"] for fact in happened)]
+    times += [fact["known_time"] for fact in happened if fact["known_time"] is not None]
     first, last = min(times), max(times)
     span = max((last - first).total_seconds(), 1e-6)
 
     def x(moment: datetime) -> float:
-        share: float = (max(moment, first) - first).total_seconds() / span
+        share: float = (min(max(moment, first), last) - first).total_seconds() / span
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
     height = TOP + ROW * len(facts) + 10
     asked = x(at)
+    anchor = "start" if asked < LABEL else "middle"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}" role="img" font-size="12" fill="currentColor" '
@@ -47,7 +53,7 @@ def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -
         )
     parts.append(
         f'<line class="asked" x1="{asked}" x2="{asked}" y1="{TOP - 14}" y2="{height}" '
-        f'stroke-dasharray="4 3"/>{_label(asked, 12, f"asked {at:%Y-%m-%d %H:%M}", "middle")}'
+        f'stroke-dasharray="4 3"/>{_label(asked, 12, f"asked {at:%Y-%m-%d %H:%M}", anchor)}'
     )
     for place, fact in enumerate(facts):
         parts.append(_fact(fact, TOP + ROW * place + ROW / 2, x))
