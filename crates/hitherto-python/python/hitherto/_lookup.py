@@ -118,10 +118,10 @@ class Lookup:
         ]
         if wrong:
             raise InvalidError(_arrow.not_numbers(wrong))
-        matrix: Matrix = numpy.empty((len(self), len(names)), dtype)
-        for place, name in enumerate(names):
-            # None becomes NaN.
-            matrix[:, place] = numpy.array(to_values(*columns[name]), numpy.float64)
+        # None becomes NaN. One array at once: a column each would cost most of a
+        # lookup of one entity.
+        values = numpy.array([to_values(*columns[name]) for name in names], numpy.float64)
+        matrix: Matrix = values.reshape(len(names), len(self)).T.astype(dtype, order="C")
         return matrix
 
     def __len__(self) -> int:
