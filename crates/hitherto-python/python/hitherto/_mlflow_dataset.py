@@ -126,5 +126,7 @@ def _type(name: str) -> DataType | AnyType:
     return TYPES.get(name) or AnyType()
 
 
-# So that what was logged can be read again where this package is.
-register_dataset_source(ManifestSource)
+# So that what was logged can be read again where this package is. MLflow takes
+# the class, although it declares an instance.
+_registered: Any = ManifestSource
+register_dataset_source(_registered)

@@ -84,7 +84,7 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
                 "entity_df is a DataFrame; SQL and ranges of time without one are not taken"
             )
         options = _options(config, filter_by_created_timestamp)
-        conversion = Conversion(Path(config.repo_path), options.known)
+        conversion = Conversion(_root(config), options.known)
         conversion.add_entities(registry.list_entities(project))
         asked: dict[str, str] = {}
         for view in feature_views:
@@ -145,7 +145,7 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
                 type that no feature can have.
         """
         options = _options(config, False)
-        path = source_path(Path(config.repo_path), data_source)
+        path = source_path(_root(config), data_source)
         times = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
         # Columns have names here that any column's name allows.
         keys = {f"k{place}": name for place, name in enumerate(join_key_columns)}
@@ -188,7 +188,7 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
         Raises:
             InvalidError: the source is not of Parquet files.
         """
-        path = source_path(Path(config.repo_path), data_source)
+        path = source_path(_root(config), data_source)
         columns = [*join_key_columns, *feature_name_columns, timestamp_field]
         columns += [created_timestamp_column] if created_timestamp_column else []
 
@@ -240,7 +240,12 @@ class _Job(offline_store.RetrievalJob):  # type: ignore[misc]
         return self._metadata
 
 
-def _options(config: RepoConfig, filter_by_created: bool) -> OfflineStoreConfig:
+def _root(config: Any) -> Path:
+    """The folder of Feast's repository, to which its paths are relative."""
+    return Path(config.repo_path)
+
+
+def _options(config: Any, filter_by_created: bool) -> OfflineStoreConfig:
     options: OfflineStoreConfig = config.offline_store
     return options.model_copy(update={"known": "honor"}) if filter_by_created else options
 
@@ -251,7 +256,7 @@ def _applied(
     """A store, for reading, to which ``found`` is applied."""
     text = definitions.dumps(found)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    folder = Path(config.repo_path) / options.path / name
+    folder = _root(config) / options.path / name
     try:
         return _store.connect(folder, read_only=True)
     except NotFoundError:
