@@ -142,3 +142,37 @@ def test_a_moment_may_be_written_in_many_ways(store: hitherto.Store) -> None:
 def test_what_is_no_moment_is_refused(embedded: hitherto.Store, moment: object) -> None:
     with pytest.raises(hitherto.InvalidError):
         embedded.lookup({"hospitalization_id": ["x"]}, ["lactate:*"], as_of=moment)  # type: ignore[arg-type]
+
+
+def test_a_matrix_for_a_model(store: hitherto.Store, recent: pa.Table) -> None:
+    asked = ["mean_arterial_pressure:*", "creatinine:*"]
+    row = next(row for row in recent.to_pylist() if row["creatinine:creatinine_mg_dl"])
+    keys = {"hospitalization_id": [row["hospitalization_id"], "nobody"]}
+    found = store.lookup(keys, asked, as_of=row["event_timestamp"])
+    matrix = found.to_numpy()
+    names = list(found.statuses)
+    expected = [np.nan if row[name] is None else float(row[name]) for name in names]
+    assert matrix.shape == (2, 3) and np.array_equal(matrix[0], expected, equal_nan=True)
+    assert np.isnan(matrix[1]).all()
+    # In any order, and as the training set has it.
+    assert np.array_equal(found.to_numpy(names[::-1]), matrix[:, ::-1], equal_nan=True)
+    assert found.to_numpy(dtype="float32").dtype == np.float32
+    spine = pa.table(
+        {
+            "hospitalization_id": keys["hospitalization_id"],
+            "event_timestamp": [row["event_timestamp"]] * 2,
+        }
+    )
+    trained = store.training_set(spine, asked).to_numpy()
+    assert np.array_equal(trained, matrix, equal_nan=True)
+
+
+def test_what_no_matrix_holds_is_named(store: hitherto.Store) -> None:
+    found = store.lookup({"patient_id": ["10000032"]}, ["patient_attributes:sex_category"])
+    with pytest.raises(hitherto.InvalidError, match=r"patient_attributes:sex_category \(string\)"):
+        found.to_numpy()
+    with pytest.raises(hitherto.InvalidError, match="there is no 'age'"):
+        found.to_numpy(["age"])
+    with pytest.raises(hitherto.InvalidError, match="list of columns"):
+        found.to_numpy("age")
+    assert found.to_numpy([]).shape == (1, 0)

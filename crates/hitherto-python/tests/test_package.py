@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,33 @@ from hitherto import _native
 
 
 def test_importing_it_imports_no_frame_library() -> None:
+    heavy = ("pandas", "polars", "pyarrow", "numpy", "torch", "feast", "mlflow", "yaml", "asyncio")
     script = (
         "import sys, time; begun = time.perf_counter(); import hitherto; "
         "print(time.perf_counter() - begun); "
-        "print([name for name in ('pandas', 'polars', 'pyarrow', 'numpy') if name in sys.modules])"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+
+    def seconds() -> float:
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        took, found = done.stdout.splitlines()
+        assert found == "[]", done.stderr
+        return float(took)
+
+    # The best of a few: what is measured is the import, not a busy machine.
+    assert min(seconds() for _ in range(5)) < 0.2
+
+
+def test_modules_are_there_when_they_are_named() -> None:
+    script = (
+        "import hitherto; print(hitherto.aio.connect.__name__, hitherto.plot.freshness.__name__, "
+        "hitherto.feast.FeatureStore.__name__, hitherto.mlflow.dataset.__name__, "
+        "hasattr(hitherto, 'nothing'))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    took, found = done.stdout.splitlines()
-    assert found == "[]", done.stderr
-    assert float(took) < 1.0
+    assert done.stdout.split() == ["connect", "freshness", "FeatureStore", "dataset", "False"], (
+        done.stderr
+    )
 
 
 def test_the_stub_names_what_the_native_module_has() -> None:
@@ -44,10 +63,37 @@ def test_the_stub_names_what_the_native_module_has() -> None:
             assert all(hasattr(found, item) for item in members), name
 
 
+def test_the_stub_has_the_parameters_of_the_native_module() -> None:
+    stub = Path(hitherto.__file__).with_name("_native.pyi")
+    checked = 0
+    for node in ast.parse(stub.read_text()).body:
+        functions = node.body if isinstance(node, ast.ClassDef) else [node]
+        for function in functions:
+            if not isinstance(function, ast.FunctionDef) or function.name.startswith("__"):
+                continue
+            owner = getattr(_native, node.name) if isinstance(node, ast.ClassDef) else _native
+            try:
+                found = inspect.signature(getattr(owner, function.name))
+            except (TypeError, ValueError):
+                # A property has none.
+                continue
+            declared = [argument.arg for argument in function.args.args]
+            assert list(found.parameters) == declared, f"{node} {function.name}"
+            checked += 1
+    assert checked > 20
+
+
 def test_everything_public_is_documented() -> None:
-    for name in hitherto.__all__:
-        found = getattr(hitherto, name)
-        if isinstance(found, type):
+    modules = [hitherto, hitherto.definitions, hitherto.aio, hitherto.plot, hitherto.mlflow]
+    for module in [*modules, hitherto.feast]:
+        assert module.__doc__, module
+        for name in module.__all__:
+            if name.startswith("OfflineStore"):
+                continue  # It needs feast; its own tests import it.
+            found = getattr(module, name)
+            if not isinstance(found, type):
+                assert not callable(found) or found.__doc__, name
+                continue
             assert found.__doc__, name
             for member, value in vars(found).items():
                 if not member.startswith("_") and (callable(value) or isinstance(value, property)):

@@ -13,6 +13,11 @@ Importing this imports none of pandas, polars and pyarrow; a method that needs
 one says so when it is called.
 """
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from . import definitions
 from ._errors import (
     ConflictError,
     CorruptError,
@@ -22,25 +27,53 @@ from ._errors import (
     NotFoundError,
     UnavailableError,
 )
+from ._leakage import Leakage
 from ._lookup import Lookup
 from ._native import __version__
+from ._split import Part, Split
 from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
+from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
+
+if TYPE_CHECKING:
+    from . import aio, feast, mlflow, plot
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Modules that are imported when they are first named."""
+        if name in ("aio", "feast", "mlflow", "plot"):
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ConflictError",
     "CorruptError",
+    "Entity",
     "Error",
+    "FeatureService",
+    "FeatureView",
+    "Field",
     "InternalError",
     "InvalidError",
+    "Leakage",
     "Lookup",
     "NotFoundError",
+    "Online",
+    "Part",
     "Plan",
+    "Source",
+    "Split",
     "Store",
     "TrainingSet",
     "UnavailableError",
     "Why",
     "__version__",
+    "aio",
     "connect",
+    "definitions",
+    "feast",
+    "mlflow",
+    "plot",
 ]

@@ -1,19 +1,25 @@
-"""Arrow in and out: what a spine can be, and frames of each library.
+"""Arrow in and out: who speaks it, and frames of each library.
 
-pandas, polars and pyarrow are imported here and nowhere else, each only by the
-call that needs it.
+pandas, polars, pyarrow, numpy and torch are imported here and in no other way,
+each only by the call that needs it.
 """
 
 from __future__ import annotations
 
 import importlib
-import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ._errors import Error, InvalidError
+
 if TYPE_CHECKING:
-    import pandas
+    import numpy
     import polars
     import pyarrow
+    import torch
+    from pandas import DataFrame
+
+    Matrix = numpy.ndarray[Any, numpy.dtype[Any]]
 
 
 class ArrowStream(Protocol):
@@ -30,36 +36,58 @@ class ArrowArray(Protocol):
     ) -> tuple[object, object]: ...
 
 
-Spine = ArrowStream | ArrowArray
-"""Label rows: a DataFrame, a Table, a RecordBatchReader, a RecordBatch."""
-
-
-def from_spine(spine: Spine) -> Spine:
-    """The columns of ``spine`` and nothing else: an index of pandas is no column."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(spine, pandas.DataFrame):
-        return spine
-    columns: Spine = spine.reset_index(drop=True)
-    return columns
-
-
 def to_arrow(stream: ArrowStream) -> pyarrow.Table:
     """A pyarrow Table over the same memory."""
-    return _imported("pyarrow", "to_arrow()").table(stream)
+    return imported("pyarrow", "to_arrow()").table(stream)
+
+
+def to_reader(stream: ArrowStream) -> pyarrow.RecordBatchReader:
+    """A pyarrow reader."""
+    return imported("pyarrow", "to_reader()").RecordBatchReader.from_stream(stream)
+
+
+def batches(reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
+    """The batches of ``reader``.
+
+    Raises:
+        Error: it breaks off. The Arrow interface hands on what the engine says,
+            and not the kind of the error.
+    """
+    pyarrow = imported("pyarrow", "reading batches")
+    try:
+        yield from reader
+    except pyarrow.ArrowInvalid as cause:
+        raise Error(f"the rows cannot be read to their end: {cause}") from cause
+
+
+def chosen(rows: Any, places: Matrix) -> Any:
+    """The rows of a table or batch at ``places``, in columns of the same types.
+
+    pyarrow cannot choose among views of text and bytes, which polars sends; they
+    become plain ones for as long as it takes.
+    """
+    pyarrow = imported("pyarrow", "choosing rows")
+    plain = {
+        pyarrow.string_view(): pyarrow.large_string(),
+        pyarrow.binary_view(): pyarrow.large_binary(),
+    }
+    fields = [field.with_type(plain.get(field.type, field.type)) for field in rows.schema]
+    taken = rows.cast(pyarrow.schema(fields)).take(pyarrow.array(places))
+    return taken.cast(rows.schema)
 
 
 def to_schema(exporter: Any) -> pyarrow.Schema:
     """A pyarrow Schema."""
-    return _imported("pyarrow", "schema").schema(exporter)
+    return imported("pyarrow", "schema").schema(exporter)
 
 
 def to_polars(stream: ArrowStream) -> polars.DataFrame:
     """A polars DataFrame, mostly over the same memory."""
-    frame: polars.DataFrame = _imported("polars", "to_polars()").DataFrame(stream)
+    frame: polars.DataFrame = imported("polars", "to_polars()").DataFrame(stream)
     return frame
 
 
-def to_pandas(stream: ArrowStream) -> pandas.DataFrame:
+def to_pandas(stream: ArrowStream) -> DataFrame:
     """A pandas DataFrame with a fresh RangeIndex.
 
     Every column gets the type that pyarrow chooses for it, with one exception:
@@ -68,8 +96,8 @@ def to_pandas(stream: ArrowStream) -> pandas.DataFrame:
     get pandas' nullable types instead (``Int64``, ``boolean``, ...). Without a
     null they stay ``int64`` and ``bool``.
     """
-    pandas = _imported("pandas", "to_pandas()")
-    pyarrow = _imported("pyarrow", "to_pandas()")
+    pandas = imported("pandas", "to_pandas()")
+    pyarrow = imported("pyarrow", "to_pandas()")
     nullable = {
         pyarrow.bool_(): pandas.BooleanDtype(),
         pyarrow.int8(): pandas.Int8Dtype(),
@@ -89,7 +117,7 @@ def to_pandas(stream: ArrowStream) -> pandas.DataFrame:
         if column.null_count and column.type in nullable
     ]
     together = [place for place in range(table.num_columns) if place not in set(apart)]
-    frame = table.select(together).to_pandas()
+    frame: DataFrame = table.select(together).to_pandas()
     if not together:
         frame = pandas.DataFrame(index=range(table.num_rows))
     # In ascending order, so that each lands at its own place.
@@ -99,11 +127,80 @@ def to_pandas(stream: ArrowStream) -> pandas.DataFrame:
     return frame
 
 
-def _imported(library: str, purpose: str) -> Any:
+def to_matrix(table: pyarrow.Table, names: Sequence[str], dtype: str) -> Matrix:
+    """The columns ``names`` as a matrix of floats, nulls as NaN.
+
+    Raises:
+        InvalidError: one is not there, or is not of numbers or bools.
+    """
+    pyarrow, numpy = imported("pyarrow", "to_numpy()"), imported("numpy", "to_numpy()")
+    check_names(names)
+    check_dtype(dtype)
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        there = ", ".join(table.column_names)
+        raise InvalidError(f"there is no column {missing[0]!r}; there are {there}")
+    kinds = pyarrow.types
+    wrong = [
+        f"{name} ({table.schema.field(name).type})"
+        for name in names
+        if not any(
+            check(table.schema.field(name).type)
+            for check in (kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_decimal)
+        )
+    ]
+    if wrong:
+        raise InvalidError(not_numbers(wrong))
+    matrix: Matrix = numpy.empty((table.num_rows, len(names)), dtype)
+    for place, name in enumerate(names):
+        column = table.column(name)
+        if kinds.is_boolean(column.type):
+            column = column.cast(pyarrow.uint8())
+        # A null becomes NaN, an integer beyond 2**53 its nearest neighbour.
+        matrix[:, place] = column.cast(pyarrow.float64(), safe=False).to_numpy()
+    return matrix
+
+
+def check_names(names: Sequence[str] | None) -> None:
+    """Refuses one name for a list of them."""
+    if isinstance(names, str):
+        raise InvalidError(f"a list of columns is needed; write [{names!r}]")
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuses what cannot say that there is no value."""
+    if dtype not in ("float32", "float64"):
+        raise InvalidError(f"a matrix is of float32 or float64, where NaN is null; found {dtype!r}")
+
+
+def not_numbers(wrong: Sequence[str]) -> str:
+    """What to say of columns that no matrix can hold."""
+    return (
+        f"a matrix holds numbers and bools, not {', '.join(wrong)}; name the columns that it "
+        "is to have, or take to_pandas(), to_polars() or to_arrow()"
+    )
+
+
+def to_tensor(matrix: Matrix) -> torch.Tensor:
+    """A torch tensor over the same memory."""
+    tensor: torch.Tensor = imported("torch", "to_torch()").from_numpy(matrix)
+    return tensor
+
+
+EXTRAS = {"numpy", "pandas", "polars", "pyarrow"}
+"""Libraries that are extras of the package, under their own names."""
+
+
+def imported(library: str, purpose: str) -> Any:
+    """``library``, or what to install for ``purpose``.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         return importlib.import_module(library)
     except ImportError as cause:
-        extra = "pandas" if purpose == "to_pandas()" else library
-        raise ImportError(
-            f'{purpose} needs {library}; install it with: pip install "hitherto[{extra}]"'
-        ) from cause
+        name = library.partition(".")[0]
+        extra = "pandas" if purpose == "to_pandas()" else name
+        what = f'"hitherto[{extra}]"' if extra in EXTRAS else name
+        raise ImportError(f"{purpose} needs {name}; install it with: pip install {what}") from cause

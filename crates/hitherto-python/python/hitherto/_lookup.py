@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _arrow, _native
+from . import _arrow, _html, _native
+from ._errors import InvalidError
 from ._time import to_datetime, to_known_time
-from ._values import to_values
+from ._values import is_number, to_values
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+    from ._arrow import Matrix
 
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "EXPIRED"]
 
@@ -84,6 +88,42 @@ class Lookup:
         """A polars DataFrame: key columns, then features."""
         return _arrow.to_polars(self._native)
 
+    def to_numpy(
+        self,
+        features: Sequence[str] | None = None,
+        dtype: Literal["float32", "float64"] = "float64",
+    ) -> Matrix:
+        """A matrix of shape (entities, features), for a model; needs numpy.
+
+        Args:
+            features: names of features of numbers or bools, ``view:feature``,
+                in the order of the columns; all of the answer if left out.
+            dtype: of the matrix. Where there is no value it is NaN, a bool is
+                0 or 1, and an integer that the type cannot hold is rounded.
+
+        Raises:
+            InvalidError: a feature was not asked for, or is not of numbers or
+                bools.
+        """
+        numpy = _arrow.imported("numpy", "to_numpy()")
+        _arrow.check_names(features)
+        _arrow.check_dtype(dtype)
+        columns = {name: (kind, values) for name, kind, values in self._native.columns()}
+        names = list(columns) if features is None else features
+        missing = [name for name in names if name not in columns]
+        if missing:
+            raise InvalidError(f"there is no {missing[0]!r}; there are {', '.join(columns)}")
+        wrong = [
+            f"{name} ({columns[name][0]})" for name in names if not is_number(columns[name][0])
+        ]
+        if wrong:
+            raise InvalidError(_arrow.not_numbers(wrong))
+        # None becomes NaN. One array at once: a column each would cost most of a
+        # lookup of one entity.
+        values = numpy.array([to_values(*columns[name]) for name in names], numpy.float64)
+        matrix: Matrix = values.reshape(len(names), len(self)).T.astype(dtype, order="C")
+        return matrix
+
     def __len__(self) -> int:
         """Entities asked for."""
         return len(self._native)
@@ -97,3 +137,19 @@ class Lookup:
 
     def __repr__(self) -> str:
         return f"<hitherto.Lookup: {len(self)} entities at {self.at.isoformat()}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first entities, a status where there is no value."""
+        values, statuses = self.to_dict(), self.statuses
+
+        def said(name: str, row: int) -> object:
+            status = statuses[name][row] if name in statuses else "PRESENT"
+            return values[name][row] if status == "PRESENT" else _html.Dim(status)
+
+        shown = range(min(len(self), _html.ROWS_MAX))
+        rows = [[said(name, row) for name in values] for row in shown]
+        more = len(self) - len(shown)
+        return _html.block(
+            f"{len(self)} entities at {self.at:%Y-%m-%dT%H:%M:%SZ}",
+            _html.table(list(values), rows, f"and {more} more" if more else ""),
+        )

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from . import _native
-from ._arrow import Spine, from_spine
-from ._errors import InvalidError
+from . import _html, _native, _spine
+from ._errors import Error, InvalidError
 from ._lookup import Lookup
-from ._time import Moment, to_micros
+from ._selection import resolve
+from ._spine import Spine
+from ._time import Moment, format_duration, to_datetime, to_micros
 from ._training_set import TrainingSet
 from ._why import Why
+
+if TYPE_CHECKING:
+    from .aio import StoreTwin
 
 
 def connect(
@@ -38,8 +43,9 @@ def connect(
         UnavailableError: the server cannot be reached.
         InvalidError: the configuration or the URL is wrong.
     """
-    native = _native.Store(os.fspath(target), read_only, to_micros(now))
-    return Store(native, os.fspath(target))
+    store = Store(os.fspath(target), read_only, to_micros(now))
+    store._open()
+    return store
 
 
 class Plan:
@@ -74,19 +80,56 @@ class Plan:
     def __repr__(self) -> str:
         return f"<hitherto.Plan: {len(self)} changes>\n{self}"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: a row for each change."""
+        rows = [
+            (change["action"], change["kind"], change["name"], _plain(change["effect"]))
+            for change in self.changes
+        ]
+        head = ("action", "kind", "name", "effect")
+        return _html.block(f"Plan: {len(self)} changes", _html.table(head, rows))
+
 
 class Store:
     """An open feature store; made by :func:`connect`.
 
     A context manager. Safe to share among threads. After ``fork`` the child
-    opens its own: a new connection, or the repository for reading only.
+    opens its own: a new connection, or the repository for reading only. The
+    same goes for a process that a store is sent to (pickled): it is opened
+    there when it is first used.
     """
 
-    __slots__ = ("_native", "_target")
+    __slots__ = ("_now", "_opened", "_read_only", "_target")
 
-    def __init__(self, native: _native.Store, target: str) -> None:
-        self._native = native
+    def __init__(self, target: str, read_only: bool, now: int | None) -> None:
         self._target = target
+        self._read_only = read_only
+        self._now = now
+        self._opened: _native.Store | None = None
+
+    def _open(self) -> _native.Store:
+        if self._opened is None:
+            self._opened = _native.Store(self._target, self._read_only, self._now)
+        return self._opened
+
+    @property
+    def _native(self) -> _native.Store:
+        return self._open()
+
+    @property
+    def aio(self) -> StoreTwin:
+        """Every call that blocks, for ``async`` code: the same names and
+        arguments, such as ``await store.aio.lookup(...)``."""
+        from .aio import StoreTwin
+
+        return StoreTwin(self)
+
+    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None]]:
+        if self._opened is not None and self._opened.is_closed:
+            raise InvalidError("the store is closed; send one that is open")
+        target = self._target if "://" in self._target else os.path.abspath(self._target)
+        # This process goes on writing, so no other can.
+        return Store, (target, True, self._now)
 
     def training_set(
         self,
@@ -98,16 +141,18 @@ class Store:
         known_by: Moment | None = None,
         full_names: bool = False,
         known: Literal["honor", "ignore"] | None = None,
+        sample: float | None = None,
     ) -> TrainingSet:
         """Joins features to label rows, each row as of its own moment.
 
         Args:
             spine: label rows: a DataFrame of pandas or polars, a Table, reader
-                or batch of pyarrow, or anything with ``__arrow_c_stream__`` or
-                ``__arrow_c_array__``. It has a column for each join key, of the
-                declared type, and a column of times; all columns pass through.
-                The index of a pandas DataFrame does not: ``reset_index()``
-                first makes a column of it. A reader is read to its end.
+                or batch of pyarrow, anything with ``__arrow_c_stream__`` or
+                ``__arrow_c_array__``, or the path of a Parquet file. It has a
+                column for each join key, of the declared type, and a column of
+                times; all columns pass through. The index of a pandas DataFrame
+                does not: ``reset_index()`` first makes a column of it. A reader
+                is read to its end.
             features: what to join: ``["view:feature", "view:*"]``. With
                 ``"home=airport[airport_id=home_id]:*"`` a view is joined under
                 another name, its join key taken from another column; or else
@@ -120,6 +165,9 @@ class Store:
             known: as each view declares, if left out, which is to honor known
                 time unless it says otherwise; ``"ignore"`` switches it off, to
                 reproduce an older system; rows may then see the future.
+            sample: join only so many rows of the spine (an int), or such a
+                share of them (a float up to 1.0), in their order. The same spine
+                gives the same rows. Needs pyarrow and numpy.
 
         Returns:
             A training set that runs when it is read.
@@ -130,17 +178,17 @@ class Store:
                 two columns of the result would have one name; ``known_by`` is
                 in the future.
         """
-        return TrainingSet(
-            self._native.training_set(
-                from_spine(spine),
-                _names(features),
-                service,
-                timestamp,
-                to_micros(known_by),
-                known,
-                full_names,
-            )
+        names = _names(features)
+        native = self._native.training_set(
+            _spine.read(spine, sample),
+            names,
+            service,
+            timestamp,
+            to_micros(known_by),
+            known,
+            full_names,
         )
+        return TrainingSet(native, timestamp, lambda: resolve(self.catalog(), names, service))
 
     def lookup(
         self,
@@ -354,7 +402,7 @@ class Store:
         """Closes the store; a second time does nothing. Training sets that are
         being read go on.
         """
-        self._native.close()
+        self._open().close()
 
     def __enter__(self) -> Store:
         return self
@@ -368,8 +416,43 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        closed = ", closed" if self._native.is_closed else ""
-        return f"<hitherto.Store: {self._target}{closed}>"
+        return f"<hitherto.Store: {self._target}{self._state()}>"
+
+    def _state(self) -> str:
+        if self._opened is None:
+            return ", not open yet"
+        return ", closed" if self._opened.is_closed else ""
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the views that are applied. Asks the store for them."""
+        title = f"Store: {self._target}{self._state()}"
+        try:
+            views = self.catalog()["views"]
+        except Error as error:
+            return _html.block(title, _html.note(error))
+        return _html.block(title, _html.table(VIEW_COLUMNS, map(_view_row, views)))
+
+
+VIEW_COLUMNS = ("view", "entity", "features", "ttl", "online entities", "up to")
+"""What a notebook shows of each view."""
+
+
+def _view_row(view: dict[str, Any]) -> tuple[object, ...]:
+    definition, generation = view["definition"], view["generation"]
+    ttl = definition["ttl_micros"]
+    return (
+        definition["metadata"]["name"],
+        definition["entity"] or "",
+        ", ".join(feature["name"] for feature in definition["features"]),
+        "" if ttl is None else format_duration(timedelta(microseconds=ttl)),
+        _html.Dim("not online") if generation is None else generation["entities"],
+        "" if generation is None else f"{to_datetime(generation['watermark']):%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _plain(effect: Any) -> str:
+    """An effect of a change, in words."""
+    return effect.replace("_", " ") if isinstance(effect, str) else json.dumps(effect)
 
 
 def _names(names: Sequence[str] | None) -> list[str] | None:

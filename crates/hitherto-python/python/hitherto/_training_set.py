@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import _arrow, _native
+from . import _html, _native
+from ._errors import InvalidError
+from ._leakage import Leakage
+from ._rows import Rows
+from ._selection import Selection
+from ._split import Split, by_keys, by_time, check_shares, quantiles
+from ._time import Moment, to_micros
 
 if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
+    from .aio import TrainingSetTwin
 
 
-class TrainingSet:
+class TrainingSet(Rows):
     """The rows of a spine, each with the features known at its own moment.
 
     Columns are the spine's own, then the features in the order of the request.
@@ -30,58 +35,104 @@ class TrainingSet:
     Use it in the process that made it, from one thread at a time.
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_select", "_selection", "timestamp")
 
-    def __init__(self, native: _native.TrainingSet) -> None:
+    timestamp: str
+    """The spine's column of times."""
+
+    def __init__(
+        self, native: _native.TrainingSet, timestamp: str, select: Callable[[], Selection]
+    ) -> None:
         self._native = native
-
-    @property
-    def schema(self) -> pyarrow.Schema:
-        """Names and types of all columns. Runs nothing; needs pyarrow."""
-        return _arrow.to_schema(self._native)
+        self.timestamp = timestamp
+        self._select = select
+        self._selection: Selection | None = None
 
     @property
     def column_names(self) -> list[str]:
         """Names of all columns, in order. Runs nothing."""
         return self._native.column_names
 
-    def to_arrow(self) -> pyarrow.Table:
-        """A pyarrow Table over the kept rows, without a copy.
-
-        Feature columns have their declared types. The spine's have the types
-        they came in; times stay in their unit and zone.
-
-        Raises:
-            UnavailableError: a source or the server cannot be read now.
-            InvalidError: a source no longer fits its definition, or the rows
-                were handed on as a stream before.
-            KeyboardInterrupt: within 50 ms of Ctrl-C; the run is dropped.
-        """
-        self._native.collect()
-        return _arrow.to_arrow(self._native)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """A pandas DataFrame with a RangeIndex; needs pyarrow beside pandas.
-
-        Integer and boolean columns that contain nulls get pandas' nullable
-        types (``Int64``, ``boolean``), so that no integer is ever rounded
-        through float64; without a null they are ``int64`` and ``bool``. Dates
-        and decimals are objects, as pandas has no other type for them.
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that are features: the last ones. Runs nothing;
+        asks the store once which features there are.
 
         Raises:
-            As :meth:`to_arrow`.
+            ConflictError: other definitions were applied in the meantime.
         """
-        self._native.collect()
-        return _arrow.to_pandas(self._native)
+        return self._selected().columns(self.column_names)
 
-    def to_polars(self) -> polars.DataFrame:
-        """A polars DataFrame, mostly over the same memory.
+    def _selected(self) -> Selection:
+        if self._selection is None:
+            self._selection = self._select()
+        return self._selection
+
+    def _keep(self) -> None:
+        self._native.collect()
+
+    def split(
+        self,
+        by: str | Sequence[str] = "entity",
+        *,
+        train: float = 0.8,
+        validation: float = 0.1,
+        test: float = 0.1,
+        seed: int = 0,
+        at: tuple[Moment, Moment] | None = None,
+    ) -> Split:
+        """Cuts the rows in three parts; runs nothing unless it must.
+
+        Args:
+            by: ``"entity"``: by a hash of the join keys, so that no entity is in
+                two parts and an entity stays where it is when rows are added;
+                where features are joined on several entities, name the one that
+                must not be in two parts. ``"time"``: the earliest rows train,
+                the latest test, and no moment is in two parts. Or the names of
+                columns whose values must not be in two parts.
+            train, validation, test: shares, which make 1 together: of the
+                entities, or of the rows.
+            seed: another one assigns entities otherwise.
+            at: for ``by="time"`` the moments at which validation and test
+                begin, instead of shares. Without it the rows are read and kept
+                to find them.
 
         Raises:
-            As :meth:`to_arrow`.
+            InvalidError: the shares do not make 1; there is no such column, or
+                several entities and none is named.
         """
-        self._native.collect()
-        return _arrow.to_polars(self._native)
+        shares = (train, validation, test)
+        check_shares(shares)
+        if by == "time":
+            if at is None:
+                times = self.to_arrow().column(self.timestamp)
+                return Split(self, by_time(self.timestamp, quantiles(times, shares)))
+            first, second = (to_micros(moment) for moment in at)
+            if first is None or second is None or first > second:
+                raise InvalidError("at is when validation begins, then when test begins")
+            return Split(self, by_time(self.timestamp, [first, second]))
+        if at is not None:
+            raise InvalidError('at is for split(by="time", at=...)')
+        return Split(self, by_keys(self._split_columns(by), shares, seed))
+
+    def _split_columns(self, by: str | Sequence[str]) -> Sequence[str]:
+        names = by
+        if isinstance(by, str):
+            found = [keys for entity, keys in self._selected().entities if by in ("entity", entity)]
+            if len(found) > 1:
+                said = " or ".join(f"by={list(keys)}" for keys in found)
+                raise InvalidError(
+                    f"features are joined on {len(found)} entities; say which must not be in two "
+                    f"parts: {said}"
+                )
+            names = found[0] if found else [by]
+        missing = [name for name in names if name not in self.column_names]
+        if missing or not names:
+            raise InvalidError(
+                f"there is no entity and no column {missing[0] if missing else by!r} to split by; "
+                f"there are {', '.join(self.column_names)}"
+            )
+        return list(names)
 
     def report(self) -> dict[str, Any]:
         """What the run found, complete once it has been read to its end.
@@ -99,6 +150,14 @@ class TrainingSet:
         """
         report: dict[str, Any] = json.loads(self._native.report())
         return report
+
+    def leakage(self) -> Leakage:
+        """Of the report, what a join on event time alone would have leaked.
+
+        Raises:
+            InvalidError: it has not been read to its end.
+        """
+        return Leakage(self.report())
 
     def check(
         self,
@@ -158,7 +217,33 @@ class TrainingSet:
         """Record batches of at most 8,192 rows, in the spine's order."""
         return self._native.__arrow_c_stream__(requested_schema)
 
+    @property
+    def aio(self) -> TrainingSetTwin:
+        """What blocks, for ``async`` code: ``await training_set.aio.to_pandas()``."""
+        from .aio import TrainingSetTwin
+
+        return TrainingSetTwin(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidError(
+            "a training set stays in the process that made it; send the store and the spine, or "
+            "the rows of to_arrow()"
+        )
+
     def __repr__(self) -> str:
+        return f"<hitherto.TrainingSet: {self._state()}, {len(self.column_names)} columns>"
+
+    def _state(self) -> str:
         rows = self._native.rows
-        state = "not collected" if rows is None else f"{rows} rows"
-        return f"<hitherto.TrainingSet: {state}, {len(self.column_names)} columns>"
+        return "not collected" if rows is None else f"{rows} rows"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: state and schema. Runs nothing."""
+        try:
+            columns = [(field.name, field.type) for field in self.schema]
+        except ImportError:
+            columns = [(name, "") for name in self.column_names]
+        return _html.block(
+            f"Training set: {self._state()}, {len(columns)} columns",
+            _html.table(("column", "type"), columns),
+        )

@@ -6,11 +6,14 @@ as the integers that are stored, and get their meaning from the type's name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
+
+NUMBER = re.compile(r"bool|u?int\d+|float\d+|decimal128\(.*\)")
 
 MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
@@ -21,6 +24,11 @@ def to_values(data_type: str, stored: list[Any]) -> list[Any]:
     if convert is None:
         return stored
     return [None if value is None else convert(value) for value in stored]
+
+
+def is_number(data_type: str) -> bool:
+    """Whether a matrix of floats can hold ``data_type``: numbers and bools."""
+    return NUMBER.fullmatch(data_type) is not None
 
 
 def _converter(data_type: str) -> Callable[[int], Any] | None:

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import _native
+from . import _html, _native, _timeline
 from ._time import to_datetime, to_known_time
 from ._values import to_values
 
@@ -117,25 +117,48 @@ class Why:
         }
 
     def __str__(self) -> str:
-        keys = ", ".join(f"{name}={value}" for name, value in self._keys.items())
-        answer = self.answer
-        said = (
-            f"nothing, because {REASONS[self.absence or 'never_seen']}"
-            if answer is None
-            else f"{_said(answer['values'])}, event {answer['event_time']:%Y-%m-%dT%H:%M:%SZ}, "
-            f"{self.at - answer['event_time']} old"
-        )
-        lines = [f"{self._report['view']} at {self.at:%Y-%m-%dT%H:%M:%SZ} for {keys}: {said}"]
+        lines = [f"{self._asked()}: {self._answered()}"]
         lines += [
             f"  event {fact['event_time']:%Y-%m-%dT%H:%M:%SZ}  "
-            f"known {_said_time(fact['known_time'])}  {_said(fact['values'])}: "
-            + _sentence(fact)
+            f"known {_said_time(fact['known_time'])}  {_said(fact['values'])}: " + _sentence(fact)
             for fact in self.candidates
         ]
         return "\n".join([*lines, f"online: {_said_online(self.online)}"])
 
+    def _asked(self) -> str:
+        keys = ", ".join(f"{name}={value}" for name, value in self._keys.items())
+        return f"{self._report['view']} at {self.at:%Y-%m-%dT%H:%M:%SZ} for {keys}"
+
+    def _answered(self) -> str:
+        answer = self.answer
+        if answer is None:
+            return f"nothing, because {REASONS[self.absence or 'never_seen']}"
+        event = answer["event_time"]
+        return f"{_said(answer['values'])}, event {event:%Y-%m-%dT%H:%M:%SZ}, {self.at - event} old"
+
     def __repr__(self) -> str:
         return f"<hitherto.Why>\n{self}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a drawing of the facts over time, then each in words."""
+        rows = [
+            (
+                f"{fact['event_time']:%Y-%m-%dT%H:%M:%SZ}",
+                _said_time(fact["known_time"]),
+                _said(fact["values"]),
+                _sentence(fact),
+            )
+            for fact in self.candidates
+        ]
+        ttl = self.to_dict()["ttl"]
+        return _html.block(
+            self._asked(),
+            _html.note(self._answered()),
+            _timeline.draw(self.at, ttl, self.candidates) if rows else "",
+            _html.table(
+                ("event", "known", "values", ""), rows, f"online: {_said_online(self.online)}"
+            ),
+        )
 
 
 Columns = list[tuple[str, str, list[Any]]]

@@ -1,0 +1,68 @@
+"""What a request asks for, as the catalog has it: features and join keys.
+
+The engine resolves a request itself. This is for what is done with the rows
+afterwards: which columns are features, and which say whom a row is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._errors import ConflictError
+
+REFERENCE = re.compile(
+    r"(?:(?P<alias>\w+)=)?(?P<view>\w+)(?P<keys>(?:\[[^\]]*\])*):(?P<feature>.+)"
+)
+"""``view:feature``, ``view:*`` or ``alias=view[key=column]:feature``."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Features and join keys of a request."""
+
+    features: tuple[str, ...]
+    """Features in the order of the answer, each ``view:feature``."""
+    entities: tuple[tuple[str, tuple[str, ...]], ...]
+    """Every entity that is joined on, once: its name and the columns of its
+    join keys. The same entity in two roles is here twice."""
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """Which of the columns ``names`` are features: the last ones.
+
+        Raises:
+            ConflictError: they are not, as other definitions were applied since.
+        """
+        found = list(names[len(names) - len(self.features) :])
+        short = [feature.rpartition(":")[2] for feature in self.features]
+        if found != short and found != list(self.features):
+            raise ConflictError(
+                "other definitions were applied since this training set was made; call "
+                "training_set() again"
+            )
+        return found
+
+
+def resolve(
+    catalog: dict[str, Any], features: Sequence[str] | None, service: str | None
+) -> Selection:
+    """What a request that the engine has accepted asks for."""
+    services = {found["metadata"]["name"]: found["features"] for found in catalog["services"]}
+    asked: Sequence[str] = services[service] if features is None else features
+    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    names: dict[str, None] = {}
+    entities: dict[tuple[str, tuple[str, ...]], None] = {}
+    for reference in asked:
+        match = REFERENCE.fullmatch(reference)
+        assert match is not None, "the engine has read it"
+        view = views[match["view"]]
+        renamed = dict(re.findall(r"\[(\w+)=([^\]]*)\]", match["keys"]))
+        keys = tuple(renamed.get(key["name"], key["name"]) for key in view["keys"])
+        if keys:
+            entities[view["definition"]["entity"], keys] = None
+        own = [feature["name"] for feature in view["definition"]["features"]]
+        for feature in own if match["feature"] == "*" else [match["feature"]]:
+            names[f"{match['alias'] or match['view']}:{feature}"] = None
+    return Selection(tuple(names), tuple(entities))

@@ -1,0 +1,400 @@
+"""Definitions in Python: the same that YAML files hold.
+
+    from hitherto import Entity, FeatureView, Field, Online, Source, definitions
+
+    stay = Entity("stay", keys=[Field("hospitalization_id", "string")])
+    lactate = FeatureView(
+        "lactate",
+        entity="stay",
+        source=Source("data/labs.parquet", event_time="drawn", known_time="released"),
+        features=[Field("lactate_mmol_l", "float64")],
+        ttl=timedelta(hours=12),
+        online=Online(history="7d"),
+    )
+    definitions.dump([stay, lactate], "my-features/definitions.yaml")
+
+Objects are immutable and equal if they define the same. Only their shape is
+checked here; what names, types and references must be is for ``store.plan()``,
+which reads the files and says every problem with its place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from . import _yaml
+from ._errors import InvalidError
+from ._time import Duration, format_duration, to_timedelta
+
+__all__ = [
+    "Definition",
+    "Entity",
+    "FeatureService",
+    "FeatureView",
+    "Field",
+    "Online",
+    "Source",
+    "dump",
+    "dumps",
+    "from_dict",
+    "load",
+    "loads",
+]
+
+API_VERSION = "hitherto/v1"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A join key or a feature."""
+
+    name: str
+    """The column's name, unique among its siblings."""
+    type: str
+    """bool, int8 to int64, uint8 to uint64, float32, float64, string, binary,
+    date32, decimal128(10, 2), timestamp(us, UTC), list(float32) or, of a fixed
+    length, list(float32, 768)."""
+    description: str = ""
+    """For people."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(name=self.name, type=self.type, description=self.description)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the facts of a view come from."""
+
+    parquet: str
+    """A file, folder or glob relative to the repository's root."""
+    event_time: str
+    """The column that says when a thing happened."""
+    known_time: str | None = None
+    """The column that says when it could first be known."""
+    delay: Duration | None = None
+    """How long after its event a fact is known, where no column says so."""
+    sql: str | None = None
+    """DataFusion SQL over the table ``source``."""
+    deleted: str | None = None
+    """The boolean column that marks deletions."""
+    columns: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """The columns of join keys and features that are called otherwise in the
+    source."""
+
+    def __post_init__(self) -> None:
+        _normalize(self, delay=_duration(self.delay), columns=dict(self.columns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(
+            parquet=self.parquet,
+            sql=self.sql,
+            eventTime=self.event_time,
+            knownTime=self.known_time,
+            delay=_text(self.delay),
+            deleted=self.deleted,
+            columns=self.columns,
+        )
+
+
+@dataclass(frozen=True)
+class Online:
+    """What the online store keeps beyond the latest fact."""
+
+    history: Duration | None = None
+    """How far back a lookup can ask; not at all without it."""
+
+    def __post_init__(self) -> None:
+        _normalize(self, history=_duration(self.history))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(history=_text(self.history))
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """What every definition has."""
+
+    kind: ClassVar[str]
+
+    name: str
+    """Unique among definitions of one kind."""
+    description: str = field(default="", kw_only=True)
+    """For people."""
+    owner: str = field(default="", kw_only=True)
+    """Who answers for it."""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str], kw_only=True, hash=False)
+    """Free labels, such as ``{"phi": "true"}``."""
+
+    def __post_init__(self) -> None:
+        _normalize(self, tags=dict(self.tags))
+
+    def _spec(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document: ``apiVersion``, ``kind``, ``metadata`` and ``spec``."""
+        metadata = _written(
+            name=self.name, description=self.description, owner=self.owner, tags=self.tags
+        )
+        return {
+            "apiVersion": API_VERSION,
+            "kind": self.kind,
+            "metadata": metadata,
+            "spec": self._spec(),
+        }
+
+    def to_yaml(self) -> str:
+        """The document as YAML."""
+        return _yaml.dump(self.to_dict())
+
+
+@dataclass(frozen=True)
+class Entity(_Resource):
+    """The thing that features describe: its join keys."""
+
+    kind: ClassVar[str] = "Entity"
+
+    keys: Sequence[Field]
+    """Join keys, in the order in which they are encoded; at least one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _normalize(self, keys=_fields(self, "keys", self.keys))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"keys": [key.to_dict() for key in self.keys]}
+
+
+@dataclass(frozen=True)
+class FeatureView(_Resource):
+    """Features of one entity from one source."""
+
+    kind: ClassVar[str] = "FeatureView"
+
+    source: Source
+    """Where facts come from."""
+    features: Sequence[Field]
+    """Features, in the order of the answer; at least one."""
+    entity: str | None = None
+    """The entity's name; without it the features are about everything there
+    is, and are looked up and joined without keys."""
+    ttl: Duration | None = None
+    """How long a fact answers; for ever without it."""
+    known: Literal["honor", "ignore"] | None = None
+    """Whether known time counts: ``honor`` (the default), or ``ignore``."""
+    online: Online | None = None
+    """What the online store keeps beyond the latest fact."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        features = _fields(self, "features", self.features)
+        _normalize(self, features=features, ttl=_duration(self.ttl))
+
+    def _spec(self) -> dict[str, Any]:
+        return _written(
+            entity=self.entity,
+            source=self.source.to_dict(),
+            ttl=_text(self.ttl),
+            known=self.known,
+            features=[feature.to_dict() for feature in self.features],
+            online=None if self.online is None else self.online.to_dict(),
+        )
+
+
+@dataclass(frozen=True)
+class FeatureService(_Resource):
+    """The features of one model."""
+
+    kind: ClassVar[str] = "FeatureService"
+
+    features: Sequence[str]
+    """Features in the order of the answer: ``view:feature``, or ``view:*``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.features, str):
+            raise InvalidError(
+                f"feature service {self.name!r} needs a list of features; write [{self.features!r}]"
+            )
+        _normalize(self, features=tuple(self.features))
+
+    def _spec(self) -> dict[str, Any]:
+        return {"features": list(self.features)}
+
+
+Definition = Entity | FeatureView | FeatureService
+"""What a document defines."""
+
+
+def from_dict(document: Mapping[str, Any]) -> Definition:
+    """The definition of a document, as :meth:`Entity.to_dict` gives it.
+
+    Raises:
+        InvalidError: a field is unknown or missing, or is not what it must be.
+    """
+    kinds: dict[str, type[Definition]] = {
+        kind.kind: kind for kind in (Entity, FeatureView, FeatureService)
+    }
+    whole = _mapping("the document", document, ("apiVersion", "kind", "metadata", "spec"))
+    if whole.get("apiVersion") != API_VERSION:
+        raise InvalidError(
+            f"apiVersion {whole.get('apiVersion')!r} is not known; write {API_VERSION}"
+        )
+    kind = kinds.get(whole.get("kind", ""))
+    if kind is None:
+        raise InvalidError(f"kind {whole.get('kind')!r} is not one of {', '.join(kinds)}")
+    given: dict[str, Any] = {}
+    metadata = [each.name for each in fields(_Resource)]
+    spec = [each.name for each in fields(kind) if each.name not in metadata]
+    for part, names in (("metadata", metadata), ("spec", spec)):
+        where = f"{part} of {kind.kind} {given.get('name', '')!r}"
+        given |= _arguments(where, kind, names, whole.get(part))
+    return kind(**given)
+
+
+def loads(text: str) -> list[Definition]:
+    """The definitions of a YAML text, in its order. Needs PyYAML.
+
+    Raises:
+        InvalidError: it is not YAML, or a document is not of the written form.
+    """
+    return [from_dict(document) for document in _yaml.documents(text)]
+
+
+def load(path: str | os.PathLike[str]) -> list[Definition]:
+    """The definitions of a YAML file, or of all files of a repository, sorted
+    by their path. Needs PyYAML.
+
+    Raises:
+        InvalidError: as :func:`loads`, with the file's name.
+    """
+    found: list[Definition] = []
+    for file in _files(Path(path)):
+        try:
+            found += loads(file.read_text("utf-8"))
+        except InvalidError as error:
+            raise InvalidError(f"{file}: {error}") from error
+    return found
+
+
+def dumps(definitions: Iterable[Definition]) -> str:
+    """A YAML text of ``definitions``, a document each, in their order."""
+    return "---\n".join(definition.to_yaml() for definition in definitions)
+
+
+def dump(definitions: Iterable[Definition], path: str | os.PathLike[str]) -> None:
+    """Writes ``definitions`` to a YAML file."""
+    Path(path).write_text(dumps(definitions), "utf-8")
+
+
+def _files(path: Path) -> list[Path]:
+    """A file itself, and of a repository what the engine reads of it."""
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix in (".yaml", ".yml")
+        and file != path / "hitherto.yaml"
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+
+
+def _written(**entries: Any) -> dict[str, Any]:
+    """The entries that say something."""
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in entries.items()
+        if value is not None and value != "" and (name == "online" or value != {})
+    }
+
+
+def _normalize(instance: object, **values: object) -> None:
+    """Puts values into a frozen dataclass that is being made."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def _fields(owner: _Resource, what: str, fields: Iterable[Field]) -> tuple[Field, ...]:
+    found = tuple(fields)
+    for each in found:
+        if not isinstance(each, Field):
+            raise InvalidError(
+                f"{what} of {owner.kind} {owner.name!r} are Fields; write "
+                f'Field("...", "float64") for {each!r}'
+            )
+    return found
+
+
+def _duration(duration: Duration | None) -> timedelta | None:
+    return None if duration is None else to_timedelta(duration)
+
+
+def _text(duration: Duration | None) -> str | None:
+    return None if duration is None else format_duration(to_timedelta(duration))
+
+
+def _arguments(where: str, kind: type[Any], names: Iterable[str], form: object) -> dict[str, Any]:
+    """The arguments for ``names`` of a class, from their written form."""
+    written = {_camel(name): name for name in names}
+    found = _mapping(where, form, written)
+    for each in fields(kind):
+        is_needed = each.default is MISSING and each.default_factory is MISSING
+        if each.name in names and is_needed and _camel(each.name) not in found:
+            raise InvalidError(f"{where}: field {_camel(each.name)!r} is missing")
+    return {
+        name: _argument(f"{where}: field {field!r}", kind, name, found[field])
+        for field, name in written.items()
+        if field in found
+    }
+
+
+def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
+    if name in ("source", "online"):
+        part = Source if name == "source" else Online
+        return part(**_arguments(where, part, [each.name for each in fields(part)], value))
+    if name in ("tags", "columns"):
+        return {key: _string(where, text) for key, text in _mapping(where, value, None).items()}
+    if name not in ("keys", "features"):
+        return _string(where, value)
+    if not isinstance(value, list):
+        raise InvalidError(f"{where} must be a list; found {value!r}")
+    items: list[Any] = value
+    if kind is FeatureService:
+        return [_string(where, item) for item in items]
+    names = [each.name for each in fields(Field)]
+    return [Field(**_arguments(where, Field, names, item)) for item in items]
+
+
+def _mapping(where: str, form: object, known: Iterable[str] | None) -> dict[str, Any]:
+    """A mapping whose fields are all among the known ones."""
+    if not isinstance(form, Mapping):
+        raise InvalidError(f"{where} must be a mapping; found {form!r}")
+    found: dict[str, Any] = dict(form)
+    names = list(found if known is None else known)
+    for name in found:
+        if name not in names:
+            close = get_close_matches(str(name), names, n=1)
+            meant = f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(names)}"
+            raise InvalidError(f"{where}: unknown field {name!r}{meant}")
+    return found
+
+
+def _string(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidError(f"{where} must be text; found {value!r}")
+    return value
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name)

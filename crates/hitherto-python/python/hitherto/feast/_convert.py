@@ -1,0 +1,311 @@
+"""Feast's objects as definitions of Hitherto, and what has no equivalent.
+
+Objects are read by their attributes, so that this imports no Feast. Types of
+columns are those of the Parquet files, since a view whose declared type differs
+from its file's is refused; where a file cannot be read, those that are declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .._arrow import imported
+from .._errors import InvalidError
+from ..definitions import Definition, Entity, FeatureService, FeatureView, Field, Source
+
+Outcome = Literal["taken_over", "changed", "left_out"]
+
+DUMMY_ENTITY = "__dummy"
+"""What Feast calls the entity of a view without one."""
+
+DECLARED = {
+    "Bytes": "binary",
+    "String": "string",
+    "Bool": "bool",
+    "Int32": "int32",
+    "Int64": "int64",
+    "Float32": "float32",
+    "Float64": "float64",
+    "UnixTimestamp": "timestamp(us, UTC)",
+}
+"""Types of Feast that have one of ours."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one thing of a Feast repository."""
+
+    kind: str
+    """What it is in Feast: ``entity``, ``feature view``, ``feature``, ..."""
+    name: str
+    """Its name there; of a feature ``view:feature``."""
+    outcome: Outcome
+    """``taken_over``, ``changed`` (it says something else here) or ``left_out``."""
+    reason: str = ""
+    """Why it is not simply taken over, and what to do."""
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields by name."""
+        return asdict(self)
+
+
+class Conversion:
+    """Collects definitions, and a finding for everything that was looked at.
+
+    Args:
+        root: the folder of Feast's repository, to which its paths are relative.
+        known: what views say of known time; ``ignore`` gives Feast's answers.
+    """
+
+    def __init__(self, root: Path, known: Literal["honor", "ignore"] = "honor") -> None:
+        self._root = root
+        self._known: Literal["honor", "ignore"] = known
+        self._entities: dict[str, Entity] = {}
+        self._views: dict[str, FeatureView] = {}
+        self._services: list[FeatureService] = []
+        self._join_keys: dict[str, list[str]] = {}
+        self._joined: dict[str, list[str]] = {}
+        self.findings: list[Finding] = []
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """What was taken over: entities, views, services."""
+        return [*self._entities.values(), *self._views.values(), *self._services]
+
+    def find(self, kind: str, name: str, outcome: Outcome, reason: str = "") -> None:
+        """Notes what became of a thing."""
+        self.findings.append(Finding(kind, name, outcome, reason))
+
+    def add_entities(self, entities: Iterable[Any]) -> None:
+        """Remembers join keys; an entity is written with the first view that
+        says its type."""
+        for entity in entities:
+            if entity.name != DUMMY_ENTITY:
+                self._join_keys[entity.name] = list(getattr(entity, "join_keys", None) or []) or [
+                    entity.join_key
+                ]
+
+    def add_view(self, view: Any) -> None:
+        """Takes a feature view over, or says why not."""
+        try:
+            self._views[view.name] = self._view(view)
+        except _LeftOut as reason:
+            self.find("feature view", view.name, "left_out", str(reason))
+
+    def _view(self, view: Any) -> FeatureView:
+        source = view.batch_source
+        path = source_path(self._root, source)
+        schema = file_types(path)
+        back = {feature: column for column, feature in source.field_mapping.items()}
+        fields, columns = self._features(view, schema, back)
+        entity = self._entity(view, schema)
+        keys = () if entity is None else self._entities[entity].keys
+        for key in keys:
+            if key.name in back:
+                columns[key.name] = back[key.name]
+        created = source.created_timestamp_column or None
+        if getattr(view, "stream_source", None) is not None:
+            self.find(
+                "source", view.stream_source.name, "left_out",
+                "what is pushed or streamed is not taken; write it to the batch source",
+            )  # fmt: skip
+        self.find("feature view", view.name, *self._said_of_times(view.name, source, created))
+        return FeatureView(
+            plain_name(view.name),
+            entity=entity,
+            source=Source(str(path), source.timestamp_field, known_time=created, columns=columns),
+            features=fields,
+            ttl=view.ttl or None,
+            known=None if self._known == "honor" else self._known,
+            description=view.description,
+            owner=view.owner,
+            tags=dict(view.tags),
+        )
+
+    def _said_of_times(self, name: str, source: Any, created: str | None) -> tuple[Outcome, str]:
+        renamed = "" if name == plain_name(name) else f"its name is {plain_name(name)} here; "
+        if created is None:
+            return ("changed" if renamed else "taken_over"), renamed.removesuffix("; ")
+        if self._known == "ignore":
+            return "changed", (
+                f"{renamed}{created} orders facts of one event time, as in Feast, and hides none"
+            )
+        return "changed", (
+            f"{renamed}{created} is the known time: no row sees a fact before it, where Feast "
+            "does; known: ignore on the view gives Feast's answers"
+        )
+
+    def _entity(self, view: Any, schema: Mapping[str, str] | None) -> str | None:
+        names = [name for name in view.entities if name != DUMMY_ENTITY]
+        if not names:
+            return None
+        unknown = [name for name in names if name not in self._join_keys]
+        if unknown:
+            raise _LeftOut(f"its entity {unknown[0]} is not defined")
+        declared = {column.name: column.dtype for column in view.entity_columns}
+        back = {key: column for column, key in view.batch_source.field_mapping.items()}
+        keys: list[Field] = []
+        for key in (key for name in names for key in self._join_keys[name]):
+            found = _type_of(key, back.get(key, key), schema, declared.get(key))
+            if found is None:
+                raise _LeftOut(f"nothing says which type its join key {key} has")
+            keys.append(Field(plain_name(key), found))
+        name = plain_name("_".join(names))
+        entity = self._entities.setdefault(name, Entity(name, keys))
+        if list(entity.keys) != keys:
+            raise _LeftOut(
+                f"its join keys are {_listed(keys)}, and those of another view "
+                f"{_listed(entity.keys)}"
+            )
+        self._joined[view.name] = names
+        if len(names) > 1:
+            self.find("feature view", view.name, "changed", f"its entity is {name} here")
+        return name
+
+    def _features(
+        self, view: Any, schema: Mapping[str, str] | None, back: Mapping[str, str]
+    ) -> tuple[list[Field], dict[str, str]]:
+        fields: list[Field] = []
+        columns: dict[str, str] = {}
+        for feature in view.features:
+            column = back.get(feature.name, feature.name)
+            found = _type_of(feature.name, column, schema, feature.dtype)
+            name, full = plain_name(feature.name), f"{view.name}:{feature.name}"
+            if found is None:
+                there = "is not in the file" if schema and column not in schema else (
+                    f"has a type that no feature can have, {feature.dtype}"
+                )  # fmt: skip
+                self.find("feature", full, "left_out", f"it {there}")
+                continue
+            if any(field.name == name for field in fields):
+                self.find("feature", full, "left_out", f"another feature is called {name} here")
+                continue
+            if name != feature.name:
+                self.find("feature", full, "changed", f"its name is {name} here")
+            if column != name:
+                columns[name] = column
+            fields.append(Field(name, found, feature.description or ""))
+        if not fields:
+            raise _LeftOut("none of its features can be taken over")
+        return fields, columns
+
+    def add_service(self, service: Any) -> None:
+        """Takes a feature service over, without features that are not here."""
+        references: list[str] = []
+        missing: list[str] = []
+        for projection in service.feature_view_projections:
+            view = self._views.get(projection.name)
+            taken = {field.name for field in view.features} if view else set[str]()
+            role = reference(projection)
+            for feature in projection.features:
+                if plain_name(feature.name) in taken:
+                    references.append(f"{role}:{plain_name(feature.name)}")
+                else:
+                    missing.append(f"{projection.name}:{feature.name}")
+        if not references:
+            self.find("feature service", service.name, "left_out", "none of its features is here")
+            return
+        said = f"without {', '.join(missing)}" if missing else ""
+        outcome: Outcome = "changed" if missing else "taken_over"
+        self.find("feature service", service.name, outcome, said)
+        self._services.append(
+            FeatureService(
+                plain_name(service.name),
+                features=references,
+                description=service.description,
+                owner=service.owner,
+                tags=dict(service.tags),
+            )
+        )
+
+    def finish(self) -> None:
+        """Keeps the entities that views have, and says what became of all."""
+        used = {name for view in self._views.values() if (name := view.entity)}
+        self._entities = {name: self._entities[name] for name in self._entities if name in used}
+        for name in self._join_keys:
+            views = [view for view, names in self._joined.items() if name in names]
+            if any(view in self._views for view in views):
+                self.find("entity", name, "taken_over")
+            else:
+                self.find("entity", name, "left_out", "no view that is here has it")
+
+
+class _LeftOut(InvalidError):
+    """Why a view is left out."""
+
+
+def source_path(root: Path, source: Any) -> Path:
+    """The Parquet file or folder of a source of Feast.
+
+    Raises:
+        InvalidError: it is of another kind.
+    """
+    path = getattr(source, "path", None)
+    if not isinstance(path, str):
+        raise _LeftOut(f"its source is a {type(source).__name__}; export it to Parquet")
+    file_format = type(getattr(source, "file_format", None)).__name__
+    if file_format not in ("NoneType", "ParquetFormat"):
+        raise _LeftOut(f"its files are {file_format}; write Parquet")
+    if "://" in path and not path.startswith("file://"):
+        raise _LeftOut(f"{path} is in an object store; copy it to a disk")
+    return (root / path.removeprefix("file://")).resolve()
+
+
+def reference(projection: Any) -> str:
+    """A view as a request names it: ``alias=view[key=column]``."""
+    alias = projection.name_alias
+    keys = (projection.join_key_map or {}).items()
+    brackets = "".join(f"[{plain_name(key)}={column}]" for key, column in keys)
+    renamed = f"{plain_name(alias)}=" if alias and alias != projection.name else ""
+    return f"{renamed}{plain_name(projection.name)}{brackets}"
+
+
+def _type_of(
+    name: str, column: str, schema: Mapping[str, str] | None, declared: object
+) -> str | None:
+    if schema is not None:
+        return schema.get(column) or None
+    return DECLARED.get(str(declared))
+
+
+def file_types(path: Path) -> dict[str, str] | None:
+    """Types of the columns of a file, or of a folder's first; an empty text for
+    one that no feature can have. None if there is nothing to look at."""
+    parquet = imported("pyarrow.parquet", "reading a Feast repository")
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        return None
+    return {field.name: type_name(field.type) or "" for field in parquet.read_schema(files[0])}
+
+
+def type_name(kind: Any) -> str | None:
+    """The name of an Arrow type in definitions; None if it is none of them."""
+    types = imported("pyarrow", "reading a Feast repository").types
+    if types.is_timestamp(kind):
+        return f"timestamp({kind.unit}, {kind.tz})" if kind.tz else f"timestamp({kind.unit})"
+    if types.is_decimal128(kind):
+        return f"decimal128({kind.precision}, {kind.scale})"
+    if types.is_list(kind) or types.is_fixed_size_list(kind):
+        item = type_name(kind.value_type)
+        size = f", {kind.list_size}" if types.is_fixed_size_list(kind) else ""
+        numbers = types.is_integer(kind.value_type) or types.is_floating(kind.value_type)
+        return f"list({item}{size})" if numbers and item else None
+    plain = {"float": "float32", "double": "float64", "date32[day]": "date32"}
+    found = plain.get(str(kind), str(kind))
+    return (
+        found if re.fullmatch(r"bool|u?int\d+|float(32|64)|string|binary|date32", found) else None
+    )
+
+
+def plain_name(name: str) -> str:
+    """A name that is allowed here: a-z, 0-9 and _, beginning with a letter."""
+    plain = re.sub(r"[^a-z0-9_]", "_", name.lower())
+    return plain if re.match("[a-z]", plain) else f"f_{plain}"
+
+
+def _listed(keys: Sequence[Field]) -> str:
+    return ", ".join(f"{key.name} {key.type}" for key in keys)

@@ -1,0 +1,210 @@
+"""Definitions in Python are those of the YAML files, both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import hitherto
+import pytest
+import yaml
+from conftest import ICU, ROOT, binary
+from hitherto import Entity, FeatureService, FeatureView, Field, Online, Source, definitions
+
+TEMPLATE = ROOT / "crates" / "hitherto-cli" / "src" / "commands" / "init" / "template"
+
+
+def test_every_field_of_a_view_is_written_under_its_name() -> None:
+    view = FeatureView(
+        "lactate",
+        entity="stay",
+        source=Source(
+            "data/labs.parquet",
+            event_time="drawn",
+            sql="SELECT *\nFROM source\n",
+            delay=timedelta(minutes=90),
+            deleted="gone",
+            columns={"value": "Value"},
+        ),
+        features=[Field("value", "float64", "mmol/l"), Field("price", "decimal128(10, 2)")],
+        ttl="36h",
+        known="ignore",
+        online=Online(history=timedelta(days=7, milliseconds=1)),
+        owner="icu-team",
+        tags={"phi": "true"},
+    )
+    expected = """\
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata:
+  name: lactate
+  owner: icu-team
+  tags: { phi: "true" }
+spec:
+  entity: stay
+  source:
+    parquet: data/labs.parquet
+    sql: |
+      SELECT *
+      FROM source
+    eventTime: drawn
+    delay: 1h30m
+    deleted: gone
+    columns: { value: Value }
+  ttl: 1d12h
+  known: ignore
+  features:
+    - { name: value, type: float64, description: mmol/l }
+    - { name: price, type: "decimal128(10, 2)" }
+  online: { history: 7d1ms }
+"""
+    assert view.to_yaml() == expected
+    assert definitions.loads(expected) == [view]
+    assert definitions.from_dict(view.to_dict()) == view
+
+
+def test_a_duration_may_be_written_in_many_ways() -> None:
+    def of(ttl: Any) -> FeatureView:
+        return FeatureView("v", Source("d", "e"), [Field("f", "bool")], ttl=ttl)
+
+    assert of("24h") == of("1d") == of(timedelta(days=1)) == of("23h60m")
+    assert of("1w").ttl == timedelta(weeks=1)
+    assert of("1ms500us").to_dict()["spec"]["ttl"] == "1ms500us"
+    assert len({of("24h"), of("1d"), of("2d")}) == 2
+    for wrong in ("24", "h", "1y", "-1d", "", timedelta(seconds=-1)):
+        with pytest.raises(hitherto.InvalidError, match="duration"):
+            of(wrong)
+
+
+def test_repositories_go_through_python_unchanged(tmp_path: Path) -> None:
+    for root, count in ((ICU, 16), (TEMPLATE, 4)):
+        found = definitions.load(root)
+        assert len(found) == count
+        written = definitions.dumps(found)
+        assert definitions.loads(written) == found
+        # As they were written, but for durations such as 24h, which is 1d.
+        texts = [file.read_text() for file in sorted(root.rglob("*.yaml"))]
+        plain = [each for text in texts for each in yaml.load_all(text, Loader=yaml.BaseLoader)]
+        plain = [each for each in plain if each and "apiVersion" in each]
+        for before, after in zip(plain, found, strict=True):
+            assert _without_durations(after.to_dict()) == _without_durations(before)
+        definitions.dump(found, tmp_path / "all.yaml")
+        assert definitions.load(tmp_path) == definitions.load(tmp_path / "all.yaml") == found
+
+
+def _without_durations(document: dict[str, Any]) -> dict[str, Any]:
+    spec = {name: value for name, value in document["spec"].items() if name not in ("ttl",)}
+    if "source" in spec:
+        spec["source"] = {k: v for k, v in spec["source"].items() if k != "delay"}
+    spec.pop("online", None)
+    return {**document, "spec": spec}
+
+
+def test_the_engine_applies_what_python_wrote(repository: Path, tmp_path: Path) -> None:
+    rewritten = tmp_path / "rewritten"
+    rewritten.mkdir()
+    shutil.copytree(ICU / "data", rewritten / "data")
+    definitions.dump(definitions.load(repository), rewritten / "definitions.yaml")
+    with hitherto.connect(rewritten) as store:
+        store.apply()
+        ours = store.catalog()
+    with hitherto.connect(repository, read_only=True) as store:
+        theirs = store.catalog()
+    assert ours["entities"] == theirs["entities"]
+    assert ours["services"] == theirs["services"]
+    assert [view["definition"] for view in ours["views"]] == [
+        view["definition"] for view in theirs["views"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "true",
+        "1.5",
+        "a: b # c",
+        "two\nlines\n",
+        "two\nlines",
+        "\n leading\n",
+        "trailing \n space\n",
+        "many\n\n\n",
+        "tab\tand \x7f and \x85 and \u2028",
+        "\N{SNOWMAN} \N{GRINNING FACE}",
+        "---\n...\n",
+        "- { x: [1] }",
+        "'\"\\",
+    ],
+)
+def test_any_text_survives_the_engine_and_pyyaml(tmp_path: Path, text: str) -> None:
+    entity = Entity("thing", [Field("id", "int64", text)], description=text, tags={"label": text})
+    service = FeatureService("all", ["facts:x"], description=text)
+    assert definitions.loads(definitions.dumps([entity, service])) == [entity, service]
+    (tmp_path / "entity.yaml").write_text(entity.to_yaml(), "utf-8")
+    with hitherto.connect(tmp_path) as store:
+        store.apply()
+        [found] = store.catalog()["entities"]
+    assert found["metadata"]["description"] == found["keys"][0]["description"] == text
+    assert found["metadata"]["tags"] == {"label": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: Entity", "apiVersion None"),
+        ("apiVersion: hitherto/v1\nkind: Thing", "'Thing' is not one of Entity"),
+        ("apiVersion: hitherto/v1\nkind: Entity\nmetadata: { name: x }", "spec of Entity 'x' must"),
+        (
+            "apiVersion: hitherto/v1\nkind: Entity\nmetadata: { name: x }\nspec: { key: [] }",
+            "unknown field 'key'; did you mean 'keys'",
+        ),
+        (
+            "apiVersion: hitherto/v1\nkind: Entity\nmetadata: {}\nspec: { keys: [] }",
+            "field 'name' is missing",
+        ),
+        (
+            "apiVersion: hitherto/v1\nkind: Entity\nmetadata: { name: x }\n"
+            "spec: { keys: [{ name: id, type: [] }] }",
+            "field 'type' must be text",
+        ),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_wrong_document_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(hitherto.InvalidError, match=message):
+        definitions.loads(text)
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(hitherto.InvalidError, match=r"wrong\.yaml: .*"):
+        definitions.load(tmp_path)
+
+
+def test_a_list_is_asked_for() -> None:
+    with pytest.raises(hitherto.InvalidError, match=r"write \['a:b'\]"):
+        FeatureService("s", "a:b")
+    with pytest.raises(hitherto.InvalidError, match="are Fields"):
+        Entity("e", ["id"])  # type: ignore[list-item]
+
+
+def test_the_classes_have_the_fields_of_the_published_schema() -> None:
+    done = subprocess.run([binary(), "schema"], capture_output=True, text=True, check=True)
+    schema = json.loads(done.stdout)["$defs"]
+    parts = {
+        "Source": Source,
+        "Online": Online,
+        "Field": Field,
+        "EntitySpec": Entity,
+        "FeatureViewSpec": FeatureView,
+        "FeatureServiceSpec": FeatureService,
+    }
+    metadata = set(schema["Metadata"]["properties"])
+    assert metadata == {"name", "description", "owner", "tags"}
+    for name, part in parts.items():
+        ours = {definitions._camel(each.name) for each in dataclasses.fields(part)}
+        assert ours - (metadata if name.endswith("Spec") else set()) == set(
+            schema[name]["properties"]
+        ), name

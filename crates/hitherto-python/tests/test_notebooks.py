@@ -1,0 +1,47 @@
+"""The notebooks of docs/notebooks: every cell runs, and what it shows can be shown."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+
+
+def test_there_are_three() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [
+        "finding-a-leak",
+        "first-training-set",
+        "from-training-to-serving",
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    notebook = json.loads(path.read_text("utf-8"))
+    assert notebook["nbformat"] == 4
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [], "outputs are made by whoever runs it"
+            shown = run("".join(cell["source"]), names)
+            if hasattr(type(shown), "_repr_html_"):
+                assert shown._repr_html_().startswith("<div")
+
+
+def run(source: str, names: dict[str, Any]) -> object:
+    """Runs a cell; what its last line is, if that is an expression."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "<cell>", "exec"), names)
+    if not isinstance(last, ast.Expr):
+        return None
+    value: object = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names)
+    return value
