@@ -10,7 +10,8 @@ PYTHON := $(VENV)/bin/python
 PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
-.PHONY: help demo test setup build python format lint test-rust test-python wheel clean
+.PHONY: help demo test setup build python format lint test-rust test-python test-neighbours \
+    wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,10 @@ test-rust: setup  ## unit, property and integration tests
 
 test-python: python  ## the client, against DuckDB and a running server
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests
+
+test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy and pyright
+	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
+	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
 
 wheel: setup  ## an optimized wheel in target/wheels
 	$(VENV)/bin/pip install --quiet maturin

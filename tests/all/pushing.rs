@@ -348,6 +348,22 @@ async fn pushes_of_many_threads_and_builds_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_horizon_moves_up_and_what_is_before_it_is_refused() {
+    const HOUR: i64 = 3_600_000_000;
+    let (_repo, engine) = online_repo("").await;
+    push(&engine, "labs", repo::batch(facts(&[("x", HOUR, 4)])), "", HOUR).unwrap();
+    push(&engine, "labs", repo::batch(facts(&[("x", 3 * HOUR, 5)])), "", 3 * HOUR).unwrap();
+    assert_eq!(value(&engine, "x", Some(2 * HOUR), 4 * HOUR), Ok(4), "history came with pushes");
+    assert_eq!(engine.retain(4 * HOUR).await.unwrap(), 1);
+    assert_eq!(engine.retain(4 * HOUR + 1).await.unwrap(), 0, "not for so little");
+    assert_eq!(value(&engine, "x", Some(4 * HOUR), 4 * HOUR), Ok(5));
+    let parts = vec![Some(OwnedPart::Bytes(b"x".to_vec()))];
+    let keys = vec![KeyColumn { name: String::from("stay"), parts }];
+    let refused = lookup(&engine, &["labs:value"], keys, Some(2 * HOUR), 4 * HOUR).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pushed_facts_follow_the_view_to_its_new_definition() {
     let (repo, engine) = online_repo("").await;
     push(&engine, "labs", repo::batch(facts(&[("x", 40, 4)])), "", 60).unwrap();

@@ -343,6 +343,48 @@ fn what_is_put_together_is_seen_together_while_loads_go_on() {
 }
 
 #[test]
+fn history_before_the_horizon_is_reclaimed_and_nothing_after_it_changes() {
+    const FACTS: i64 = 300;
+    const HORIZON: i64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    for number in 0..FACTS {
+        // One in ten is known so late that it answers after the horizon only.
+        let known = if number % 10 == 0 { number + 150 } else { number };
+        let facts = vec![(1, number, known, 1), (2, number % 20, number % 20, 1)];
+        take(&store, &Step::Put { generation: 1, facts }).unwrap();
+    }
+    let answers = |at: i64, key: u8| {
+        let snapshot = store.snapshot(Reach::Disk, &[id(1)]);
+        let mut histories = snapshot.histories().unwrap();
+        let mut found = None;
+        let mut show = |times: Times, _: &[u8]| {
+            if times.known > at {
+                return ControlFlow::Continue(());
+            }
+            found = Some(times);
+            ControlFlow::Break(())
+        };
+        histories.scan(id(1), &entity(key), at, &mut show).unwrap();
+        found
+    };
+    let all = || -> Vec<_> {
+        (HORIZON..FACTS + 200).flat_map(|at| [answers(at, 1), answers(at, 2)]).collect()
+    };
+    let before = all();
+    store.compact().unwrap();
+    let rows = store.usage().history_rows;
+    assert_eq!(all(), before);
+    store.retain(id(1), HORIZON);
+    store.compact().unwrap();
+    assert_eq!(all(), before);
+    let kept = store.usage().history_rows;
+    // Entity 1: those after the horizon, the one that answers at it, and five that were
+    // known late. Entity 2: its newest.
+    assert!(rows >= 320 && (100..130).contains(&kept), "{kept} of {rows} rows");
+}
+
+#[test]
 fn a_store_of_the_format_before_becomes_one_of_this() {
     let folder = tempfile::tempdir().unwrap();
     take(&rocks(folder.path()).unwrap(), &Step::Meta { key: 1, value: Some(5) }).unwrap();

@@ -348,10 +348,10 @@ class Store:
 
         Args:
             view: the feature view's name.
-            facts: a DataFrame of pandas or polars, a Table, reader or batch of
-                pyarrow, or anything else with the Arrow interface. Join keys and
-                features have their own names, times those of the view's source.
-                Without a column of known times facts are known from now on.
+            facts: as a spine: a DataFrame, a Table, a reader or batch, or the path
+                of a Parquet file. Join keys and features have their own names,
+                times those of the view's source. Without a column of known times
+                facts are known from now on.
             idempotency_key: names the push; pushed again under the same name,
                 the same facts change nothing.
             ack: when facts count as pushed: on the disk, or once lookups see
@@ -370,7 +370,7 @@ class Store:
         if ack not in ("durable", "async"):
             raise InvalidError(f'ack is "durable" or "async"; found {ack!r}')
         batches: list[dict[str, Any]] = json.loads(
-            self._native.push(view, from_spine(facts), idempotency_key, ack == "durable")
+            self._native.push(view, _spine.read(facts, None), idempotency_key, ack == "durable")
         )
         repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
         return {

@@ -109,6 +109,8 @@ class StoreTwin(_Twins[Store]):
     plan = _Twin(Store.plan)
     apply = _Twin(Store.apply)
     materialize = _Twin(Store.materialize)
+    push = _Twin(Store.push)
+    rollback = _Twin(Store.rollback)
     catalog = _Twin(Store.catalog)
     close = _Twin(Store.close)
 
