@@ -15,6 +15,7 @@
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
 //! | `pushing`        | pushed facts beside files, builds and each other            |
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
+//! | `damage`         | damaged stores and full disks                               |
 //! | `training`       | spines of every kind                                        |
 //! | `types`          | every type from Parquet through the store and back          |
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
@@ -34,6 +35,7 @@
 mod architecture;
 mod bad_input;
 mod crashes;
+mod damage;
 mod definitions;
 mod deletions;
 mod icu;

@@ -187,7 +187,9 @@ impl OnlineStore for RocksStore {
     }
 
     fn sync(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(failed)
+        // A write of nothing, and no bare sync: that one is not refused after an error, and
+        // its own then cannot be recovered from.
+        self.commit_meta(&[])
     }
 
     fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {

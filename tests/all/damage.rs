@@ -1,0 +1,259 @@
+//! Damaged stores and full disks: the right error, never a wrong value, and what was
+//! acknowledged is there afterwards.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use hitherto_core::column::Values;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::{Kind, Result};
+use hitherto_engine::{
+    Access, Ack, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest, PushRequest,
+};
+
+use crate::repo::{self, Repo, Silent, apply, lookup, materialize};
+
+const NOW: i64 = 1 << 40;
+const STAYS: i64 = 400;
+
+const YAML: &str = "
+apiVersion: hitherto/v1
+kind: Entity
+metadata: { name: stay }
+spec: { keys: [{ name: stay, type: int64 }] }
+---
+apiVersion: hitherto/v1
+kind: FeatureView
+metadata: { name: labs }
+spec:
+  entity: stay
+  source: { parquet: labs, eventTime: event }
+  features: [{ name: value, type: int64 }, { name: note, type: string }]
+";
+
+/// A note that does not compress, and says of whom it is.
+fn note(stay: i64, event: i64) -> String {
+    let mut mixed = (stay as u64) << 32 | event as u64;
+    let mut words = (0..12).map(|_| {
+        mixed = mixed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        format!("{mixed:016x}")
+    });
+    words.by_ref().collect()
+}
+
+fn facts(stays: impl Iterator<Item = i64> + Clone, event: i64) -> RecordBatch {
+    let notes = stays.clone().map(|stay| note(stay, event));
+    let times = stays.clone().map(|_| event);
+    let values = stays.clone().map(|stay| stay * 1_000 + event);
+    repo::batch(vec![
+        ("stay", Arc::new(Int64Array::from_iter_values(stays)) as ArrayRef),
+        ("event", Arc::new(TimestampMicrosecondArray::from_iter_values(times))),
+        ("value", Arc::new(Int64Array::from_iter_values(values))),
+        ("note", Arc::new(StringArray::from_iter_values(notes))),
+    ])
+}
+
+fn push(engine: &Engine, stays: impl Iterator<Item = i64> + Clone, event: i64) -> Result<()> {
+    let request = PushRequest {
+        view: String::from("labs"),
+        facts: facts(stays, event),
+        idempotency_key: String::new(),
+        ack: Ack::Durable,
+    };
+    engine.push(&request, NOW).map(drop)
+}
+
+/// A stay's value.
+fn value(engine: &Engine, stay: i64) -> Result<Option<i64>> {
+    let parts = vec![Some(OwnedPart::Int(stay))];
+    let keys = vec![KeyColumn { name: String::from("stay"), parts }];
+    let found = lookup(engine, &["labs:value", "labs:note"], keys, None, NOW)?;
+    let Values::I64(values) = &found.columns[0].values else { panic!("{found:?}") };
+    Ok(values.first().copied().filter(|value| *value != 0))
+}
+
+/// Every stay has one fact, of event 1.
+async fn repository(root: &Path) {
+    fs::create_dir_all(root.join("labs")).unwrap();
+    fs::write(root.join("definitions.yaml"), YAML).unwrap();
+    repo::write_parquet(&root.join("labs/first.parquet"), &facts(0..STAYS, 1));
+    let engine = open(root).unwrap();
+    apply(&engine).await;
+    materialize(&engine, MaterializeMode::Full, NOW).await;
+}
+
+fn open(root: &Path) -> Result<Engine> {
+    Engine::open(root, &Config::default(), Access::ReadWrite)
+}
+
+/// The store's largest file with this extension.
+fn largest(root: &Path, extension: &str) -> PathBuf {
+    let files = fs::read_dir(root.join(".hitherto/online/rocksdb")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|found| found == extension));
+    files.max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_in_a_stored_file_is_named_and_never_another_value() {
+    let repo = Repo::new(YAML);
+    repository(repo.path()).await;
+    let path = largest(repo.path(), "sst");
+    let sound = fs::read(&path).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let (mut corrupt, mut right) = (0, 0);
+    for place in (0..sound.len()).step_by(sound.len() / 24) {
+        let mut flipped = sound.clone();
+        flipped[place] ^= 1 << (place % 8);
+        fs::write(&path, &flipped).unwrap();
+        let engine = match open(repo.path()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Corrupt, "{}", error.chain());
+                corrupt += 1;
+                continue;
+            }
+        };
+        for stay in 0..STAYS {
+            match value(&engine, stay) {
+                Ok(found) => {
+                    assert_eq!(found, Some(stay * 1_000 + 1), "byte {place}");
+                    right += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), Kind::Corrupt, "{}", error.chain());
+                    assert!(error.chain().contains(&name), "{} lacks {name}", error.chain());
+                    corrupt += 1;
+                }
+            }
+        }
+    }
+    assert!(corrupt > 20 && right > 20, "{corrupt} corrupt, {right} right");
+    fs::write(&path, &sound).unwrap();
+    assert_eq!(value(&open(repo.path()).unwrap(), 3).unwrap(), Some(3_001), "restored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_ahead_log_that_is_damaged_is_refused_and_a_torn_end_is_not() {
+    let repo = Repo::new(YAML);
+    repository(repo.path()).await;
+    let engine = open(repo.path()).unwrap();
+    for event in 2..42 {
+        push(&engine, 0..4, event).unwrap();
+    }
+    drop(engine);
+    let path = largest(repo.path(), "log");
+    let sound = fs::read(&path).unwrap();
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    fs::write(&path, &flipped).unwrap();
+    let error = open(repo.path()).err().expect("what follows the damage would be forgotten");
+    assert_eq!(error.kind(), Kind::Corrupt, "{}", error.chain());
+    // As after a loss of power: the last record is not whole.
+    fs::write(&path, &sound[..sound.len() - 7]).unwrap();
+    let engine = open(repo.path()).unwrap();
+    let found = value(&engine, 0).unwrap().unwrap();
+    assert!((40..=41).contains(&found), "{found}");
+}
+
+/// A small file system in memory; it goes when this is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Only who administers the machine can have one.
+    fn mount(megabytes: usize) -> Option<Self> {
+        let folder = std::env::temp_dir().join(format!("hitherto-disk-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(&folder)
+            .output();
+        mounted.is_ok_and(|mounted| mounted.status.success()).then_some(Self(folder))
+    }
+
+    /// Fills it up but for so many bytes.
+    fn fill(&self, but: usize) {
+        let path = self.0.join("filler");
+        let mut filler = vec![7_u8; 64 << 10];
+        let mut file = fs::File::create(&path).unwrap();
+        while std::io::Write::write_all(&mut file, &filler).is_ok() {}
+        filler.truncate(1 << 10);
+        while std::io::Write::write_all(&mut file, &filler).is_ok() {}
+        let bytes = file.metadata().unwrap().len();
+        file.set_len(bytes - but as u64).unwrap();
+    }
+
+    fn clear(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).output());
+        drop(fs::remove_dir(&self.0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
+    // The database goes on once there is room for what it holds in memory, 64 MiB.
+    let Some(disk) = SmallDisk::mount(200) else { return };
+    let root = disk.0.join("repository");
+    repository(&root).await;
+    let engine = open(&root).unwrap();
+    let mut acknowledged = 1;
+    for event in 2..20 {
+        push(&engine, 0..STAYS, event).unwrap();
+        acknowledged = event;
+    }
+    let refused = |error: hitherto_core::Error, begun: Instant, what: &str| {
+        assert_eq!(error.kind(), Kind::Unavailable, "{what}: {}", error.chain());
+        assert!(begun.elapsed() < Duration::from_secs(1), "{what} took {:?}", begun.elapsed());
+    };
+    for room in [256 << 10, 0] {
+        disk.fill(room);
+        // Until there is no more room in what the database had taken already.
+        let mut event = acknowledged;
+        let (begun, error) = loop {
+            event += 1;
+            let begun = Instant::now();
+            match push(&engine, 0..STAYS, event) {
+                Ok(()) => acknowledged = event,
+                Err(error) => break (begun, error),
+            }
+        };
+        refused(error, begun, "a push");
+        let begun = Instant::now();
+        let request = MaterializeRequest { views: Vec::new(), mode: MaterializeMode::Full };
+        let full = engine.materialize(&request, NOW, &Silent).await;
+        refused(full.unwrap_err(), begun, "a build");
+        for stay in (0..STAYS).step_by(40) {
+            let found = value(&engine, stay).unwrap().unwrap();
+            assert!(found >= stay * 1_000 + acknowledged, "{found} after {acknowledged}");
+        }
+        disk.clear();
+        // The database looks for room every few seconds.
+        let begun = Instant::now();
+        acknowledged = event + 1;
+        while push(&engine, 0..STAYS, acknowledged).is_err() {
+            if begun.elapsed() > Duration::from_secs(30) {
+                let log = fs::read_to_string(root.join(".hitherto/online/rocksdb/LOG")).unwrap();
+                panic!("there is room again: {}", &log[log.len().saturating_sub(2_000)..]);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        materialize(&engine, MaterializeMode::Full, NOW).await;
+        assert_eq!(value(&engine, 7).unwrap(), Some(7_000 + acknowledged));
+    }
+    drop(engine);
+    let engine = open(&root).unwrap();
+    for stay in 0..STAYS {
+        assert_eq!(value(&engine, stay).unwrap(), Some(stay * 1_000 + acknowledged));
+    }
+    drop(engine);
+}
