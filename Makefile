@@ -40,7 +40,7 @@ lint: format  ## clippy with the workspace's lints
 	RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build $(CARGO_FLAGS) --all-targets
 
 test-rust: setup  ## unit, property and integration tests
-	cargo test $(CARGO_FLAGS)
+	HITHERTO_FUZZ_SECONDS=60 HITHERTO_CRASHES=200 cargo test $(CARGO_FLAGS)
 
 test-python: python  ## the client, against DuckDB and a running server
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests

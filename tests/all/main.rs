@@ -16,6 +16,7 @@
 //! | `pushing`        | pushed facts beside files, builds and each other            |
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
 //! | `damage`         | damaged stores and full disks                               |
+//! | `fuzz`           | stored bytes that are anything                              |
 //! | `training`       | spines of every kind                                        |
 //! | `types`          | every type from Parquet through the store and back          |
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
@@ -38,6 +39,7 @@ mod crashes;
 mod damage;
 mod definitions;
 mod deletions;
+mod fuzz;
 mod icu;
 mod lookups;
 mod materializing;

@@ -45,6 +45,10 @@ pub fn latest(id: GenerationId, entity_key: &[u8]) -> Vec<u8> {
     key
 }
 
+/// What follows an entity's key where its history is kept in memory: no entity's key
+/// begins with another's, so this is nobody's.
+const HISTORY_MARK: u8 = 0xFF;
+
 /// The keys of many latest rows, side by side in one buffer.
 #[derive(Clone, Debug, Default)]
 pub struct LatestKeys {
@@ -57,6 +61,15 @@ impl LatestKeys {
     pub fn push(&mut self, id: GenerationId, entity_key: &[u8]) {
         self.bytes.extend_from_slice(&generation(id));
         self.bytes.extend_from_slice(entity_key);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Appends the name of an entity's history, as it is kept beside latest rows in
+    /// memory.
+    pub fn push_history(&mut self, id: GenerationId, entity_key: &[u8]) {
+        self.bytes.extend_from_slice(&generation(id));
+        self.bytes.extend_from_slice(entity_key);
+        self.bytes.push(HISTORY_MARK);
         self.ends.push(self.bytes.len());
     }
 

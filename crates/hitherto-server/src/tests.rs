@@ -31,6 +31,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::client::Client;
 use crate::{Clock, ServeOptions, bind, serve, wire};
 
+mod fuzz;
 mod web;
 
 const DEFINITIONS: &str = "
@@ -65,20 +66,24 @@ impl Progress for Silent {
     fn end(&self, _: &Materialized) {}
 }
 
-/// A repository with two stays: the second result of the first one is drawn at
-/// 20 and known at 30.
-async fn repository(root: &Path) -> Engine {
+/// Two stays: the second result of the first one is drawn at 20 and known at 30.
+fn labs() -> RecordBatch {
     let times = |micros: [i64; 3]| {
         Arc::new(TimestampMicrosecondArray::from(micros.to_vec()).with_timezone("UTC")) as ArrayRef
     };
-    let facts = RecordBatch::try_from_iter([
+    RecordBatch::try_from_iter([
         ("stay_id", Arc::new(Int64Array::from(vec![1, 1, 2])) as ArrayRef),
         ("drawn", times([10, 20, 10])),
         ("resulted", times([10, 30, 10])),
         ("lactate", Arc::new(Float64Array::from(vec![Some(1.5), Some(4.5), None]))),
         ("note", Arc::new(StringArray::from(vec!["fine", "élevé", ""]))),
     ])
-    .unwrap();
+    .unwrap()
+}
+
+/// A repository of [`labs`].
+async fn repository(root: &Path) -> Engine {
+    let facts = labs();
     let file = fs::File::create(root.join("labs.parquet")).unwrap();
     let mut writer = ArrowWriter::try_new(file, facts.schema(), None).unwrap();
     writer.write(&facts).unwrap();

@@ -7,6 +7,7 @@
 //! | `put`     | facts put one by one, beside loads                          |
 //! | `log`     | the log of pushed facts                                     |
 //! | `read`    | snapshots: batched gets and history seeks                   |
+//! | `kept`    | a whole history in one piece                                |
 //! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
 //!
@@ -19,6 +20,7 @@
 //! <store>/staging    sorted files being built; emptied at every opening
 //! ```
 
+mod kept;
 mod load;
 mod log;
 mod options;

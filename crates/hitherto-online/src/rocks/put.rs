@@ -34,22 +34,26 @@ impl RocksStore {
         order.sort_by(|a, b| a.entity_key.cmp(b.entity_key).then_with(|| rank(b, a)));
         let entities: Vec<&[&Fact<'_>]> =
             order.chunk_by(|a, b| a.entity_key == b.entity_key).collect();
-        let mut keys = LatestKeys::default();
-        entities.iter().for_each(|facts| keys.push(generation, facts[0].entity_key));
+        let (mut keys, mut changed) = (LatestKeys::default(), LatestKeys::default());
+        for facts in &entities {
+            keys.push(generation, facts[0].entity_key);
+            changed.push(generation, facts[0].entity_key);
+            changed.push_history(generation, facts[0].entity_key);
+        }
 
         let one_at_a_time = self.putting.lock();
         let stamp = self.rows.stamp();
         let wanted: Vec<&[u8]> = keys.iter().collect();
         let stored = self.db.batched_multi_get_cf(self.family(LATEST), &wanted, false);
         let mut batch = WriteBatch::default();
-        let mut latest = Vec::with_capacity(entities.len());
+        let mut rows = Vec::with_capacity(changed.len());
         for ((facts, key), stored) in entities.into_iter().zip(&wanted).zip(stored) {
             let history = self.family(HISTORY);
             for Fact { entity_key, times, row } in facts {
                 batch.merge_cf(history, keys::history(generation, entity_key, *times), row);
             }
             let newest = facts[0].row;
-            latest.push(match stored.map_err(failed)? {
+            rows.push(Some(match stored.map_err(failed)? {
                 None => newest.to_vec(),
                 Some(stored) => {
                     let greater = rule::greater(&stored, newest)?;
@@ -61,12 +65,14 @@ impl RocksStore {
                     }
                     greater.to_vec()
                 }
-            });
+            }));
+            // The history is read again when somebody asks for it.
+            rows.push(None);
             batch.merge_cf(self.family(LATEST), key, newest);
         }
-        let put = self.rows.begin_put(generation, &keys);
+        let put = self.rows.begin_put(generation, &changed);
         self.db.write(batch).map_err(failed)?;
-        put.finish(stamp, &latest);
+        put.finish(stamp, &rows);
         drop(one_at_a_time);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Snapshots of the database: batched gets and history seeks.
 
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -9,7 +10,7 @@ use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, SnapshotWithThreadMode};
 
-use super::{HISTORY, LATEST, RocksStore, failed};
+use super::{HISTORY, LATEST, RocksStore, failed, kept};
 use crate::keys::{self, LatestKeys};
 use crate::store::{FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
 
@@ -106,10 +107,12 @@ impl Snapshot for RocksSnapshot<'_> {
     }
 
     fn histories(&self) -> Result<Box<dyn Histories + '_>> {
-        let mut options = self.options()?;
-        options.set_prefix_same_as_start(true);
-        let facts = self.store.db.raw_iterator_cf_opt(self.store.family(HISTORY), options);
-        Ok(Box::new(RocksHistories { snapshot: self, facts }))
+        Ok(Box::new(RocksHistories {
+            snapshot: self,
+            facts: None,
+            key: LatestKeys::default(),
+            kept: Rows::default(),
+        }))
     }
 
     fn is_out_of_reach(&self) -> bool {
@@ -117,10 +120,61 @@ impl Snapshot for RocksSnapshot<'_> {
     }
 }
 
-/// One iterator, moved from entity to entity.
+/// Histories out of the table, or else out of the database with one iterator that is
+/// moved from entity to entity.
 struct RocksHistories<'h, 's> {
     snapshot: &'h RocksSnapshot<'s>,
-    facts: DBRawIterator<'h>,
+    /// Made when it is needed.
+    facts: Option<DBRawIterator<'h>>,
+    key: LatestKeys,
+    kept: Rows,
+}
+
+impl<'h> RocksHistories<'h, '_> {
+    fn facts(&mut self) -> Result<&mut DBRawIterator<'h>> {
+        match &mut self.facts {
+            Some(facts) => Ok(facts),
+            none => {
+                let snapshot = self.snapshot;
+                let mut options = snapshot.options()?;
+                options.set_prefix_same_as_start(true);
+                let family = snapshot.store.family(HISTORY);
+                Ok(none.insert(snapshot.store.db.raw_iterator_cf_opt(family, options)))
+            }
+        }
+    }
+
+    /// Shows facts from a key on, those of its entity, until `visit` breaks.
+    fn seek(&mut self, newest: &[u8], visit: &mut FactVisitor<'_>) -> Result<()> {
+        let entity = &newest[..newest.len() - keys::TIMES_BYTES];
+        let facts = self.facts()?;
+        facts.seek(newest);
+        while let Some((key, row)) = facts.item() {
+            let (prefix, times) = keys::split_history(key).ok_or_else(|| {
+                Error::corrupt("the online store has a damaged history key; restore a backup")
+            })?;
+            if prefix != entity || visit(times, row).is_break() {
+                return Ok(());
+            }
+            facts.next();
+        }
+        let status = facts.status();
+        status.map_err(|cause| self.snapshot.failed(cause))
+    }
+
+    /// Reads an entity's whole history, to be kept; `None` if it is too long for that.
+    fn read_whole(&mut self, first: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut whole = Vec::new();
+        let mut add = |times: Times, row: &[u8]| {
+            kept::push(&mut whole, times, row);
+            match whole.len() > kept::BYTES_MAX {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        self.seek(first, &mut add)?;
+        Ok((whole.len() <= kept::BYTES_MAX).then_some(whole))
+    }
 }
 
 impl Histories for RocksHistories<'_, '_> {
@@ -131,18 +185,24 @@ impl Histories for RocksHistories<'_, '_> {
         at: i64,
         visit: &mut FactVisitor<'_>,
     ) -> Result<()> {
-        let newest = keys::history(generation, entity_key, Times { event: at, known: i64::MAX });
-        let entity = &newest[..newest.len() - keys::TIMES_BYTES];
-        self.facts.seek(&newest);
-        while let Some((key, row)) = self.facts.item() {
-            let (prefix, times) = keys::split_history(key).ok_or_else(|| {
-                Error::corrupt("the online store has a damaged history key; restore a backup")
-            })?;
-            if prefix != entity || visit(times, row).is_break() {
-                return Ok(());
-            }
-            self.facts.next();
+        let mut table = self.snapshot.store.rows.of_snapshot(self.snapshot.stamp);
+        self.key.clear();
+        self.key.push_history(generation, entity_key);
+        self.kept.reset(1);
+        let is_new = !table.take(&self.key, &mut self.kept).is_empty();
+        if let Some(whole) = self.kept.get(0) {
+            return kept::show(whole, at, visit);
         }
-        self.facts.status().map_err(|cause| self.snapshot.failed(cause))
+        let newest =
+            |event| keys::history(generation, entity_key, Times { event, known: i64::MAX });
+        if is_new {
+            let whole = self.read_whole(&newest(i64::MAX))?;
+            // That it is too long is kept, too.
+            table.leave(self.key.get(0), whole.as_deref());
+            if let Some(whole) = whole {
+                return kept::show(&whole, at, visit);
+            }
+        }
+        self.seek(&newest(at), visit)
     }
 }

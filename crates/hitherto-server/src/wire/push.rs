@@ -1,10 +1,12 @@
 //! Pushed batches.
 
-use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
-use arrow::ipc::reader::StreamReader;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Ack, PushRequest, Pushed};
@@ -20,16 +22,28 @@ pub fn decode_request(request: v1::PushRequest) -> Result<PushRequest> {
         v1::PushAck::Async => Ack::Async,
     };
     let v1::PushRequest { view, facts, idempotency_key, .. } = request;
-    let facts = read_facts(&facts).map_err(|cause| {
+    let facts = read_facts(facts).map_err(|cause| {
         Error::invalid("pushed facts cannot be read as an Arrow IPC stream").with_source(cause)
     })?;
     Ok(PushRequest { view, facts, idempotency_key, ack })
 }
 
-fn read_facts(bytes: &[u8]) -> arrow::error::Result<RecordBatch> {
-    let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
-    let schema = reader.schema();
-    let batches = reader.collect::<arrow::error::Result<Vec<_>>>()?;
+/// Reads an Arrow IPC stream. Arrow takes a stream at its word and breaks off where it is
+/// none; its reader of files would also allocate whatever length a message claims.
+fn read_facts(bytes: Vec<u8>) -> Result<RecordBatch, ArrowError> {
+    let read = AssertUnwindSafe(|| read_stream(bytes.into()));
+    catch_unwind(read).unwrap_or_else(|_| Err(ArrowError::IpcError("it is damaged".into())))
+}
+
+fn read_stream(mut bytes: Buffer) -> Result<RecordBatch, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let mut batches = Vec::new();
+    while let Some(batch) = decoder.decode(&mut bytes)? {
+        batches.push(batch);
+    }
+    decoder.finish()?;
+    let none = || ArrowError::IpcError("it has no schema".into());
+    let schema = decoder.schema().ok_or_else(none)?;
     match batches.as_slice() {
         [batch] => Ok(batch.clone()),
         batches => concat_batches(&schema, batches),

@@ -1,4 +1,4 @@
-//! Latest rows kept in memory, and which of them still hold.
+//! Latest rows and short histories kept in memory, and which of them still hold.
 //!
 //! A point lookup through RocksDB searches an index, a block and a filter; a
 //! table of whole rows does not. A row in the table is what some snapshot read,
@@ -216,16 +216,17 @@ pub struct Put<'t> {
 
 impl Put<'_> {
     /// Says that they are put, and what the rows are now to one who read what was
-    /// stored at `stamp`. Those that had an entry have one again.
-    pub fn finish(self, stamp: u64, rows: &[Vec<u8>]) {
+    /// stored at `stamp`; `None` where nobody knows. Those that had an entry have one
+    /// again.
+    pub fn finish(self, stamp: u64, rows: &[Option<Vec<u8>>]) {
         let table = self.write.table;
         let is_known = table.written(&self.write.generation).loaded <= stamp;
         let now = table.clock.fetch_add(1, Ordering::SeqCst) + 1;
         let mut rows = rows.iter().zip(&self.was_held);
+        // They have no entry before the value is dropped, unless it is this one.
         self.change(|shard, hash, key| {
             let row = rows.next().filter(|(_, was_held)| is_known && **was_held);
-            shard.end_put(hash, now);
-            if let Some((row, _)) = row {
+            if let Some((Some(row), _)) = row {
                 shard.write(hash, key, now, Some(row));
             }
         });

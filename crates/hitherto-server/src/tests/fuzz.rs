@@ -1,0 +1,158 @@
+//! Requests that are any bytes: an error or an answer, never a panic.
+//!
+//! Sound requests of every wire are mutated for as many seconds as
+//! `HITHERTO_FUZZ_SECONDS` says, and go the way of those that callers send.
+
+use std::time::{Duration, Instant};
+
+use hitherto_core::{Error, Kind, Result};
+use hitherto_engine::{Ack, Engine, PushRequest, WhyRequest};
+use hitherto_proto::v1;
+use prost::Message;
+
+use super::{NOW, labs, lookup, repository, training};
+use crate::json::{LookupAnswer, LookupBody};
+use crate::wire;
+
+/// Unless `HITHERTO_FUZZ_SECONDS` says otherwise.
+const SECONDS: u64 = 3;
+
+/// Changes bytes in an order that a seed decides.
+struct Mutator(u64);
+
+impl Mutator {
+    fn roll(&mut self, sides: usize) -> usize {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % sides.max(1)
+    }
+
+    /// One to four changes: a bit, a byte, a number that is often a bound, a piece gone,
+    /// doubled, or of another input.
+    fn mutate(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
+        for _ in 0..=self.roll(4) {
+            let at = self.roll(bytes.len());
+            let end = (at + self.roll(16)).min(bytes.len());
+            match self.roll(7) {
+                _ if bytes.is_empty() => bytes.push(self.roll(256) as u8),
+                0 => bytes[at] ^= 1 << self.roll(8),
+                1 => bytes[at] = self.roll(256) as u8,
+                2 => {
+                    let bound = [0, 1, 0x7F, 0x80, 0xFF, u32::MAX, i32::MAX as u32][self.roll(7)];
+                    let bound = bound.to_le_bytes();
+                    let room = (bytes.len() - at).min(4);
+                    bytes[at..at + room].copy_from_slice(&bound[..room]);
+                }
+                3 => drop(bytes.drain(at..end)),
+                4 => {
+                    let piece = bytes[at..end].to_vec();
+                    drop(bytes.splice(at..at, piece));
+                }
+                5 => bytes.truncate(at),
+                _ if other.is_empty() => {}
+                _ => {
+                    let from = self.roll(other.len());
+                    let to = (from + self.roll(32)).min(other.len());
+                    drop(bytes.splice(at..end, other[from..to].iter().copied()));
+                }
+            }
+        }
+    }
+}
+
+fn fuzz_time() -> Duration {
+    let setting = std::env::var("HITHERTO_FUZZ_SECONDS");
+    Duration::from_secs(setting.map_or(SECONDS, |seconds| seconds.parse().unwrap()))
+}
+
+/// How a request is read.
+#[derive(Clone, Copy, Debug)]
+enum Wire {
+    Lookup,
+    Json,
+    Why,
+    TrainingSet,
+    Push,
+}
+
+fn sound() -> Vec<(Wire, Vec<u8>)> {
+    let json = br#"{"features": ["labs:*"], "keys": {"stay_id": [1, 2, null]},
+        "as_of": "1970-01-01T00:00:00.000025Z", "with_times": true}"#;
+    let asked = wire::lookup::encode_request(&lookup("deterioration_v1", Some(25))).unwrap();
+    let push = PushRequest {
+        view: String::from("labs"),
+        facts: labs(),
+        idempotency_key: String::from("a"),
+        ack: Ack::Async,
+    };
+    let keys = lookup("deterioration_v1", None).keys;
+    let why = WhyRequest { view: "labs".into(), keys, at: Some(25), known_by: None, known: None };
+    vec![
+        (Wire::Lookup, asked.encode_to_vec()),
+        (Wire::Json, json.to_vec()),
+        (Wire::Why, wire::why::encode_request(&why).unwrap().encode_to_vec()),
+        (Wire::TrainingSet, wire::training_set::encode_request(&training("deterioration_v1"))),
+        (Wire::Push, wire::push::encode_request(&push).unwrap().encode_to_vec()),
+    ]
+}
+
+fn unreadable(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::invalid("no request").with_source(cause)
+}
+
+/// What a service does with a request.
+fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
+    match wire {
+        Wire::Lookup => {
+            let request = v1::LookupRequest::decode(bytes).map_err(unreadable)?;
+            let answer = engine.lookup(&wire::lookup::decode_request(request)?, NOW)?;
+            drop(wire::lookup::encode_answer(answer));
+        }
+        Wire::Json => {
+            let body: LookupBody = serde_json::from_slice(bytes).map_err(unreadable)?;
+            let request = body.into_request()?;
+            let answer = engine.lookup(&request, NOW)?;
+            let answer = LookupAnswer::new(&request.keys, &answer)?;
+            serde_json::to_vec(&answer).map_err(unreadable)?;
+        }
+        Wire::Why => {
+            let request = v1::WhyRequest::decode(bytes).map_err(unreadable)?;
+            wire::why::decode_request(request)?;
+        }
+        Wire::TrainingSet => drop(wire::training_set::decode_request(bytes)?),
+        Wire::Push => {
+            let request = v1::PushRequest::decode(bytes).map_err(unreadable)?;
+            engine.push(&wire::push::decode_request(request)?, NOW)?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_anything_are_answered_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = repository(folder.path()).await;
+    let sound = sound();
+    for (wire, bytes) in &sound {
+        answer(&engine, *wire, bytes).unwrap_or_else(|error| panic!("{wire:?}: {}", error.chain()));
+    }
+    let (mut mutator, end) = (Mutator(11), Instant::now() + fuzz_time());
+    let (mut answered, mut refused) = (0_u64, 0_u64);
+    while Instant::now() < end {
+        let (wire, bytes) = &sound[mutator.roll(sound.len())];
+        let other = &sound[mutator.roll(sound.len())].1;
+        let mut bytes = bytes.clone();
+        mutator.mutate(&mut bytes, other);
+        match answer(&engine, *wire, &bytes) {
+            Ok(()) => answered += 1,
+            Err(error) => {
+                let is_theirs = matches!(error.kind(), Kind::Invalid | Kind::NotFound);
+                assert!(is_theirs, "{wire:?} {bytes:?}: {}", error.chain());
+                refused += 1;
+            }
+        }
+    }
+    assert!(answered > 100 && refused > 100, "{answered} answered, {refused} refused");
+}
