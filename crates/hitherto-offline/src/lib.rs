@@ -58,6 +58,7 @@ use crate::error::from_datafusion;
 pub struct Offline {
     root: PathBuf,
     threads: usize,
+    memory_bytes_max: usize,
     runtime: Arc<RuntimeEnv>,
 }
 
@@ -72,7 +73,7 @@ impl Offline {
             .with_memory_pool(pool)
             .build_arc()
             .map_err(|cause| from_datafusion("the offline layer cannot start", cause))?;
-        Ok(Self { root: root.to_owned(), threads, runtime })
+        Ok(Self { root: root.to_owned(), threads, memory_bytes_max, runtime })
     }
 
     /// A session for one query: tables of one query are never seen by another.
@@ -81,7 +82,11 @@ impl Offline {
             .with_target_partitions(self.threads)
             .with_batch_size(BATCH_ROWS)
             .with_information_schema(false);
-        let parquet = &mut config.options_mut().execution.parquet;
+        let execution = &mut config.options_mut().execution;
+        // A sort that is full merges what it has to a file, and needs memory for that when
+        // there is none left.
+        execution.sort_spill_reservation_bytes = self.memory_bytes_max / (4 * self.threads.max(1));
+        let parquet = &mut execution.parquet;
         // Types as the files have them: views would hide what a column is.
         parquet.schema_force_view_types = false;
         parquet.pushdown_filters = false;

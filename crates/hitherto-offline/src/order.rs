@@ -12,13 +12,16 @@ use std::sync::Arc;
 use ::arrow::array::RecordBatch;
 use ::arrow::datatypes::SchemaRef;
 use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 
 /// Makes a batch into another.
@@ -49,8 +52,25 @@ pub fn ordered<'p>(
     let mapped =
         StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)?;
     let sorted = SortExec::new(ordering.clone(), Arc::new(mapped)).with_preserve_partitioning(true);
-    execute_stream(Arc::new(SortPreservingMergeExec::new(ordering, Arc::new(sorted))), context)
+    let sorted: Arc<dyn ExecutionPlan> = Arc::new(sorted);
+    let streams = (0..sorted.output_partitioning().partition_count()).map(|partition| {
+        Ok(spawn_buffered(sorted.execute(partition, Arc::clone(&context))?, AHEAD))
+    });
+    // Not DataFusion's operator for that: sorts that merge what they have spilled take all
+    // the memory that there is, and it would get none. It needs a few batches a thread.
+    let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+    StreamingMergeBuilder::new()
+        .with_streams(streams.collect::<DataFusionResult<_>>()?)
+        .with_schema(schema)
+        .with_expressions(&ordering)
+        .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
+        .with_batch_size(context.session_config().batch_size())
+        .with_reservation(MemoryConsumer::new("merge").register(&pool))
+        .build()
 }
+
+/// Batches of a sort that wait to be merged.
+const AHEAD: usize = 1;
 
 /// One partition of a plan, its batches mapped.
 struct Mapped {

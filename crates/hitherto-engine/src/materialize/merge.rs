@@ -35,7 +35,8 @@ pub(super) struct Merged {
     pub watermark: i64,
 }
 
-/// The facts of one entity that may have to be kept, newest first.
+/// The facts of one entity that may have to be kept, newest first; of facts with equal
+/// times the one with the greatest bytes.
 struct Entity {
     key: Vec<u8>,
     facts: Vec<(Times, Vec<u8>)>,
@@ -117,8 +118,8 @@ impl<'m> Merge<'m> {
         self.write_history(&entity)
     }
 
-    /// Writes an entity's kept facts; of facts with equal times the first, who
-    /// has the greatest bytes.
+    /// Writes an entity's kept facts; of facts with equal times the first, who has the
+    /// greatest bytes.
     fn write_history(&mut self, entity: &Entity) -> Result<()> {
         let mut previous = None;
         for (times, row) in &entity.facts {
@@ -136,10 +137,16 @@ impl<'m> Merge<'m> {
 }
 
 impl Entity {
-    /// Keeps a fact, older than all before it, if it can answer a moment from
+    /// Keeps a fact, no newer than all before it, if it can answer a moment from
     /// the horizon on. Known time counts here even where the view ignores it:
     /// what is kept then answers both ways.
     fn add(&mut self, times: Times, row: &[u8], horizon: i64) {
+        if let Some((last, bytes)) = self.facts.last_mut().filter(|(last, _)| *last == times) {
+            if rule::rank((times, row), (*last, bytes.as_slice())).is_gt() {
+                row.clone_into(bytes);
+            }
+            return;
+        }
         let is_after_horizon = times.visible(Known::Honor) > horizon;
         if is_after_horizon || !self.has_horizon {
             self.facts.push((times, row.to_vec()));
