@@ -281,7 +281,7 @@ impl Engine {
             files.iter().cloned().partition(|file| self.is_pushed(file));
         let mut queries: Vec<_> = self.offline.pushed_query(view, &pushed)?.into_iter().collect();
         if !of_source.is_empty() {
-            queries.push(self.offline.fact_query(view, &of_source, None).await?);
+            queries.push(self.offline.all_facts(view, &of_source).await?);
         }
         Ok(queries)
     }

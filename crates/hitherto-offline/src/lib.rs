@@ -19,6 +19,7 @@
 //! | [`sorted`] | all facts of a view in key order, spilling                      |
 //! | [`pushed`] | facts that are pushed: batches in, files out                  |
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
+//! | `superseded` | facts that a newer one has made worthless                     |
 //! | [`spine`]  | a spine's record batches, checked                               |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
@@ -41,6 +42,7 @@ pub mod scan;
 pub mod sorted;
 pub mod source;
 pub mod spine;
+mod superseded;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

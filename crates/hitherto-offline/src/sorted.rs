@@ -1,7 +1,8 @@
 //! All facts of a view in key order, whatever the size of its source.
 //!
 //! ```text
-//! scan (one stream a thread) -> encode: key, e, n, row bytes
+//! scan (one stream a thread) -> drop what a newer fact has made worthless
+//!                            -> encode: key, e, n, row bytes
 //!                            -> sort by key, newest first, within the memory
 //!                               limit, spilling
 //!                            -> merge into one stream
@@ -34,6 +35,10 @@ use crate::files::SourceFile;
 use crate::footer::{blame_if_broken, next_unwound};
 use crate::order::ordered;
 use crate::source::FactQuery;
+use crate::superseded::Superseded;
+
+/// The part of the memory in which it is remembered which facts were read.
+const SUPERSEDED_SHARE: usize = 8;
 
 /// Facts counted while they are read, before they are sorted.
 #[derive(Debug, Default)]
@@ -117,19 +122,26 @@ impl SortedBatch {
 }
 
 impl Offline {
-    /// Runs queries of one view, with the facts of all in key order.
+    /// Runs queries of one view, with the facts of all in key order. Facts that cannot
+    /// answer any moment from `horizon` on are left out where that is seen in time.
     ///
     /// # Errors
     /// `Internal` when DataFusion refuses a plan.
-    pub fn sorted_facts(&self, view: &AppliedView, queries: &[FactQuery]) -> Result<SortedFacts> {
+    pub fn sorted_facts(
+        &self,
+        view: &AppliedView,
+        queries: &[FactQuery],
+        horizon: i64,
+    ) -> Result<SortedFacts> {
         let failed = |cause| from_datafusion("the source's facts cannot be sorted", cause);
         let count = Arc::new(ScanCount::default());
         let layout = FactLayout::new(view);
         let schema = encoded_schema();
         let ordering = newest_first(&schema).map_err(failed)?;
         let (counted, output) = (Arc::clone(&count), Arc::clone(&schema));
+        let superseded = Superseded::new(horizon, self.memory_bytes_max / SUPERSEDED_SHARE);
         let encode = move |batch: &RecordBatch| {
-            encode(batch, &layout, &counted, &output)
+            encode(batch, &layout, &superseded, &counted, &output)
                 .map_err(|cause| DataFusionError::External(Box::new(cause)))
         };
         let context = self.session().task_ctx();
@@ -162,6 +174,7 @@ fn newest_first(schema: &Schema) -> datafusion::error::Result<LexOrdering> {
 fn encode(
     batch: &RecordBatch,
     layout: &FactLayout,
+    superseded: &Superseded,
     count: &ScanCount,
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
@@ -183,6 +196,9 @@ fn encode(
             count.without_time.fetch_add(1, Ordering::Relaxed);
             continue;
         };
+        if superseded.is(&key, times) {
+            continue;
+        }
         facts.encode(index, times, &mut row)?;
         keys.append_value(&key);
         event.append_value(times.event);

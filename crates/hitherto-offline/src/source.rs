@@ -115,6 +115,21 @@ impl Offline {
         self.filtered_fact_query(view, files, range, None).await
     }
 
+    /// All facts of these files, the newest first as far as files and row groups tell.
+    ///
+    /// # Errors
+    /// As [`Offline::fact_query`].
+    pub async fn all_facts(&self, view: &AppliedView, files: &[SourceFile]) -> Result<FactQuery> {
+        match view.definition.source.sql {
+            Some(_) => self.fact_query(view, files, None).await,
+            None => Ok(FactQuery {
+                plan: self.fact_files(view, files)?,
+                shape: Shape::RowWise,
+                files: files.to_vec(),
+            }),
+        }
+    }
+
     /// As [`Offline::fact_query`], with a condition on the source's columns.
     pub(crate) async fn filtered_fact_query(
         &self,

@@ -165,7 +165,7 @@ impl Engine {
         };
         let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
         let queries = self.fact_queries(view, &[&run.files, pushed].concat()).await?;
-        let mut facts = self.offline.sorted_facts(view, &queries)?;
+        let mut facts = self.offline.sorted_facts(view, &queries, run.horizon)?;
         let merged = run.load(self, &mut facts, progress).await?;
         let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
         run.commit(self, &facts, merged, pushes.transpose()?)
@@ -190,7 +190,7 @@ impl Engine {
         let id = GenerationId { view: view.id, number: to.number };
         let held = self.hold_pushes(view)?;
         if let Some(missed) = self.offline.pushed_query(view, &held.files_since(to.pushed))? {
-            let mut facts = self.offline.sorted_facts(view, &[missed])?;
+            let mut facts = self.offline.sorted_facts(view, &[missed], i64::MIN)?;
             while let Some(batch) = facts.next().await {
                 let batch = batch?;
                 let facts = batch.iter();
