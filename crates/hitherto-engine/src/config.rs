@@ -25,7 +25,8 @@ pub struct Config {
     /// Memory for materialization and training sets; larger work spills or takes
     /// more passes.
     pub memory: Memory,
-    /// Memory for the online store: half for rows, half for decompressed blocks.
+    /// Memory for the online store: half for rows and short histories, half for
+    /// decompressed blocks.
     pub cache: Bytes,
     /// Threads for scans and compaction; 0 is one a core.
     pub threads: usize,
