@@ -17,6 +17,7 @@
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
 //! | `damage`         | damaged stores and full disks                               |
 //! | `fuzz`           | stored bytes that are anything                              |
+//! | `mutator`        | bytes that are nearly sound                                 |
 //! | `training`       | spines of every kind                                        |
 //! | `types`          | every type from Parquet through the store and back          |
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
@@ -44,6 +45,7 @@ mod icu;
 mod lookups;
 mod materializing;
 mod metamorphic;
+mod mutator;
 mod operator;
 mod optimizing;
 mod oracle;

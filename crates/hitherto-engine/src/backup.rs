@@ -19,6 +19,7 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::unwritable;
 use crate::{Config, Engine};
 
 /// The form of backups that this release writes.
@@ -217,8 +218,4 @@ fn remove(folder: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }

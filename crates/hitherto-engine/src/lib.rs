@@ -3,6 +3,7 @@
 //! | module           | the path                                               |
 //! | ---------------- | ------------------------------------------------------ |
 //! | [`config`]       | the repository's one configuration file                 |
+//! | `disk`           | what is said of the disk                                |
 //! | `machine`        | how much memory there is                                |
 //! | [`repository`]   | definition files on disk                                |
 //! | [`arrow_columns`] | a lookup as a record batch                              |
@@ -28,6 +29,7 @@ pub mod arrow_columns;
 pub mod backup;
 pub mod cells;
 pub mod config;
+mod disk;
 pub mod lookup;
 mod machine;
 pub mod manifest;

@@ -40,15 +40,24 @@ const NONE: Entry =
 /// What was read of each entity, as far as it is remembered. Shared by all threads.
 pub(crate) struct Superseded {
     horizon: i64,
-    shards: Vec<Mutex<Vec<[Entry; WAYS]>>>,
+    /// Buckets that a shard grows to.
+    buckets_max: usize,
+    shards: Vec<Mutex<Shard>>,
+}
+
+/// One part of the table: as large as what was read makes it.
+#[derive(Default)]
+struct Shard {
+    buckets: Vec<[Entry; WAYS]>,
+    held: usize,
 }
 
 impl Superseded {
-    /// Nothing was read yet; the table takes about so many bytes.
-    pub fn new(horizon: i64, bytes: usize) -> Self {
-        let buckets = (bytes / SHARDS / size_of::<[Entry; WAYS]>()).max(1);
-        let shard = || Mutex::new(vec![[NONE; WAYS]; buckets]);
-        Self { horizon, shards: std::iter::repeat_with(shard).take(SHARDS).collect() }
+    /// Nothing was read yet; the table grows to about so many bytes.
+    pub fn new(horizon: i64, bytes_max: usize) -> Self {
+        let buckets_max = (bytes_max / SHARDS / size_of::<[Entry; WAYS]>()).max(1);
+        let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
+        Self { horizon, buckets_max, shards }
     }
 
     /// Whether a fact that is read now can answer nothing, because of one that was read
@@ -59,21 +68,56 @@ impl Superseded {
         }
         let mut entry = Entry { length: key.len() as u8 + 1, times, ..NONE };
         entry.key[..key.len()].copy_from_slice(key);
-        let hash = xxh3_64(key);
-        let mut shard =
-            self.shards[hash as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = (hash >> 8) as usize % shard.len();
-        let bucket = &mut shard[bucket];
-        let same =
-            bucket.iter_mut().find(|held| held.length == entry.length && held.key == entry.key);
+        let shard = &self.shards[entry.hash() as usize % SHARDS];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if shard.held >= shard.buckets.len() * WAYS / 2 {
+            shard.grow(self.buckets_max);
+        }
+        let same = shard.bucket(&entry).iter_mut().find(|held| held.is_of(&entry));
         if let Some(held) = same {
             let is_superseded = times < held.times;
             held.times = held.times.max(times);
             return is_superseded;
         }
-        let free = bucket.iter().position(|held| held.length == 0);
-        bucket[free.unwrap_or((hash >> 56) as usize % WAYS)] = entry;
+        shard.hold(entry);
         false
+    }
+}
+
+impl Shard {
+    /// Doubles it, if it may grow.
+    fn grow(&mut self, buckets_max: usize) {
+        let buckets = (self.buckets.len() * 2).clamp(1, buckets_max);
+        if buckets > self.buckets.len() {
+            let before = std::mem::replace(&mut self.buckets, vec![[NONE; WAYS]; buckets]);
+            self.held = 0;
+            let held = before.into_iter().flatten().filter(|entry| entry.length > 0);
+            held.for_each(|entry| self.hold(entry));
+        }
+    }
+
+    /// Where an entry is, or will be.
+    fn bucket(&mut self, entry: &Entry) -> &mut [Entry; WAYS] {
+        let bucket = (entry.hash() >> 8) as usize % self.buckets.len();
+        &mut self.buckets[bucket]
+    }
+
+    /// Keeps an entry that is not there; another makes room for it if it must.
+    fn hold(&mut self, entry: Entry) {
+        let bucket = self.bucket(&entry);
+        let free = bucket.iter().position(|held| held.length == 0);
+        bucket[free.unwrap_or((entry.hash() >> 56) as usize % WAYS)] = entry;
+        self.held += usize::from(free.is_some());
+    }
+}
+
+impl Entry {
+    fn hash(&self) -> u64 {
+        xxh3_64(&self.key[..usize::from(self.length - 1)])
+    }
+
+    fn is_of(&self, other: &Entry) -> bool {
+        (self.length, self.key) == (other.length, other.key)
     }
 }
 

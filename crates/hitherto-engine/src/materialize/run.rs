@@ -128,7 +128,6 @@ impl<'r> Run<'r> {
             pushed: 0,
         };
         let catalog = engine.catalog();
-        // As it is now: pushes and their files do not wait for a run.
         let (old, older) = (self.view.generation.clone(), self.view.previous.clone());
         let consumed = self.consumed.to_json()?;
         let mut changes = vec![(consumed_key(self.view.id), Some(consumed))];

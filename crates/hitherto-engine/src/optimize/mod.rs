@@ -35,6 +35,7 @@ use serde::Serialize;
 
 use self::record::{SourceRecord, StoredCopy};
 use crate::Engine;
+use crate::disk::unwritable;
 
 pub(crate) use choose::{Copies, Reading};
 
@@ -174,8 +175,4 @@ fn entries(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
     entries.map(Some).map_err(|cause| {
         Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
     })
-}
-
-fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }

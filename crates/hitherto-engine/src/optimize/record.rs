@@ -12,7 +12,8 @@ use hitherto_offline::source::Shape;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{entries, unwritable};
+use super::entries;
+use crate::disk::unwritable;
 
 /// The form of copies that this release writes.
 const FORMAT: u32 = 1;

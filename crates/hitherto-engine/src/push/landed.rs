@@ -27,6 +27,7 @@ use hitherto_offline::pushed::{Carried, write_file};
 
 use super::{ViewLog, batch, lock};
 use crate::Engine;
+use crate::disk::unwritable;
 
 /// The name of a file that is not whole yet.
 const WRITING: &str = "writing";
@@ -300,8 +301,4 @@ fn files(folder: &Path) -> Result<Vec<(u64, u64, PathBuf)>> {
 fn range(path: &Path) -> Option<(u64, u64)> {
     let (from, to) = path.file_name()?.to_str()?.strip_suffix(".parquet")?.split_once('-')?;
     Some((from.parse().ok()?, to.parse().ok()?))
-}
-
-fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }
