@@ -82,7 +82,7 @@ async fn a_fact_that_arrives_late_is_picked_up_where_it_belongs() {
     run(&engine, 400).await;
     write(&repo, "a_week_late", &[("x", 200, 350, 2)]);
     let late = run(&engine, 410).await;
-    assert_eq!((late.mode, late.files, late.entities), (MaterializeMode::Incremental, 1, 0));
+    assert_eq!((late.mode, late.files, late.entities), (MaterializeMode::Incremental, 1, 1));
     assert_eq!(value(&engine, "x", None, 420), Ok(3), "older facts revert nothing");
     assert_eq!(value(&engine, "x", Some(299), 420), Ok(1), "not known at 299");
     write(&repo, "correction", &[("x", 300, 405, 33)]);

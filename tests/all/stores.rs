@@ -98,13 +98,15 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
                 .collect();
             history.sort();
             history.dedup_by(|a, b| a.0 == b.0);
-            let mut load = store.load(id(*generation), Beneath::Rows)?;
+            let load = store.load(id(*generation), Beneath::Rows)?;
+            let mut part = load.part()?;
             for (key, value) in latest {
-                load.put_latest(&key, &latest_row(value))?;
+                part.put_latest(&key, &latest_row(value))?;
             }
             for (_, key, times, value) in history {
-                load.put_history(&key, times, &row(times, value))?;
+                part.put_history(&key, times, &row(times, value))?;
             }
+            part.finish()?;
             load.finish().map(|_| ())
         }
         Step::Put { generation, facts } => {
@@ -312,11 +314,13 @@ fn what_is_put_together_is_seen_together_while_loads_go_on() {
         scope.spawn(|| {
             while put.load(Ordering::SeqCst) < PUTS {
                 // Of the least rank: it must never come through where something was put.
-                let mut load = store.load(id(1), Beneath::Rows).unwrap();
+                let load = store.load(id(1), Beneath::Rows).unwrap();
+                let mut part = load.part().unwrap();
                 let old = row(Times { event: -9, known: -9 }, 0);
                 for key in 1..4 {
-                    load.put_latest(&entity(key), &old).unwrap();
+                    part.put_latest(&entity(key), &old).unwrap();
                 }
+                part.finish().unwrap();
                 load.finish().unwrap();
             }
         });
@@ -404,8 +408,14 @@ fn a_store_of_the_format_before_becomes_one_of_this() {
 fn a_load_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = rocks(folder.path()).unwrap();
-    let mut load = store.load(id(1), Beneath::Rows).unwrap();
-    load.put_latest(&entity(1), &latest_row(1)).unwrap();
+    let load = store.load(id(1), Beneath::Rows).unwrap();
+    for is_finished in [true, false] {
+        let mut part = load.part().unwrap();
+        part.put_latest(&entity(1), &latest_row(1)).unwrap();
+        if is_finished {
+            part.finish().unwrap();
+        }
+    }
     drop(load);
     assert_eq!(all_answers(&store), all_answers(&MemoryStore::default()));
     assert_eq!(std::fs::read_dir(folder.path().join("staging")).unwrap().count(), 0);
@@ -415,11 +425,12 @@ fn a_load_that_is_dropped_leaves_nothing() {
 fn keys_out_of_order_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = rocks(folder.path()).unwrap();
-    let mut load = store.load(id(1), Beneath::Nothing).unwrap();
+    let load = store.load(id(1), Beneath::Nothing).unwrap();
+    let mut part = load.part().unwrap();
     let row = latest_row(1);
-    load.put_latest(&entity(2), &row).unwrap();
-    assert_eq!(load.put_latest(&entity(3), &row).err().map(|error| error.kind()), None);
-    assert_eq!(load.put_latest(&entity(3), &row).unwrap_err().kind(), Kind::Internal);
+    part.put_latest(&entity(2), &row).unwrap();
+    assert_eq!(part.put_latest(&entity(3), &row).err().map(|error| error.kind()), None);
+    assert_eq!(part.put_latest(&entity(3), &row).unwrap_err().kind(), Kind::Internal);
 }
 
 #[test]

@@ -134,8 +134,10 @@ async fn a_wrong_row_online_is_found_and_shown() {
     let schema = view.row_schema();
     let mut writer = schema.write(&mut row, Times { event: 999, known: 1_006 }, 0);
     writer.set_varlen(0, b"forged").unwrap();
-    let mut load = store.load(GenerationId { view: view.id, number }, Beneath::Nothing).unwrap();
-    load.put_latest(&key, &row).unwrap();
+    let load = store.load(GenerationId { view: view.id, number }, Beneath::Nothing).unwrap();
+    let mut part = load.part().unwrap();
+    part.put_latest(&key, &row).unwrap();
+    part.finish().unwrap();
     load.finish().unwrap();
 
     let after = engine.verify(&request, 2_000).await.unwrap();

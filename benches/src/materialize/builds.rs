@@ -112,7 +112,8 @@ pub fn write(question: &Sorted) -> Result<f64> {
     let features: Vec<Field> = (0..question.features).map(field).collect();
     let schema = RowSchema::new(&features, 1);
     let mut bytes = Vec::new();
-    let mut load = store.load(GenerationId { view: 1, number: 1 }, Beneath::Nothing)?;
+    let load = store.load(GenerationId { view: 1, number: 1 }, Beneath::Nothing)?;
+    let mut part = load.part()?;
     let started = Instant::now();
     for entity in 0..question.entities as i64 {
         let mut row = schema.write(&mut bytes, Times { event: entity, known: entity }, 0);
@@ -121,8 +122,9 @@ pub fn write(question: &Sorted) -> Result<f64> {
             let value = (entity as f64 + 1.0).sqrt() * (feature as f64 + 0.1).ln_1p();
             row.set_fixed(feature, &value.to_le_bytes());
         }
-        load.put_latest(&ascending(entity), &bytes)?;
+        part.put_latest(&ascending(entity), &bytes)?;
     }
+    part.finish()?;
     load.finish()?;
     Ok(started.elapsed().as_secs_f64())
 }

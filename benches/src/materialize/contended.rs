@@ -1,6 +1,7 @@
 //! Lookups at rest, and beside a build of the whole view and its flip.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -50,8 +51,9 @@ pub struct Contended {
 /// # Errors
 /// When the store cannot be opened, or a lookup or the build fails.
 pub fn run(question: &Contend) -> Result<Contended> {
-    let engine = store::open(&question.root, question.memory)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let engine = Arc::new(store::open(&question.root, question.memory)?);
+    // The threads on which a server builds.
+    let runtime = hitherto_engine::background::runtime()?;
     let is_over = AtomicBool::new(false);
     let rest = Duration::from_secs_f64(question.seconds);
     let started = Instant::now();
@@ -61,7 +63,12 @@ pub fn run(question: &Contend) -> Result<Contended> {
     std::thread::scope(|scope| {
         let beside = scope.spawn(|| look_up(&engine, question, || is_over.load(Ordering::Relaxed)));
         let started = Instant::now();
-        let built = runtime.block_on(store::materialize(&engine, MaterializeMode::Full));
+        let building = Arc::clone(&engine);
+        let build = async move {
+            let built = store::materialize(&building, MaterializeMode::Full).await;
+            built.map(drop).map_err(|error| error.to_string())
+        };
+        let built = runtime.block_on(runtime.spawn(build)).expect("no build panics");
         let build_seconds = started.elapsed().as_secs_f64();
         // The new generation's rows are not in memory yet: that is part of it.
         std::thread::sleep(rest / 4);

@@ -5,6 +5,7 @@
 //! | [`config`]       | the repository's one configuration file                 |
 //! | `disk`           | what is said of the disk                                |
 //! | `machine`        | how much memory there is                                |
+//! | [`background`]   | threads that give way to lookups                        |
 //! | [`repository`]   | definition files on disk                                |
 //! | [`arrow_columns`] | a lookup as a record batch                              |
 //! | [`cells`]        | feature values as text and as JSON                      |
@@ -26,6 +27,7 @@
 
 pub mod apply;
 pub mod arrow_columns;
+pub mod background;
 pub mod backup;
 pub mod cells;
 pub mod config;

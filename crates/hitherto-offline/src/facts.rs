@@ -190,6 +190,24 @@ impl FactHeads {
     }
 }
 
+/// A fact whose features are elsewhere.
+pub trait Placed {
+    /// Its row there.
+    fn row(&self) -> u32;
+    /// Its times.
+    fn times(&self) -> Times;
+}
+
+impl Placed for Entry {
+    fn row(&self) -> u32 {
+        self.row
+    }
+
+    fn times(&self) -> Times {
+        self.times
+    }
+}
+
 /// Whole facts.
 pub struct FactBatch<'l> {
     /// Keys and times.
@@ -215,8 +233,8 @@ impl FactBatch<'_> {
     ///
     /// # Errors
     /// As [`FactBatch::encode`].
-    pub fn encode_block(&self, facts: &[Entry], block: &mut RowBlock) -> Result<()> {
-        self.features.encode_block(facts, |_, fact| fact.row as usize, block)
+    pub fn encode_block(&self, facts: &[impl Placed], block: &mut RowBlock) -> Result<()> {
+        self.features.encode_block(facts, |_, fact| fact.row() as usize, block)
     }
 }
 
@@ -240,18 +258,18 @@ impl FeatureBatch<'_> {
     ///
     /// # Errors
     /// As [`FactBatch::encode`].
-    pub fn encode_block(
+    pub fn encode_block<F: Placed>(
         &self,
-        facts: &[Entry],
-        place: impl Fn(usize, &Entry) -> usize,
+        facts: &[F],
+        place: impl Fn(usize, &F) -> usize,
         block: &mut RowBlock,
     ) -> Result<()> {
         if !self.schema.is_fixed() {
             return block.encode_each(facts.len(), |index, out| {
-                self.encode(place(index, &facts[index]), facts[index].times, out)
+                self.encode(place(index, &facts[index]), facts[index].times(), out)
             });
         }
-        block.begin(self.schema, facts.iter().map(|fact| fact.times));
+        block.begin(self.schema, facts.iter().map(Placed::times));
         for (feature, array) in self.arrays.iter().enumerate() {
             let place = |index: usize| place(index, &facts[index]);
             array.write_column(self.schema, feature, place, block);

@@ -16,10 +16,10 @@
 //! | [`entity`] | all facts of one entity                                         |
 //! | [`scan`]   | all facts of a view, in no order                               |
 //! | `order`    | batches of a plan, mapped and in one order, spilling            |
-//! | [`sorted`] | all facts of a view in key order, spilling                      |
+//! | [`sorted`] | all facts of a view that can answer, in key order, spilling     |
 //! | [`pushed`] | facts that are pushed: batches in, files out                  |
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
-//! | `superseded` | facts that a newer one has made worthless                     |
+//! | `pieces`   | a view's facts in pieces, each of which one thread reads        |
 //! | [`spine`]  | a spine's record batches, checked                               |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
@@ -37,12 +37,12 @@ mod micros;
 pub mod optimize;
 mod order;
 pub mod pairs;
+mod pieces;
 pub mod pushed;
 pub mod scan;
 pub mod sorted;
 pub mod source;
 pub mod spine;
-mod superseded;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

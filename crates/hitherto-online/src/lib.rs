@@ -17,6 +17,6 @@ pub mod rocks;
 pub mod store;
 
 pub use store::{
-    Access, Beneath, Durability, Fact, GenerationId, Histories, Load, Loaded, LogEntry,
+    Access, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded, LogEntry,
     OnlineStore, Reach, Rows, Snapshot, Usage,
 };

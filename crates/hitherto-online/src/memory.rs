@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 
 use crate::keys::{self, LatestKeys, Logged, logged};
 use crate::store::{
-    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, Loaded, LogEntry,
-    LogVisitor, OnlineStore, Reach, Rows, Snapshot, Usage,
+    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
+    LogEntry, LogVisitor, OnlineStore, Reach, Rows, Snapshot, Usage,
 };
 
 #[derive(Clone, Default)]
@@ -50,7 +50,7 @@ impl OnlineStore for MemoryStore {
     }
 
     fn load(&self, generation: GenerationId, beneath: Beneath) -> Result<Box<dyn Load + '_>> {
-        Ok(Box::new(MemoryLoad { store: self, generation, beneath, staged: Tables::default() }))
+        Ok(Box::new(MemoryLoad { store: self, generation, beneath, staged: Mutex::default() }))
     }
 
     fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()> {
@@ -213,22 +213,17 @@ struct MemoryLoad<'s> {
     store: &'s MemoryStore,
     generation: GenerationId,
     beneath: Beneath,
-    staged: Tables,
+    staged: Mutex<Tables>,
 }
 
 impl Load for MemoryLoad<'_> {
-    fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()> {
-        let key = keys::latest(self.generation, entity_key);
-        put_in_order(&mut self.staged.latest, key, row)
-    }
-
-    fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()> {
-        let key = keys::history(self.generation, entity_key, times);
-        put_in_order(&mut self.staged.history, key, row)
+    fn part(&self) -> Result<Box<dyn LoadPart + '_>> {
+        Ok(Box::new(MemoryPart { load: self, staged: Tables::default() }))
     }
 
     fn finish(self: Box<Self>) -> Result<Loaded> {
-        let Tables { latest, history, .. } = self.staged;
+        let Tables { latest, history, .. } =
+            self.staged.into_inner().unwrap_or_else(PoisonError::into_inner);
         let loaded = Loaded {
             latest_rows: latest.len() as u64,
             history_rows: history.len() as u64,
@@ -246,6 +241,30 @@ impl Load for MemoryLoad<'_> {
             }
             Ok(loaded)
         })
+    }
+}
+
+struct MemoryPart<'l> {
+    load: &'l MemoryLoad<'l>,
+    staged: Tables,
+}
+
+impl LoadPart for MemoryPart<'_> {
+    fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()> {
+        let key = keys::latest(self.load.generation, entity_key);
+        put_in_order(&mut self.staged.latest, key, row)
+    }
+
+    fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()> {
+        let key = keys::history(self.load.generation, entity_key, times);
+        put_in_order(&mut self.staged.history, key, row)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        let mut all = self.load.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        all.latest.append(&mut self.staged.latest);
+        all.history.append(&mut self.staged.history);
+        Ok(())
     }
 }
 

@@ -175,9 +175,26 @@ pub struct LogEntry<'l> {
 /// Takes one batch of the log with its number.
 pub type LogVisitor<'v> = dyn FnMut(u64, &[u8]) -> Result<()> + 'v;
 
-/// Rows on their way into one generation. Keys must arrive in ascending order
-/// within each family, each at most once.
-pub trait Load: Send {
+/// Rows on their way into one generation, in parts.
+pub trait Load: Send + Sync {
+    /// Begins a part. Several may be written at once, by a thread each; where one has
+    /// keys, no other has any between them.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn part(&self) -> Result<Box<dyn LoadPart + '_>>;
+
+    /// Makes the rows of all finished parts readable: history first, then latest.
+    /// Dropping a load without this leaves nothing behind.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O.
+    fn finish(self: Box<Self>) -> Result<Loaded>;
+}
+
+/// Rows of one part of a load. Keys must arrive in ascending order within each family,
+/// each at most once.
+pub trait LoadPart {
     /// Adds an entity's latest row; of it and one that is stored the greater stays.
     ///
     /// # Errors
@@ -188,15 +205,14 @@ pub trait Load: Send {
     /// greater stays.
     ///
     /// # Errors
-    /// As [`Load::put_latest`].
+    /// As [`LoadPart::put_latest`].
     fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()>;
 
-    /// Makes all rows readable: history first, then latest. Dropping a load
-    /// without this leaves nothing behind.
+    /// Ends the part.
     ///
     /// # Errors
     /// `Unavailable` for I/O.
-    fn finish(self: Box<Self>) -> Result<Loaded>;
+    fn finish(self: Box<Self>) -> Result<()>;
 }
 
 /// What a finished load put into the store.

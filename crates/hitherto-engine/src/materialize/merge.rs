@@ -1,24 +1,27 @@
-//! Which facts of an entity are stored: sorted facts on their way into a load,
-//! beside what the store holds already.
+//! Which facts of an entity are stored: sorted facts on their way into a load.
 
 use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Result, row};
-use hitherto_offline::sorted::SortedBatch;
+use hitherto_offline::sorted::SortedRun;
 use hitherto_online::keys::LatestKeys;
-use hitherto_online::{Load, Loaded, Rows, Snapshot};
+use hitherto_online::{LoadPart, Rows, Snapshot};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::MaterializeMode;
 use super::run::Run;
 
 /// Entities whose stored rows are read in one batch while loading.
 const MERGE_ENTITIES: usize = 1_024;
+/// Of so many entities beyond these it is asked of one whether it is new: an answer is a
+/// read of the disk, and the number of entities is nothing that is relied on.
+const SAMPLED_ENTITIES: u64 = 64;
 
-/// Sorted facts on their way into a load, beside what is stored already.
+/// Sorted facts on their way into one part of a load.
 pub(super) struct Merge<'m> {
     run: &'m Run<'m>,
     snapshot: &'m dyn Snapshot,
-    load: Box<dyn Load + 'm>,
+    part: Box<dyn LoadPart + 'm>,
     /// Facts of whole entities, not yet written.
     entities: Vec<Entity>,
     merged: Merged,
@@ -27,130 +30,123 @@ pub(super) struct Merge<'m> {
 /// What came of a merge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Merged {
-    /// What the load put into the store.
-    pub loaded: Loaded,
-    /// Entities that had no latest row before.
+    /// Entities that had no latest row before, about; exactly if they were few.
     pub entities_new: u64,
     /// The greatest event time among the facts; `i64::MIN` if there was none.
     pub watermark: i64,
 }
 
-/// The facts of one entity that may have to be kept, newest first; of facts with equal
-/// times the one with the greatest bytes.
+/// The facts of one entity that are kept, newest first.
 struct Entity {
     key: Vec<u8>,
     facts: Vec<(Times, Vec<u8>)>,
-    /// Whether the fact that answers at the horizon is among them.
-    has_horizon: bool,
 }
 
 impl<'m> Merge<'m> {
-    pub fn new(run: &'m Run<'m>, snapshot: &'m dyn Snapshot, load: Box<dyn Load + 'm>) -> Self {
-        let merged = Merged { loaded: Loaded::default(), entities_new: 0, watermark: i64::MIN };
-        Self { run, snapshot, load, entities: Vec::new(), merged }
+    pub fn new(run: &'m Run<'m>, snapshot: &'m dyn Snapshot, part: Box<dyn LoadPart + 'm>) -> Self {
+        Self { run, snapshot, part, entities: Vec::new(), merged: Merged::NONE }
     }
 
-    pub fn add(&mut self, batch: &SortedBatch) -> Result<()> {
-        for (key, times, row) in batch.iter() {
+    /// Takes all facts of a run.
+    pub fn take(mut self, run: SortedRun) -> Result<Merged> {
+        let mut is_few = true;
+        run.visit(&mut |key, times, row| {
             self.merged.watermark = self.merged.watermark.max(times.event);
             if self.entities.last().is_none_or(|entity| entity.key != key) {
                 if self.entities.len() >= MERGE_ENTITIES {
-                    self.write()?;
+                    is_few = false;
+                    self.write(is_few)?;
                 }
-                let key = key.to_vec();
-                self.entities.push(Entity { key, facts: Vec::new(), has_horizon: false });
+                self.entities.push(Entity { key: key.to_vec(), facts: Vec::new() });
             }
             if let Some(entity) = self.entities.last_mut() {
-                entity.add(times, row, self.run.horizon);
+                entity.facts.push((times, row.to_vec()));
             }
-        }
-        Ok(())
+            Ok(())
+        })?;
+        self.write(is_few)?;
+        self.part.finish()?;
+        Ok(self.merged)
     }
 
     /// Writes all gathered entities; the next fact belongs to another one.
-    fn write(&mut self) -> Result<()> {
-        let entities = std::mem::take(&mut self.entities);
+    fn write(&mut self, is_few: bool) -> Result<()> {
+        let mut entities = std::mem::take(&mut self.entities);
+        match self.run.mode {
+            MaterializeMode::Full => self.merged.entities_new += entities.len() as u64,
+            MaterializeMode::Incremental => self.look_below(&mut entities, is_few)?,
+        }
+        entities.iter().try_for_each(|entity| self.write_entity(entity))
+    }
+
+    /// Looks at the stored rows of those entities where it matters what they are. A row
+    /// that is replaced by one that is not visible yet goes to history.
+    fn look_below(&mut self, entities: &mut [Entity], is_few: bool) -> Result<()> {
+        let weight = if is_few { 1 } else { SAMPLED_ENTITIES };
+        let is_sampled = |entity: &Entity| xxh3_64(&entity.key).is_multiple_of(weight);
+        let is_wanted = |entity: &Entity| is_sampled(entity) || !self.answers_now(entity);
+        let mut wanted: Vec<&mut Entity> =
+            entities.iter_mut().filter(|entity| is_wanted(entity)).collect();
+        let mut keys = LatestKeys::default();
+        wanted.iter().for_each(|entity| keys.push(self.run.generation, &entity.key));
         let mut stored = Rows::default();
-        stored.reset(entities.len());
-        if self.run.mode == MaterializeMode::Incremental {
-            let mut keys = LatestKeys::default();
-            entities.iter().for_each(|entity| keys.push(self.run.generation, &entity.key));
-            self.snapshot.read_latest(&keys, &mut stored)?;
-        }
-        for (entity, stored) in entities.into_iter().zip(stored.iter()) {
-            self.write_entity(entity, stored)?;
-        }
-        Ok(())
-    }
-
-    fn write_entity(&mut self, mut entity: Entity, stored: Option<&[u8]>) -> Result<()> {
-        let Some((times, row)) = entity.facts.first() else { return Ok(()) };
-        self.merged.entities_new += u64::from(stored.is_none());
-        let stored = stored.map(|row| row::times(row).map(|times| (times, row))).transpose()?;
-        let is_newer = stored
-            .as_ref()
-            .is_none_or(|(held, bytes)| rule::rank((*times, row), (*held, *bytes)).is_gt());
-        if is_newer {
-            self.load.put_latest(&entity.key, row)?;
-        }
-        let latest = match &stored {
-            Some((held, _)) if !is_newer => *held,
-            _ => *times,
-        };
-        // A visible latest row answers now by itself; only a view that keeps
-        // history, or a latest row from the future, needs the facts below it.
-        let is_visible = latest.visible(Known::Honor) <= self.run.now;
-        let is_enough = is_visible && self.run.view.definition.online.history_micros.is_none();
-        if is_enough && (self.run.mode == MaterializeMode::Full || !is_newer) {
-            return Ok(());
-        }
-        // What is new goes to history all the same: a fact that is pushed meanwhile may
-        // become the latest row, and not be visible.
-        if !is_enough
-            && is_newer
-            && let Some((held, bytes)) = stored
-        {
-            let is_above =
-                |(times, row): &(Times, Vec<u8>)| rule::rank((*times, row), (held, bytes)).is_gt();
-            let place = entity.facts.partition_point(is_above);
-            entity.facts.insert(place, (held, bytes.to_vec()));
-        }
-        self.write_history(&entity)
-    }
-
-    /// Writes an entity's kept facts; of facts with equal times the first, who has the
-    /// greatest bytes.
-    fn write_history(&mut self, entity: &Entity) -> Result<()> {
-        let mut previous = None;
-        for (times, row) in &entity.facts {
-            if previous.replace(*times) != Some(*times) {
-                self.load.put_history(&entity.key, *times, row)?;
+        self.snapshot.read_latest(&keys, &mut stored)?;
+        for (entity, stored) in wanted.iter_mut().zip(stored.iter()) {
+            match stored {
+                None if is_sampled(entity) => self.merged.entities_new += weight,
+                Some(row) if !self.answers_now(entity) => entity.add(row)?,
+                _ => {}
             }
         }
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<Merged> {
-        self.write()?;
-        Ok(Merged { loaded: self.load.finish()?, ..self.merged })
+    fn write_entity(&mut self, entity: &Entity) -> Result<()> {
+        let Some((_, row)) = entity.facts.first() else { return Ok(()) };
+        self.part.put_latest(&entity.key, row)?;
+        // Only a view that keeps history, or a latest row from the future, needs the
+        // facts below it. What is put beside other rows may find itself below one.
+        let is_enough = self.run.view.definition.online.history_micros.is_none()
+            && self.run.mode == MaterializeMode::Full
+            && self.answers_now(entity);
+        if is_enough {
+            return Ok(());
+        }
+        let mut facts = entity.facts.iter();
+        facts.try_for_each(|(times, row)| self.part.put_history(&entity.key, *times, row))
+    }
+
+    /// Whether an entity's newest fact is visible, so that none below it counts.
+    fn answers_now(&self, entity: &Entity) -> bool {
+        let newest = entity.facts.first();
+        newest.is_some_and(|(times, _)| times.visible(Known::Honor) <= self.run.now)
+    }
+}
+
+impl Merged {
+    /// Nothing.
+    pub const NONE: Self = Self { entities_new: 0, watermark: i64::MIN };
+
+    /// What came of two merges.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            entities_new: self.entities_new + other.entities_new,
+            watermark: self.watermark.max(other.watermark),
+        }
     }
 }
 
 impl Entity {
-    /// Keeps a fact, no newer than all before it, if it can answer a moment from
-    /// the horizon on. Known time counts here even where the view ignores it:
-    /// what is kept then answers both ways.
-    fn add(&mut self, times: Times, row: &[u8], horizon: i64) {
-        if let Some((last, bytes)) = self.facts.last_mut().filter(|(last, _)| *last == times) {
-            if rule::rank((times, row), (*last, bytes.as_slice())).is_gt() {
-                row.clone_into(bytes);
+    /// Adds a stored row where it belongs; of equal times the greater stays.
+    fn add(&mut self, row: &[u8]) -> Result<()> {
+        let times = row::times(row)?;
+        let place = self.facts.partition_point(|(held, _)| *held > times);
+        match self.facts.get_mut(place) {
+            Some((held, bytes)) if *held == times => {
+                *bytes = rule::greater(bytes, row)?.to_vec();
             }
-            return;
+            _ => self.facts.insert(place, (times, row.to_vec())),
         }
-        let is_after_horizon = times.visible(Known::Honor) > horizon;
-        if is_after_horizon || !self.has_horizon {
-            self.facts.push((times, row.to_vec()));
-        }
-        self.has_horizon |= !is_after_horizon;
+        Ok(())
     }
 }

@@ -35,12 +35,15 @@ mod merge;
 mod run;
 
 use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_online::{Fact, GenerationId};
+use hitherto_offline::sorted::SortedRun;
+use hitherto_online::GenerationId;
 use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
+use crate::push::{FactBytes, facts};
 
 pub(crate) use consumed::{Consumed, consumed_key, previous_key};
 
@@ -165,8 +168,9 @@ impl Engine {
         };
         let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
         let queries = self.fact_queries(view, &[&run.files, pushed].concat()).await?;
-        let mut facts = self.offline.sorted_facts(view, &queries, run.horizon)?;
-        let merged = run.load(self, &mut facts, progress).await?;
+        let advance = |facts| progress.advance(view.name(), facts);
+        let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
+        let merged = run.load(self, &mut facts).await?;
         let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
         run.commit(self, &facts, merged, pushes.transpose()?)
     }
@@ -190,12 +194,13 @@ impl Engine {
         let id = GenerationId { view: view.id, number: to.number };
         let held = self.hold_pushes(view)?;
         if let Some(missed) = self.offline.pushed_query(view, &held.files_since(to.pushed))? {
-            let mut facts = self.offline.sorted_facts(view, &[missed], i64::MIN)?;
-            while let Some(batch) = facts.next().await {
-                let batch = batch?;
-                let facts = batch.iter();
-                let facts = facts.map(|(entity_key, times, row)| Fact { entity_key, times, row });
-                self.store.put(id, &facts.collect::<Vec<_>>())?;
+            let mut facts = self.offline.sort_facts(view, &[missed], i64::MIN, |_| {}).await?;
+            loop {
+                let runs = facts.next_runs();
+                if runs.is_empty() {
+                    break;
+                }
+                runs.into_iter().try_for_each(|run| self.put_run(id, run))?;
             }
         }
         let pushes = self.catch_up(id, held.from)?;
@@ -209,6 +214,20 @@ impl Engine {
         self.commit(catalog.with_generations(view.id, to, Some(from)), changes)?;
         pushes.flipped(view.id);
         Ok(rolled_back)
+    }
+
+    /// Puts sorted facts, many at a time.
+    fn put_run(&self, generation: GenerationId, run: SortedRun) -> Result<()> {
+        let mut pending = FactBytes::default();
+        run.visit(&mut |entity_key, _, row| {
+            pending.push(entity_key, row);
+            if pending.as_bytes().len() < PUSH_GROUP_BYTES_MAX {
+                return Ok(());
+            }
+            let full = std::mem::take(&mut pending);
+            self.store.put(generation, &facts(full.as_bytes())?)
+        })?;
+        self.store.put(generation, &facts(pending.as_bytes())?)
     }
 
     /// Removes all rows of a view that nothing names any more.

@@ -1,17 +1,17 @@
 //! One run over one view: what to read, into which generation, and the commit.
 
-use std::sync::Arc;
+use std::thread;
 
-use hitherto_core::Result;
 use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
-use hitherto_online::{Beneath, GenerationId, Reach};
+use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News, consumed_key, previous_key};
 use super::merge::{Merge, Merged};
-use super::{MaterializeMode, Materialized, Progress};
+use super::{MaterializeMode, Materialized};
 use crate::Engine;
 use crate::push::CaughtUp;
 
@@ -83,13 +83,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Moves sorted facts into the store.
-    pub async fn load(
-        &self,
-        engine: &Engine,
-        facts: &mut SortedFacts,
-        progress: &dyn Progress,
-    ) -> Result<Merged> {
+    /// Moves sorted facts into the store, on all threads.
+    pub async fn load(&self, engine: &Engine, facts: &mut SortedFacts) -> Result<(Merged, Loaded)> {
         let beneath = match self.mode {
             MaterializeMode::Incremental => Beneath::Rows,
             MaterializeMode::Full => {
@@ -98,14 +93,31 @@ impl<'r> Run<'r> {
                 Beneath::Nothing
             }
         };
-        let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
-        let mut merge = Merge::new(self, &*snapshot, engine.store.load(self.generation, beneath)?);
-        let count = Arc::clone(facts.count());
-        while let Some(batch) = facts.next().await {
-            merge.add(&batch?)?;
-            progress.advance(self.view.name(), count.facts());
+        let load = engine.store.load(self.generation, beneath)?;
+        let merge = |run| {
+            let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
+            Merge::new(self, &*snapshot, load.part()?).take(run)
+        };
+        let mut merged = Merged::NONE;
+        loop {
+            let runs = facts.next_runs();
+            if runs.is_empty() {
+                break;
+            }
+            let outcomes = thread::scope(|scope| {
+                let threads: Vec<_> =
+                    runs.into_iter().map(|run| scope.spawn(|| merge(run))).collect();
+                let broken = |_| Err(Error::internal("a merge broke off, with the words above"));
+                threads.into_iter().map(|thread| thread.join().unwrap_or_else(broken)).collect()
+            });
+            let outcomes: Vec<Result<Merged>> = outcomes;
+            for outcome in outcomes {
+                merged = merged.and(outcome?);
+            }
+            // Whoever wants it to end can have it dropped here.
+            tokio::task::yield_now().await;
         }
-        merge.finish()
+        Ok((merged, load.finish()?))
     }
 
     /// Makes what was loaded the view's copy. A new generation comes with all `pushes`,
@@ -114,7 +126,7 @@ impl<'r> Run<'r> {
         self,
         engine: &Engine,
         facts: &SortedFacts,
-        merged: Merged,
+        (merged, loaded): (Merged, Loaded),
         pushes: Option<CaughtUp<'_>>,
     ) -> Result<Materialized> {
         let count = facts.count();
@@ -168,9 +180,9 @@ impl<'r> Run<'r> {
             facts: count.facts(),
             facts_without_time: count.without_time(),
             facts_without_key: count.without_key(),
-            entities: merged.loaded.latest_rows,
-            history_rows: merged.loaded.history_rows,
-            file_bytes: merged.loaded.file_bytes,
+            entities: loaded.latest_rows,
+            history_rows: loaded.history_rows,
+            file_bytes: loaded.file_bytes,
             watermark: Some(generation.watermark),
             generation: generation.number,
             ..self.up_to_date()

@@ -42,7 +42,7 @@ use hitherto_online::{Durability, Fact, GenerationId, LogEntry};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use self::batch::FactBytes;
+pub(crate) use self::batch::{FactBytes, facts};
 use crate::Engine;
 
 /// One batch of facts for one view.
@@ -252,7 +252,7 @@ impl Engine {
         let mut pending: Vec<Vec<u8>> = Vec::new();
         let mut bytes = 0;
         let put = |pending: &mut Vec<Vec<u8>>| {
-            let facts = pending.iter().map(|batch| batch::facts(batch));
+            let facts = pending.iter().map(|batch| facts(batch));
             let facts: Vec<Vec<Fact<'_>>> = facts.collect::<Result<_>>()?;
             let put = self.store.put(generation, &facts.concat());
             drop(facts);

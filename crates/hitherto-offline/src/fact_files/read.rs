@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ::arrow::array::ArrayRef;
 use hitherto_core::row::RowBlock;
-use hitherto_core::slots::{Contest, Entries, Entry};
+use hitherto_core::slots::{Contest, Entries};
 use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -13,13 +14,18 @@ use super::file::Rows;
 use super::units::{FactFiles, Unit};
 use super::values::NumberColumn;
 use crate::arrow::FeatureArray;
+use crate::facts::Placed;
 
 /// One row in so many leads at most where features are read of those rows only.
 /// Below it skipping costs more than it saves.
 const SPARSE_ROWS: usize = 24;
 
 /// Facts that are encoded at a time: their rows stay in the cache.
-const FILL_FACTS: usize = 512;
+const BLOCK_FACTS: usize = 512;
+
+/// Bytes of rows whose numbers are all read before the first row is encoded; more are
+/// read batch by batch.
+const NUMBERS_BYTES_MAX: usize = 64 << 20;
 
 /// What a thread uses again and again.
 #[derive(Default)]
@@ -65,43 +71,67 @@ impl FactFiles {
         if let Some(ranges) = ranges {
             number_in_group(&mut scratch.leading, &ranges);
         }
-        self.fill(unit, contest, scratch, stop)?;
+        let Scratch { leading, block, .. } = scratch;
+        self.read_rows(unit, leading.facts(), block, stop, |facts, rows| {
+            contest.fill(facts, rows);
+            Ok(())
+        })?;
         Ok(facts as u64)
     }
 
-    /// Reads the features of those that lead.
-    fn fill(
+    /// Reads columns of all facts of a row group, batch by batch: the columns and their
+    /// rows.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`, naming the file; so do the batches.
+    pub fn read_columns<'u>(
+        &self,
+        unit: &'u Unit,
+        names: &[String],
+    ) -> Result<impl Iterator<Item = Result<(Vec<ArrayRef>, usize)>> + use<'u>> {
+        let mut columns = unit.file.read(unit.row_group, names, Rows::All)?;
+        Ok(std::iter::from_fn(move || columns.next(&unit.file)))
+    }
+
+    /// Reads the features of some facts of a row group, which come by ascending row and
+    /// are no deletions, and hands on their encoded rows: so many facts, and the row of
+    /// each. Ends early if `stop` is set.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`, naming the file; `Invalid` when a row is too large;
+    /// what `take` returns.
+    pub fn read_rows<F: Placed>(
         &self,
         unit: &Unit,
-        contest: &Contest,
-        scratch: &mut Scratch,
+        mut facts: &[F],
+        block: &mut RowBlock,
         stop: &AtomicBool,
+        mut take: impl FnMut(&[F], &RowBlock) -> Result<()>,
     ) -> Result<()> {
-        let Scratch { leading, block, .. } = scratch;
-        let mut leading = leading.facts();
-        if leading.is_empty() {
+        if facts.is_empty() {
             return Ok(());
         }
-        let is_sparse = leading.len() * SPARSE_ROWS < unit.rows;
+        let is_sparse = facts.len() * SPARSE_ROWS < unit.rows;
         if self.features().is_empty() {
             let none = self.layout.features(&[])?;
-            none.encode_block(leading, |_, _| 0, block)?;
-            contest.fill(leading, block);
-            return Ok(());
+            none.encode_block(facts, |_, _| 0, block)?;
+            return take(facts, block);
         }
-        if let Some(columns) = self.number_columns(unit) {
-            return self.fill_with_numbers(unit, &columns, leading, contest, block);
+        if facts.len() * self.layout.row_schema().fixed_bytes() <= NUMBERS_BYTES_MAX
+            && let Some(columns) = self.number_columns(unit)
+        {
+            return self.read_numbers(unit, &columns, facts, block, take);
         }
         let rows = match is_sparse {
             false => Rows::All,
             true => {
-                let rows = leading.iter().map(|fact| fact.row as usize..fact.row as usize + 1);
-                Rows::Only(selection(rows, unit.rows))
+                let rows = facts.iter().map(|fact| fact.row() as usize);
+                Rows::Only(selection(rows.map(|row| row..row + 1), unit.rows))
             }
         };
         let mut columns = unit.file.read(unit.row_group, self.features(), rows)?;
         let mut first_row = 0;
-        while !leading.is_empty() {
+        while !facts.is_empty() {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
@@ -109,21 +139,21 @@ impl FactFiles {
                 || Error::corrupt(format!("source file {} ends too early", unit.file.file.name));
             let (columns, rows) = columns.next(&unit.file).ok_or_else(ended)??;
             let count = match is_sparse {
-                true => rows.min(leading.len()),
-                false => leading.partition_point(|fact| (fact.row as usize) < first_row + rows),
+                true => rows.min(facts.len()),
+                false => facts.partition_point(|fact| (fact.row() as usize) < first_row + rows),
             };
-            let (here, later) = leading.split_at(count);
+            let (here, later) = facts.split_at(count);
             if !here.is_empty() {
                 let features = self.layout.features(&columns)?;
                 // Of a selection the reader gave just these rows, in their order.
-                let place = |index: usize, fact: &Entry| match is_sparse {
+                let place = |index: usize, fact: &F| match is_sparse {
                     true => index,
-                    false => fact.row as usize - first_row,
+                    false => fact.row() as usize - first_row,
                 };
                 features.encode_block(here, place, block)?;
-                contest.fill(here, block);
+                take(here, block)?;
             }
-            leading = later;
+            facts = later;
             first_row += rows;
         }
         Ok(())
@@ -138,19 +168,19 @@ impl FactFiles {
         features.map(|(name, data_type)| NumberColumn::find(group, name, data_type)).collect()
     }
 
-    /// Reads the numbers of those that lead, and nothing else.
-    fn fill_with_numbers(
+    /// Reads the numbers of these facts, and nothing else.
+    fn read_numbers<F: Placed>(
         &self,
         unit: &Unit,
         columns: &[NumberColumn],
-        leading: &[Entry],
-        contest: &Contest,
+        facts: &[F],
         block: &mut RowBlock,
+        mut take: impl FnMut(&[F], &RowBlock) -> Result<()>,
     ) -> Result<()> {
         let group = unit.file.metadata.metadata().row_group(unit.row_group);
         let ranges = columns.iter().map(|column| column.byte_range(group));
         let chunks = Arc::new(unit.file.chunks(ranges)?);
-        let rows: Vec<u32> = leading.iter().map(|fact| fact.row).collect();
+        let rows: Vec<u32> = facts.iter().map(Placed::row).collect();
         let mut arrays = Vec::with_capacity(columns.len());
         for column in columns {
             let numbers = column.read(&chunks, group, &rows);
@@ -162,9 +192,9 @@ impl FactFiles {
             });
         }
         let features = self.layout.features_of(arrays);
-        for (start, facts) in leading.chunks(FILL_FACTS).enumerate() {
-            features.encode_block(facts, |index, _| start * FILL_FACTS + index, block)?;
-            contest.fill(facts, block);
+        for (start, facts) in facts.chunks(BLOCK_FACTS).enumerate() {
+            features.encode_block(facts, |index, _| start * BLOCK_FACTS + index, block)?;
+            take(facts, block)?;
         }
         Ok(())
     }

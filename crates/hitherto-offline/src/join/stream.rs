@@ -34,7 +34,8 @@ use super::answer::{ViewAnswer, ViewColumn, ViewOutputs};
 use super::exec::JoinShape;
 use super::metrics::JoinMetrics;
 use super::report::{Counts, Tally, lock};
-use super::workers::{FactSource, Shared, ViewRun, external, work};
+use super::workers::{Shared, ViewRun, external, work};
+use crate::pieces::FactSource;
 use crate::spine::read_keys;
 
 /// A join's children.

@@ -11,14 +11,13 @@
 //! a time. What threads share of a view is its queue and its contest.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use futures::executor::block_on;
 use hitherto_core::Error;
@@ -28,52 +27,21 @@ use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinView;
 use super::metrics::JoinMetrics;
 use super::report::lock;
-use crate::fact_files::{FactFiles, FactFilesExec, Scratch, Unit};
+use crate::fact_files::Scratch;
+use crate::pieces::{FactSource, Piece, read_unit};
 
-/// Where a view's facts come from.
-pub(super) enum FactSource {
-    /// Files that are read here.
-    Files(Arc<FactFiles>),
-    /// A plan that is run.
-    Plan(Arc<dyn ExecutionPlan>),
-}
-
-impl FactSource {
-    pub fn new(plan: &Arc<dyn ExecutionPlan>) -> Self {
-        match plan.downcast_ref::<FactFilesExec>() {
-            Some(exec) => FactSource::Files(Arc::clone(exec.files())),
-            None => FactSource::Plan(Arc::clone(plan)),
-        }
-    }
-}
-
-/// A part of a view's facts that one thread reads.
-enum Piece {
-    Unit(Arc<FactFiles>, Unit),
-    Partition(Arc<dyn ExecutionPlan>, usize),
-}
-
-impl FactSource {
-    /// The pieces that can concern a spine, and how many row groups there are.
-    fn pieces(self, spine: &Spine, metrics: &JoinMetrics) -> Vec<Piece> {
-        match (self, spine.time_range()) {
-            (_, None) => Vec::new(),
-            (FactSource::Files(files), Some((_, last))) => {
-                let units = files.units();
-                let all = units.len();
-                let units = units.into_iter().filter(|unit| unit.concerns(spine, last));
-                let pieces: Vec<_> =
-                    units.map(|unit| Piece::Unit(Arc::clone(&files), unit)).collect();
-                metrics.row_groups.add(all);
-                metrics.row_groups_pruned.add(all - pieces.len());
-                pieces
-            }
-            (FactSource::Plan(plan), Some(_)) => {
-                let partitions = plan.output_partitioning().partition_count();
-                (0..partitions).map(|one| Piece::Partition(Arc::clone(&plan), one)).collect()
-            }
-        }
-    }
+/// The pieces of a source that can concern a spine.
+fn pieces(source: FactSource, spine: &Spine, metrics: &JoinMetrics) -> Vec<Piece> {
+    let Some((_, last)) = spine.time_range() else { return Vec::new() };
+    let mut pieces = source.pieces();
+    pieces.retain(|piece| {
+        let Piece::Unit(_, unit) = piece else { return true };
+        let concerns = unit.concerns(spine, last);
+        metrics.row_groups.add(1);
+        metrics.row_groups_pruned.add(usize::from(!concerns));
+        concerns
+    });
+    pieces
 }
 
 /// One view on its way from facts to answers.
@@ -114,7 +82,7 @@ impl ViewRun {
         memory: MemoryReservation,
         metrics: &JoinMetrics,
     ) -> Self {
-        let pieces = sources.into_iter().flat_map(|source| source.pieces(&spine, metrics));
+        let pieces = sources.into_iter().flat_map(|source| pieces(source, &spine, metrics));
         let pieces = pieces.collect();
         let state = Mutex::new(State { pieces, ..State::default() });
         Self { view, spine, outputs, memory, state }
@@ -178,12 +146,8 @@ impl ViewRun {
                     shared.metrics.row_groups_settled.add(1);
                     return Ok(0);
                 }
-                // The reader can panic on damaged bytes.
                 let read = || files.compete(unit, contest, scratch, &shared.stop);
-                let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-                    Err(Error::internal("the Parquet reader gave up, with the words above"))
-                });
-                read.map_err(|cause| external(unit.blame(cause)))?
+                read_unit(unit, read).map_err(external)?
             }
             Piece::Partition(plan, partition) => {
                 self.read_partition(plan, *partition, contest, scratch, shared)?

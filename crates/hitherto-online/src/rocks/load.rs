@@ -4,7 +4,9 @@
 //! in the staging folder and moved, not copied, into the database.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hitherto_core::limits::SORTED_FILE_BYTES_MAX;
 use hitherto_core::rule::Times;
@@ -13,15 +15,24 @@ use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 
 use super::{HISTORY, LATEST, RocksStore, failed, io_failed};
 use crate::keys;
-use crate::store::{Beneath, GenerationId, Load, Loaded};
+use crate::store::{Beneath, GenerationId, Load, LoadPart, Loaded};
 
 /// A load in progress; its staging folder goes when it is dropped.
 pub struct RocksLoad<'s> {
     store: &'s RocksStore,
     generation: GenerationId,
+    beneath: Beneath,
     folder: PathBuf,
-    latest: Files<'s>,
-    history: Files<'s>,
+    parts: AtomicUsize,
+    written: Mutex<Written>,
+}
+
+/// The files of finished parts.
+#[derive(Default)]
+struct Written {
+    latest: Vec<PathBuf>,
+    history: Vec<PathBuf>,
+    loaded: Loaded,
 }
 
 impl<'s> RocksLoad<'s> {
@@ -37,50 +48,77 @@ impl<'s> RocksLoad<'s> {
             }
             created => created.map_err(|cause| io_failed(&folder, cause))?,
         }
-        Ok(Self {
-            store,
-            generation,
-            folder,
-            latest: Files::new(&store.latest_files, beneath),
-            history: Files::new(&store.history_files, beneath),
-        })
+        let (parts, written) = (AtomicUsize::new(0), Mutex::default());
+        Ok(Self { store, generation, beneath, folder, parts, written })
     }
 
-    fn ingest(&self, family: &str, files: &Files<'_>) -> Result<()> {
-        if files.paths.is_empty() {
+    fn ingest(&self, family: &str, files: &[PathBuf]) -> Result<()> {
+        if files.is_empty() {
             return Ok(());
         }
         let mut how = IngestExternalFileOptions::default();
         how.set_move_files(true);
         let family = self.store.family(family);
-        let ingested =
-            self.store.db.ingest_external_file_cf_opts(family, &how, files.paths.clone());
+        let ingested = self.store.db.ingest_external_file_cf_opts(family, &how, files.to_vec());
         ingested.map_err(failed)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Load for RocksLoad<'_> {
+    fn part(&self) -> Result<Box<dyn LoadPart + '_>> {
+        let number = self.parts.fetch_add(1, Ordering::Relaxed);
+        let stem = |family| self.folder.join(format!("{family}-{number:06}"));
+        let history = match self.beneath {
+            Beneath::Nothing => &self.store.history_files,
+            Beneath::Rows => &self.store.history_deltas,
+        };
+        Ok(Box::new(RocksPart {
+            load: self,
+            latest: Files::new(&self.store.latest_files, self.beneath, stem(LATEST)),
+            history: Files::new(history, self.beneath, stem(HISTORY)),
+        }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<Loaded> {
+        let Written { latest, history, loaded } = std::mem::take(&mut *self.written());
+        let write = self.store.rows.begin_load(self.generation);
+        self.ingest(HISTORY, &history)?;
+        self.ingest(LATEST, &latest)?;
+        drop(write);
+        Ok(loaded)
+    }
+}
+
+/// One part of a load.
+struct RocksPart<'l> {
+    load: &'l RocksLoad<'l>,
+    latest: Files<'l>,
+    history: Files<'l>,
+}
+
+impl LoadPart for RocksPart<'_> {
     fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()> {
-        self.latest.put(&self.folder, LATEST, &keys::latest(self.generation, entity_key), row)
+        self.latest.put(&keys::latest(self.load.generation, entity_key), row)
     }
 
     fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()> {
-        let key = keys::history(self.generation, entity_key, times);
-        self.history.put(&self.folder, HISTORY, &key, row)
+        self.history.put(&keys::history(self.load.generation, entity_key, times), row)
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Loaded> {
+    fn finish(mut self: Box<Self>) -> Result<()> {
         self.latest.close()?;
         self.history.close()?;
-        let write = self.store.rows.begin_load(self.generation);
-        self.ingest(HISTORY, &self.history)?;
-        self.ingest(LATEST, &self.latest)?;
-        drop(write);
-        Ok(Loaded {
-            latest_rows: self.latest.rows,
-            history_rows: self.history.rows,
-            file_bytes: self.latest.bytes + self.history.bytes,
-        })
+        let mut written = self.load.written();
+        written.loaded.latest_rows += self.latest.rows;
+        written.loaded.history_rows += self.history.rows;
+        written.loaded.file_bytes += self.latest.bytes + self.history.bytes;
+        written.latest.append(&mut self.latest.paths);
+        written.history.append(&mut self.history.paths);
+        Ok(())
     }
 }
 
@@ -93,11 +131,13 @@ impl Drop for RocksLoad<'_> {
     }
 }
 
-/// The sorted files of one family. RocksDB keeps its own count of key order
+/// The sorted files of one family in one part. RocksDB keeps its own count of key order
 /// within a file; across files `last_key` does.
 struct Files<'s> {
     options: &'s Options,
     beneath: Beneath,
+    /// Where they lie, without a number.
+    stem: PathBuf,
     open: Option<SstFileWriter<'s>>,
     paths: Vec<PathBuf>,
     last_key: Vec<u8>,
@@ -106,12 +146,12 @@ struct Files<'s> {
 }
 
 impl<'s> Files<'s> {
-    fn new(options: &'s Options, beneath: Beneath) -> Self {
+    fn new(options: &'s Options, beneath: Beneath, stem: PathBuf) -> Self {
         let (paths, last_key) = (Vec::new(), Vec::new());
-        Self { options, beneath, open: None, paths, last_key, rows: 0, bytes: 0 }
+        Self { options, beneath, stem, open: None, paths, last_key, rows: 0, bytes: 0 }
     }
 
-    fn put(&mut self, folder: &Path, family: &str, key: &[u8], row: &[u8]) -> Result<()> {
+    fn put(&mut self, key: &[u8], row: &[u8]) -> Result<()> {
         if self.rows > 0 && key <= self.last_key.as_slice() {
             return Err(Error::internal("a load's keys are out of order"));
         }
@@ -121,7 +161,7 @@ impl<'s> Files<'s> {
         let file = match &mut self.open {
             Some(file) => file,
             None => {
-                let path = folder.join(format!("{family}-{:06}.sst", self.paths.len()));
+                let path = self.stem.with_extension(format!("{:06}.sst", self.paths.len()));
                 let file = SstFileWriter::create(self.options);
                 file.open(&path).map_err(failed)?;
                 self.paths.push(path);

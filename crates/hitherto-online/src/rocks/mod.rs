@@ -36,7 +36,9 @@ use std::sync::Mutex;
 
 use hitherto_core::{Error, Kind, Result};
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{Cache, DB, Options, WriteBatch, WriteOptions, properties};
+use rocksdb::{
+    Cache, ColumnFamily, DB, Options, ReadOptions, WriteBatch, WriteOptions, properties,
+};
 
 use crate::keys;
 use crate::store::{
@@ -81,6 +83,8 @@ pub struct RocksStore {
     /// How sorted files of the two families are written.
     latest_files: Options,
     history_files: Options,
+    /// For history that is loaded beside other: compaction brings both together.
+    history_deltas: Options,
     /// Held by whoever puts facts.
     putting: Mutex<()>,
     staging: PathBuf,
@@ -126,6 +130,7 @@ impl RocksStore {
         }
         let latest_files = options::family(LATEST, &cache, &horizons);
         let history_files = options::family(HISTORY, &cache, &horizons);
+        let history_deltas = options::history_deltas(&cache, &horizons);
         let putting = Mutex::new(());
         Ok(Self {
             db,
@@ -134,6 +139,7 @@ impl RocksStore {
             horizons,
             latest_files,
             history_files,
+            history_deltas,
             putting,
             staging,
             access,
@@ -226,9 +232,12 @@ impl OnlineStore for RocksStore {
         let _write = self.rows.begin_load(generation);
         for family in [LATEST, HISTORY] {
             let family = self.family(family);
-            // Whole files go at once; one range tombstone covers what is left.
+            // Whole files go at once; one range tombstone covers what is left, if anything
+            // is: files that are loaded below one would all be written again.
             self.db.delete_file_in_range_cf(family, from, to).map_err(failed)?;
-            self.db.delete_range_cf(family, from, to).map_err(failed)?;
+            if self.has_rows(family, from, to)? {
+                self.db.delete_range_cf(family, from, to).map_err(failed)?;
+            }
         }
         Ok(())
     }
@@ -271,6 +280,19 @@ impl OnlineStore for RocksStore {
             row_cache_hits: self.rows.hits(),
             row_cache_misses: self.rows.misses(),
         }
+    }
+}
+
+impl RocksStore {
+    /// Whether a family has a row in a range of keys.
+    fn has_rows(&self, family: &ColumnFamily, from: [u8; 8], to: [u8; 8]) -> Result<bool> {
+        let mut how = ReadOptions::default();
+        how.set_total_order_seek(true);
+        how.set_iterate_upper_bound(to);
+        let mut rows = self.db.raw_iterator_cf_opt(family, how);
+        rows.seek(from);
+        rows.status().map_err(failed)?;
+        Ok(rows.valid())
     }
 }
 
@@ -330,7 +352,7 @@ fn write_format(folder: &Path) -> Result<()> {
 }
 
 fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
-    if cause.to_string().contains("lock") {
+    if cause.to_string().contains("/LOCK: ") {
         let owner = fs::read_to_string(folder.join("owner")).unwrap_or_default();
         let owner = if owner.is_empty() { "another process" } else { owner.trim() };
         return Error::conflict(format!(

@@ -57,6 +57,13 @@ pub fn families(cache: &Cache, horizons: &Horizons) -> Vec<ColumnFamilyDescripto
         .collect()
 }
 
+/// Those of sorted files of history that do not stay as they are: written fast.
+pub fn history_deltas(cache: &Cache, horizons: &Horizons) -> Options {
+    let mut options = family(HISTORY, cache, horizons);
+    options.set_bottommost_compression_type(DBCompressionType::Lz4);
+    options
+}
+
 /// The options of one family; sorted files are written with the same.
 pub fn family(name: &str, cache: &Cache, horizons: &Horizons) -> Options {
     let mut blocks = BlockBasedOptions::default();

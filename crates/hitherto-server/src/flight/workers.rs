@@ -2,8 +2,7 @@
 //!
 //! A training set computes for seconds without a pause. On the runtime that
 //! answers lookups it would hold a thread, and with it every lookup in that
-//! thread's queue; on a runtime of its own it competes with them in the
-//! operating system's scheduler, which is fair by the millisecond.
+//! thread's queue; on a runtime of its own it has what lookups leave.
 //!
 //! ```text
 //! workers    Answer -> PIPELINE_BATCHES_MAX messages -> the caller's stream
@@ -17,8 +16,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::limits::PIPELINE_BATCHES_MAX;
 use hitherto_core::{Error, Result};
+use hitherto_engine::background;
 use hitherto_proto::convert::status::to_status;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tonic::Status;
@@ -37,11 +37,7 @@ impl Workers {
     /// # Errors
     /// `Unavailable` when the system gives no threads.
     pub fn start() -> Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("training-set").enable_all().build();
-        let runtime = runtime.map_err(|cause| {
-            Error::unavailable("no threads for training sets could be started").with_source(cause)
-        })?;
-        Ok(Self { runtime: Some(runtime) })
+        Ok(Self { runtime: Some(background::runtime()?) })
     }
 
     /// Runs work on the workers and waits for it. Whoever stops waiting stops

@@ -1,0 +1,225 @@
+//! Pieces to encoded facts.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::arrow::array::ArrayRef;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use futures::executor::block_on;
+use hitherto_core::Result;
+use hitherto_core::row::{FLAG_DELETION, RowBlock};
+
+use super::ScanCount;
+use super::candidates::{Candidate, Candidates};
+use super::spread::{Spread, SpreadWriter};
+use super::superseded::Superseded;
+use crate::error::from_datafusion;
+use crate::fact_files::{FactFiles, Unit};
+use crate::facts::{FactHeads, FactLayout};
+use crate::footer::next_unwound;
+use crate::pieces::{FactSource, Piece, read_unit};
+use crate::source::FactQuery;
+
+/// Rows of a row group whose keys and times are read before the first feature: all of
+/// them are in memory. A larger one is read batch by batch.
+const HEADS_FIRST_ROWS_MAX: usize = 1 << 20;
+
+/// A scan of one view's facts. Shared by threads.
+pub struct Scan {
+    layout: FactLayout,
+    pieces: Mutex<VecDeque<Piece>>,
+    context: Arc<TaskContext>,
+    superseded: Superseded,
+    spread: Spread,
+    /// What was read so far.
+    pub count: Arc<ScanCount>,
+    /// Nobody waits for it any more.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What one thread uses again and again.
+struct Reader<'s> {
+    scan: &'s Scan,
+    writer: SpreadWriter<'s>,
+    candidates: Candidates,
+    block: RowBlock,
+}
+
+impl Scan {
+    /// A scan of everything that queries find.
+    pub fn new(
+        layout: FactLayout,
+        queries: &[FactQuery],
+        context: Arc<TaskContext>,
+        superseded: Superseded,
+        spread: Spread,
+    ) -> Self {
+        let sources = queries.iter().map(|query| FactSource::new(&query.plan));
+        let pieces = Mutex::new(sources.flat_map(FactSource::pieces).collect());
+        let (count, stop) = (Arc::default(), Arc::default());
+        Self { layout, pieces, context, superseded, spread, count, stop }
+    }
+
+    /// The facts, once all threads are done.
+    pub fn into_spread(self) -> Spread {
+        self.spread
+    }
+
+    /// Reads pieces until none is left, as one of several threads; calls `read` whenever
+    /// the count has grown. An error stops the others.
+    pub fn work(&self, read: impl FnMut()) -> Result<()> {
+        let worked = self.work_through(read);
+        if worked.is_err() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        worked
+    }
+
+    fn work_through(&self, mut read: impl FnMut()) -> Result<()> {
+        let mut reader = Reader {
+            scan: self,
+            writer: self.spread.writer(),
+            candidates: Candidates::default(),
+            block: RowBlock::default(),
+        };
+        while let Some(piece) = self.take() {
+            match piece {
+                Piece::Unit(files, unit) if unit.rows <= HEADS_FIRST_ROWS_MAX => {
+                    read_unit(&unit, || reader.read_heads_first(&files, &unit, &mut read))?;
+                }
+                Piece::Unit(files, unit) => {
+                    read_unit(&unit, || reader.read_whole(&files, &unit, &mut read))?;
+                }
+                Piece::Partition(plan, partition) => {
+                    reader.read_partition(&plan, partition, &mut read)?;
+                }
+            }
+        }
+        reader.writer.flush()
+    }
+
+    fn take(&self) -> Option<Piece> {
+        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.pop_front().filter(|_| !self.is_stopped())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Reader<'_> {
+    fn read_heads_first(
+        &mut self,
+        files: &FactFiles,
+        unit: &Unit,
+        read: &mut impl FnMut(),
+    ) -> Result<()> {
+        self.candidates.clear();
+        let mut first_row = 0;
+        for batch in files.read_columns(unit, files.heads())? {
+            let (columns, rows) = batch?;
+            if self.scan.is_stopped() {
+                return Ok(());
+            }
+            self.add(&self.scan.layout.read_heads(&columns, rows)?, first_row);
+            first_row += rows;
+            read();
+        }
+        // Once more, for those that were read before a newer one of the row group.
+        self.scan.superseded.drop_worthless(&mut self.candidates, 0);
+        let Self { scan, writer, candidates, block } = self;
+        let facts = write_deletions(&scan.layout, candidates, writer)?;
+        files.read_rows(unit, &facts, block, &scan.stop, |facts, rows| {
+            write(candidates, facts, rows, writer)
+        })
+    }
+
+    fn read_whole(
+        &mut self,
+        files: &FactFiles,
+        unit: &Unit,
+        read: &mut impl FnMut(),
+    ) -> Result<()> {
+        for batch in files.read_columns(unit, &files.columns)? {
+            let (columns, rows) = batch?;
+            if self.scan.is_stopped() {
+                return Ok(());
+            }
+            self.take(&columns, rows)?;
+            read();
+        }
+        Ok(())
+    }
+
+    fn read_partition(
+        &mut self,
+        plan: &Arc<dyn ExecutionPlan>,
+        partition: usize,
+        read: &mut impl FnMut(),
+    ) -> Result<()> {
+        let failed = |cause| from_datafusion("the source's facts cannot be read", cause);
+        let context = Arc::clone(&self.scan.context);
+        let mut batches = plan.execute(partition, context).map_err(failed)?;
+        while let Some(batch) = block_on(next_unwound(&mut batches))? {
+            let batch = batch.map_err(failed)?;
+            if self.scan.is_stopped() {
+                return Ok(());
+            }
+            self.take(batch.columns(), batch.num_rows())?;
+            read();
+        }
+        Ok(())
+    }
+
+    /// Takes a batch of whole facts.
+    fn take(&mut self, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        let facts = self.scan.layout.read(columns, rows)?;
+        self.candidates.clear();
+        self.add(&facts.heads, 0);
+        let Self { scan, writer, candidates, block } = self;
+        let with_values = write_deletions(&scan.layout, candidates, writer)?;
+        facts.encode_block(&with_values, block)?;
+        write(candidates, &with_values, block, writer)
+    }
+
+    /// Adds those facts of a batch that are not worthless.
+    fn add(&mut self, heads: &FactHeads, first_row: usize) {
+        let (count, before) = (&self.scan.count, self.candidates.facts.len());
+        let refused = self.candidates.add(heads, first_row);
+        count.facts.fetch_add(heads.len() as u64, Ordering::Relaxed);
+        count.without_time.fetch_add(refused.without_time, Ordering::Relaxed);
+        count.without_key.fetch_add(refused.without_key, Ordering::Relaxed);
+        self.scan.superseded.drop_worthless(&mut self.candidates, before);
+    }
+}
+
+/// Writes those facts that are deletions; returns the others.
+fn write_deletions(
+    layout: &FactLayout,
+    candidates: &Candidates,
+    writer: &mut SpreadWriter<'_>,
+) -> Result<Vec<Candidate>> {
+    let facts = candidates.facts.iter().copied();
+    let (deletions, with_values): (Vec<Candidate>, Vec<_>) =
+        facts.partition(|fact| fact.is_deletion);
+    let mut row = Vec::new();
+    for fact in &deletions {
+        layout.row_schema().write(&mut row, fact.times, FLAG_DELETION);
+        writer.push(candidates.key(fact), &row)?;
+    }
+    Ok(with_values)
+}
+
+/// Writes facts with their rows.
+fn write(
+    candidates: &Candidates,
+    facts: &[Candidate],
+    rows: &RowBlock,
+    writer: &mut SpreadWriter<'_>,
+) -> Result<()> {
+    let mut facts = facts.iter().enumerate();
+    facts.try_for_each(|(index, fact)| writer.push(candidates.key(fact), rows.get(index)))
+}
