@@ -229,7 +229,8 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
         };
         refused(error, begun, "a push");
         let begun = Instant::now();
-        let request = MaterializeRequest { views: Vec::new(), mode: MaterializeMode::Full };
+        let request =
+            MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
         let full = engine.materialize(&request, NOW, &Silent).await;
         refused(full.unwrap_err(), begun, "a build");
         for stay in (0..STAYS).step_by(40) {

@@ -6,9 +6,9 @@ use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
 use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode, Materialized};
+use hitherto_engine::{Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized};
 
-use crate::repo::{Repo, apply, lookup, materialize};
+use crate::repo::{Repo, Silent, apply, lookup, materialize};
 
 fn definitions(more: &str) -> String {
     format!(
@@ -208,4 +208,38 @@ async fn facts_without_time_or_key_answer_nothing_and_are_counted() {
     apply(&engine).await;
     assert_eq!(engine.catalog().view("labs").unwrap().id, view.id, "the same rows");
     assert_eq!(value(&engine, "x", None, 100), Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_differs_by_more_than_declared_is_shown_to_nobody() {
+    let max_change = "  online: { history: 500us, maxChange: { entities: 50%, nulls: 10%, range: \
+                      100% } }";
+    let yaml = definitions("").replace("  online: { history: 500us }", max_change);
+    let repo = Repo::new(&yaml);
+    write(&repo, "a", &[("x", 10, 10, 100), ("y", 10, 10, 200)]);
+    let engine = repo.applied().await;
+    run(&engine, 100).await;
+    let full = async |force| {
+        let mode = MaterializeMode::Full;
+        let request = MaterializeRequest { mode, force, ..MaterializeRequest::default() };
+        engine.materialize(&request, 100, &Silent).await.map(|mut done| done.remove(0))
+    };
+
+    // What an incremental run brings is allowed for: the range is [100, 250] now.
+    write(&repo, "b", &[("x", 20, 20, 250)]);
+    run(&engine, 100).await;
+    write(&repo, "b", &[("x", 20, 20, 400)]);
+    assert_eq!(full(false).await.unwrap().generation, 2, "250 + 100% of 150");
+
+    write(&repo, "b", &[("x", 20, 20, 1_001)]);
+    let error = full(false).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    let text = error.to_string();
+    assert!(text.contains("value is in [200, 1001] instead of [200, 400]"), "{text}");
+    assert!(text.contains("hitherto materialize labs --full --force"), "{text}");
+    assert_eq!(value(&engine, "x", None, 100), Ok(400), "readers see the old one");
+    assert!(full(false).await.is_err(), "a refusal consumes nothing");
+    assert_eq!(full(true).await.unwrap().generation, 3);
+    assert_eq!(value(&engine, "x", None, 100), Ok(1_001));
+    assert_eq!(full(false).await.unwrap().generation, 4, "compared with what was forced");
 }

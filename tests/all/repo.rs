@@ -81,7 +81,7 @@ pub async fn apply(engine: &Engine) {
 }
 
 pub async fn materialize(engine: &Engine, mode: MaterializeMode, now: i64) -> Vec<Materialized> {
-    let request = MaterializeRequest { views: Vec::new(), mode };
+    let request = MaterializeRequest { mode, ..MaterializeRequest::default() };
     engine.materialize(&request, now, &Silent).await.unwrap()
 }
 

@@ -50,7 +50,7 @@ pub fn open(root: &Path, memory: u64) -> Result<Engine> {
 /// # Errors
 /// Those of [`Engine::materialize`].
 pub async fn materialize(engine: &Engine, mode: MaterializeMode) -> Result<Materialized> {
-    let request = MaterializeRequest { views: Vec::new(), mode };
+    let request = MaterializeRequest { mode, ..MaterializeRequest::default() };
     let mut done = engine.materialize(&request, NOW_MICROS, &Silent).await?;
     Ok(done.pop().ok_or("no view was materialized")?)
 }

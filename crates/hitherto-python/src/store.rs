@@ -296,10 +296,16 @@ impl Store {
     }
 
     /// What was done, as JSON.
-    fn materialize(&self, py: Python<'_>, views: Vec<String>, full: bool) -> PyResult<String> {
+    fn materialize(
+        &self,
+        py: Python<'_>,
+        views: Vec<String>,
+        full: bool,
+        force: bool,
+    ) -> PyResult<String> {
         let (engine, now) = (self.engine(py, "materialize")?, self.now());
         let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
-        let request = MaterializeRequest { views, mode };
+        let request = MaterializeRequest { views, mode, force };
         let done = wait(py, async move { engine.materialize(&request, now, &Silent).await })?;
         Ok(json!(done).to_string())
     }

@@ -92,7 +92,7 @@ async fn repository(root: &Path) -> Engine {
 
     let engine = Engine::open(root, &Config::default(), Access::ReadWrite).unwrap();
     engine.apply(&engine.plan().await.unwrap(), NOW).await.unwrap();
-    let all = MaterializeRequest { views: Vec::new(), mode: MaterializeMode::Full };
+    let all = MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
     engine.materialize(&all, NOW, &Silent).await.unwrap();
     engine
 }

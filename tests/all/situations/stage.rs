@@ -14,7 +14,7 @@ use arrow::datatypes::Int64Type;
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode, MaterializeRequest};
+use hitherto_engine::{Engine, KeyColumn, MaterializeRequest};
 
 use super::script::{Entity, History, Question, Situation};
 use crate::repo::{Repo, Silent, batch, lookup, training_set};
@@ -55,7 +55,7 @@ impl Stage {
         for (view, now) in loaded.iter().enumerate() {
             let request = MaterializeRequest {
                 views: vec![view_name(view)],
-                mode: MaterializeMode::Incremental,
+                ..MaterializeRequest::default()
             };
             for engine in [&rocks, &mirror] {
                 engine.materialize(&request, *now, &Silent).await.unwrap();

@@ -34,6 +34,10 @@ pub struct Materialize {
     /// Read every file again, into a new generation that replaces the old one
     #[arg(long)]
     full: bool,
+    /// Show a new generation even if it differs from the old by more than
+    /// online.maxChange of its view allows
+    #[arg(long)]
+    force: bool,
     /// Let this server do it instead, as a job that goes on without this command
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -48,7 +52,7 @@ impl Materialize {
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
         if let Some(url) = &self.server {
-            let work = MaterializeWork { views: self.views, full: self.full };
+            let work = MaterializeWork { views: self.views, full: self.full, force: self.force };
             let result = jobs::run(output, url, Work::Materialize(work)).await?;
             let done: Vec<Materialized> = jobs::result(&result)?;
             return output.result(&Shown(&done));
@@ -58,7 +62,7 @@ impl Materialize {
             true => MaterializeMode::Full,
             false => MaterializeMode::Incremental,
         };
-        let request = MaterializeRequest { views: self.views, mode };
+        let request = MaterializeRequest { views: self.views, mode, force: self.force };
         let done = {
             let progress = progress::on(output);
             engine.materialize(&request, session.now(), &*progress).await?
@@ -91,7 +95,7 @@ impl fmt::Display for Shown<'_> {
             ("files", Side::Number),
             ("facts", Side::Number),
             ("left out", Side::Number),
-            ("latest rows", Side::Number),
+            ("entities", Side::Number),
             ("history rows", Side::Number),
             ("written", Side::Number),
             ("watermark", Side::Text),

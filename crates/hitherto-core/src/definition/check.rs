@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, Spec};
+use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, OnlineForm, Spec};
 use super::index::Index;
 use super::place::{Place, Places, Problem};
 use super::subject::{Length, Siblings, Subject};
 use super::yaml::{Document, Reading};
 use super::{
-    Definitions, Entity, FeatureService, FeatureView, Field, Known, Metadata, Online, Source,
+    Definitions, Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online,
+    Source,
 };
 use crate::limits::{
     DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
@@ -156,18 +157,29 @@ fn view(
     let entity = form.entity.as_ref().map(|entity| known_entity(subject, index, entity));
     let keys = entity.as_deref().and_then(|entity| index.entities.get(entity));
     let keys = keys.map_or(&[][..], Vec::as_slice);
-    let history = form.online.as_ref().and_then(|online| online.history.as_ref());
     FeatureView {
         metadata,
         source: source(subject, form, keys),
         ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
         known: known(subject, form.known.as_ref()),
         features: features(subject, form, keys),
-        online: Online {
-            history_micros: subject.duration("online.history", history, Length::Positive),
-        },
+        online: online(subject, form.online.as_ref()),
         entity,
     }
+}
+
+fn online(subject: &mut Subject<'_>, form: Option<&OnlineForm>) -> Online {
+    let Some(form) = form else { return Online::default() };
+    let mut share = |name: &str, found: Option<&Spanned<String>>| {
+        subject.share(&format!("online.maxChange.{name}"), found)
+    };
+    let max_change = form.max_change.as_ref().map(|form| MaxChange {
+        entities: share("entities", form.entities.as_ref()),
+        nulls: share("nulls", form.nulls.as_ref()),
+        range: share("range", form.range.as_ref()),
+    });
+    let history = subject.duration("online.history", form.history.as_ref(), Length::Positive);
+    Online { history_micros: history, max_change }
 }
 
 /// The name of an entity that must be there.

@@ -14,7 +14,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Definitions, FeatureService, FeatureView, Field, Known, Metadata, ResourceKind};
+use super::{
+    Definitions, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, ResourceKind,
+};
 use crate::time::format_duration;
 
 pub use super::fingerprint::{definition_hash, stored_fingerprint};
@@ -201,6 +203,13 @@ fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
     }));
     aspects.extend(descriptions("features", features));
     aspects.push(aspect("online.history", duration(view.online.history_micros), Rematerialize));
+    let MaxChange { entities, nulls, range } = view.online.max_change.unwrap_or_default();
+    aspects.extend([("entities", entities), ("nulls", nulls), ("range", range)].map(
+        |(name, share)| {
+            let share = share.map(|share| share.to_string()).unwrap_or_default();
+            aspect(format!("online.maxChange.{name}"), share, Effect::None)
+        },
+    ));
     aspects
 }
 

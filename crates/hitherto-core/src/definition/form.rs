@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
-use super::schema::{DURATION_PATTERN, KNOWN, NAME_PATTERN};
+use super::schema::{DURATION_PATTERN, KNOWN, NAME_PATTERN, SHARE_PATTERN};
 
 /// Name, description, owner and tags. Nothing here changes an answer.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -128,6 +128,25 @@ pub struct OnlineForm {
     /// How far back an online lookup can ask, such as 7d; not at all without it.
     #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
     pub history: Option<Spanned<String>>,
+    /// By how much a new generation may differ from the one that it replaces; if it
+    /// differs by more, readers go on seeing the old one.
+    pub max_change: Option<MaxChangeForm>,
+}
+
+/// By how much a new generation may differ from the one that it replaces.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "MaxChange")]
+pub struct MaxChangeForm {
+    /// The number of entities with values may grow or shrink by this share of it.
+    #[schemars(with = "Option<String>", extend("pattern" = SHARE_PATTERN))]
+    pub entities: Option<Spanned<String>>,
+    /// The share of nulls among a feature's values may rise or fall by this.
+    #[schemars(with = "Option<String>", extend("pattern" = SHARE_PATTERN))]
+    pub nulls: Option<Spanned<String>>,
+    /// A feature's numbers may reach beyond the old range by this share of it.
+    #[schemars(with = "Option<String>", extend("pattern" = SHARE_PATTERN))]
+    pub range: Option<Spanned<String>>,
 }
 
 /// What a feature service is: the features of one model.

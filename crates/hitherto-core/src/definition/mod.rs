@@ -14,6 +14,7 @@
 //! | `index`       | what references can refer to                               |
 //! | `subject`     | what checks of every kind share                            |
 //! | [`diff`]      | what applying one set of definitions over another changes  |
+//! | `share`       | shares of something, such as 5%                            |
 //! | `fingerprint` | what a view is, in one number                              |
 
 pub mod check;
@@ -23,6 +24,7 @@ pub mod form;
 mod index;
 pub mod place;
 pub mod schema;
+mod share;
 mod subject;
 pub mod yaml;
 
@@ -39,6 +41,7 @@ use crate::types::DataType;
 
 pub use check::{Loaded, load};
 pub use place::{Place, Places};
+pub use share::Share;
 
 /// The `apiVersion` that this release writes and reads.
 pub const API_VERSION: &str = "hitherto/v1";
@@ -213,6 +216,22 @@ impl Source {
 pub struct Online {
     /// How far back `as_of` can ask, in microseconds; `None` is not at all.
     pub history_micros: Option<i64>,
+    /// By how much a new generation may differ from the one that it replaces; `None` is
+    /// by anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_change: Option<MaxChange>,
+}
+
+/// By how much a new generation may differ from the one that it replaces; what is `None`
+/// may differ by anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxChange {
+    /// The number of entities with values: of the old number.
+    pub entities: Option<Share>,
+    /// How many values of a feature are null: of all, up or down.
+    pub nulls: Option<Share>,
+    /// How far a feature's numbers reach beyond the old range: of that range.
+    pub range: Option<Share>,
 }
 
 /// A named list of features: the contract of one model.

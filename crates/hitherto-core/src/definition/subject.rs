@@ -13,7 +13,7 @@ use serde_saphyr::{Location, Spanned};
 use super::form::FieldForm;
 use super::place::{Places, Problem};
 use super::yaml::Document;
-use super::{Field, Metadata};
+use super::{Field, Metadata, Share};
 use crate::types::DataType;
 use crate::{name, time};
 
@@ -129,6 +129,18 @@ impl<'a> Subject<'a> {
                 None
             }
         }
+    }
+
+    /// Checks a share.
+    pub fn share(&mut self, path: &str, found: Option<&Spanned<String>>) -> Option<Share> {
+        let found = found?;
+        self.note(path, found.referenced);
+        let share = found.value.trim().parse();
+        share
+            .map_err(|error| {
+                self.refuse(found.referenced, format_args!("{path}: {:?} {error}", found.value))
+            })
+            .ok()
     }
 
     /// Checks a list of fields: count, names, uniqueness, types.

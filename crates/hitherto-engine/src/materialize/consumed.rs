@@ -1,14 +1,18 @@
-//! Which files a view's online copy holds, as kept in the store's metadata.
+//! What a view's online copy was made of, as kept in the store's metadata.
 
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_online::OnlineStore;
 use serde::{Deserialize, Serialize};
 
-/// The files that were consumed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+use super::figures::Figures;
+
+/// The files that were consumed, and what their latest rows look like.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Consumed {
     files: Vec<ConsumedFile>,
+    #[serde(default)]
+    pub figures: Figures,
 }
 
 /// One consumed file. Size and time tell at a glance that nothing changed;
@@ -113,6 +117,7 @@ impl Consumed {
                 fingerprint,
             });
         }
-        Ok(News { new, has_lost, consumed: Consumed { files } })
+        let figures = self.figures.clone();
+        Ok(News { new, has_lost, consumed: Consumed { files, figures } })
     }
 }

@@ -1,6 +1,7 @@
 //! Which facts of an entity are stored: sorted facts on their way into a load.
 
 use hitherto_core::definition::Known;
+use hitherto_core::row::RowSchema;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Result, row};
 use hitherto_offline::sorted::SortedRun;
@@ -9,6 +10,7 @@ use hitherto_online::{LoadPart, Rows, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::MaterializeMode;
+use super::figures::Figures;
 use super::run::Run;
 
 /// Entities whose stored rows are read in one batch while loading.
@@ -20,6 +22,7 @@ const SAMPLED_ENTITIES: u64 = 64;
 /// Sorted facts on their way into one part of a load.
 pub(super) struct Merge<'m> {
     run: &'m Run<'m>,
+    schema: RowSchema,
     snapshot: &'m dyn Snapshot,
     part: Box<dyn LoadPart + 'm>,
     /// Facts of whole entities, not yet written.
@@ -28,12 +31,14 @@ pub(super) struct Merge<'m> {
 }
 
 /// What came of a merge.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Merged {
     /// Entities that had no latest row before, about; exactly if they were few.
     pub entities_new: u64,
     /// The greatest event time among the facts; `i64::MIN` if there was none.
     pub watermark: i64,
+    /// Of the latest rows.
+    pub figures: Figures,
 }
 
 /// The facts of one entity that are kept, newest first.
@@ -44,7 +49,8 @@ struct Entity {
 
 impl<'m> Merge<'m> {
     pub fn new(run: &'m Run<'m>, snapshot: &'m dyn Snapshot, part: Box<dyn LoadPart + 'm>) -> Self {
-        Self { run, snapshot, part, entities: Vec::new(), merged: Merged::NONE }
+        let schema = run.view.row_schema();
+        Self { run, schema, snapshot, part, entities: Vec::new(), merged: Merged::default() }
     }
 
     /// Takes all facts of a run.
@@ -104,6 +110,7 @@ impl<'m> Merge<'m> {
     fn write_entity(&mut self, entity: &Entity) -> Result<()> {
         let Some((_, row)) = entity.facts.first() else { return Ok(()) };
         self.part.put_latest(&entity.key, row)?;
+        self.merged.figures.add(&self.schema, row)?;
         // Only a view that keeps history, or a latest row from the future, needs the
         // facts below it. What is put beside other rows may find itself below one.
         let is_enough = self.run.view.definition.online.history_micros.is_none()
@@ -123,15 +130,20 @@ impl<'m> Merge<'m> {
     }
 }
 
-impl Merged {
+impl Default for Merged {
     /// Nothing.
-    pub const NONE: Self = Self { entities_new: 0, watermark: i64::MIN };
+    fn default() -> Self {
+        Self { entities_new: 0, watermark: i64::MIN, figures: Figures::default() }
+    }
+}
 
+impl Merged {
     /// What came of two merges.
-    pub fn and(self, other: Self) -> Self {
+    pub fn and(self, other: &Self) -> Self {
         Self {
             entities_new: self.entities_new + other.entities_new,
             watermark: self.watermark.max(other.watermark),
+            figures: self.figures.and(&other.figures),
         }
     }
 }

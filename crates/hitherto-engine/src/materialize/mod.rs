@@ -29,8 +29,10 @@
 //! | `consumed` | which files a view's online copy holds                   |
 //! | `run`      | one run over one view: what to read, and the commit      |
 //! | `merge`    | which facts of an entity are stored                      |
+//! | `figures`  | by how much two generations differ                       |
 
 mod consumed;
+mod figures;
 mod merge;
 mod run;
 
@@ -54,6 +56,9 @@ pub struct MaterializeRequest {
     pub views: Vec<String>,
     /// New files only, or everything.
     pub mode: MaterializeMode,
+    /// Show a new generation even if it differs from the old by more than its definition
+    /// allows.
+    pub force: bool,
 }
 
 /// How much of a source is read.
@@ -85,7 +90,7 @@ pub struct Materialized {
     pub facts_without_time: u64,
     /// Facts with a null join key: they answer nothing.
     pub facts_without_key: u64,
-    /// Latest rows written.
+    /// Entities that the facts are about.
     pub entities: u64,
     /// History rows written.
     pub history_rows: u64,
@@ -123,8 +128,9 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown view or a source without files; `Invalid`
-    /// when a source no longer fits its definition; `Corrupt` or `Unavailable`
-    /// from files and store. Views done before the error stay done.
+    /// when a source no longer fits its definition; `Conflict` when a new generation
+    /// differs by more than its definition allows; `Corrupt` or `Unavailable` from
+    /// files and store. Views done before the error stay done.
     pub async fn materialize(
         &self,
         request: &MaterializeRequest,
@@ -142,7 +148,7 @@ impl Engine {
         };
         let mut done = Vec::with_capacity(views.len());
         for view in views {
-            let materialized = self.materialize_view(&view, request.mode, now, progress).await?;
+            let materialized = self.materialize_view(&view, request, now, progress).await?;
             progress.end(&materialized);
             done.push(materialized);
         }
@@ -152,11 +158,11 @@ impl Engine {
     async fn materialize_view(
         &self,
         view: &AppliedView,
-        mode: MaterializeMode,
+        request: &MaterializeRequest,
         now: i64,
         progress: &dyn Progress,
     ) -> Result<Materialized> {
-        let run = Run::plan(self, view, mode, now).await?;
+        let run = Run::plan(self, view, request.mode, now).await?;
         progress.begin(view.name(), self.offline.count_rows(&run.files)?);
         if run.files.is_empty() {
             return Ok(run.up_to_date());
@@ -171,6 +177,9 @@ impl Engine {
         let advance = |facts| progress.advance(view.name(), facts);
         let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
         let merged = run.load(self, &mut facts).await?;
+        if !request.force {
+            run.check(self, &merged.0)?;
+        }
         let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
         run.commit(self, &facts, merged, pushes.transpose()?)
     }

@@ -98,7 +98,7 @@ impl<'r> Run<'r> {
             let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
             Merge::new(self, &*snapshot, load.part()?).take(run)
         };
-        let mut merged = Merged::NONE;
+        let mut merged = Merged::default();
         loop {
             let runs = facts.next_runs();
             if runs.is_empty() {
@@ -112,7 +112,7 @@ impl<'r> Run<'r> {
             });
             let outcomes: Vec<Result<Merged>> = outcomes;
             for outcome in outcomes {
-                merged = merged.and(outcome?);
+                merged = merged.and(&outcome?);
             }
             // Whoever wants it to end can have it dropped here.
             tokio::task::yield_now().await;
@@ -120,10 +120,24 @@ impl<'r> Run<'r> {
         Ok((merged, load.finish()?))
     }
 
+    /// Says whether what was loaded may replace what readers see.
+    ///
+    /// # Errors
+    /// `Conflict` when it differs by more than the view's definition allows.
+    pub fn check(&self, engine: &Engine, merged: &Merged) -> Result<()> {
+        if self.mode == MaterializeMode::Incremental {
+            return Ok(());
+        }
+        merged.figures.check(&self.consumed.figures, self.view).inspect_err(|_| {
+            let dropped = engine.store.drop_generation(self.generation);
+            dropped.unwrap_or_else(|error| tracing::warn!(%error, "refused rows stay for now"));
+        })
+    }
+
     /// Makes what was loaded the view's copy. A new generation comes with all `pushes`,
     /// and the one before it stays to be gone back to.
     pub fn commit(
-        self,
+        mut self,
         engine: &Engine,
         facts: &SortedFacts,
         (merged, loaded): (Merged, Loaded),
@@ -141,6 +155,10 @@ impl<'r> Run<'r> {
         };
         let catalog = engine.catalog();
         let (old, older) = (self.view.generation.clone(), self.view.previous.clone());
+        self.consumed.figures = match self.mode {
+            MaterializeMode::Full => merged.figures,
+            MaterializeMode::Incremental => merged.figures.and(&self.consumed.figures),
+        };
         let consumed = self.consumed.to_json()?;
         let mut changes = vec![(consumed_key(self.view.id), Some(consumed))];
         let (generation, previous) = match (&pushes, old) {

@@ -6,7 +6,7 @@
 
 use hitherto_core::catalog::{AppliedView, Catalog, FORMAT, Generation};
 use hitherto_core::definition::{
-    Entity, FeatureService, FeatureView, Field, Known, Metadata, Online, Source,
+    Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online, Share, Source,
 };
 use hitherto_core::{Error, Result};
 
@@ -75,6 +75,7 @@ impl From<&AppliedView> for v1::View {
             ttl_micros: definition.ttl_micros,
             ignore_known_time: definition.known == Known::Ignore,
             history_micros: definition.online.history_micros,
+            max_change: definition.online.max_change.as_ref().map(Into::into),
             applied_at_micros: view.applied_at,
             generation: view.generation.as_ref().map(Into::into),
             previous: view.previous.as_ref().map(Into::into),
@@ -100,12 +101,36 @@ fn view(view: v1::View) -> Result<AppliedView> {
             ttl_micros: view.ttl_micros,
             known: if view.ignore_known_time { Known::Ignore } else { Known::Honor },
             features: all(view.features, field)?,
-            online: Online { history_micros: view.history_micros },
+            online: Online {
+                history_micros: view.history_micros,
+                max_change: view.max_change.map(max_change).transpose()?,
+            },
         },
         keys: all(view.keys, field)?,
         applied_at: view.applied_at_micros,
         generation: view.generation.map(generation),
         previous: view.previous.map(generation),
+    })
+}
+
+impl From<&MaxChange> for v1::MaxChange {
+    fn from(max: &MaxChange) -> Self {
+        let share = |share: Option<Share>| share.map(String::from).unwrap_or_default();
+        Self { entities: share(max.entities), nulls: share(max.nulls), range: share(max.range) }
+    }
+}
+
+fn max_change(max: v1::MaxChange) -> Result<MaxChange> {
+    let share = |text: String| match text.as_str() {
+        "" => Ok(None),
+        text => {
+            text.parse().map(Some).map_err(|error| Error::internal(format!("{text:?} {error}")))
+        }
+    };
+    Ok(MaxChange {
+        entities: share(max.entities)?,
+        nulls: share(max.nulls)?,
+        range: share(max.range)?,
     })
 }
 

@@ -310,7 +310,7 @@ class Store:
         return plan
 
     def materialize(
-        self, views: Sequence[str] | None = None, full: bool = False
+        self, views: Sequence[str] | None = None, full: bool = False, *, force: bool = False
     ) -> list[dict[str, Any]]:
         """Brings the online store up to date with the sources.
 
@@ -320,6 +320,8 @@ class Store:
             views: names of feature views; all if left out.
             full: read every file again, into a new copy that replaces the old
                 one at once; otherwise only new and changed files.
+            force: show a new copy even if it differs from the old by more than
+                ``online.maxChange`` of its view allows.
 
         Returns:
             What was done, for each view: ``view``, ``mode``, ``is_up_to_date``,
@@ -328,10 +330,11 @@ class Store:
 
         Raises:
             NotFoundError: no such view, or a source has no files.
+            ConflictError: a new copy differs from the old by more than its view allows.
             KeyboardInterrupt: within 50 ms of Ctrl-C. Views that are done stay
                 done; of the others nothing is visible.
         """
-        done: list[dict[str, Any]] = json.loads(self._native.materialize(_names(views) or [], full))
+        done: list[dict[str, Any]] = json.loads(self._native.materialize(_names(views) or [], full, force))
         return done
 
     def push(

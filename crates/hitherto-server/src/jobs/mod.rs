@@ -82,12 +82,12 @@ impl Jobs {
     async fn work(&self, work: Work, entry: &Entry) -> Result<String> {
         let now = (self.clock)();
         let json = match work {
-            Work::Materialize(MaterializeWork { views, full }) => {
+            Work::Materialize(MaterializeWork { views, full, force }) => {
                 let mode = match full {
                     true => MaterializeMode::Full,
                     false => MaterializeMode::Incremental,
                 };
-                let request = MaterializeRequest { views, mode };
+                let request = MaterializeRequest { views, mode, force };
                 serde_json::to_string(&self.engine.materialize(&request, now, entry).await?)
             }
             Work::Backup(BackupWork { folder }) => {
@@ -105,9 +105,13 @@ impl Jobs {
 /// What a job does, as people write the command.
 fn describe(work: &Work) -> String {
     match work {
-        Work::Materialize(MaterializeWork { views, full }) => {
+        Work::Materialize(MaterializeWork { views, full, force }) => {
             let words = std::iter::once("materialize").chain(views.iter().map(String::as_str));
-            words.chain(full.then_some("--full")).collect::<Vec<_>>().join(" ")
+            words
+                .chain(full.then_some("--full"))
+                .chain(force.then_some("--force"))
+                .collect::<Vec<_>>()
+                .join(" ")
         }
         Work::Backup(BackupWork { folder }) => format!("backup {folder}"),
     }

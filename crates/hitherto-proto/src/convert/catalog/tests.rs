@@ -50,7 +50,14 @@ fn full() -> Catalog {
                     field_of("lactate", "float64"),
                     field_of("at", "timestamp(ns, UTC)"),
                 ],
-                online: Online { history_micros: Some(13) },
+                online: Online {
+                    history_micros: Some(13),
+                    max_change: Some(MaxChange {
+                        entities: "5%".parse().ok(),
+                        nulls: None,
+                        range: "0.25%".parse().ok(),
+                    }),
+                },
             },
             keys,
             applied_at: -14,
@@ -109,7 +116,7 @@ fn what_is_absent_stays_absent() {
     view.generation = None;
     view.definition.known = Known::Honor;
     view.definition.ttl_micros = None;
-    view.definition.online.history_micros = None;
+    view.definition.online = Online::default();
     view.definition.source.sql = None;
     view.definition.source.known_time = None;
     check_survives(&sparse);
