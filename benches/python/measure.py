@@ -184,7 +184,7 @@ def measure_import(processes: int = 15) -> dict[str, Any]:
 
 
 def measure_lookup(store: hitherto.Store) -> dict[str, Any]:
-    """Microseconds of a call, medians of many rounds in turn."""
+    """Microseconds of a call, and what is above those of the native call."""
     keys, features = {"entity_id": [ENTITY]}, ["wide:*"]
     native = store._native
     ways: dict[str, Way] = {
@@ -196,11 +196,16 @@ def measure_lookup(store: hitherto.Store) -> dict[str, Any]:
     }
     answer = store.lookup(keys, features)
     assert len(answer.statuses) == FEATURES and len(answer) == 1
-    micros = {name: statistics.median(found) * 1e6 for name, found in rounds(ways, 100, 50).items()}
-    added = {name: micros[name] - micros["native"] for name in ways if name != "native"}
-    for name, value in added.items():
-        say(f"lookup: {name} adds {value:.1f} us to {micros['native']:.1f} us")
-    return {"micros": micros, "added_micros": added}
+    found = rounds(ways, 100, 50)
+    result: dict[str, Any] = {}
+    # The least is what the code takes, the median what this machine makes of it.
+    for kind, chosen in (("median", statistics.median), ("least", min)):
+        micros = {name: chosen(seconds) * 1e6 for name, seconds in found.items()}
+        added = {name: micros[name] - micros["native"] for name in ways if name != "native"}
+        result[kind] = {"micros": micros, "added_micros": added}
+        for name, value in added.items():
+            say(f"lookup, {kind}: {name} adds {value:.1f} us to {micros['native']:.1f} us")
+    return result
 
 
 def rounds(ways: dict[str, Way], count: int, calls: int) -> dict[str, list[float]]:
