@@ -132,7 +132,8 @@ def test_the_newest_answers_and_not_the_last_written(both: dict[str, Any]) -> No
     store.write_to_online_store("driver_hourly_stats", fresh(store, 0.5, now - timedelta(hours=1)))
     assert conv_rates(store) - before == {0.75}
     # Created later than now: it is not known yet.
-    later = fresh(store, 0.5, now).assign(created=now + timedelta(hours=1))
+    later = fresh(store, 0.5, datetime.now(timezone.utc))
+    later = later.assign(created=now + timedelta(hours=1))
     store.write_to_online_store("driver_hourly_stats", later)
     assert conv_rates(store) - before == {0.75}
 
