@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _arrow, _html, _native
@@ -108,20 +109,21 @@ class Lookup:
         numpy = _arrow.imported("numpy", "to_numpy()")
         _arrow.check_names(features)
         _arrow.check_dtype(dtype)
-        columns = {name: (kind, values) for name, kind, values in self._native.columns()}
-        names = list(columns) if features is None else features
-        missing = [name for name in names if name not in columns]
-        if missing:
-            raise InvalidError(f"there is no {missing[0]!r}; there are {', '.join(columns)}")
-        wrong = [
-            f"{name} ({columns[name][0]})" for name in names if not is_number(columns[name][0])
-        ]
+        columns = self._native.columns()
+        if features is not None:
+            there = {column[0]: column for column in columns}
+            missing = [name for name in features if name not in there]
+            if missing:
+                raise InvalidError(f"there is no {missing[0]!r}; there are {', '.join(there)}")
+            columns = [there[name] for name in features]
+        wrong = [f"{name} ({kind})" for name, kind, _ in columns if not is_number(kind)]
         if wrong:
             raise InvalidError(_arrow.not_numbers(wrong))
         # None becomes NaN. One array at once: a column each would cost most of a
         # lookup of one entity.
-        values = numpy.array([to_values(*columns[name]) for name in names], numpy.float64)
-        matrix: Matrix = values.reshape(len(names), len(self)).T.astype(dtype, order="C")
+        values = [to_values(kind, stored) for _, kind, stored in columns]
+        flat = numpy.array([*chain.from_iterable(values)], numpy.float64)
+        matrix: Matrix = flat.reshape(len(columns), len(self)).T.astype(dtype, order="C")
         return matrix
 
     def __len__(self) -> int:

@@ -32,7 +32,8 @@ def read(path: str | os.PathLike[str]) -> pyarrow.RecordBatchReader:
             f"a spine is a frame, or the path of a Parquet file; there is no file {os.fspath(path)}"
         )
     try:
-        file = parquet.ParquetFile(path)
+        # Buffering ahead would hold all of the file, beside what is read of it.
+        file = parquet.ParquetFile(path, pre_buffer=False)
     except arrow.ArrowInvalid as cause:
         raise InvalidError(f"{os.fspath(path)} is not a Parquet file: {cause}") from cause
     reader: pyarrow.RecordBatchReader = arrow.RecordBatchReader.from_batches(

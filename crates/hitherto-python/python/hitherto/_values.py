@@ -10,10 +10,15 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 NUMBER = re.compile(r"bool|u?int\d+|float\d+|decimal128\(.*\)")
+
+TYPES_MAX = 256
+"""Types whose conversion is remembered: finding it takes longer than converting the
+values of a lookup."""
 
 MICROS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
@@ -26,11 +31,13 @@ def to_values(data_type: str, stored: list[Any]) -> list[Any]:
     return [None if value is None else convert(value) for value in stored]
 
 
+@lru_cache(TYPES_MAX)
 def is_number(data_type: str) -> bool:
     """Whether a matrix of floats can hold ``data_type``: numbers and bools."""
     return NUMBER.fullmatch(data_type) is not None
 
 
+@lru_cache(TYPES_MAX)
 def _converter(data_type: str) -> Callable[[int], Any] | None:
     name, _, arguments = data_type.rstrip(")").partition("(")
     parameters = arguments.split(", ")

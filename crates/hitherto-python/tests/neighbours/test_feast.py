@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -21,11 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from hitherto import definitions
 from hitherto.feast import FeatureStore, import_repository
+from quick_start import ENVIRONMENT, feast_init, run_feast
 
 feast = pytest.importorskip("feast")
-
-#: Of commands that run elsewhere: the package is found all the same.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 #: How definitions of small repositories begin.
 HEADER = (
@@ -43,11 +40,7 @@ ASKED = [
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``feast init`` makes."""
-    folder = tmp_path_factory.mktemp("feast")
-    command = [str(Path(sys.executable).with_name("feast")), "init", "quick"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder / "quick" / "feature_repo"
+    return feast_init(tmp_path_factory.mktemp("feast"))
 
 
 @pytest.fixture(scope="session")
@@ -302,12 +295,6 @@ def plain(quick: Path, tmp_path: Path) -> Path:
     )
     run_feast(root, "apply")
     return root
-
-
-def run_feast(root: Path, *arguments: str) -> None:
-    command = [str(Path(sys.executable).with_name("feast")), *arguments]
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_on_demand_views_run_over_it(plain: Path, rows: pd.DataFrame) -> None:
