@@ -112,7 +112,7 @@ fn state(engine: &Engine) -> (Catalog, [Values; 3]) {
 
 async fn run(engine: &Engine, views: &[&str], mode: MaterializeMode) -> Result<(), Error> {
     let views = views.iter().map(|view| String::from(*view)).collect();
-    let request = MaterializeRequest { views, mode, force: false };
+    let request = MaterializeRequest { views, mode, ..MaterializeRequest::default() };
     engine.materialize(&request, NOW, &Silent).await.map(drop)
 }
 

@@ -6,7 +6,9 @@ use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
 use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized};
+use hitherto_engine::{
+    Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized, TimeRange, VerifyRequest,
+};
 
 use crate::repo::{Repo, Silent, apply, lookup, materialize};
 
@@ -242,4 +244,39 @@ async fn a_generation_that_differs_by_more_than_declared_is_shown_to_nobody() {
     assert_eq!(full(true).await.unwrap().generation, 3);
     assert_eq!(value(&engine, "x", None, 100), Ok(1_001));
     assert_eq!(full(false).await.unwrap().generation, 4, "compared with what was forced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_restricted_in_time_brings_that_and_consumes_nothing() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[("x", 10, 10, 1), ("x", 20, 20, 2), ("x", 30, 30, 3), ("y", 10, 10, 9)]);
+    let engine = repo.applied().await;
+    let within = async |from, to, mode| {
+        let window = TimeRange::between(from, to);
+        let request = MaterializeRequest { mode, window, ..MaterializeRequest::default() };
+        engine.materialize(&request, 100, &Silent).await.map(|mut done| done.remove(0))
+    };
+    let first = within(Some(20), Some(29), MaterializeMode::Incremental).await.unwrap();
+    assert_eq!((first.facts, first.entities), (1, 1), "both bounds are included");
+    assert_eq!(value(&engine, "x", None, 100), Ok(2));
+    assert_eq!(value(&engine, "y", None, 100), Err(Status::NotFound));
+    let verified = engine.verify(&VerifyRequest::default(), 100).await.unwrap();
+    let json = serde_json::to_string(&verified).unwrap();
+    assert!(json.contains("a run with --from or --to left its copy incomplete"), "{json}");
+
+    let second = within(None, Some(19), MaterializeMode::Incremental).await.unwrap();
+    assert_eq!((second.mode, second.facts), (MaterializeMode::Incremental, 2));
+    assert_eq!(value(&engine, "x", None, 100), Ok(2), "older facts revert nothing");
+    assert_eq!(value(&engine, "y", None, 100), Ok(9));
+    let rest = run(&engine, 100).await;
+    assert_eq!((rest.mode, rest.files, rest.facts), (MaterializeMode::Incremental, 1, 4));
+    assert_eq!(value(&engine, "x", None, 100), Ok(3));
+    assert!(run(&engine, 100).await.is_up_to_date);
+    assert_eq!(engine.catalog().view("labs").unwrap().generation.as_ref().unwrap().facts, 4);
+    let verified = engine.verify(&VerifyRequest::default(), 100).await.unwrap();
+    let json = serde_json::to_string(&verified).unwrap();
+    assert!(!json.contains("incomplete"), "{json}");
+
+    let full = within(Some(1), None, MaterializeMode::Full).await.unwrap_err();
+    assert!(full.to_string().contains("a full build takes everything"), "{full}");
 }

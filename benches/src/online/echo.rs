@@ -76,6 +76,7 @@ fn constant(service: Service, rows: usize) -> LookupResponse {
         columns: columns.collect(),
         times: Vec::new(),
         catalog_version: 1,
+        arrow: Vec::new(),
     }
 }
 

@@ -33,7 +33,9 @@ pub struct InProcess {
 /// When the store cannot be opened or a lookup fails.
 pub fn run(question: &InProcess) -> Result<Vec<Percentiles>> {
     let engine = repository::open(&question.root, question.cache_bytes)?;
-    server::warm(&engine, question.keys.service, question.keys.entities)?;
+    for moment in &question.moments {
+        server::warm(&engine, question.keys.service, question.keys.entities, *moment)?;
+    }
     let time = Duration::from_secs_f64(question.seconds);
     let measure = |moment: &Option<i64>| -> Result<Percentiles> {
         let requests = question.keys.requests(*moment)?;

@@ -63,6 +63,7 @@ impl Keys {
             }],
             as_of_micros: None,
             with_times: false,
+            as_arrow: false,
         });
         Ok(requests.collect())
     }

@@ -80,7 +80,7 @@ pub fn serve() -> Result<()> {
         Role::Real(real) => {
             let engine = repository::open(&real.root, real.cache_bytes)?;
             for service in [Service::Wide, Service::History] {
-                warm(&engine, service, real.warm_entities)?;
+                warm(&engine, service, real.warm_entities, None)?;
             }
             Some(Arc::new(engine))
         }
@@ -104,15 +104,20 @@ pub fn serve() -> Result<()> {
     })
 }
 
-/// Reads every row of a service once, so that the cache holds it.
+/// Reads every row of a service as of a moment once, so that the cache holds it.
 ///
 /// # Errors
 /// Those of a lookup.
-pub fn warm(engine: &Engine, service: Service, entities: u64) -> Result<()> {
+pub fn warm(
+    engine: &Engine,
+    service: Service,
+    entities: u64,
+    moment: Option<i64>,
+) -> Result<()> {
     let count = service.entities(entities) as i64;
     for first in (0..count).step_by(WARMING_ROWS as usize) {
         let rows = first..(first + WARMING_ROWS as i64).min(count);
-        engine.lookup(&request(service, rows, None), NOW_MICROS)?;
+        engine.lookup(&request(service, rows, moment), NOW_MICROS)?;
     }
     Ok(())
 }

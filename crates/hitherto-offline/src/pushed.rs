@@ -300,6 +300,7 @@ impl Offline {
             return Ok(None);
         }
         let plan = self.own_facts(view, files)?;
-        Ok(Some(FactQuery { plan, shape: Shape::RowWise, files: files.to_vec() }))
+        let files = files.to_vec();
+        Ok(Some(FactQuery { plan, shape: Shape::RowWise, files, window: None }))
     }
 }

@@ -50,6 +50,15 @@ pub struct FactQuery {
     pub(crate) files: Vec<SourceFile>,
     /// Whether new files can be read alone.
     pub shape: Shape,
+    /// Event times outside of which a build leaves facts out.
+    pub(crate) window: Option<TimeRange>,
+}
+
+impl FactQuery {
+    /// The same without facts whose event time is outside of a range, for a build.
+    pub fn within(self, window: TimeRange) -> Self {
+        Self { window: Some(window), ..self }
+    }
 }
 
 impl Offline {
@@ -126,6 +135,7 @@ impl Offline {
                 plan: self.fact_files(view, files)?,
                 shape: Shape::RowWise,
                 files: files.to_vec(),
+                window: None,
             }),
         }
     }
@@ -179,7 +189,7 @@ impl Offline {
         let query = query.map_err(failed)?;
         footers.check(&columns_read(query.clone()).map_err(failed)?)?;
         let plan = query.create_physical_plan().await.map_err(failed)?;
-        Ok(FactQuery { plan, shape, files: files.to_vec() })
+        Ok(FactQuery { plan, shape, files: files.to_vec(), window: None })
     }
 
     /// The view's source before projection: its files, through its SQL if any.
@@ -338,7 +348,7 @@ fn named(value: Expr, index: usize) -> Expr {
 }
 
 /// Event times that matter, in microseconds UTC, inclusive.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeRange {
     /// What happened before this cannot answer; `i64::MIN` is no bound.
     pub from: i64,
@@ -347,6 +357,20 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
+    /// Every time.
+    pub const ALL: Self = Self { from: i64::MIN, to: i64::MAX };
+
+    /// The range between two bounds, either of which may be left open; `None` if both are.
+    pub fn between(from: Option<i64>, to: Option<i64>) -> Option<Self> {
+        let range = Self { from: from.unwrap_or(i64::MIN), to: to.unwrap_or(i64::MAX) };
+        (range != Self::ALL).then_some(range)
+    }
+
+    /// Whether a time is in it.
+    pub(crate) fn has(self, event: i64) -> bool {
+        self.from <= event && event <= self.to
+    }
+
     /// Both bounds in a column's own type, so that row groups and pages are
     /// pruned by their statistics; widened to whole units. A fact's event time
     /// is rounded up to a microsecond when it is read, so the raw lower bound

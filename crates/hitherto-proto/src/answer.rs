@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! LookupResponse   1 at_micros | 2 rows | 3 column ... | 4 times ... | 5 catalog_version
+//!                  | 6 arrow
 //! FeatureColumn    1 name | 2 type | 3 statuses | 4 to 12: the values by machine type
 //! values           1 packed array, or for strings 1 packed ends | 2 data
 //! ```
@@ -39,6 +40,8 @@ pub struct Answer {
     pub times: Vec<v1::ViewTimes>,
     /// The catalog that answered.
     pub catalog_version: u64,
+    /// An Arrow IPC stream instead of columns and times, if asked for.
+    pub arrow: Vec<u8>,
 }
 
 /// Fields of `LookupResponse`.
@@ -47,6 +50,7 @@ const ROWS: u32 = 2;
 const COLUMNS: u32 = 3;
 const TIMES: u32 = 4;
 const CATALOG_VERSION: u32 = 5;
+const ARROW: u32 = 6;
 
 /// Fields of `FeatureColumn`.
 const NAME: u32 = 1;
@@ -66,7 +70,8 @@ impl Answer {
             self.times.iter().map(|times| nested_len(TIMES, times.encoded_len())).sum();
         let at = if self.at_micros == 0 { 0 } else { key_len(AT) + size_of::<i64>() };
         let rows = varint_len(ROWS, self.rows.into());
-        at + rows + columns + times + varint_len(CATALOG_VERSION, self.catalog_version)
+        let version = varint_len(CATALOG_VERSION, self.catalog_version);
+        at + rows + columns + times + version + bytes_len(ARROW, self.arrow.len())
     }
 
     /// Writes the message.
@@ -85,6 +90,7 @@ impl Answer {
             times.encode_raw(out);
         }
         put_varint(CATALOG_VERSION, self.catalog_version, out);
+        put_bytes(ARROW, &self.arrow, out);
     }
 }
 

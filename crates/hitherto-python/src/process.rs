@@ -75,6 +75,23 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    wait_telling(py, work, |_| Ok(()))
+}
+
+/// As [`wait`], and calls `tell` every now and then, in the thread that waits. What it
+/// raises ends the wait.
+///
+/// # Errors
+/// As [`wait`]; what `tell` raises.
+pub fn wait_telling<T, F>(
+    py: Python<'_>,
+    work: F,
+    tell: impl Fn(Python<'_>) -> PyResult<()> + Send,
+) -> PyResult<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
     let process = current(py).map_err(raise)?;
     let (sender, receiver) = sync_channel(1);
     let task = process.runtime.spawn(async move {
@@ -86,7 +103,8 @@ where
             match receiver.recv_timeout(SIGNAL_CHECK) {
                 Ok(outcome) => return outcome.map_err(raise),
                 Err(RecvTimeoutError::Timeout) => {
-                    Python::attach(|py| py.check_signals()).inspect_err(|_| task.abort())?;
+                    Python::attach(|py| py.check_signals().and_then(|()| tell(py)))
+                        .inspect_err(|_| task.abort())?;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(raise(panicked())),
             }

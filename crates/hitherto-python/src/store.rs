@@ -13,8 +13,8 @@ use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, PushRequest, Pushed, Selection, TrainingSetRequest, VerifyRequest,
-    WhyRequest,
+    Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
+    VerifyRequest, WhyRequest,
 };
 use hitherto_server::client::Client;
 use pyo3::prelude::*;
@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
-use crate::process::{self, Owned, wait, wait_blocking};
+use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
 use crate::spine::Spine;
 use crate::training_set::{Pass, TrainingSet};
 use crate::why::Why;
@@ -302,11 +302,24 @@ impl Store {
         views: Vec<String>,
         full: bool,
         force: bool,
+        window: (Option<i64>, Option<i64>),
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
         let (engine, now) = (self.engine(py, "materialize")?, self.now());
         let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
-        let request = MaterializeRequest { views, mode, force };
-        let done = wait(py, async move { engine.materialize(&request, now, &Silent).await })?;
+        let request = MaterializeRequest {
+            views,
+            mode,
+            force,
+            window: TimeRange::between(window.0, window.1),
+        };
+        let told = Arc::new(Told::default());
+        let telling = Arc::clone(&told);
+        let work = async move { engine.materialize(&request, now, &*telling).await };
+        let done = wait_telling(py, work, |py| match &progress {
+            Some(progress) => told.tell(py, progress),
+            None => Ok(()),
+        })?;
         Ok(json!(done).to_string())
     }
 
@@ -418,11 +431,33 @@ fn known_time(text: &str) -> Result<Known> {
     }
 }
 
-/// Nobody watches.
-struct Silent;
+/// How far materialization is: the view, facts read, rows in its files.
+#[derive(Default)]
+struct Told(Mutex<(String, u64, u64)>);
 
-impl Progress for Silent {
-    fn begin(&self, _view: &str, _rows: u64) {}
-    fn advance(&self, _view: &str, _facts: u64) {}
+impl Told {
+    fn state(&self) -> MutexGuard<'_, (String, u64, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls a Python function with it, once a view is begun.
+    fn tell(&self, py: Python<'_>, progress: &Py<PyAny>) -> PyResult<()> {
+        let state = self.state().clone();
+        match state.0.is_empty() {
+            true => Ok(()),
+            false => progress.call1(py, state).map(drop),
+        }
+    }
+}
+
+impl Progress for Told {
+    fn begin(&self, view: &str, rows: u64) {
+        *self.state() = (view.to_owned(), 0, rows);
+    }
+
+    fn advance(&self, _view: &str, facts: u64) {
+        self.state().1 = facts;
+    }
+
     fn end(&self, _done: &Materialized) {}
 }

@@ -14,7 +14,16 @@ import hitherto
 import pytest
 import yaml
 from conftest import ICU, ROOT, binary
-from hitherto import Entity, FeatureService, FeatureView, Field, Online, Source, definitions
+from hitherto import (
+    Entity,
+    FeatureService,
+    FeatureView,
+    Field,
+    MaxChange,
+    Online,
+    Source,
+    definitions,
+)
 
 TEMPLATE = ROOT / "crates" / "hitherto-cli" / "src" / "commands" / "init" / "template"
 
@@ -34,7 +43,9 @@ def test_every_field_of_a_view_is_written_under_its_name() -> None:
         features=[Field("value", "float64", "mmol/l"), Field("price", "decimal128(10, 2)")],
         ttl="36h",
         known="ignore",
-        online=Online(history=timedelta(days=7, milliseconds=1)),
+        online=Online(
+            history=timedelta(days=7, milliseconds=1), max_change=MaxChange(nulls="0.5%")
+        ),
         owner="icu-team",
         tags={"phi": "true"},
     )
@@ -61,7 +72,9 @@ spec:
   features:
     - { name: value, type: float64, description: mmol/l }
     - { name: price, type: "decimal128(10, 2)" }
-  online: { history: 7d1ms }
+  online:
+    history: 7d1ms
+    maxChange: { nulls: "0.5%" }
 """
     assert view.to_yaml() == expected
     assert definitions.loads(expected) == [view]
@@ -196,6 +209,7 @@ def test_the_classes_have_the_fields_of_the_published_schema() -> None:
     parts = {
         "Source": Source,
         "Online": Online,
+        "MaxChange": MaxChange,
         "Field": Field,
         "EntitySpec": Entity,
         "FeatureViewSpec": FeatureView,

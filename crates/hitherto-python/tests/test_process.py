@@ -74,6 +74,21 @@ def test_ctrl_c_ends_a_call(endless: Path, silent: str, call: str) -> None:
             assert store.catalog()["views"][0]["generation"] is None
 
 
+def test_progress_is_told_and_can_end_the_call(endless: Path) -> None:
+    script = (
+        "import hitherto, sys\n"
+        "def tell(view, facts, rows):\n"
+        "    assert facts <= rows and rows > 0, (facts, rows)\n"
+        "    raise ValueError('enough of ' + view)\n"
+        "hitherto.connect(sys.argv[1]).materialize(progress=tell)\n"
+    )
+    command = [sys.executable, "-c", script, str(endless)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.stderr.rstrip().endswith("ValueError: enough of facts"), done.stderr
+    with hitherto.connect(endless) as store:
+        assert store.catalog()["views"][0]["generation"] is None
+
+
 def test_other_threads_run_during_a_call(endless: Path) -> None:
     """A call that cannot end in time is made in one thread; this one goes on."""
     script = (

@@ -102,8 +102,12 @@ impl Lookups {
         permit: OwnedSemaphorePermit,
     ) -> Result<Answer, Status> {
         let refuse = |error: Error| to_status(&error);
+        let is_arrow = request.as_arrow;
         let request = wire::lookup::decode_request(request).map_err(refuse)?;
-        let write = |answer| Ok(wire::lookup::encode_answer(answer));
+        let write = move |answer: Lookup| match is_arrow {
+            true => wire::lookup::encode_arrow_answer(&answer),
+            false => Ok(wire::lookup::encode_answer(answer)),
+        };
         self.look_up(request, permit, Written::InColumns, write).await.map_err(refuse)
     }
 

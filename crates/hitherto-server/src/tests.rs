@@ -149,18 +149,29 @@ impl Served {
 
     /// The whole answer to a request over HTTP/1.
     async fn call(&self, method: &str, path: &str, body: &str) -> String {
+        String::from_utf8(self.call_accepting("*/*", method, path, body).await).unwrap()
+    }
+
+    /// The same, in what the caller accepts.
+    async fn call_accepting(
+        &self,
+        accepted: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Vec<u8> {
         let address = self.client.url().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
         let length = body.len();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
+             Accept: {accepted}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         // A server that refuses a body may answer before it has all of it.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
-        String::from_utf8(answer).unwrap()
+        answer
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use clap::Args;
 use hitherto_core::Result;
-use hitherto_core::time::format_timestamp;
-use hitherto_engine::{MaterializeMode, MaterializeRequest, Materialized};
+use hitherto_core::time::{format_timestamp, parse_timestamp};
+use hitherto_engine::{MaterializeMode, MaterializeRequest, Materialized, TimeRange};
 use hitherto_server::client::{MaterializeWork, Work};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -26,6 +26,7 @@ use crate::session::Session;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto materialize                  new files of every view\n  \
+    hitherto materialize lactate --from 2026-01-01T00:00:00Z   recent facts first\n  \
     hitherto materialize lactate --full   everything of one view, as a new generation")]
 pub struct Materialize {
     /// Feature views; all of them if none is named
@@ -34,6 +35,13 @@ pub struct Materialize {
     /// Read every file again, into a new generation that replaces the old one
     #[arg(long)]
     full: bool,
+    /// Only facts that happened from here on. No file counts as read by that: the next
+    /// run without --from and --to reads what it would have read
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp, conflicts_with = "full")]
+    from: Option<i64>,
+    /// Only facts that happened up to here
+    #[arg(long, value_name = "TIME", value_parser = parse_timestamp, conflicts_with = "full")]
+    to: Option<i64>,
     /// Show a new generation even if it differs from the old by more than
     /// online.maxChange of its view allows
     #[arg(long)]
@@ -52,7 +60,13 @@ impl Materialize {
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
         if let Some(url) = &self.server {
-            let work = MaterializeWork { views: self.views, full: self.full, force: self.force };
+            let work = MaterializeWork {
+                views: self.views,
+                full: self.full,
+                force: self.force,
+                from_micros: self.from,
+                to_micros: self.to,
+            };
             let result = jobs::run(output, url, Work::Materialize(work)).await?;
             let done: Vec<Materialized> = jobs::result(&result)?;
             return output.result(&Shown(&done));
@@ -62,7 +76,8 @@ impl Materialize {
             true => MaterializeMode::Full,
             false => MaterializeMode::Incremental,
         };
-        let request = MaterializeRequest { views: self.views, mode, force: self.force };
+        let window = TimeRange::between(self.from, self.to);
+        let request = MaterializeRequest { views: self.views, mode, force: self.force, window };
         let done = {
             let progress = progress::on(output);
             engine.materialize(&request, session.now(), &*progress).await?

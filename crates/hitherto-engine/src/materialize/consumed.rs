@@ -13,6 +13,9 @@ pub(crate) struct Consumed {
     files: Vec<ConsumedFile>,
     #[serde(default)]
     pub figures: Figures,
+    /// Files of which the copy has some facts, by runs that were restricted in time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    partial: Vec<ConsumedFile>,
 }
 
 /// One consumed file. Size and time tell at a glance that nothing changed;
@@ -64,9 +67,21 @@ impl Consumed {
         })
     }
 
+    /// What is consumed by a run that was restricted in time: nothing whole.
+    pub fn restricted(self, before: &Self) -> Self {
+        let is_known = |file: &ConsumedFile| before.files.iter().any(|old| old.name == file.name);
+        let partial = self.files.into_iter().filter(|file| !is_known(file)).collect();
+        Self { files: before.files.clone(), figures: self.figures, partial }
+    }
+
     /// The consumed files among `all`, as they were consumed, or a sentence that
     /// names the first that is not.
     pub(crate) fn intact(&self, all: &[SourceFile]) -> Result<Result<Vec<SourceFile>, String>> {
+        if !self.partial.is_empty() {
+            let reason = "a run with --from or --to left its copy incomplete; materialize it once \
+                          without them";
+            return Ok(Err(String::from(reason)));
+        }
         let mut intact = Vec::with_capacity(self.files.len());
         for consumed in &self.files {
             let Some(file) = all.iter().find(|file| file.name == consumed.name) else {
@@ -97,7 +112,7 @@ impl Consumed {
     pub fn compare(&self, all: &[SourceFile]) -> Result<News> {
         let mut new = Vec::new();
         let is_there = |known: &ConsumedFile| all.iter().any(|file| file.name == known.name);
-        let mut has_lost = !self.files.iter().all(is_there);
+        let mut has_lost = !self.files.iter().chain(&self.partial).all(is_there);
         let mut files = Vec::with_capacity(all.len());
         for file in all {
             let known = self.files.iter().find(|known| known.name == file.name);
@@ -105,6 +120,8 @@ impl Consumed {
                 Some(known) if known.is_untouched(file) => known.fingerprint.clone(),
                 _ => file.read_fingerprint()?,
             };
+            let partial = self.partial.iter().find(|partial| partial.name == file.name);
+            has_lost |= partial.is_some_and(|partial| partial.fingerprint != fingerprint);
             match known {
                 Some(known) if known.fingerprint == fingerprint => {}
                 Some(_) => has_lost = true,
@@ -118,6 +135,7 @@ impl Consumed {
             });
         }
         let figures = self.figures.clone();
-        Ok(News { new, has_lost, consumed: Consumed { files, figures } })
+        let consumed = Consumed { files, figures, partial: Vec::new() };
+        Ok(News { new, has_lost, consumed })
     }
 }

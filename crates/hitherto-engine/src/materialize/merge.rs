@@ -17,7 +17,7 @@ use super::run::Run;
 const MERGE_ENTITIES: usize = 1_024;
 /// Of so many entities beyond these it is asked of one whether it is new: an answer is a
 /// read of the disk, and the number of entities is nothing that is relied on.
-const SAMPLED_ENTITIES: u64 = 64;
+const SAMPLED_ENTITIES: u64 = 256;
 
 /// Sorted facts on their way into one part of a load.
 pub(super) struct Merge<'m> {

@@ -40,6 +40,7 @@ use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
+use hitherto_offline::source::TimeRange;
 use hitherto_online::GenerationId;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,9 @@ pub struct MaterializeRequest {
     /// Show a new generation even if it differs from the old by more than its definition
     /// allows.
     pub force: bool,
+    /// Only facts with event times in this range, of all files. No file counts as
+    /// consumed by that: the next run without a range reads what is new as ever.
+    pub window: Option<TimeRange>,
 }
 
 /// How much of a source is read.
@@ -128,7 +132,8 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown view or a source without files; `Invalid`
-    /// when a source no longer fits its definition; `Conflict` when a new generation
+    /// when a source no longer fits its definition or cannot be restricted in time;
+    /// `Conflict` when a new generation
     /// differs by more than its definition allows; `Corrupt` or `Unavailable` from
     /// files and store. Views done before the error stay done.
     pub async fn materialize(
@@ -162,7 +167,7 @@ impl Engine {
         now: i64,
         progress: &dyn Progress,
     ) -> Result<Materialized> {
-        let run = Run::plan(self, view, request.mode, now).await?;
+        let run = Run::plan(self, view, request, now).await?;
         progress.begin(view.name(), self.offline.count_rows(&run.files)?);
         if run.files.is_empty() {
             return Ok(run.up_to_date());
@@ -173,7 +178,10 @@ impl Engine {
             MaterializeMode::Incremental => None,
         };
         let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
-        let queries = self.fact_queries(view, &[&run.files, pushed].concat()).await?;
+        let window = request.window.unwrap_or(TimeRange::ALL);
+        let queries = self.fact_queries(view, &run.files).await?.into_iter();
+        let queries = queries.map(|query| query.within(window));
+        let queries: Vec<_> = queries.chain(self.offline.pushed_query(view, pushed)?).collect();
         let advance = |facts| progress.advance(view.name(), facts);
         let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
         let merged = run.load(self, &mut facts).await?;

@@ -11,7 +11,7 @@ use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News, consumed_key, previous_key};
 use super::merge::{Merge, Merged};
-use super::{MaterializeMode, Materialized};
+use super::{MaterializeMode, MaterializeRequest, Materialized};
 use crate::Engine;
 use crate::push::CaughtUp;
 
@@ -24,6 +24,8 @@ pub(super) struct Run<'r> {
     pub files: Vec<SourceFile>,
     /// What will have been consumed after the run.
     consumed: Consumed,
+    /// Whether facts are left out by their event time.
+    is_restricted: bool,
     pub generation: GenerationId,
     pub horizon: i64,
 }
@@ -33,21 +35,34 @@ impl<'r> Run<'r> {
     pub async fn plan(
         engine: &Engine,
         view: &'r AppliedView,
-        asked: MaterializeMode,
+        request: &MaterializeRequest,
         now: i64,
     ) -> Result<Self> {
         let before = Consumed::read(engine.store.as_ref(), view.id)?;
         let all = engine.offline.list_files(&view.definition)?;
         let News { new, has_lost, consumed } = before.compare(&all)?;
         let is_first = view.generation.is_none();
-        let is_full = is_first || has_lost || asked == MaterializeMode::Full || {
-            // Facts that depend on several rows cannot be computed from new files alone.
-            !new.is_empty()
-                && engine.offline.fact_query(view, &all, None).await?.shape == Shape::WholeSource
-        };
-        let (mode, files) = match is_full {
-            true => (MaterializeMode::Full, all),
-            false => (MaterializeMode::Incremental, new),
+        // Facts that depend on several rows cannot be computed from some alone.
+        let is_whole = (request.window.is_some() || !new.is_empty())
+            && engine.offline.fact_query(view, &all, None).await?.shape == Shape::WholeSource;
+        let is_restricted = request.window.is_some();
+        if is_restricted && (is_whole || request.mode == MaterializeMode::Full) {
+            let why = match is_whole {
+                true => "its SQL looks at several rows",
+                false => "a full build takes everything",
+            };
+            return Err(Error::invalid(format!(
+                "feature view {:?} cannot be restricted by event time: {why}",
+                view.name()
+            )));
+        }
+        let is_asked = has_lost || is_whole || request.mode == MaterializeMode::Full;
+        let is_full = is_first || is_asked && !is_restricted;
+        let mode = if is_full { MaterializeMode::Full } else { MaterializeMode::Incremental };
+        let files = if is_full || is_restricted { all } else { new };
+        let consumed = match is_restricted {
+            true => consumed.restricted(&before),
+            false => consumed,
         };
         let number = match &view.generation {
             Some(generation) if !is_full => generation.number,
@@ -62,7 +77,7 @@ impl<'r> Run<'r> {
             (_, history) => now.saturating_sub(history.unwrap_or(0)),
         };
         let generation = GenerationId { view: view.id, number };
-        Ok(Self { view, mode, now, files, consumed, generation, horizon })
+        Ok(Self { view, mode, now, files, consumed, is_restricted, generation, horizon })
     }
 
     pub fn up_to_date(&self) -> Materialized {
@@ -104,16 +119,14 @@ impl<'r> Run<'r> {
             if runs.is_empty() {
                 break;
             }
-            let outcomes = thread::scope(|scope| {
+            merged = thread::scope(|scope| {
                 let threads: Vec<_> =
                     runs.into_iter().map(|run| scope.spawn(|| merge(run))).collect();
                 let broken = |_| Err(Error::internal("a merge broke off, with the words above"));
-                threads.into_iter().map(|thread| thread.join().unwrap_or_else(broken)).collect()
-            });
-            let outcomes: Vec<Result<Merged>> = outcomes;
-            for outcome in outcomes {
-                merged = merged.and(&outcome?);
-            }
+                threads.into_iter().try_fold(merged, |merged, thread| {
+                    Ok::<_, Error>(merged.and(&thread.join().unwrap_or_else(broken)?))
+                })
+            })?;
             // Whoever wants it to end can have it dropped here.
             tokio::task::yield_now().await;
         }
@@ -148,7 +161,8 @@ impl<'r> Run<'r> {
             number: self.generation.number,
             horizon: self.horizon,
             watermark: merged.watermark,
-            facts: count.facts(),
+            // Those of a range are counted by the run that consumes their files.
+            facts: if self.is_restricted { 0 } else { count.facts() },
             entities: merged.entities_new,
             materialized_at: self.now,
             pushed: 0,

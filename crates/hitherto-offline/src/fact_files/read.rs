@@ -20,6 +20,10 @@ use crate::facts::Placed;
 /// Below it skipping costs more than it saves.
 const SPARSE_ROWS: usize = 24;
 
+/// One row in so many is read at least where all of them are decoded at once: picking
+/// most of them one by one takes longer.
+const DENSE_ROWS: usize = 2;
+
 /// Facts that are encoded at a time: their rows stay in the cache.
 const BLOCK_FACTS: usize = 512;
 
@@ -117,7 +121,9 @@ impl FactFiles {
             none.encode_block(facts, |_, _| 0, block)?;
             return take(facts, block);
         }
-        if facts.len() * self.layout.row_schema().fixed_bytes() <= NUMBERS_BYTES_MAX
+        let bytes = facts.len() * self.layout.row_schema().fixed_bytes();
+        if facts.len() * DENSE_ROWS < unit.rows
+            && bytes <= NUMBERS_BYTES_MAX
             && let Some(columns) = self.number_columns(unit)
         {
             return self.read_numbers(unit, &columns, facts, block, take);

@@ -12,6 +12,7 @@ use super::bounds::{self, Bounds};
 use super::file::FactFile;
 use crate::facts::FactLayout;
 use crate::footer::Footer;
+use crate::source::TimeRange;
 
 /// The files of one view and its columns in them.
 pub(crate) struct FactFiles {
@@ -101,6 +102,12 @@ impl FactFiles {
 }
 
 impl Unit {
+    /// Whether a fact of this row group may have happened within a range.
+    pub fn is_within(&self, window: TimeRange) -> bool {
+        let event = self.bounds.event;
+        event.is_none_or(|(first, last)| first <= window.to && window.from <= last)
+    }
+
     /// Whether a fact of this row group can have a slot: some happened by the
     /// spine's last time, and some may be about one of its entities.
     pub fn concerns(&self, spine: &Spine, last_time: i64) -> bool {

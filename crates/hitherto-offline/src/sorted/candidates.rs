@@ -3,6 +3,7 @@
 use hitherto_core::rule::Times;
 
 use crate::facts::{FactHeads, Placed};
+use crate::source::TimeRange;
 
 /// Keys and times of facts. Reused from batch to batch.
 #[derive(Default)]
@@ -42,6 +43,8 @@ pub struct Refused {
     pub without_time: u64,
     /// A join key is null.
     pub without_key: u64,
+    /// They happened outside of the window.
+    pub outside: u64,
 }
 
 impl Candidates {
@@ -51,9 +54,9 @@ impl Candidates {
         self.facts.clear();
     }
 
-    /// Adds those of a batch that can answer anything at all; their rows count from
-    /// `first_row`.
-    pub fn add(&mut self, heads: &FactHeads, first_row: usize) -> Refused {
+    /// Adds those of a batch that can answer anything at all and happened within a
+    /// window; their rows count from `first_row`.
+    pub fn add(&mut self, heads: &FactHeads, first_row: usize, window: TimeRange) -> Refused {
         let (mut refused, mut key) = (Refused::default(), Vec::new());
         for index in 0..heads.len() {
             if !heads.keys.read_into(index, &mut key) {
@@ -64,6 +67,10 @@ impl Candidates {
                 refused.without_time += 1;
                 continue;
             };
+            if !window.has(times.event) {
+                refused.outside += 1;
+                continue;
+            }
             self.push(&key, times, first_row + index, heads.is_deletion(index));
         }
         refused

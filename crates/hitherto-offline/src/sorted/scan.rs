@@ -20,7 +20,7 @@ use crate::fact_files::{FactFiles, Unit};
 use crate::facts::{FactHeads, FactLayout};
 use crate::footer::next_unwound;
 use crate::pieces::{FactSource, Piece, read_unit};
-use crate::source::FactQuery;
+use crate::source::{FactQuery, TimeRange};
 
 /// Rows of a row group whose keys and times are read before the first feature: all of
 /// them are in memory. A larger one is read batch by batch.
@@ -29,7 +29,8 @@ const HEADS_FIRST_ROWS_MAX: usize = 1 << 20;
 /// A scan of one view's facts. Shared by threads.
 pub struct Scan {
     layout: FactLayout,
-    pieces: Mutex<VecDeque<Piece>>,
+    /// With the event times outside of which facts are left out.
+    pieces: Mutex<VecDeque<(Piece, TimeRange)>>,
     context: Arc<TaskContext>,
     superseded: Superseded,
     spread: Spread,
@@ -43,6 +44,7 @@ pub struct Scan {
 struct Reader<'s> {
     scan: &'s Scan,
     writer: SpreadWriter<'s>,
+    window: TimeRange,
     candidates: Candidates,
     block: RowBlock,
 }
@@ -56,8 +58,16 @@ impl Scan {
         superseded: Superseded,
         spread: Spread,
     ) -> Self {
-        let sources = queries.iter().map(|query| FactSource::new(&query.plan));
-        let pieces = Mutex::new(sources.flat_map(FactSource::pieces).collect());
+        let pieces = queries.iter().flat_map(|query| {
+            let window = query.window.unwrap_or(TimeRange::ALL);
+            let mut pieces = FactSource::new(&query.plan).pieces();
+            pieces.retain(|piece| match piece {
+                Piece::Unit(_, unit) => unit.is_within(window),
+                Piece::Partition(..) => true,
+            });
+            pieces.into_iter().map(move |piece| (piece, window))
+        });
+        let pieces = Mutex::new(pieces.collect());
         let (count, stop) = (Arc::default(), Arc::default());
         Self { layout, pieces, context, superseded, spread, count, stop }
     }
@@ -81,10 +91,12 @@ impl Scan {
         let mut reader = Reader {
             scan: self,
             writer: self.spread.writer(),
+            window: TimeRange::ALL,
             candidates: Candidates::default(),
             block: RowBlock::default(),
         };
-        while let Some(piece) = self.take() {
+        while let Some((piece, window)) = self.take() {
+            reader.window = window;
             match piece {
                 Piece::Unit(files, unit) if unit.rows <= HEADS_FIRST_ROWS_MAX => {
                     read_unit(&unit, || reader.read_heads_first(&files, &unit, &mut read))?;
@@ -100,7 +112,7 @@ impl Scan {
         reader.writer.flush()
     }
 
-    fn take(&self) -> Option<Piece> {
+    fn take(&self) -> Option<(Piece, TimeRange)> {
         let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
         pieces.pop_front().filter(|_| !self.is_stopped())
     }
@@ -130,7 +142,7 @@ impl Reader<'_> {
         }
         // Once more, for those that were read before a newer one of the row group.
         self.scan.superseded.drop_worthless(&mut self.candidates, 0);
-        let Self { scan, writer, candidates, block } = self;
+        let Self { scan, writer, candidates, block, .. } = self;
         let facts = write_deletions(&scan.layout, candidates, writer)?;
         files.read_rows(unit, &facts, block, &scan.stop, |facts, rows| {
             write(candidates, facts, rows, writer)
@@ -179,7 +191,7 @@ impl Reader<'_> {
         let facts = self.scan.layout.read(columns, rows)?;
         self.candidates.clear();
         self.add(&facts.heads, 0);
-        let Self { scan, writer, candidates, block } = self;
+        let Self { scan, writer, candidates, block, .. } = self;
         let with_values = write_deletions(&scan.layout, candidates, writer)?;
         facts.encode_block(&with_values, block)?;
         write(candidates, &with_values, block, writer)
@@ -188,8 +200,8 @@ impl Reader<'_> {
     /// Adds those facts of a batch that are not worthless.
     fn add(&mut self, heads: &FactHeads, first_row: usize) {
         let (count, before) = (&self.scan.count, self.candidates.facts.len());
-        let refused = self.candidates.add(heads, first_row);
-        count.facts.fetch_add(heads.len() as u64, Ordering::Relaxed);
+        let refused = self.candidates.add(heads, first_row, self.window);
+        count.facts.fetch_add(heads.len() as u64 - refused.outside, Ordering::Relaxed);
         count.without_time.fetch_add(refused.without_time, Ordering::Relaxed);
         count.without_key.fetch_add(refused.without_key, Ordering::Relaxed);
         self.scan.superseded.drop_worthless(&mut self.candidates, before);

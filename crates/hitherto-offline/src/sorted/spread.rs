@@ -82,8 +82,7 @@ impl Spread {
             drop(gathered);
             return parts.add(&buffer);
         }
-        gathered.bytes += buffer.as_bytes().len();
-        gathered.buffers.push(buffer);
+        gathered.take(buffer);
         if gathered.bytes > self.memory {
             let full = std::mem::take(&mut *gathered);
             *gathered = self.make_room(full)?;
@@ -112,8 +111,8 @@ impl Spread {
         Ok(room)
     }
 
-    /// All parts, in the order of their facts: `parts` of them at least, if there are as
-    /// many facts and nothing was spilled.
+    /// All parts, in the order of their facts: about `parts` of them, or as many as were
+    /// spilled.
     ///
     /// # Errors
     /// `Internal` when a fact cannot be read back.
@@ -227,9 +226,8 @@ impl Parts {
         }
         Ok(())
     }
-}
 
-impl Parts {
+    /// The parts, in order.
     fn spilled(self) -> impl Iterator<Item = Spilled> {
         let parts = self.parts.into_iter();
         parts.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner))

@@ -33,6 +33,7 @@ proptest! {
         columns in prop::collection::vec(columns(), 0..5),
         times in prop::collection::vec(any::<i64>(), 0..3),
         catalog_version in 0..400_u64,
+        arrow in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let times: Vec<_> = times
             .into_iter()
@@ -48,8 +49,9 @@ proptest! {
             columns: columns.iter().cloned().map(Into::into).collect(),
             times: times.clone(),
             catalog_version,
+            arrow: arrow.clone(),
         };
-        let answer = Answer { at_micros, rows, columns, times, catalog_version };
+        let answer = Answer { at_micros, rows, columns, times, catalog_version, arrow };
         let mut written = Vec::new();
         answer.encode(&mut written);
         prop_assert_eq!(answer.encoded_len(), written.len());

@@ -34,7 +34,7 @@ from ._split import Part, Split
 from ._store import Plan, Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
-from .definitions import Entity, FeatureService, FeatureView, Field, Online, Source
+from .definitions import Entity, FeatureService, FeatureView, Field, MaxChange, Online, Source
 
 if TYPE_CHECKING:
     from . import aio, feast, mlflow, plot
@@ -59,6 +59,7 @@ __all__ = [
     "InvalidError",
     "Leakage",
     "Lookup",
+    "MaxChange",
     "NotFoundError",
     "Online",
     "Part",

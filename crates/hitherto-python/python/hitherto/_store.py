@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _html, _native, _spine
 from ._errors import Error, InvalidError
 from ._lookup import Lookup
+from ._progress import Line, Progress, is_watched
 from ._selection import resolve
 from ._spine import Spine
 from ._time import Moment, format_duration, to_datetime, to_micros
@@ -310,7 +311,14 @@ class Store:
         return plan
 
     def materialize(
-        self, views: Sequence[str] | None = None, full: bool = False, *, force: bool = False
+        self,
+        views: Sequence[str] | None = None,
+        full: bool = False,
+        *,
+        force: bool = False,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        progress: Progress | bool | None = None,
     ) -> list[dict[str, Any]]:
         """Brings the online store up to date with the sources.
 
@@ -322,6 +330,12 @@ class Store:
                 one at once; otherwise only new and changed files.
             force: show a new copy even if it differs from the old by more than
                 ``online.maxChange`` of its view allows.
+            start, end: only facts that happened from ``start`` to ``end``, both
+                included. No file counts as read by that: the next run without
+                them reads what it would have read.
+            progress: whether a line says how far it is; left out, in terminals
+                and notebooks. Or a function, told now and then of a view how
+                many facts were read, of the rows in its files.
 
         Returns:
             What was done, for each view: ``view``, ``mode``, ``is_up_to_date``,
@@ -334,7 +348,15 @@ class Store:
             KeyboardInterrupt: within 50 ms of Ctrl-C. Views that are done stay
                 done; of the others nothing is visible.
         """
-        done: list[dict[str, Any]] = json.loads(self._native.materialize(_names(views) or [], full, force))
+        window = (to_micros(start), to_micros(end))
+        line = Line() if progress is True or (progress is None and is_watched()) else None
+        tell = line if progress is None or isinstance(progress, bool) else progress
+        try:
+            answer = self._native.materialize(_names(views) or [], full, force, window, tell)
+        finally:
+            if line is not None:
+                line.end()
+        done: list[dict[str, Any]] = json.loads(answer)
         return done
 
     def push(

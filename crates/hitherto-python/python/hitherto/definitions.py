@@ -39,6 +39,7 @@ __all__ = [
     "FeatureService",
     "FeatureView",
     "Field",
+    "MaxChange",
     "Online",
     "Source",
     "dump",
@@ -106,18 +107,39 @@ class Source:
 
 
 @dataclass(frozen=True)
+class MaxChange:
+    """By how much a new copy may differ from the one that it replaces. Shares are
+    written in percent, such as ``"5%"``; what is left out may differ by anything."""
+
+    entities: str | None = None
+    """Of the number of entities with values."""
+    nulls: str | None = None
+    """How many values of a feature are null, of all."""
+    range: str | None = None
+    """How far a feature's numbers reach beyond the old range, of that range."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(entities=self.entities, nulls=self.nulls, range=self.range)
+
+
+@dataclass(frozen=True)
 class Online:
     """What the online store keeps beyond the latest fact."""
 
     history: Duration | None = None
     """How far back a lookup can ask; not at all without it."""
+    max_change: MaxChange | None = None
+    """By how much a new copy may differ from the one that it replaces; if it differs by
+    more, readers go on seeing the old one."""
 
     def __post_init__(self) -> None:
         _normalize(self, history=_duration(self.history))
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping of the written form."""
-        return _written(history=_text(self.history))
+        max_change = None if self.max_change is None else self.max_change.to_dict()
+        return _written(history=_text(self.history), maxChange=max_change)
 
 
 @dataclass(frozen=True)
@@ -359,9 +381,11 @@ def _arguments(where: str, kind: type[Any], names: Iterable[str], form: object) 
     }
 
 
+_PARTS: dict[str, type[Any]] = {"source": Source, "online": Online, "max_change": MaxChange}
+
+
 def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
-    if name in ("source", "online"):
-        part = Source if name == "source" else Online
+    if part := _PARTS.get(name):
         return part(**_arguments(where, part, [each.name for each in fields(part)], value))
     if name in ("tags", "columns"):
         return {key: _string(where, text) for key, text in _mapping(where, value, None).items()}

@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest};
+use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest, TimeRange};
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
@@ -82,12 +83,13 @@ impl Jobs {
     async fn work(&self, work: Work, entry: &Entry) -> Result<String> {
         let now = (self.clock)();
         let json = match work {
-            Work::Materialize(MaterializeWork { views, full, force }) => {
+            Work::Materialize(MaterializeWork { views, full, force, from_micros, to_micros }) => {
                 let mode = match full {
                     true => MaterializeMode::Full,
                     false => MaterializeMode::Incremental,
                 };
-                let request = MaterializeRequest { views, mode, force };
+                let window = TimeRange::between(from_micros, to_micros);
+                let request = MaterializeRequest { views, mode, force, window };
                 serde_json::to_string(&self.engine.materialize(&request, now, entry).await?)
             }
             Work::Backup(BackupWork { folder }) => {
@@ -105,13 +107,14 @@ impl Jobs {
 /// What a job does, as people write the command.
 fn describe(work: &Work) -> String {
     match work {
-        Work::Materialize(MaterializeWork { views, full, force }) => {
+        Work::Materialize(MaterializeWork { views, full, force, from_micros, to_micros }) => {
+            let bound = |name: &str, micros: &Option<i64>| {
+                micros.map(|micros| format!("{name} {}", format_timestamp(micros)))
+            };
+            let bounds = [bound("--from", from_micros), bound("--to", to_micros)];
             let words = std::iter::once("materialize").chain(views.iter().map(String::as_str));
-            words
-                .chain(full.then_some("--full"))
-                .chain(force.then_some("--force"))
-                .collect::<Vec<_>>()
-                .join(" ")
+            let words = words.chain(full.then_some("--full")).chain(force.then_some("--force"));
+            words.chain(bounds.iter().flatten().map(String::as_str)).collect::<Vec<_>>().join(" ")
         }
         Work::Backup(BackupWork { folder }) => format!("backup {folder}"),
     }

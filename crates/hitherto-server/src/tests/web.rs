@@ -2,7 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arrow::array::AsArray;
+use arrow::datatypes::{TimestampMicrosecondType, UInt8Type};
+use arrow::ipc::reader::StreamReader;
+use hitherto_core::column::Status;
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
+use hitherto_engine::arrow_columns::to_record_batch;
 use serde_json::{Value, json};
 
 use super::*;
@@ -189,5 +194,45 @@ async fn the_description_names_what_is_served() {
         let pointer = &reference[..reference.find('"').unwrap()];
         assert!(description.pointer(pointer).is_some(), "{pointer}");
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arrow_data_say_what_columns_say() {
+    let server = Served::start().await;
+    let request = lookup("deterioration_v1", Some(25));
+    let local = server.engine.lookup(&request, NOW).unwrap();
+    let mut asked = wire::lookup::encode_request(&request).unwrap();
+    asked.as_arrow = true;
+    let mut client = LookupServiceClient::connect(server.client.url().to_owned()).await.unwrap();
+    let answer = client.lookup(asked).await.unwrap().into_inner();
+    assert_eq!((answer.rows, answer.at_micros, answer.columns.len()), (4, 25, 0));
+
+    let body = r#"{"service": "deterioration_v1", "keys": {"stay_id": [1, null, 2, 3]},
+                   "as_of": "1970-01-01T00:00:00.000025Z", "with_times": true}"#;
+    let accepted = "application/vnd.apache.arrow.stream";
+    let over_http = server.call_accepting(accepted, "POST", "/v1/lookup", body).await;
+    assert!(over_http.ends_with(&answer.arrow), "the same bytes over HTTP");
+
+    let mut read = StreamReader::try_new(answer.arrow.as_slice(), None).unwrap();
+    let batch = read.next().unwrap().unwrap();
+    assert!(read.next().is_none());
+    let features = to_record_batch(&local).unwrap();
+    let names: Vec<_> = (0..features.num_columns()).collect();
+    assert_eq!(batch.project(&names).unwrap().columns(), features.columns());
+    let column = |name: &str| batch.column_by_name(name).unwrap_or_else(|| panic!("{name}"));
+    let statuses: Vec<u8> = (0..4)
+        .map(|row| match local.columns[0].status(row) {
+            Status::Null => 0,
+            status => status as u8,
+        })
+        .collect();
+    let view = local.columns[0].name.split_once(':').unwrap().0;
+    let found = column(&format!("{view}@status")).as_primitive::<UInt8Type>().values();
+    assert_eq!(found.as_ref(), statuses);
+    let times = local.times[0].times.iter().map(|times| times.map(|times| times.event));
+    let event = column(&format!("{view}@event_time"));
+    let event = event.as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(event.iter().collect::<Vec<_>>(), times.collect::<Vec<_>>());
     server.stop().await;
 }

@@ -39,7 +39,7 @@ use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use super::{call, failure, read, retry_later};
+use super::{Content, JSON, call, failure, read, retry_later};
 use crate::feast;
 use crate::lookup::Lookups;
 use crate::metrics::Method;
@@ -97,13 +97,13 @@ async fn look_up(
     lookups: Lookups,
     permit: OwnedSemaphorePermit,
     body: Bytes,
-) -> Result<Vec<u8>, Status> {
+) -> Result<Content, Status> {
     let request = read(&body).and_then(request).map_err(|error| to_status(&error))?;
-    feast::look_up(&lookups, request, permit, |answer| {
+    let answer = feast::look_up(&lookups, request, permit, |answer| {
         serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
-    })
-    .await
+    });
+    Ok((JSON, answer.await?))
 }
 
 /// An error in the form that Feast's client raises again.

@@ -1,16 +1,19 @@
-//! `POST /v1/lookup`: a lookup in JSON.
+//! `POST /v1/lookup`: a lookup in JSON, answered in JSON or as Arrow data.
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use hitherto_core::{Error, Result};
+use hitherto_engine::arrow_columns::to_ipc_stream;
 use hitherto_engine::{KeyColumn, Lookup};
 use hitherto_proto::convert::status::to_status;
+use http::HeaderMap;
+use http::header::ACCEPT;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
-use super::{call, read, refuse};
+use super::{ARROW, Content, JSON, call, read, refuse};
 use crate::json::{LookupAnswer, LookupBody};
 use crate::lookup::{Lookups, Written};
 use crate::metrics::Method;
@@ -18,8 +21,15 @@ use crate::metrics::Method;
 /// Looks up features of entities, at now or as of an earlier moment.
 pub async fn answer(
     State(lookups): State<Lookups>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
+    let accepted = headers.get(ACCEPT).map_or(&b""[..], |value| value.as_bytes());
+    let written = match accepted == ARROW.as_bytes() {
+        true => Written::InColumns,
+        false => Written::CellByCell,
+    };
+    let look_up = |lookups, permit, body| look_up(lookups, permit, body, written);
     call(lookups, Method::HttpLookup, body, refuse, look_up).await
 }
 
@@ -27,12 +37,16 @@ async fn look_up(
     lookups: Lookups,
     permit: OwnedSemaphorePermit,
     body: Bytes,
-) -> Result<Vec<u8>, Status> {
+    written: Written,
+) -> Result<Content, Status> {
     let refuse = |error: Error| to_status(&error);
     let request = read(&body).and_then(LookupBody::into_request).map_err(refuse)?;
     let keys = request.keys.clone();
-    let write = move |answer: Lookup| encode(&keys, &answer);
-    lookups.look_up(request, permit, Written::CellByCell, write).await.map_err(refuse)
+    let write = move |answer: Lookup| match written {
+        Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),
+        Written::CellByCell => Ok((JSON, encode(&keys, &answer)?)),
+    };
+    lookups.look_up(request, permit, written, write).await.map_err(refuse)
 }
 
 fn encode(keys: &[KeyColumn], answer: &Lookup) -> Result<Vec<u8>> {

@@ -37,6 +37,13 @@ use crate::lifecycle::Stopping;
 use crate::lookup::Lookups;
 use crate::metrics::{self, Method, Metrics};
 
+/// The content types of answers.
+const JSON: &str = "application/json";
+const ARROW: &str = "application/vnd.apache.arrow.stream";
+
+/// An answer's content type and bytes.
+type Content = (&'static str, Vec<u8>);
+
 /// Everything that is answered over plain HTTP.
 pub fn routes(lookups: Lookups) -> Router {
     let metrics = Arc::clone(&lookups.metrics);
@@ -81,8 +88,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 }
 
 /// Counts a request, and answers it if there is a place and its body can be had:
-/// with JSON, or as `refuse` says why there is none.
-async fn call<F: Future<Output = Result<Vec<u8>, Status>>>(
+/// with what was looked up, or as `refuse` says why there is none.
+async fn call<F: Future<Output = Result<Content, Status>>>(
     lookups: Lookups,
     method: Method,
     body: Result<Bytes, BytesRejection>,
@@ -100,7 +107,7 @@ async fn call<F: Future<Output = Result<Vec<u8>, Status>>>(
     };
     call.end(&answer);
     match answer {
-        Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Ok((content_type, bytes)) => ([(CONTENT_TYPE, content_type)], bytes).into_response(),
         Err(status) => refuse(&status),
     }
 }

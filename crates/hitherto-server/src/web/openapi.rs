@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
+use super::ARROW;
 use super::feast::{FeastAnswer, FeastBody};
 use crate::json::{ErrorAnswer, LookupAnswer, LookupBody};
 
@@ -21,11 +22,14 @@ fn description() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut schemas = settings.into_generator();
-    let lookup = json!({
+    let mut lookup = json!({
         "summary": "Look up features of entities, at now or as of an earlier moment",
         "requestBody": required(body::<LookupBody>(&mut schemas)),
         "responses": responses::<LookupAnswer<'static>, ErrorAnswer>(&mut schemas),
     });
+    // To callers who accept only that.
+    lookup["responses"]["200"]["content"][ARROW] =
+        json!({ "schema": { "type": "string", "format": "binary" } });
     let feast = json!({
         "summary": "Look up features at now, as Feast's feature server does",
         "requestBody": required(body::<FeastBody>(&mut schemas)),

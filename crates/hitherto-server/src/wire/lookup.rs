@@ -3,6 +3,7 @@
 use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
+use hitherto_engine::arrow_columns::to_ipc_stream;
 use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_proto::answer::Answer;
 use hitherto_proto::convert::key;
@@ -50,6 +51,21 @@ pub fn encode_request(request: &LookupRequest) -> Result<v1::LookupRequest> {
         keys: keys.collect::<Result<_>>()?,
         as_of_micros: request.as_of,
         with_times: request.with_times,
+        as_arrow: false,
+    })
+}
+
+/// Writes an answer as an Arrow IPC stream.
+///
+/// # Errors
+/// As [`to_ipc_stream`].
+pub fn encode_arrow_answer(answer: &Lookup) -> Result<Answer> {
+    Ok(Answer {
+        at_micros: answer.at,
+        rows: answer.rows as u32,
+        catalog_version: answer.catalog_version,
+        arrow: to_ipc_stream(answer)?,
+        ..Answer::default()
     })
 }
 
@@ -61,6 +77,7 @@ pub fn encode_answer(answer: Lookup) -> Answer {
         columns: answer.columns,
         times: answer.times.into_iter().map(encode_times).collect(),
         catalog_version: answer.catalog_version,
+        arrow: Vec::new(),
     }
 }
 
