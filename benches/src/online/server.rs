@@ -108,12 +108,7 @@ pub fn serve() -> Result<()> {
 ///
 /// # Errors
 /// Those of a lookup.
-pub fn warm(
-    engine: &Engine,
-    service: Service,
-    entities: u64,
-    moment: Option<i64>,
-) -> Result<()> {
+pub fn warm(engine: &Engine, service: Service, entities: u64, moment: Option<i64>) -> Result<()> {
     let count = service.entities(entities) as i64;
     for first in (0..count).step_by(WARMING_ROWS as usize) {
         let rows = first..(first + WARMING_ROWS as i64).min(count);
