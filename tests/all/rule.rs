@@ -9,7 +9,7 @@ use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::key::{Part, encode_part};
 use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
 use hitherto_core::rule::{self, Absence, Moment, NEVER, Times};
-use hitherto_core::slots::{Contest, Entries, KnownTimes, SpineBuilder, Terms, TimesBatch};
+use hitherto_core::slots::{Contest, Entries, KnownTimes, Places, SpineBuilder, Terms, TimesBatch};
 use hitherto_core::types::DataType;
 use proptest::prelude::*;
 
@@ -55,14 +55,20 @@ fn key_batch<'k>(keys: impl Iterator<Item = Option<(&'k str, &'k str)>>) -> KeyB
     KeyBatch::bytes(bytes, ends, Some(is_null))
 }
 
-/// Sends facts through a contest as one batch.
-fn offer(contest: &Contest, facts: &[&Fact]) {
+/// Sends facts through a contest as one batch, perhaps with places looked up that suit
+/// them or not.
+fn offer(contest: &Contest, facts: &[&Fact], stretch: Option<(i64, i64)>) {
     let event: Vec<i64> = facts.iter().map(|fact| fact.event).collect();
     let known: Vec<i64> = facts.iter().map(|fact| fact.known.unwrap_or(NEVER)).collect();
     let times = TimesBatch { event: &event, known: KnownTimes::Column(&known), is_absent: None };
     let keys = facts.iter().map(|fact| Some((fact.key.0.as_str(), fact.key.1.as_str())));
     let (mut entries, mut block) = (Entries::default(), RowBlock::default());
-    contest.enter(&key_batch(keys), times, 0, &mut entries);
+    let mut places = Places::default();
+    if let Some(stretch) = stretch {
+        let entities = contest.spine().all_entities();
+        contest.find_places(entities, stretch, &mut places);
+    }
+    contest.enter(&key_batch(keys), times, 0, &mut places, &mut entries);
     contest.compete(&mut entries, |row| facts[row as usize].is_deletion);
     contest.retain_leading(&mut entries);
     let entries = entries.facts();
@@ -101,7 +107,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn slots_answer_like_the_oracle(world in worlds(), batch_facts in 1_usize..9) {
+    fn slots_answer_like_the_oracle(
+        world in worlds(),
+        batch_facts in 1_usize..9,
+        stretches in prop::collection::vec(prop::option::of((-2..32_i64, -2..32_i64)), 1..4),
+    ) {
         let mut builder = SpineBuilder::default();
         let rows = world.spine.iter();
         let keys = rows.map(|(first, second, _)| first.as_deref().zip(second.as_deref()));
@@ -114,8 +124,8 @@ proptest! {
         };
         let contest = Contest::new(Arc::new(builder.build()), terms, schema());
         let facts: Vec<&Fact> = world.facts.iter().collect();
-        for batch in facts.chunks(batch_facts) {
-            offer(&contest, batch);
+        for (batch, stretch) in facts.chunks(batch_facts).zip(stretches.iter().cycle()) {
+            offer(&contest, batch, *stretch);
         }
         let answers = contest.finish(|_, _| {});
         for (index, row) in world.spine.iter().enumerate() {

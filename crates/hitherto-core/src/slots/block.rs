@@ -9,6 +9,7 @@
 //!
 //! ```text
 //!   find_entities   touch the cells; key -> entity     facts of no entity are gone
+//!   take_placed     entity -> its place                facts that have their slot are out
 //!   find_ranges     entity -> slots                    touch their times
 //!   find_slots      max(e, n) -> first slot            all binary searches in step
 //! ```
@@ -23,6 +24,7 @@ use std::hint::black_box;
 use super::Terms;
 use super::contest::TimesBatch;
 use super::entities::NO_ENTITY;
+use super::places::{self, Places};
 use super::spine::Spine;
 use crate::definition::Known;
 use crate::key::batch::KeyBatch;
@@ -72,6 +74,38 @@ impl Block {
             // No branch: whether a fact concerns the spine is as good as random.
             self.count += usize::from(happened & (entity != NO_ENTITY));
         }
+    }
+
+    /// Takes out the facts whose first slot is the place of their entity, and shows those
+    /// that may win it: their rows and the slot.
+    pub fn take_placed(
+        &mut self,
+        places: &mut Places,
+        terms: Terms,
+        times: TimesBatch<'_>,
+        mut show: impl FnMut(usize, u32),
+    ) {
+        let entities = &self.entities[..self.count];
+        black_box(entities.iter().fold(0, |touched, entity| touched ^ places.touch(*entity)));
+        let mut left = 0;
+        for index in 0..self.count {
+            let (row, entity) = (self.rows[index], self.entities[index]);
+            (self.rows[left], self.entities[left]) = (row, entity);
+            let fact = times.get(row as usize);
+            let is_known = terms.known == Known::Ignore || fact.known <= terms.known_by;
+            let is_within = is_known & (fact.event >= places.from);
+            let Some(place) = places.get_mut(entity).filter(|_| is_within) else {
+                left += 1;
+                continue;
+            };
+            let is_placed = fact.visible(terms.known) <= place.at;
+            left += usize::from(!is_placed);
+            if is_placed & (fact.event >= place.newest) & (place.slot != places::NO_SLOT) {
+                place.newest = fact.event;
+                show(row as usize, place.slot);
+            }
+        }
+        self.count = left;
     }
 
     /// Looks up the slots of their entities.

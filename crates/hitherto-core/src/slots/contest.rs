@@ -17,16 +17,19 @@
 //! only read of facts that lead.
 //!
 //! Slots are divided into stripes of neighbours, each behind its own lock; a
-//! batch is sorted by stripe first and takes each lock once.
+//! batch goes through them stripe by stripe and takes each lock once. What it needs
+//! of a stripe is touched before any of it is used, so that waits for memory overlap.
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::block::{BLOCK_FACTS, Block};
+use super::places::Places;
 use super::rows::Rows;
 use super::spine::Spine;
 use super::{Answers, Terms};
@@ -85,7 +88,8 @@ pub struct Entry {
 #[derive(Default)]
 pub struct Entries {
     facts: Vec<Entry>,
-    sorted: Vec<Entry>,
+    /// Those of them that a step leaves, until it ends.
+    kept: Vec<Entry>,
     unknown: Vec<(u32, Times)>,
 }
 
@@ -177,8 +181,15 @@ impl Contest {
         slots * (size_of::<Winner>() + size_of::<AtomicI64>() + row + 4 + 4)
     }
 
+    /// Looks up where facts of these entities that happened within `stretch` have their
+    /// first slot, or nothing if that would serve few of them.
+    pub fn find_places(&self, entities: Range<u32>, stretch: (i64, i64), places: &mut Places) {
+        places.find(&self.spine, &self.newest, entities, stretch);
+    }
+
     /// Adds the facts of a batch that may win a slot to `entries`, which count
-    /// their rows from `first_row`.
+    /// their rows from `first_row`. `places` may have been looked up for any facts, or
+    /// none.
     ///
     /// Block by block, in stages that each look up one thing for all facts: what
     /// one of them waits for in memory, others wait for at the same time.
@@ -187,19 +198,26 @@ impl Contest {
         keys: &KeyBatch,
         times: TimesBatch<'_>,
         first_row: usize,
+        places: &mut Places,
         entries: &mut Entries,
     ) {
         let mut block = Block::default();
+        let Entries { facts, unknown, .. } = entries;
+        let mut enter = |row: usize, slot: u32| {
+            facts.push(Entry { slot, row: (first_row + row) as u32, times: times.get(row) });
+        };
         for start in (0..keys.len()).step_by(BLOCK_FACTS) {
             block.find_entities(&self.spine, keys, times, start);
+            if !places.is_empty() {
+                block.take_placed(places, self.terms, times, &mut enter);
+            }
             block.find_ranges(&self.spine);
-            block.find_slots(&self.spine, self.terms, times, &mut entries.unknown);
+            block.find_slots(&self.spine, self.terms, times, unknown);
             let newest = |slot: u32| self.newest[slot as usize].load(Ordering::Relaxed);
             black_box(block.slots().fold(0, |touched, (_, slot)| touched ^ newest(slot)));
             for (row, slot) in block.slots() {
                 if times.event[row] >= newest(slot) {
-                    let row_there = (first_row + row) as u32;
-                    entries.facts.push(Entry { slot, row: row_there, times: times.get(row) });
+                    enter(row, slot);
                 }
             }
         }
@@ -208,48 +226,47 @@ impl Contest {
     /// Lets the facts entered compete. Those stay in `entries` that now hold
     /// their slot, or tie with the fact that does, and need their rows.
     pub fn compete(&self, entries: &mut Entries, is_deletion: impl Fn(u32) -> bool) {
-        self.sort_by_stripe(entries);
-        let Entries { facts, sorted, unknown } = entries;
-        let mut cursor = Cursor { contest: self, held: None };
+        let Entries { facts, kept, unknown } = entries;
         for (slot, times) in unknown.drain(..) {
-            let (stripe, _) = cursor.seek(slot);
+            let mut stripe = self.lock(slot >> self.stripe_bits);
             let greatest = stripe.unknown.entry(slot).or_insert(times);
             *greatest = times.max(*greatest);
         }
-        facts.clear();
-        for entry in sorted {
+        kept.clear();
+        self.visit(facts, |stripe, slot, index| {
+            let entry = facts[index];
             let says = if is_deletion(entry.row) { Says::Deletion } else { Says::Values };
             let at = self.spine.times[entry.slot as usize];
             let is_expired = rule::is_expired(entry.times.event, at, self.terms.ttl_micros);
-            let (stripe, slot) = cursor.seek(entry.slot);
             if stripe.winners[slot].challenge(entry.times, says, is_expired) {
-                facts.push(*entry);
+                kept.push(entry);
             }
             self.newest[entry.slot as usize].fetch_max(entry.times.event, Ordering::Relaxed);
-        }
+        });
+        std::mem::swap(facts, kept);
     }
 
     /// Drops those facts that lost their slot since they won it; the rest come
     /// in the order of their rows.
     pub fn retain_leading(&self, entries: &mut Entries) {
-        let mut cursor = Cursor { contest: self, held: None };
-        entries.facts.retain(|entry| {
-            let (stripe, slot) = cursor.seek(entry.slot);
+        let Entries { facts, kept, .. } = entries;
+        kept.clear();
+        self.visit(facts, |stripe, slot, index| {
             let winner = stripe.winners[slot];
-            winner.times == entry.times && winner.state != State::Deleted
+            if winner.times == facts[index].times && winner.state != State::Deleted {
+                kept.push(facts[index]);
+            }
         });
-        drop(cursor);
-        entries.facts.sort_unstable_by_key(|entry| entry.row);
+        kept.sort_unstable_by_key(|entry| entry.row);
+        std::mem::swap(facts, kept);
     }
 
     /// Brings the rows of facts that competed: row `i` of the block belongs to
     /// entry `i`.
     pub fn fill(&self, entries: &[Entry], block: &RowBlock) {
-        let mut cursor = Cursor { contest: self, held: None };
-        for (index, entry) in entries.iter().enumerate() {
-            let (Stripe { winners, rows, .. }, slot) = cursor.seek(entry.slot);
-            winners[slot].fill(entry.times, block.get(index), rows);
-        }
+        self.visit(entries, |Stripe { winners, rows, .. }, slot, index| {
+            winners[slot].fill(entries[index].times, block.get(index), rows);
+        });
     }
 
     /// Bytes of rows held.
@@ -259,7 +276,7 @@ impl Contest {
 
     /// Whether facts of these entities that happened at or before `event` can no
     /// longer change any answer: every first slot has a newer one already.
-    pub fn is_settled(&self, entities: std::ops::Range<u32>, event: i64) -> bool {
+    pub fn is_settled(&self, entities: Range<u32>, event: i64) -> bool {
         let first_slots = &self.spine.first_slots[entities.start as usize..entities.end as usize];
         first_slots.iter().all(|slot| self.newest[*slot as usize].load(Ordering::Relaxed) > event)
     }
@@ -312,46 +329,34 @@ impl Contest {
         self.stripes[stripe as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Copies the facts into `sorted`, stripe by stripe.
-    fn sort_by_stripe(&self, entries: &mut Entries) {
-        let Entries { facts, sorted, .. } = entries;
-        if self.stripes.len() <= 1 {
-            std::mem::swap(facts, sorted);
-            return;
-        }
-        let mut next = [0_u32; STRIPES_MAX + 1];
-        for entry in facts.iter() {
-            next[self.stripe_of(entry) as usize + 1] += 1;
+    /// Shows facts stripe by stripe: the locked stripe, where the fact's slot is in it,
+    /// and which fact it is.
+    fn visit(&self, facts: &[Entry], mut show: impl FnMut(&mut Stripe, usize, usize)) {
+        let mut ends = [0_usize; STRIPES_MAX + 1];
+        for entry in facts {
+            ends[self.stripe_of(entry) as usize + 1] += 1;
         }
         for stripe in 0..STRIPES_MAX {
-            next[stripe + 1] += next[stripe];
+            ends[stripe + 1] += ends[stripe];
         }
-        sorted.clear();
-        sorted.resize(facts.len(), Entry { slot: 0, row: 0, times: NO_WINNER.times });
-        for entry in facts.iter() {
+        let mut order = vec![0_u32; facts.len()];
+        let mut next = ends;
+        for (index, entry) in facts.iter().enumerate() {
             let place = &mut next[self.stripe_of(entry) as usize];
-            sorted[*place as usize] = *entry;
+            order[*place] = index as u32;
             *place += 1;
         }
-    }
-}
-
-/// The stripe that a thread works on; it holds one lock at a time.
-struct Cursor<'a> {
-    contest: &'a Contest,
-    held: Option<(u32, MutexGuard<'a, Stripe>)>,
-}
-
-impl Cursor<'_> {
-    /// The stripe of a slot, and where the slot is in it.
-    fn seek(&mut self, slot: u32) -> (&mut Stripe, usize) {
-        let contest = self.contest;
-        let number = slot >> contest.stripe_bits;
-        // The old lock goes before the new one is taken.
-        let held = self.held.take().filter(|(held, _)| *held == number);
-        let held = held.unwrap_or_else(|| (number, contest.lock(number)));
-        let (_, stripe) = self.held.insert(held);
-        (stripe, (slot - (number << contest.stripe_bits)) as usize)
+        let slots = (1_u32 << self.stripe_bits) - 1;
+        for (number, here) in ends.windows(2).enumerate().filter(|(_, here)| here[0] < here[1]) {
+            let here = &order[here[0]..here[1]];
+            let mut stripe = self.lock(number as u32);
+            let slot_of = |index: u32| (facts[index as usize].slot & slots) as usize;
+            let touched = here.iter().map(|index| stripe.winners[slot_of(*index)].row);
+            black_box(touched.fold(0, |all, row| all ^ row));
+            for index in here {
+                show(&mut stripe, slot_of(*index), *index as usize);
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 //!
 //! The table is open addressing with linear probing, at most half full; a cell
 //! holds 64 bits of the key (all of a word, a hash of bytes) and the number, so
-//! that a fact of an unknown entity costs one line of memory.
+//! that a fact of an unknown entity costs one line of memory. Words that lie close
+//! together, as numbers given in sequence do, need no search once they are sorted: the
+//! number is in the cell of the word itself.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -31,10 +33,47 @@ struct Cell {
 
 const FREE: Cell = Cell { tag: 0, entity: NO_ENTITY };
 
+/// Words lie close together if this many times as many would fill all that is between
+/// them: no more memory than cells take.
+const DIRECT_SPAN_MAX: u64 = 8;
+
+/// The number of each word from the least to the greatest.
+struct Direct {
+    first: u64,
+    numbers: Vec<u32>,
+}
+
+impl Direct {
+    /// Of sorted words, if they lie close together.
+    fn of(words: &[u64]) -> Option<Self> {
+        let (first, last) = (*words.first()?, *words.last()?);
+        let span = (last - first).checked_add(1)?;
+        if span > words.len() as u64 * DIRECT_SPAN_MAX {
+            return None;
+        }
+        let mut numbers = vec![NO_ENTITY; span as usize];
+        for (number, word) in words.iter().enumerate() {
+            numbers[(word - first) as usize] = number as u32;
+        }
+        Some(Self { first, numbers })
+    }
+
+    fn find(&self, word: u64) -> u32 {
+        let place = word.wrapping_sub(self.first);
+        usize::try_from(place)
+            .ok()
+            .and_then(|place| self.numbers.get(place))
+            .copied()
+            .unwrap_or(NO_ENTITY)
+    }
+}
+
 /// The distinct entity keys of a spine.
 pub(super) struct Entities {
     cells: Vec<Cell>,
     keys: Distinct,
+    /// In the place of cells, once the keys are sorted.
+    direct: Option<Direct>,
 }
 
 /// Distinct keys by number.
@@ -94,7 +133,7 @@ impl Entities {
             Some(_) => Distinct::Words(Vec::new()),
             None => Distinct::Bytes { bytes: Vec::new(), ends: Vec::new() },
         };
-        Self { cells: vec![FREE; CELLS_MIN], keys }
+        Self { cells: vec![FREE; CELLS_MIN], keys, direct: None }
     }
 
     /// Entities.
@@ -108,7 +147,8 @@ impl Entities {
             Distinct::Words(words) => words.capacity() * size_of::<u64>(),
             Distinct::Bytes { bytes, ends } => bytes.capacity() + ends.capacity() * 8,
         };
-        keys + self.cells.capacity() * size_of::<Cell>()
+        let direct = self.direct.as_ref().map_or(0, |direct| direct.numbers.capacity() * 4);
+        keys + self.cells.capacity() * size_of::<Cell>() + direct
     }
 
     /// The key of an entity.
@@ -118,14 +158,19 @@ impl Entities {
 
     /// The number of an entity; [`NO_ENTITY`] if there is none of that key.
     pub fn find(&self, key: Key<'_>) -> u32 {
-        match key {
-            Key::Word(word) => self.probe(word, |_| true),
-            Key::Bytes(_) => self.probe(tag(key), |entity| self.keys.get(entity) == key),
+        match (key, &self.direct) {
+            (Key::Word(word), Some(direct)) => direct.find(word),
+            (Key::Word(word), None) => self.probe(word, |_| true),
+            (Key::Bytes(_), _) => self.probe(tag(key), |entity| self.keys.get(entity) == key),
         }
     }
 
     /// As [`Entities::find`], for many words at once.
     pub fn find_words(&self, words: &[u64], found: &mut [u32]) {
+        if let Some(direct) = &self.direct {
+            found.iter_mut().zip(words).for_each(|(found, word)| *found = direct.find(*word));
+            return;
+        }
         let mut touched = 0;
         for word in words {
             touched ^= self.cells[home(*word, self.cells.len())].entity;
@@ -180,7 +225,8 @@ impl Entities {
         self.cells[at & mask] = Cell { tag, entity };
     }
 
-    /// Numbers the entities in key order; returns the new number of each.
+    /// Numbers the entities in key order; returns the new number of each. None can be
+    /// added afterwards.
     pub fn sort(&mut self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.keys.len() as u32).collect();
         order.sort_unstable_by(|a, b| self.keys.get(*a).cmp(&self.keys.get(*b)));
@@ -197,7 +243,14 @@ impl Entities {
             number[before as usize] = entity as u32;
         }
         self.keys = sorted;
-        self.rebuild(self.cells.len());
+        self.direct = match &self.keys {
+            Distinct::Words(words) => Direct::of(words),
+            Distinct::Bytes { .. } => None,
+        };
+        match self.direct {
+            Some(_) => self.cells = Vec::new(),
+            None => self.rebuild(self.cells.len()),
+        }
         number
     }
 

@@ -40,6 +40,7 @@
 //! | --- | --- |
 //! | `entities` | from an entity key to the entity's number |
 //! | `spine` | from spine rows to slots |
+//! | `places` | the first slots of all entities in a stretch of time |
 //! | `block` | from facts to slots, many at a time |
 //! | `contest` | one view's facts, from many threads |
 //! | `rows` | the winners' bytes |
@@ -49,11 +50,13 @@ mod answers;
 mod block;
 mod contest;
 mod entities;
+mod places;
 mod rows;
 mod spine;
 
 pub use answers::Answers;
 pub use contest::{Contest, Entries, Entry, KnownTimes, SlotAnswer, TimesBatch};
+pub use places::Places;
 pub use spine::{Spine, SpineBuilder};
 
 use crate::definition::Known;

@@ -48,7 +48,8 @@ fn offer(contest: &Contest, facts: &[Fact<'_>]) -> usize {
     let known: Vec<i64> = facts.iter().map(|fact| fact.2).collect();
     let times = TimesBatch { event: &event, known: KnownTimes::Column(&known), is_absent: None };
     let mut entries = Entries::default();
-    contest.enter(&keys(facts.iter().map(|fact| Some(fact.0))), times, 0, &mut entries);
+    let (keys, mut places) = (keys(facts.iter().map(|fact| Some(fact.0))), Places::default());
+    contest.enter(&keys, times, 0, &mut places, &mut entries);
     contest.compete(&mut entries, |_| false);
     contest.retain_leading(&mut entries);
     let mut block = RowBlock::default();
@@ -133,7 +134,8 @@ fn a_slot_that_changes_hands_before_its_row_comes_keeps_the_greater() {
     let enter = |event: i64| {
         let (event, mut entries) = ([event], Entries::default());
         let times = TimesBatch { event: &event, known: KnownTimes::Delay(0), is_absent: None };
-        contest.enter(&keys([Some("a")].into_iter()), times, 0, &mut entries);
+        let (keys, mut places) = (keys([Some("a")].into_iter()), Places::default());
+        contest.enter(&keys, times, 0, &mut places, &mut entries);
         contest.compete(&mut entries, |_| false);
         entries
     };
@@ -170,19 +172,33 @@ fn a_contest_is_settled_when_nothing_older_can_answer() {
 
 #[test]
 fn entities_are_found_by_words_as_by_bytes() {
-    let numbers: Vec<i64> = (0..5_000).map(|n| (n - 2_500) * 1_000_003).collect();
+    check_words(1_000_003);
+    // So close together that they are not searched for.
+    check_words(3);
+}
+
+/// Words as far apart as this.
+fn check_words(step: i64) {
+    let numbers: Vec<i64> = (0..5_000).map(|n| (n - 2_500) * step).collect();
     let words = numbers.iter().map(|n| word_part(&DataType::Int64, *n as u64)).collect();
     let mut builder = SpineBuilder::default();
     builder.push(&KeyBatch::words(words, 8, None), &vec![10; numbers.len()]).unwrap();
     let spine = builder.build();
     let word = |n: i64| Key::Word(word_part(&DataType::Int64, n as u64));
     assert_eq!(spine.entities_between(word(i64::MIN), word(i64::MAX)), 0..5_000);
-    assert_eq!(spine.entities_between(word(-1_000_003), word(1_000_003)), 2_499..2_502);
+    assert_eq!(spine.entities_between(word(-step), word(step)), 2_499..2_502);
     assert_eq!(spine.entities_between(word(1), word(2)).len(), 0);
     let strangers = KeyBatch::words(vec![0, 1, 2], 8, None);
     let mut found = [0; 3];
     spine.find_entities(&strangers, 0..3, &mut found);
     assert_eq!(found, [super::entities::NO_ENTITY; 3]);
+    let known = [-2_500, 0, 2_499, 2_500].map(|n| word_part(&DataType::Int64, (n * step) as u64));
+    let between = word_part(&DataType::Int64, 1);
+    let mut found = [0; 5];
+    let words = known.into_iter().chain([between]).collect();
+    spine.find_entities(&KeyBatch::words(words, 8, None), 0..5, &mut found);
+    let none = super::entities::NO_ENTITY;
+    assert_eq!(found, [0, 2_500, 4_999, none, none]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::arrow::array::ArrayRef;
 use hitherto_core::row::RowBlock;
-use hitherto_core::slots::{Contest, Entries};
+use hitherto_core::slots::{Contest, Entries, Places};
 use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 
@@ -24,6 +24,10 @@ const SPARSE_ROWS: usize = 24;
 /// most of them one by one takes longer.
 const DENSE_ROWS: usize = 2;
 
+/// Places that may be looked up for each fact of a row group: they lie side by side, and
+/// a fact that is searched for costs as much as ten of them.
+const PLACES_PER_FACT: usize = 4;
+
 /// Facts that are encoded at a time: their rows stay in the cache.
 const BLOCK_FACTS: usize = 512;
 
@@ -36,6 +40,7 @@ const NUMBERS_BYTES_MAX: usize = 64 << 20;
 pub(crate) struct Scratch {
     pub entries: Entries,
     pub block: RowBlock,
+    pub places: Places,
     leading: Entries,
 }
 
@@ -50,6 +55,16 @@ impl FactFiles {
         stop: &AtomicBool,
     ) -> Result<u64> {
         scratch.leading.clear();
+        scratch.places.clear();
+        if let Some(stretch) = unit.bounds.event {
+            let (all, entities) =
+                (contest.spine().all_entities(), unit.bounds.entities(contest.spine()));
+            // Most of them are as good as all, whose places were found for others before.
+            let entities = if entities.len() * 2 > all.len() { all } else { entities };
+            if entities.len() <= unit.rows * PLACES_PER_FACT {
+                contest.find_places(entities, stretch, &mut scratch.places);
+            }
+        }
         let mut facts = 0;
         let ranges = self.rows_that_concern(unit, contest.spine())?;
         let rows = match &ranges {
@@ -64,9 +79,9 @@ impl FactFiles {
             }
             let (columns, rows) = columns?;
             let heads = self.layout.read_heads(&columns, rows)?;
-            let entries = &mut scratch.entries;
+            let Scratch { entries, places, .. } = scratch;
             entries.clear();
-            contest.enter(&heads.keys, heads.times_batch(), facts, entries);
+            contest.enter(&heads.keys, heads.times_batch(), facts, places, entries);
             contest.compete(entries, |row| heads.is_deletion(row as usize - facts));
             entries.drain_into(&mut scratch.leading);
             facts += rows;

@@ -28,7 +28,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 use hitherto_core::Error;
 use hitherto_core::limits::{BATCH_ROWS, PASS_ROWS_MAX, SPINE_PIECE_ROWS};
-use hitherto_core::slots::{Contest, Spine, SpineBuilder};
+use hitherto_core::slots::{Contest, Places, Spine, SpineBuilder};
 
 use super::answer::{ViewAnswer, ViewColumn, ViewOutputs};
 use super::exec::JoinShape;
@@ -184,7 +184,8 @@ impl Join {
         let contests: usize = contests.iter().take(open).sum();
         let answers: usize = (0..views.len()).map(|view| self.outputs(view).row_bytes()).sum();
         let indexes = self.shape.key_sets();
-        rows * (answers + 1) + contests + indexes * Spine::bytes_max(rows)
+        let places = open * Places::bytes_max(rows);
+        rows * (answers + 1) + contests + places + indexes * Spine::bytes_max(rows)
     }
 
     fn outputs(&self, view: usize) -> ViewOutputs {

@@ -169,7 +169,8 @@ impl ViewRun {
         shared: &Shared,
     ) -> DataFusionResult<u64> {
         let layout = &self.view.layout;
-        let Scratch { entries, block, .. } = scratch;
+        let Scratch { entries, block, places, .. } = scratch;
+        places.clear();
         let mut facts = 0;
         let mut batches = plan.execute(partition, Arc::clone(&shared.context))?;
         while let Some(batch) = block_on(batches.next()) {
@@ -179,7 +180,7 @@ impl ViewRun {
             }
             let batch = layout.read(batch.columns(), batch.num_rows()).map_err(external)?;
             entries.clear();
-            contest.enter(&batch.heads.keys, batch.heads.times_batch(), 0, entries);
+            contest.enter(&batch.heads.keys, batch.heads.times_batch(), 0, places, entries);
             contest.compete(entries, |row| batch.heads.is_deletion(row as usize));
             contest.retain_leading(entries);
             if !entries.facts().is_empty() {

@@ -37,6 +37,12 @@ impl<'a> Hybrid<'a> {
         Ok(Self { rest: bytes, bits: bits.into(), run, start: 0, count: 0, ones_before: 0 })
     }
 
+    /// Whether the first run has this number, at least so many times.
+    pub fn begins_with(&mut self, number: u32, times: usize) -> bool {
+        let is_read = self.seek(0).is_ok();
+        is_read && self.count >= times && matches!(self.run, Run::Repeated(it) if it == number)
+    }
+
     /// The number at a position, no smaller than that of the call before.
     pub fn get(&mut self, position: usize) -> ParquetResult<u32> {
         self.seek(position)?;

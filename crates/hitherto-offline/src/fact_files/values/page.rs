@@ -54,6 +54,7 @@ impl<'a> PageValues<'a> {
             }
             Page::DictionaryPage { .. } => return Err(damaged("a second dictionary")),
         };
+        let rows = page.num_values() as usize;
         let values = match encoding {
             Encoding::PLAIN => Values::Plain(values),
             Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => {
@@ -64,7 +65,8 @@ impl<'a> PageValues<'a> {
             }
             other => return Err(damaged(&format!("values encoded as {other}"))),
         };
-        let levels = match is_nullable {
+        let has_nulls = is_nullable && !Hybrid::new(levels, 1)?.begins_with(1, rows);
+        let levels = match has_nulls {
             true => Some(Levels { bits: Hybrid::new(levels, 1)?, counts: Hybrid::new(levels, 1)? }),
             false => None,
         };
