@@ -11,6 +11,7 @@ use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
+use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
     Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
@@ -284,15 +285,29 @@ impl Store {
             .to_string())
     }
 
-    fn plan(&self, py: Python<'_>) -> PyResult<Plan> {
+    /// With a file as it were: its name and text.
+    fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
         let engine = self.engine(py, "plan")?;
-        Ok(Plan(wait(py, async move { engine.plan().await })?))
+        let plan = async move {
+            match file {
+                None => engine.plan().await,
+                Some((name, text)) => engine.plan_with(&DefinitionFile { name, text }).await,
+            }
+        };
+        Ok(Plan(wait(py, plan)?))
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
         let (engine, now) = (self.engine(py, "apply")?, self.now());
         let plan = plan.0.clone();
         wait(py, async move { engine.apply(&plan, now).await.map(|_| ()) })
+    }
+
+    /// Writes a file, of this name and text, and applies the repository.
+    fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
+        let (engine, now) = (self.engine(py, "apply")?, self.now());
+        let file = DefinitionFile { name, text };
+        Ok(Plan(wait(py, async move { engine.apply_with(&file, now).await })?))
     }
 
     /// What was done, as JSON.

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _html, _native, _spine
+from . import _html, _native, _plan, _spine, _views
 from ._errors import Error, InvalidError
 from ._lookup import Lookup
+from ._plan import Plan
 from ._progress import Line, Progress, is_watched
 from ._selection import resolve
 from ._spine import Spine
-from ._time import Moment, format_duration, to_datetime, to_micros
+from ._time import Moment, to_micros
 from ._training_set import TrainingSet
 from ._why import Why
+from .definitions import Definition
 
 if TYPE_CHECKING:
     from .aio import StoreTwin
@@ -47,48 +48,6 @@ def connect(
     store = Store(os.fspath(target), read_only, to_micros(now))
     store._open()
     return store
-
-
-class Plan:
-    """What applying a repository's definitions would change.
-
-    ``str(plan)`` is for reading, a line for each resource; ``len(plan)`` counts
-    the changes, so that an empty plan is false.
-    """
-
-    __slots__ = ("_native",)
-
-    def __init__(self, native: _native.Plan) -> None:
-        self._native = native
-
-    @property
-    def changes(self) -> list[dict[str, Any]]:
-        """Every change: ``action``, ``kind``, ``name``, ``fields``, ``effect``."""
-        changes: list[dict[str, Any]] = json.loads(self._native.changes())
-        return changes
-
-    @property
-    def catalog_version(self) -> int:
-        """The version of the catalog that the plan was made against."""
-        return self._native.catalog_version
-
-    def __len__(self) -> int:
-        return len(self._native)
-
-    def __str__(self) -> str:
-        return str(self._native).rstrip()
-
-    def __repr__(self) -> str:
-        return f"<hitherto.Plan: {len(self)} changes>\n{self}"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: a row for each change."""
-        rows = [
-            (change["action"], change["kind"], change["name"], _plain(change["effect"]))
-            for change in self.changes
-        ]
-        head = ("action", "kind", "name", "effect")
-        return _html.block(f"Plan: {len(self)} changes", _html.table(head, rows))
 
 
 class Store:
@@ -287,25 +246,46 @@ class Store:
         found: dict[str, Any] = json.loads(self._native.verify(_names(views) or [], samples, seed))
         return found
 
-    def plan(self) -> Plan:
+    def plan(self, *, definitions: Iterable[Definition] | None = None) -> Plan:
         """Compares the repository's definitions with what is applied.
 
         Changes nothing. Only where the repository is.
 
-        Raises:
-            InvalidError: every problem, one a line, each with file and line.
-        """
-        return Plan(self._native.plan())
+        Args:
+            definitions: objects of :mod:`hitherto.definitions`, compared as if
+                they were the repository's file ``from_python.yaml``, all of it.
 
-    def apply(self, plan: Plan | None = None) -> Plan:
+        Raises:
+            InvalidError: every problem, one a line, each with file and line; a name
+                that another file defines too is one.
+        """
+        file = None if definitions is None else _plan.file_of(definitions)
+        return Plan(self._native.plan(file))
+
+    def apply(
+        self, plan: Plan | None = None, *, definitions: Iterable[Definition] | None = None
+    ) -> Plan:
         """Applies the repository's definitions, or a plan made before.
 
         Only where the repository is. Returns the plan that was applied.
 
+        Args:
+            plan: one that :meth:`plan` made; made now if left out.
+            definitions: objects of :mod:`hitherto.definitions`. They are written to
+                the repository's file ``from_python.yaml``, instead of what it has,
+                and the whole repository is applied, as ``hitherto apply`` would:
+                what other files define stays, what only that file defined and is not
+                among them goes. If it is refused, the file is as it was.
+
         Raises:
-            InvalidError: as :meth:`plan`; nothing is applied.
+            InvalidError: as :meth:`plan`; nothing is applied or written.
             ConflictError: the catalog has changed since ``plan`` was made.
+            UnavailableError: the file cannot be written.
         """
+        if definitions is not None:
+            if plan is not None:
+                raise InvalidError("a plan has its definitions; apply one of the two")
+            return Plan(self._native.apply_file(*_plan.file_of(definitions)))
         plan = self.plan() if plan is None else plan
         self._native.apply(plan._native)
         return plan
@@ -455,29 +435,7 @@ class Store:
             views = self.catalog()["views"]
         except Error as error:
             return _html.block(title, _html.note(error))
-        return _html.block(title, _html.table(VIEW_COLUMNS, map(_view_row, views)))
-
-
-VIEW_COLUMNS = ("view", "entity", "features", "ttl", "online entities", "up to")
-"""What a notebook shows of each view."""
-
-
-def _view_row(view: dict[str, Any]) -> tuple[object, ...]:
-    definition, generation = view["definition"], view["generation"]
-    ttl = definition["ttl_micros"]
-    return (
-        definition["metadata"]["name"],
-        definition["entity"] or "",
-        ", ".join(feature["name"] for feature in definition["features"]),
-        "" if ttl is None else format_duration(timedelta(microseconds=ttl)),
-        _html.Dim("not online") if generation is None else generation["entities"],
-        "" if generation is None else f"{to_datetime(generation['watermark']):%Y-%m-%dT%H:%M:%SZ}",
-    )
-
-
-def _plain(effect: Any) -> str:
-    """An effect of a change, in words."""
-    return effect.replace("_", " ") if isinstance(effect, str) else json.dumps(effect)
+        return _html.block(title, _views.table(views))
 
 
 def _names(names: Sequence[str] | None) -> list[str] | None:

@@ -31,6 +31,9 @@ def connect(spine: pd.DataFrame, frame: pl.DataFrame) -> None:
     with hitherto.connect("repository", read_only=True, now="2024-01-01") as store:
         assert_type(store, Store)
         assert_type(store.plan(), Plan)
+        thing = Entity("thing", [Field("id", "int64")])
+        assert_type(store.plan(definitions=[thing]), Plan)
+        assert_type(store.apply(definitions=[thing]), Plan)
         rows = store.training_set(spine, ["view:feature"], known_by=datetime(2024, 1, 1))
         assert_type(rows, TrainingSet)
         store.training_set(frame, service="service", known="ignore", sample=0.1)
