@@ -19,14 +19,14 @@ use hitherto_engine::{
 };
 use hitherto_server::client::Client;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
 
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
 use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
-use crate::spine::Spine;
+use crate::spine::{self, Spine};
 use crate::training_set::{Pass, TrainingSet};
 use crate::why::Why;
 
@@ -183,7 +183,7 @@ impl Store {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
     fn training_set(
         &self,
-        spine: &Bound<'_, PyAny>,
+        spine: &Bound<'_, PyTuple>,
         features: Option<Vec<String>>,
         service: Option<String>,
         timestamp: String,
@@ -200,14 +200,14 @@ impl Store {
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
         };
         let (backend, now) = (self.backend(py)?, self.now());
-        let Spine { schema, batches } = Spine::read(spine)?;
+        let spine = spine::asked(spine)?;
         let pass = wait(py, async move {
             Ok(match backend {
-                Backend::Engine(engine) => Pass::Engine(Box::new(
-                    engine.training_set(&request, batches, schema, now).await?,
-                )),
+                Backend::Engine(engine) => {
+                    Pass::Engine(Box::new(engine.training_set_of(&request, spine, now).await?))
+                }
                 Backend::Client(client) => {
-                    Pass::Remote(Box::new(client.training_set(&request, batches, schema).await?))
+                    Pass::Remote(Box::new(client.training_set_of(&request, spine).await?))
                 }
             })
         })?;

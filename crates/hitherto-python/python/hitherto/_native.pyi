@@ -22,7 +22,7 @@ class Store:
     def is_remote(self) -> bool: ...
     def training_set(
         self,
-        spine: object,
+        spine: tuple[str, object],
         features: list[str] | None,
         service: str | None,
         timestamp: str,

@@ -93,10 +93,12 @@ class Store:
 
     def training_set(
         self,
-        spine: Spine,
+        spine: Spine | None = None,
         features: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        at: Moment | None = None,
+        between: tuple[Moment, Moment] | None = None,
         timestamp: str = "event_timestamp",
         known_by: Moment | None = None,
         full_names: bool = False,
@@ -108,17 +110,40 @@ class Store:
         Args:
             spine: label rows: a DataFrame of pandas or polars, a Table, reader
                 or batch of pyarrow, anything with ``__arrow_c_stream__`` or
-                ``__arrow_c_array__``, or the path of a Parquet file. It has a
+                ``__arrow_c_array__``, the path of a Parquet file, or SQL. It has a
                 column for each join key, of the declared type, and a column of
                 times; all columns pass through. The index of a pandas DataFrame
-                does not: ``reset_index()`` first makes a column of it. A reader
-                is read to its end.
+                does not: ``reset_index()`` first makes a column of it.
+
+                A string that begins with SELECT or WITH is SQL, of DataFusion.
+                Its tables are the feature views that are applied, each with all
+                columns of its source's files as they are, and, unless a server
+                runs it, Parquet files by their quoted path. Rows come in the
+                query's order; without ORDER BY that is the one in which the
+                engine finds them, the same while the files are. ``now()`` is the
+                store's clock.
+
+                A file, a ``pyarrow.RecordBatchReader`` and SQL are read as rows
+                are needed, so that memory does not grow with them, and what is
+                wrong with one of their rows is an error of the call that reads
+                the training set. A reader is read on a thread of the engine, once;
+                for a server it is read, and sent, by this call.
             features: what to join: ``["view:feature", "view:*"]``. With
                 ``"home=airport[airport_id=home_id]:*"`` a view is joined under
                 another name, its join key taken from another column; or else
             service: the name of a feature service.
+            at: instead of a spine: a row for every entity that has a fact which is
+                seen by this moment, as of this moment, in the order of its join
+                keys. An entity whose facts have all expired or were deleted has
+                a row of nulls.
+            between: instead of a spine: a row for every fact, deletions among
+                them, of the feature view named first that is first seen, at the
+                greater of its event and known time, later than the first moment
+                and not later than the second; as of then, ordered by that time
+                and the join keys. With ``at`` and ``between`` all features are of
+                one entity.
             timestamp: the spine's column of times, timestamps of any unit or
-                dates; naive ones mean UTC.
+                dates; naive ones mean UTC. ``at`` and ``between`` make it.
             known_by: the knowledge cutoff: no fact that became known later is
                 seen, so that a rebuild in a year gives today's rows.
             full_names: name feature columns ``view:feature``, not ``feature``.
@@ -127,7 +152,7 @@ class Store:
                 reproduce an older system; rows may then see the future.
             sample: join only so many rows of the spine (an int), or such a
                 share of them (a float up to 1.0), in their order. The same spine
-                gives the same rows. Needs pyarrow and numpy.
+                gives the same rows. Needs pyarrow and numpy, and rows or a file.
 
         Returns:
             A training set that runs when it is read.
@@ -136,11 +161,12 @@ class Store:
             NotFoundError: no such service, view or feature.
             InvalidError: the spine lacks a column or has one of another type;
                 two columns of the result would have one name; ``known_by`` is
-                in the future.
+                in the future; the SQL does not run, is no query, or names a
+                table that there is not; rows come from nowhere, or from two places.
         """
         names = _names(features)
         native = self._native.training_set(
-            _spine.read(spine, sample),
+            _spine.asked(spine, at, between, sample, self._open().is_remote),
             names,
             service,
             timestamp,
@@ -375,7 +401,7 @@ class Store:
         if ack not in ("durable", "async"):
             raise InvalidError(f'ack is "durable" or "async"; found {ack!r}')
         batches: list[dict[str, Any]] = json.loads(
-            self._native.push(view, _spine.read(facts, None), idempotency_key, ack == "durable")
+            self._native.push(view, _spine.read(facts), idempotency_key, ack == "durable")
         )
         repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
         return {
