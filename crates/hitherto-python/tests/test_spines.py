@@ -161,6 +161,20 @@ def test_a_reader_is_read_when_the_training_set_is(embedded: hitherto.Store) -> 
     assert found.manifest["spine"]["rows"] == 50
 
 
+def test_readers_of_others_are_spines(embedded: hitherto.Store, spine: pa.Table) -> None:
+    """Of a training set, which waits for the engine on a thread of the engine, and of
+    DuckDB; and DuckDB reads what such a spine gives, on threads of its own."""
+    expected = embedded.training_set(spine, ["lactate:*", "creatinine:*"]).to_arrow()
+    first = embedded.training_set(spine.to_reader(max_chunksize=500), ["lactate:*"])
+    both = embedded.training_set(first.to_reader(), ["creatinine:*"])
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.register("found", both.to_reader())
+    table = connection.sql("SELECT * FROM found").to_arrow_reader(1000)
+    again = embedded.training_set(table, ["heart_rate:*"]).to_arrow()
+    assert again.select(expected.column_names).to_pylist() == expected.to_pylist()
+
+
 def test_a_readers_own_metadata_stays_outside(embedded: hitherto.Store, spine: pa.Table) -> None:
     frame = pa.Table.from_pandas(spine.to_pandas().set_index("patient_id", drop=False))
     assert frame.schema.metadata
