@@ -12,7 +12,8 @@ use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{
-    Access, Ack, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest, PushRequest,
+    Access, Ack, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode,
+    PushRequest,
 };
 
 use crate::repo::{self, Repo, Silent, apply, lookup, materialize};
@@ -206,6 +207,8 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
     let root = disk.0.join("repository");
     repository(&root).await;
     let engine = open(&root).unwrap();
+    // A source file that is there when the disk is full, of one more stay.
+    repo::write_parquet(&root.join("more.parquet"), &facts(STAYS..STAYS + 1, 1));
     let mut acknowledged = 1;
     for event in 2..20 {
         push(&engine, 0..STAYS, event).unwrap();
@@ -233,6 +236,21 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
             MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
         let full = engine.materialize(&request, NOW, &Silent).await;
         refused(full.unwrap_err(), begun, "a build");
+        if room == 0 {
+            let begun = Instant::now();
+            let backup = engine.backup(&disk.0.join("backup"), NOW);
+            refused(backup.unwrap_err(), begun, "a backup");
+            assert!(!disk.0.join("backup").exists());
+            let begun = Instant::now();
+            let optimized = engine.optimize("labs", OptimizeMode::IfChanged, |_| {}).await;
+            refused(optimized.unwrap_err(), begun, "a copy of the source");
+            let begun = Instant::now();
+            fs::rename(root.join("more.parquet"), root.join("labs/more.parquet")).unwrap();
+            let request = MaterializeRequest::default();
+            let more = engine.materialize(&request, NOW, &Silent).await;
+            refused(more.unwrap_err(), begun, "an incremental run");
+            assert_eq!(value(&engine, STAYS).unwrap(), None);
+        }
         for stay in (0..STAYS).step_by(40) {
             let found = value(&engine, stay).unwrap().unwrap();
             assert!(found >= stay * 1_000 + acknowledged, "{found} after {acknowledged}");
@@ -251,6 +269,9 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
         materialize(&engine, MaterializeMode::Full, NOW).await;
         assert_eq!(value(&engine, 7).unwrap(), Some(7_000 + acknowledged));
     }
+    assert_eq!(value(&engine, STAYS).unwrap(), Some(STAYS * 1_000 + 1));
+    engine.backup(&disk.0.join("backup"), NOW).unwrap();
+    engine.optimize("labs", OptimizeMode::IfChanged, |_| {}).await.unwrap();
     drop(engine);
     let engine = open(&root).unwrap();
     for stay in 0..STAYS {

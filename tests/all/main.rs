@@ -24,6 +24,8 @@
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
 //! | `deletions`      | facts that take values away                                 |
 //! | `records`        | reports, manifests, building the same rows again            |
+//! | `defaults`       | what stands where a feature has no value                    |
+//! | `formats`        | stores of other releases, and folders that hold none        |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
@@ -39,8 +41,10 @@ mod architecture;
 mod bad_input;
 mod crashes;
 mod damage;
+mod defaults;
 mod definitions;
 mod deletions;
+mod formats;
 mod fuzz;
 mod icu;
 mod lookups;

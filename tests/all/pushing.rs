@@ -1,7 +1,7 @@
 //! Facts that are pushed: beside files, in any order, twice, at the same time as builds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{
     ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -13,7 +13,10 @@ use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::PUSH_FACTS_MAX;
 use hitherto_core::{Kind, Result};
-use hitherto_engine::{Access, Ack, Engine, KeyColumn, MaterializeMode, PushRequest, Pushed};
+use hitherto_engine::{
+    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized, Progress,
+    PushRequest, Pushed,
+};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -211,6 +214,62 @@ async fn a_fact_without_known_time_was_known_when_it_arrived() {
     push(&engine, "labs", repo::batch(tomorrow), "", 61).unwrap();
     assert_eq!(value(&engine, "x", None, 99), Ok(4));
     assert_eq!(value(&engine, "x", None, 100), Ok(6));
+}
+
+/// Pushes a fact that is known later than anybody's now while a run reads.
+struct PushesTomorrow<'e>(&'e Engine, OnceLock<()>);
+
+impl Progress for PushesTomorrow<'_> {
+    fn begin(&self, _: &str, _: u64) {}
+
+    fn advance(&self, view: &str, _: u64) {
+        self.1.get_or_init(|| {
+            let mut tomorrow = facts(&[("x", 90, 9)]);
+            tomorrow.push(("known", times([500].into_iter())));
+            push(self.0, view, repo::batch(tomorrow), "", 200).unwrap();
+        });
+    }
+
+    fn end(&self, _: &Materialized) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_written_where_a_row_from_the_future_may_need_it() {
+    let (repo, engine) = online_repo(", knownTime: known").await;
+    let add = |file: &str, at: i64, value: i64| {
+        let mut fact = facts(&[("x", at, value)]);
+        fact.push(("known", times([at].into_iter())));
+        repo.parquet(file, fact);
+    };
+    add("labs/b.parquet", 60, 6);
+    let done = materialize(&engine, MaterializeMode::Incremental, 70).await;
+    assert_eq!((done[0].entities, done[0].history_rows), (1, 0), "nothing is above it");
+    // A push of today does not change that.
+    let mut today = facts(&[("y", 75, 7)]);
+    today.push(("known", times([75].into_iter())));
+    push(&engine, "labs", repo::batch(today), "", 80).unwrap();
+    add("labs/c.parquet", 80, 8);
+    assert_eq!(materialize(&engine, MaterializeMode::Incremental, 90).await[0].history_rows, 0);
+    assert_eq!(value(&engine, "x", None, 90), Ok(8));
+
+    add("labs/d.parquet", 85, 85);
+    let progress = PushesTomorrow(&engine, OnceLock::new());
+    let request = MaterializeRequest::default();
+    let done = engine.materialize(&request, 210, &progress).await.unwrap();
+    assert_eq!((done[0].facts, done[0].history_rows), (1, 1), "read again, with history");
+    assert_eq!(value(&engine, "x", None, 210), Ok(85));
+    assert_eq!(value(&engine, "x", Some(499), 600), Ok(85));
+    assert_eq!(value(&engine, "x", None, 500), Ok(9));
+
+    add("labs/e.parquet", 88, 88);
+    assert_eq!(materialize(&engine, MaterializeMode::Incremental, 300).await[0].history_rows, 1);
+    drop(engine);
+    let engine = repo.open(Access::ReadWrite).unwrap();
+    assert_eq!(value(&engine, "x", None, 300), Ok(88));
+    add("labs/f.parquet", 89, 89);
+    materialize(&engine, MaterializeMode::Incremental, 310).await;
+    assert_eq!(value(&engine, "x", None, 499), Ok(89), "the moment outlives the process");
+    assert_eq!(value(&engine, "x", None, 500), Ok(9));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -194,7 +194,7 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
     answers
 }
 
-fn rocks(folder: &std::path::Path) -> Result<RocksStore> {
+pub fn rocks(folder: &std::path::Path) -> Result<RocksStore> {
     RocksStore::open(folder, Access::ReadWrite, RocksOptions::default())
 }
 
@@ -206,10 +206,19 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let mirror = MemoryStore::default();
         let store = rocks(folder.path()).unwrap();
+        for generation in 1..3 {
+            store.load(id(generation), Beneath::Nothing).unwrap().finish().unwrap();
+            prop_assert_eq!(store.visible_by(id(generation)).unwrap(), Some(i64::MIN));
+        }
         for step in &steps {
             take(&mirror, step).unwrap();
             take(&store, step).unwrap();
             prop_assert_eq!(all_answers(&store), all_answers(&mirror), "after {:?}", step);
+            for generation in 1..3 {
+                let moment = store.visible_by(id(generation)).unwrap();
+                let least = mirror.visible_by(id(generation)).unwrap();
+                prop_assert!(moment.is_none() || moment >= least, "{moment:?} < {least:?}");
+            }
         }
         drop(store);
         let reopened = rocks(folder.path()).unwrap();
@@ -389,22 +398,6 @@ fn history_before_the_horizon_is_reclaimed_and_nothing_after_it_changes() {
 }
 
 #[test]
-fn a_store_of_the_format_before_becomes_one_of_this() {
-    let folder = tempfile::tempdir().unwrap();
-    take(&rocks(folder.path()).unwrap(), &Step::Meta { key: 1, value: Some(5) }).unwrap();
-    let format = folder.path().join("FORMAT");
-    std::fs::write(&format, "1\n").unwrap();
-    let reader = RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default());
-    let error = reader.err().unwrap();
-    assert_eq!(error.kind(), Kind::Invalid);
-    assert!(error.to_string().contains("open it for writing once"), "{error}");
-    assert_eq!(std::fs::read_to_string(&format).unwrap(), "1\n", "a reader changes nothing");
-    let store = rocks(folder.path()).unwrap();
-    assert_eq!(store.read_meta("1").unwrap(), Some(vec![5]));
-    assert_eq!(std::fs::read_to_string(&format).unwrap(), "2\n");
-}
-
-#[test]
 fn a_load_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = rocks(folder.path()).unwrap();
@@ -445,37 +438,6 @@ fn the_second_writer_is_told_who_has_the_store() {
         RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();
     assert_eq!(reader.read_meta("1").unwrap(), Some(vec![5]), "a reader sees what was there");
     assert_eq!(reader.commit_meta(&[]).unwrap_err().kind(), Kind::Invalid);
-}
-
-#[test]
-fn a_store_of_a_newer_release_is_refused_untouched() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(rocks(folder.path()).unwrap());
-    std::fs::write(folder.path().join("FORMAT"), "3\n").unwrap();
-    let listing = |path: &std::path::Path| {
-        let mut names: Vec<_> = std::fs::read_dir(path)
-            .unwrap()
-            .map(|entry| entry.unwrap())
-            .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
-            .collect();
-        names.sort();
-        names
-    };
-    let before = listing(&folder.path().join("rocksdb"));
-    for access in [Access::ReadWrite, Access::ReadOnly] {
-        let error = RocksStore::open(folder.path(), access, RocksOptions::default()).err().unwrap();
-        assert_eq!(error.kind(), Kind::Invalid, "{error}");
-    }
-    assert_eq!(listing(&folder.path().join("rocksdb")), before);
-}
-
-#[test]
-fn reading_where_no_store_is_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let nowhere = folder.path().join("nowhere");
-    let opened = RocksStore::open(&nowhere, Access::ReadOnly, RocksOptions::default());
-    assert_eq!(opened.err().unwrap().kind(), Kind::NotFound);
-    assert!(!nowhere.exists());
 }
 
 #[test]

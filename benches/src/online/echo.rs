@@ -69,6 +69,7 @@ fn constant(service: Service, rows: usize) -> LookupResponse {
         r#type: String::from("float64"),
         statuses: vec![0; rows],
         values: Some(Values::F64s(PackedF64 { values: vec![0.5; rows] })),
+        is_filled: false,
     });
     LookupResponse {
         at_micros: NOW_MICROS,

@@ -164,6 +164,7 @@ fn request(
             view,
             feature,
             data_type: field.data_type.clone(),
+            default: None,
         }));
     }
     let timestamp = TIMESTAMP.to_owned();

@@ -56,6 +56,7 @@ impl Terms {
             ttl_micros: None,
             known: self.known,
             features: features.map(|name| field(&name, DataType::Float64)).collect(),
+            defaults: Default::default(),
             online: Online::default(),
         }
     }

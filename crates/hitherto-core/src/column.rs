@@ -3,7 +3,8 @@
 //! A lookup's answer and a training set's feature columns are both made here,
 //! straight out of row bytes, so that both say the same. A column has one
 //! status a row and one value a row; where the status is not
-//! [`Status::Present`] the value is zero or empty and means nothing.
+//! [`Status::Present`] the value is zero or empty and means nothing, unless the column is
+//! filled: then it is the feature's declared default.
 
 use crate::row::{Gather, Row};
 use crate::types::{DataType, Physical};
@@ -82,6 +83,8 @@ pub struct Column {
     pub statuses: Vec<u8>,
     /// One value a row.
     pub values: Values,
+    /// Whether the feature's default stands where there is no value.
+    pub is_filled: bool,
 }
 
 impl Column {
@@ -98,7 +101,7 @@ impl Column {
             Physical::I128 => Values::I128(Vec::with_capacity(rows)),
             Physical::Varlen => Values::Varlen { ends: Vec::with_capacity(rows), data: Vec::new() },
         };
-        Self { name, data_type, statuses: Vec::with_capacity(rows), values }
+        Self { name, data_type, statuses: Vec::with_capacity(rows), values, is_filled: false }
     }
 
     /// Rows so far.
@@ -122,6 +125,46 @@ impl Column {
     /// The status of a row.
     pub fn status(&self, row: usize) -> Status {
         Status::from_byte(self.statuses[row]).unwrap_or(Status::NotFound)
+    }
+
+    /// Whether a row has a value to be shown: its own or the default.
+    pub fn has_value(&self, row: usize) -> bool {
+        self.is_filled || self.status(row) == Status::Present
+    }
+
+    /// Lets a default, the values of a column with one row, stand wherever there is no
+    /// value. Statuses stay.
+    ///
+    /// # Errors
+    /// `Invalid` when the text of all rows passes 4 GiB, `Internal` when the default is of
+    /// another type.
+    pub fn fill(&mut self, default: &Values) -> Result<()> {
+        let statuses = &self.statuses;
+        match (&mut self.values, default) {
+            (Values::Bool(values), Values::Bool(default)) => fill(values, statuses, default),
+            (Values::I32(values), Values::I32(default)) => fill(values, statuses, default),
+            (Values::I64(values), Values::I64(default)) => fill(values, statuses, default),
+            (Values::U32(values), Values::U32(default)) => fill(values, statuses, default),
+            (Values::U64(values), Values::U64(default)) => fill(values, statuses, default),
+            (Values::F32(values), Values::F32(default)) => fill(values, statuses, default),
+            (Values::F64(values), Values::F64(default)) => fill(values, statuses, default),
+            (Values::I128(values), Values::I128(default)) => fill(values, statuses, default),
+            (Values::Varlen { ends, data }, Values::Varlen { data: default, .. }) => {
+                let (mut filled, mut start) = (Vec::with_capacity(data.len()), 0);
+                for (end, status) in ends.iter_mut().zip(statuses) {
+                    filled.extend_from_slice(match *status == Status::Present as u8 {
+                        true => &data[start..*end as usize],
+                        false => default,
+                    });
+                    start = *end as usize;
+                    *end = varlen_end(&filled)?;
+                }
+                *data = filled;
+            }
+            _ => return Err(Error::internal("a default is not of its feature's type")),
+        }
+        self.is_filled = true;
+        Ok(())
     }
 
     /// Appends a row that has no fact.
@@ -189,9 +232,7 @@ impl Column {
                     if status == Status::Present as u8 {
                         data.extend_from_slice(row.varlen(feature)?);
                     }
-                    ends.push(u32::try_from(data.len()).map_err(|_| {
-                        Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
-                    })?);
+                    ends.push(varlen_end(data)?);
                 }
             }
         }
@@ -199,14 +240,14 @@ impl Column {
     }
 
     /// Whether a row says the same as a row of another column: the same status
-    /// and, if there is a value, the same bits. A NaN is the same NaN; 0.0 is
+    /// and, if there is a value or default, the same bits. A NaN is the same NaN; 0.0 is
     /// not -0.0.
     pub fn is_same(&self, row: usize, other: &Column, other_row: usize) -> bool {
         if self.data_type != other.data_type || self.statuses[row] != other.statuses[other_row] {
             return false;
         }
-        if self.status(row) != Status::Present {
-            return true;
+        if !self.has_value(row) || !other.has_value(other_row) {
+            return self.has_value(row) == other.has_value(other_row);
         }
         match (&self.values, &other.values) {
             (Values::Bool(a), Values::Bool(b)) => a[row] == b[other_row],
@@ -231,4 +272,19 @@ impl Column {
             _ => &[],
         }
     }
+}
+
+/// Lets a default stand where the status is not PRESENT.
+fn fill<T: Copy>(values: &mut [T], statuses: &[u8], default: &[T]) {
+    for (value, status) in values.iter_mut().zip(statuses) {
+        if *status != Status::Present as u8 {
+            *value = default[0];
+        }
+    }
+}
+
+/// Where bytes of a column end.
+fn varlen_end(data: &[u8]) -> Result<u32> {
+    u32::try_from(data.len())
+        .map_err(|_| Error::invalid("one column of an answer is larger than 4 GiB; ask for less"))
 }

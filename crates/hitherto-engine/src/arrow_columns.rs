@@ -1,5 +1,5 @@
 //! A lookup's answer as an Arrow record batch: one column a feature, named
-//! `view:feature`, null wherever the status is not PRESENT.
+//! `view:feature`, null wherever there is no value and no default.
 
 use std::sync::Arc;
 

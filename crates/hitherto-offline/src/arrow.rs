@@ -238,13 +238,13 @@ impl FixedColumn<'_> {
     }
 }
 
-/// A column as an Arrow array; null wherever there is no value.
+/// A column as an Arrow array; null wherever there is no value and no default.
 ///
 /// # Errors
 /// `Corrupt` when stored text is not UTF-8.
 pub fn to_array(column: Column) -> Result<ArrayRef> {
-    let present = |status: &u8| *status == Status::Present as u8;
-    let nulls = NullBuffer::from(BooleanBuffer::from_iter(column.statuses.iter().map(present)));
+    let has_value = |status: &u8| column.is_filled || *status == Status::Present as u8;
+    let nulls = NullBuffer::from(BooleanBuffer::from_iter(column.statuses.iter().map(has_value)));
     let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
     Ok(match (column.values, &column.data_type) {
         (Values::Bool(values), _) => {

@@ -20,6 +20,7 @@
 //! | [`pushed`] | facts that are pushed: batches in, files out                  |
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | `pieces`   | a view's facts in pieces, each of which one thread reads        |
+//! | `shared`   | what threads of one read share                                |
 //! | [`spine`]  | where a spine's rows come from, and its record batches, checked |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
@@ -40,6 +41,7 @@ pub mod pairs;
 mod pieces;
 pub mod pushed;
 pub mod scan;
+mod shared;
 pub mod sorted;
 pub mod source;
 pub mod spine;

@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 
@@ -69,6 +70,15 @@ impl OnlineStore for MemoryStore {
             }
             Ok(())
         })
+    }
+
+    fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>> {
+        let tables = self.read();
+        let rows = tables.latest.range(keys::generation(generation).to_vec()..);
+        let rows = rows.take_while(|(key, _)| key.starts_with(&keys::generation(generation)));
+        let moments = rows.map(|(_, row)| Ok(row::times(row)?.visible(Known::Honor)));
+        let latest = moments.reduce(|a: Result<i64>, b| Ok(a?.max(b?)));
+        Ok(Some(latest.transpose()?.unwrap_or(i64::MIN)))
     }
 
     fn append_log(&self, entries: &[LogEntry<'_>], _: Durability) -> Result<()> {

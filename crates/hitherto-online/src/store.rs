@@ -266,6 +266,13 @@ pub trait OnlineStore: Send + Sync {
     /// for reading.
     fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()>;
 
+    /// A moment by which every latest row of a generation can be seen, known time
+    /// counted; `i64::MIN` if it never had any. `None` if nobody knows.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
+    fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>>;
+
     /// Appends batches to the log of pushed facts, all or none.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 //! LookupResponse   1 at_micros | 2 rows | 3 column ... | 4 times ... | 5 catalog_version
 //!                  | 6 arrow
 //! FeatureColumn    1 name | 2 type | 3 statuses | 4 to 12: the values by machine type
+//!                  | 13 is_filled
 //! values           1 packed array, or for strings 1 packed ends | 2 data
 //! ```
 //!
@@ -56,6 +57,7 @@ const ARROW: u32 = 6;
 const NAME: u32 = 1;
 const TYPE: u32 = 2;
 const STATUSES: u32 = 3;
+const IS_FILLED: u32 = 13;
 
 /// Fields of the values.
 const ARRAY: u32 = 1;
@@ -150,6 +152,7 @@ fn column_len(column: &Column) -> usize {
         + bytes_len(TYPE, column.data_type.name().len())
         + bytes_len(STATUSES, column.statuses.len())
         + nested_len(values.field, values.len())
+        + varint_len(IS_FILLED, column.is_filled.into())
 }
 
 fn put_column(column: &Column, out: &mut impl BufMut) {
@@ -157,6 +160,7 @@ fn put_column(column: &Column, out: &mut impl BufMut) {
     put_bytes(TYPE, column.data_type.name().as_bytes(), out);
     put_bytes(STATUSES, &column.statuses, out);
     Packed::of(&column.values).put(out);
+    put_varint(IS_FILLED, column.is_filled.into(), out);
 }
 
 /// Bytes of a field of so many bytes, with its head.

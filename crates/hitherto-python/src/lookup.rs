@@ -119,7 +119,7 @@ impl Lookup {
     }
 }
 
-/// A column's values; None where the status is not PRESENT.
+/// A column's values; None where there is no value and no default.
 pub fn to_list<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyList>> {
     match &column.values {
         Values::Bool(values) => present(py, column, values),
@@ -132,7 +132,7 @@ pub fn to_list<'py>(py: Python<'py>, column: &Column) -> PyResult<Bound<'py, PyL
         Values::I128(values) => present(py, column, values),
         Values::Varlen { .. } => {
             let value = |row: usize| -> PyResult<Option<Bound<'py, PyAny>>> {
-                if column.status(row) != Status::Present {
+                if !column.has_value(row) {
                     return Ok(None);
                 }
                 let bytes = column.varlen(row);
@@ -181,7 +181,7 @@ fn present<'py, T>(py: Python<'py>, column: &Column, values: &[T]) -> PyResult<B
 where
     T: Copy + IntoPyObject<'py>,
 {
-    let is_present = |row: usize| column.status(row) == Status::Present;
-    let rows = values.iter().enumerate().map(|(row, value)| is_present(row).then_some(*value));
+    let rows = values.iter().enumerate();
+    let rows = rows.map(|(row, value)| column.has_value(row).then_some(*value));
     PyList::new(py, rows.collect::<Vec<_>>())
 }

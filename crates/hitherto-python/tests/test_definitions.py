@@ -40,7 +40,12 @@ def test_every_field_of_a_view_is_written_under_its_name() -> None:
             deleted="gone",
             columns={"value": "Value"},
         ),
-        features=[Field("value", "float64", "mmol/l"), Field("price", "decimal128(10, 2)")],
+        features=[
+            Field("value", "float64", "mmol/l", default=-0.5),
+            Field("price", "decimal128(10, 2)", default="1.50"),
+            Field("given", "bool", default=False),
+            Field("unit", "string", default=""),
+        ],
         ttl="36h",
         known="ignore",
         online=Online(
@@ -70,8 +75,10 @@ spec:
   ttl: 1d12h
   known: ignore
   features:
-    - { name: value, type: float64, description: mmol/l }
-    - { name: price, type: "decimal128(10, 2)" }
+    - { name: value, type: float64, default: "-0.5", description: mmol/l }
+    - { name: price, type: "decimal128(10, 2)", default: "1.50" }
+    - { name: given, type: bool, default: "false" }
+    - { name: unit, type: string, default: "" }
   online:
     history: 7d1ms
     maxChange: { nulls: "0.5%" }

@@ -31,6 +31,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::client::Client;
 use crate::{Clock, ServeOptions, bind, serve, wire};
 
+mod deadlines;
 mod fuzz;
 mod web;
 

@@ -18,8 +18,8 @@ use super::place::{Place, Places, Problem};
 use super::subject::{Length, Siblings, Subject};
 use super::yaml::{Document, Reading};
 use super::{
-    Definitions, Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online,
-    Source,
+    DefaultValue, Definitions, Entity, FeatureService, FeatureView, Field, Known, MaxChange,
+    Metadata, Online, Source,
 };
 use crate::limits::{
     DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
@@ -144,6 +144,10 @@ fn entity(subject: &mut Subject<'_>, metadata: Metadata, form: &EntityForm) -> E
             );
         }
     }
+    for default in form.keys.value.iter().filter_map(|key| key.default.as_ref()) {
+        let message = "a join key has no default; remove it, or give it to a feature";
+        subject.refuse(default.referenced, message);
+    }
     let keys = subject.fields(&KEYS, &form.keys);
     Entity { metadata, keys }
 }
@@ -163,6 +167,7 @@ fn view(
         ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
         known: known(subject, form.known.as_ref()),
         features: features(subject, form, keys),
+        defaults: defaults(subject, form),
         online: online(subject, form.online.as_ref()),
         entity,
     }
@@ -267,6 +272,24 @@ fn features(subject: &mut Subject<'_>, form: &FeatureViewForm, keys: &[&str]) ->
         }
     }
     subject.fields(&FEATURES, &form.features)
+}
+
+/// Defaults by feature; what has no legal type was refused for that.
+fn defaults(subject: &mut Subject<'_>, form: &FeatureViewForm) -> BTreeMap<String, DefaultValue> {
+    let mut defaults = BTreeMap::new();
+    for feature in &form.features.value {
+        let (Some(found), Ok(data_type)) = (&feature.default, feature.data_type.value.parse())
+        else {
+            continue;
+        };
+        let name = &feature.name.value;
+        subject.note(&format!("features.{name}.default"), found.referenced);
+        match DefaultValue::parse(&found.value, &data_type) {
+            Ok(default) => drop(defaults.insert(name.clone(), default)),
+            Err(why) => subject.refuse(found.referenced, format_args!("feature {name:?}: {why}")),
+        }
+    }
+    defaults
 }
 
 fn service(

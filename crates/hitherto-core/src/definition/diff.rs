@@ -202,6 +202,9 @@ fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
         aspect(format!("features.{}", feature.name), feature.data_type.to_string(), Rematerialize)
     }));
     aspects.extend(descriptions("features", features));
+    aspects.extend(view.defaults.iter().map(|(feature, default)| {
+        aspect(format!("features.{feature}.default"), default.to_string(), Serving)
+    }));
     aspects.push(aspect("online.history", duration(view.online.history_micros), Rematerialize));
     let MaxChange { entities, nulls, range } = view.online.max_change.unwrap_or_default();
     aspects.extend([("entities", entities), ("nulls", nulls), ("range", range)].map(

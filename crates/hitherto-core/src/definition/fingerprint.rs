@@ -7,11 +7,13 @@
 //! catalog, in manifests), so the canonical JSON that they hash is a format: a
 //! golden test pins it, and a change of it makes every view be built again.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::diff::keys;
-use super::{Definitions, FeatureView, Field, Known, Source};
+use super::{DefaultValue, Definitions, FeatureView, Field, Known, Source};
 use crate::types::DataType;
 
 /// A hash over exactly what decides the bytes stored for a view: join keys,
@@ -29,6 +31,7 @@ pub fn definition_hash(definitions: &Definitions, view: &FeatureView) -> u64 {
         entity: view.entity.as_deref(),
         ttl_micros: view.ttl_micros,
         known: view.known,
+        defaults: &view.defaults,
     })
 }
 
@@ -48,6 +51,8 @@ struct Answering<'a> {
     entity: Option<&'a str>,
     ttl_micros: Option<i64>,
     known: Known,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    defaults: &'a BTreeMap<String, DefaultValue>,
 }
 
 impl<'a> Stored<'a> {

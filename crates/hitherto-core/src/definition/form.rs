@@ -40,6 +40,16 @@ pub struct EntityForm {
     pub keys: Spanned<Vec<FieldForm>>,
 }
 
+/// A default, for the schema: YAML tells bools, numbers and text apart.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is read as text")]
+enum Scalar {
+    Bool(bool),
+    Number(f64),
+    Text(String),
+}
+
 /// A join key or a feature.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -54,6 +64,10 @@ pub struct FieldForm {
     #[serde(rename = "type")]
     #[schemars(with = "String")]
     pub data_type: Spanned<String>,
+    /// Of a feature: what stands where it has no value, in lookups and training sets
+    /// alike; null without it. The status still says why there is none.
+    #[schemars(with = "Option<Scalar>")]
+    pub default: Option<Spanned<String>>,
     /// For people.
     pub description: Option<String>,
 }

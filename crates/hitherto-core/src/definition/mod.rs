@@ -11,6 +11,7 @@
 //! | [`yaml`]      | files to documents of that form                            |
 //! | [`place`]     | where in which file something was written                  |
 //! | [`check`]     | written form to checked types, every problem with its place |
+//! | `default`     | what stands where a feature has no value                   |
 //! | `index`       | what references can refer to                               |
 //! | `subject`     | what checks of every kind share                            |
 //! | [`diff`]      | what applying one set of definitions over another changes  |
@@ -18,6 +19,7 @@
 //! | `fingerprint` | what a view is, in one number                              |
 
 pub mod check;
+mod default;
 pub mod diff;
 mod fingerprint;
 pub mod form;
@@ -36,10 +38,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::column::Values;
 use crate::reference::FeatureRef;
 use crate::types::DataType;
 
 pub use check::{Loaded, load};
+pub use default::DefaultValue;
 pub use place::{Place, Places};
 pub use share::Share;
 
@@ -176,8 +180,18 @@ pub struct FeatureView {
     pub known: Known,
     /// Features, in declared order; at least one.
     pub features: Vec<Field>,
+    /// What stands where a feature has no value, by its name: what is not here is null.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, DefaultValue>,
     /// What the online store keeps.
     pub online: Online,
+}
+
+impl FeatureView {
+    /// The default of one of its features, as the values of a column with one row.
+    pub fn default_of(&self, feature: &Field) -> Option<Values> {
+        self.defaults.get(&feature.name)?.values(&feature.data_type)
+    }
 }
 
 /// Where a view's facts come from.

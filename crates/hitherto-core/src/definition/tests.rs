@@ -4,6 +4,7 @@ mod differences;
 mod refusals;
 
 use super::{Definitions, FeatureView, Known, Loaded, Place, ResourceKind, load, schema};
+use crate::column::Values;
 use crate::error::Kind;
 use crate::time::MICROS_PER_SECOND;
 use crate::types::DataType;
@@ -108,6 +109,16 @@ fn optional_fields_can_be_left_out_or_empty() {
     assert_eq!(view(&with("knownTime: released", "delay: 0s")).source.delay_micros, 0);
     assert_eq!(view(&with("ttl: 24h", "known: ignore")).known, Known::Ignore);
     assert_eq!(view(&with("phi: \"true\"", "phi: true")).metadata.tags["phi"], "true");
+}
+
+#[test]
+fn defaults_are_read_as_values_of_their_feature() {
+    let text = with("type: float64", "type: float64, default: 0")
+        .replace("name: unit, type: string", "name: unit, type: string, default: \"\"");
+    let view = view(&text);
+    let value = |index: usize| view.default_of(&view.features[index]);
+    assert_eq!(value(0), Some(Values::F64(vec![0.0])));
+    assert_eq!(value(1), Some(Values::Varlen { ends: vec![0], data: Vec::new() }));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::*;
 fn column(name: &str, data_type: &str, values: Values) -> Column {
     let data_type = data_type.parse().expect("a type");
     let statuses = vec![Status::Present as u8, Status::Expired as u8];
-    Column { name: name.to_owned(), data_type, statuses, values }
+    Column { name: name.to_owned(), data_type, statuses, values, is_filled: false }
 }
 
 /// One list, and then an absent one.

@@ -41,7 +41,7 @@ use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_online::{Reach, Snapshot as StoreSnapshot};
 
-use self::plan::{LookupPlan, ViewPlan};
+use self::plan::{LookupPlan, Output, ViewPlan};
 use self::read::Reader;
 use crate::Engine;
 use crate::selection::{Resolved, Selection};
@@ -180,10 +180,10 @@ impl At<'_> {
         let at = request.as_of.unwrap_or(now);
         check_online(plan, request.as_of)?;
 
-        let outputs = plan.outputs.iter();
-        let mut columns: Vec<Column> = outputs
-            .map(|(name, data_type)| Column::with_capacity(name.clone(), data_type.clone(), rows))
-            .collect();
+        let column = |output: &Output| {
+            Column::with_capacity(output.name.clone(), output.data_type.clone(), rows)
+        };
+        let mut columns: Vec<Column> = plan.outputs.iter().map(column).collect();
         let mut times = Vec::new();
         let mut counts = vec![ViewCounts::default(); plan.views.len()];
         let reader = Reader { plan, entities: &entities, store: &*self.store, at, is_over };
@@ -196,6 +196,10 @@ impl At<'_> {
             push_answers(&mut columns, view, answers)?;
             check_size(&columns)
         })?;
+        for (column, output) in columns.iter_mut().zip(&plan.outputs) {
+            output.default.iter().try_for_each(|default| column.fill(default))?;
+        }
+        check_size(&columns)?;
         plan.views.iter().zip(&counts).for_each(|(view, counts)| view.counters.add(counts));
         Ok(Lookup { at, rows, columns, times, catalog_version: self.catalog_version })
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use hitherto_core::column::Values;
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
@@ -25,8 +26,17 @@ pub(super) struct LookupPlan {
     pub views: Vec<ViewPlan>,
     /// The online copies that are read.
     pub generations: Vec<GenerationId>,
-    /// `view:feature` and type, in the order of the answer.
-    pub outputs: Vec<(String, DataType)>,
+    /// In the order of the answer.
+    pub outputs: Vec<Output>,
+}
+
+/// One column of an answer.
+pub(super) struct Output {
+    /// `view:feature`.
+    pub name: String,
+    pub data_type: DataType,
+    /// What stands where there is no value, as a column with one row.
+    pub default: Option<Values>,
 }
 
 /// One view of a plan.
@@ -94,7 +104,11 @@ impl LookupPlan {
         for feature in &resolved.features {
             let view = &resolved.views[feature.view].view;
             let field = &view.definition.features[feature.feature];
-            plan.outputs.push((feature.reference.column(), field.data_type.clone()));
+            plan.outputs.push(Output {
+                name: feature.reference.column(),
+                data_type: field.data_type.clone(),
+                default: view.definition.default_of(field),
+            });
         }
         plan
     }

@@ -48,11 +48,10 @@ impl Figures {
                 figures.nulls += 1;
                 continue;
             }
-            let wide = |bytes: [u8; 8]| i64::from_le_bytes(bytes);
             let number = match (data_type.physical(), data_type.slot_bytes()) {
                 (Physical::F64, _) => f64::from_le_bytes(row.fixed(feature)),
                 (Physical::F32, _) => f64::from(f32::from_le_bytes(row.fixed(feature))),
-                (Physical::I64, _) => wide(row.fixed(feature)) as f64,
+                (Physical::I64, _) => i64::from_le_bytes(row.fixed(feature)) as f64,
                 (Physical::U64, _) => u64::from_le_bytes(row.fixed(feature)) as f64,
                 (Physical::I32, 4) => f64::from(i32::from_le_bytes(row.fixed(feature))),
                 (Physical::I32, 2) => f64::from(i16::from_le_bytes(row.fixed(feature))),

@@ -27,6 +27,8 @@ pub(super) struct Merge<'m> {
     part: Box<dyn LoadPart + 'm>,
     /// Facts of whole entities, not yet written.
     entities: Vec<Entity>,
+    /// Whether what was written of an entity answers all moments that can be asked.
+    is_enough: bool,
     merged: Merged,
 }
 
@@ -50,39 +52,65 @@ struct Entity {
 impl<'m> Merge<'m> {
     pub fn new(run: &'m Run<'m>, snapshot: &'m dyn Snapshot, part: Box<dyn LoadPart + 'm>) -> Self {
         let schema = run.view.row_schema();
-        Self { run, schema, snapshot, part, entities: Vec::new(), merged: Merged::default() }
+        let (entities, merged) = (Vec::new(), Merged::default());
+        Self { run, schema, snapshot, part, entities, is_enough: false, merged }
     }
 
     /// Takes all facts of a run.
     pub fn take(mut self, run: SortedRun) -> Result<Merged> {
+        match self.run.mode {
+            MaterializeMode::Full => self.take_alone(run)?,
+            MaterializeMode::Incremental => self.take_beside(run)?,
+        }
+        self.part.finish()?;
+        Ok(self.merged)
+    }
+
+    /// Writes facts below which there is nothing.
+    fn take_alone(&mut self, run: SortedRun) -> Result<()> {
+        let mut entity = Vec::new();
+        run.visit(&mut |key, times, row| {
+            let is_newest = self.merged.entities_new == 0 || entity != key;
+            if is_newest {
+                entity.clear();
+                entity.extend_from_slice(key);
+                self.merged.entities_new += 1;
+                self.merged.watermark = self.merged.watermark.max(times.event);
+            }
+            self.write(key, (times, row), is_newest)
+        })
+    }
+
+    /// Writes facts below which there are others.
+    fn take_beside(&mut self, run: SortedRun) -> Result<()> {
         let mut is_few = true;
         run.visit(&mut |key, times, row| {
-            self.merged.watermark = self.merged.watermark.max(times.event);
             if self.entities.last().is_none_or(|entity| entity.key != key) {
                 if self.entities.len() >= MERGE_ENTITIES {
                     is_few = false;
-                    self.write(is_few)?;
+                    self.write_entities(is_few)?;
                 }
                 self.entities.push(Entity { key: key.to_vec(), facts: Vec::new() });
+                self.merged.watermark = self.merged.watermark.max(times.event);
             }
             if let Some(entity) = self.entities.last_mut() {
                 entity.facts.push((times, row.to_vec()));
             }
             Ok(())
         })?;
-        self.write(is_few)?;
-        self.part.finish()?;
-        Ok(self.merged)
+        self.write_entities(is_few)
     }
 
     /// Writes all gathered entities; the next fact belongs to another one.
-    fn write(&mut self, is_few: bool) -> Result<()> {
+    fn write_entities(&mut self, is_few: bool) -> Result<()> {
         let mut entities = std::mem::take(&mut self.entities);
-        match self.run.mode {
-            MaterializeMode::Full => self.merged.entities_new += entities.len() as u64,
-            MaterializeMode::Incremental => self.look_below(&mut entities, is_few)?,
+        self.look_below(&mut entities, is_few)?;
+        for Entity { key, facts } in &entities {
+            for (older, (times, row)) in facts.iter().enumerate() {
+                self.write(key, (*times, row), older == 0)?;
+            }
         }
-        entities.iter().try_for_each(|entity| self.write_entity(entity))
+        Ok(())
     }
 
     /// Looks at the stored rows of those entities where it matters what they are. A row
@@ -107,26 +135,26 @@ impl<'m> Merge<'m> {
         Ok(())
     }
 
-    fn write_entity(&mut self, entity: &Entity) -> Result<()> {
-        let Some((_, row)) = entity.facts.first() else { return Ok(()) };
-        self.part.put_latest(&entity.key, row)?;
-        self.merged.figures.add(&self.schema, row)?;
-        // Only a view that keeps history, or a latest row from the future, needs the
-        // facts below it. What is put beside other rows may find itself below one.
-        let is_enough = self.run.view.definition.online.history_micros.is_none()
-            && self.run.mode == MaterializeMode::Full
-            && self.answers_now(entity);
-        if is_enough {
-            return Ok(());
+    /// Writes one fact of an entity, the newest first.
+    fn write(&mut self, key: &[u8], (times, row): (Times, &[u8]), is_newest: bool) -> Result<()> {
+        if is_newest {
+            self.merged.figures.add(&self.schema, row)?;
+            self.part.put_latest(key, row)?;
+            self.is_enough = self.run.is_latest_enough && self.sees(times);
         }
-        let mut facts = entity.facts.iter();
-        facts.try_for_each(|(times, row)| self.part.put_history(&entity.key, *times, row))
+        match self.is_enough {
+            true => Ok(()),
+            false => self.part.put_history(key, times, row),
+        }
     }
 
     /// Whether an entity's newest fact is visible, so that none below it counts.
     fn answers_now(&self, entity: &Entity) -> bool {
-        let newest = entity.facts.first();
-        newest.is_some_and(|(times, _)| times.visible(Known::Honor) <= self.run.now)
+        entity.facts.first().is_some_and(|(times, _)| self.sees(*times))
+    }
+
+    fn sees(&self, times: Times) -> bool {
+        times.visible(Known::Honor) <= self.run.now
     }
 }
 

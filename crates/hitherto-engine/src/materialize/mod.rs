@@ -167,7 +167,7 @@ impl Engine {
         now: i64,
         progress: &dyn Progress,
     ) -> Result<Materialized> {
-        let run = Run::plan(self, view, request, now).await?;
+        let mut run = Run::plan(self, view, request, now).await?;
         progress.begin(view.name(), self.offline.count_rows(&run.files)?);
         if run.files.is_empty() {
             return Ok(run.up_to_date());
@@ -183,8 +183,12 @@ impl Engine {
         let queries = queries.map(|query| query.within(window));
         let queries: Vec<_> = queries.chain(self.offline.pushed_query(view, pushed)?).collect();
         let advance = |facts| progress.advance(view.name(), facts);
-        let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
-        let merged = run.load(self, &mut facts).await?;
+        let (facts, merged) = loop {
+            let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
+            if let Some(merged) = run.load(self, &mut facts).await? {
+                break (facts, merged);
+            }
+        };
         if !request.force {
             run.check(self, &merged.0)?;
         }

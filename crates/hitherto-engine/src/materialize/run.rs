@@ -28,6 +28,9 @@ pub(super) struct Run<'r> {
     is_restricted: bool,
     pub generation: GenerationId,
     pub horizon: i64,
+    /// Whether the latest row alone is enough of an entity whose newest fact is visible: of
+    /// a view that keeps no history, when no row from the future can come above it.
+    pub is_latest_enough: bool,
 }
 
 impl<'r> Run<'r> {
@@ -77,7 +80,19 @@ impl<'r> Run<'r> {
             (_, history) => now.saturating_sub(history.unwrap_or(0)),
         };
         let generation = GenerationId { view: view.id, number };
-        Ok(Self { view, mode, now, files, consumed, is_restricted, generation, horizon })
+        let is_latest_enough = view.definition.online.history_micros.is_none()
+            && (is_full || engine.hold_if_settled(generation, now)?.is_some());
+        Ok(Self {
+            view,
+            mode,
+            now,
+            files,
+            consumed,
+            is_restricted,
+            generation,
+            horizon,
+            is_latest_enough,
+        })
     }
 
     pub fn up_to_date(&self) -> Materialized {
@@ -98,8 +113,13 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Moves sorted facts into the store, on all threads.
-    pub async fn load(&self, engine: &Engine, facts: &mut SortedFacts) -> Result<(Merged, Loaded)> {
+    /// Moves sorted facts into the store, on all threads. `None` and nothing done if a row
+    /// from the future was pushed meanwhile, for which they need their history.
+    pub async fn load(
+        &mut self,
+        engine: &Engine,
+        facts: &mut SortedFacts,
+    ) -> Result<Option<(Merged, Loaded)>> {
         let beneath = match self.mode {
             MaterializeMode::Incremental => Beneath::Rows,
             MaterializeMode::Full => {
@@ -111,7 +131,7 @@ impl<'r> Run<'r> {
         let load = engine.store.load(self.generation, beneath)?;
         let merge = |run| {
             let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
-            Merge::new(self, &*snapshot, load.part()?).take(run)
+            Merge::new(&*self, &*snapshot, load.part()?).take(run)
         };
         let mut merged = Merged::default();
         loop {
@@ -130,7 +150,34 @@ impl<'r> Run<'r> {
             // Whoever wants it to end can have it dropped here.
             tokio::task::yield_now().await;
         }
-        Ok((merged, load.finish()?))
+        if self.mode == MaterializeMode::Full {
+            return Ok(Some((merged, load.finish()?)));
+        }
+        let held = match self.is_latest_enough {
+            true => engine.hold_if_settled(self.generation, self.now)?,
+            false => None,
+        };
+        if let Some((_, visible_by)) = held {
+            // What was pushed meanwhile was not visible when the run began.
+            self.horizon = self.horizon.max(visible_by);
+        } else if std::mem::take(&mut self.is_latest_enough) {
+            return Ok(None);
+        }
+        self.move_horizon(engine)?;
+        Ok(Some((merged, load.finish()?)))
+    }
+
+    /// Lets nobody ask any more for moments that the rows to come do not answer.
+    fn move_horizon(&self, engine: &Engine) -> Result<()> {
+        match &self.view.generation {
+            Some(old) if old.horizon < self.horizon => {
+                let moved = Generation { horizon: self.horizon, ..old.clone() };
+                let previous = self.view.previous.clone();
+                let next = engine.catalog().with_generations(self.view.id, moved, previous);
+                engine.commit(next, Vec::new()).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says whether what was loaded may replace what readers see.

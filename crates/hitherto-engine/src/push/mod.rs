@@ -29,6 +29,7 @@ mod landed;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -88,6 +89,8 @@ pub(crate) struct Pushes {
     logs: Mutex<HashMap<u32, ViewLog>>,
     /// Held while the log's facts are written to files.
     landing: Mutex<()>,
+    /// The latest moment at which facts arrived, in microseconds UTC.
+    arrived: AtomicI64,
     /// First numbers of batches that running builds still need in the log, by view id.
     held: Mutex<HashMap<u32, u64>>,
     /// Files of a process that may not write the store: see `landed`.
@@ -133,6 +136,7 @@ impl Engine {
         let catalog = self.catalog();
         let view = catalog.view(&request.view)?;
         check_online(view)?;
+        self.pushes.arrived.fetch_max(now, Ordering::Relaxed);
         let waiting = Arc::new(Waiting::new(view, request, now)?);
         if waiting.facts == 0 {
             return Ok(Pushed { facts: 0, is_repeated: false });
@@ -303,6 +307,19 @@ impl Engine {
         lock(&self.pushes.logs).get(&view).is_some_and(|log| log.logged > 0)
     }
 
+    /// Keeps pushes back while a load ends that relies on no row from the future being
+    /// there, if there is none; the moment by which all rows can be seen then.
+    pub(crate) fn hold_if_settled(
+        &self,
+        generation: GenerationId,
+        now: i64,
+    ) -> Result<Option<(Held<'_>, i64)>> {
+        let held = Held { _logs: lock(&self.pushes.logs) };
+        let now = now.max(self.pushes.arrived.load(Ordering::Relaxed));
+        let visible_by = self.store.visible_by(generation)?;
+        Ok(visible_by.filter(|moment| *moment <= now).map(|moment| (held, moment)))
+    }
+
     /// Gives a generation that nobody reads yet what was pushed since its build read the
     /// view's files, and keeps further pushes back until the guard is dropped.
     pub(crate) fn catch_up(&self, generation: GenerationId, from: u64) -> Result<CaughtUp<'_>> {
@@ -312,6 +329,11 @@ impl Engine {
         let end = self.replay(generation, from)?;
         Ok(CaughtUp { logs, end })
     }
+}
+
+/// No push is committed while this is there.
+pub(crate) struct Held<'e> {
+    _logs: MutexGuard<'e, HashMap<u32, ViewLog>>,
 }
 
 /// No push is committed while this is there.

@@ -4,6 +4,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::util::display::array_value_to_string;
 use hitherto_core::catalog::AppliedView;
+use hitherto_core::column::Status;
 use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::VERIFY_DIFFERENCES_MAX;
@@ -53,8 +54,9 @@ pub(super) async fn compare(
             as_of: Some(*at),
             with_times: false,
         };
-        let online = to_record_batch(&engine.lookup(&request, now)?)?;
-        let has_value = features.iter().any(|feature| feature.is_valid(row));
+        let online = engine.lookup(&request, now)?;
+        let has_value = online.columns.iter().any(|column| column.status(0) == Status::Present);
+        let online = to_record_batch(&online)?;
         comparison.pairs += 1;
         comparison.pairs_with_value += u64::from(has_value);
         for (feature, (offline, online)) in features.iter().zip(online.columns()).enumerate() {

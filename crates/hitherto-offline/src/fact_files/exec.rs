@@ -20,7 +20,6 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::file::Rows;
 use super::units::{FactFiles, Unit};
 
 /// All facts of files, as one batch after the other.
@@ -123,15 +122,14 @@ fn batches(
     unit: &Unit,
 ) -> Box<dyn Iterator<Item = DataFusionResult<RecordBatch>> + Send> {
     let external = |cause| DataFusionError::External(Box::new(cause));
-    let (file, schema) = (Arc::clone(&unit.file), Arc::clone(&files.schema));
-    match unit.file.read(unit.row_group, &files.columns, Rows::All) {
+    let schema = Arc::clone(&files.schema);
+    match files.read_columns(unit, &files.columns) {
         Err(cause) => Box::new(std::iter::once(Err(external(cause)))),
-        Ok(mut columns) => Box::new(std::iter::from_fn(move || {
-            Some(columns.next(&file)?.map_err(external).and_then(|(columns, rows)| {
-                let options = RecordBatchOptions::new().with_row_count(Some(rows));
-                RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-                    .map_err(Into::into)
-            }))
+        Ok(batches) => Box::new(batches.map(move |batch| {
+            let (columns, rows) = batch.map_err(external)?;
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+                .map_err(Into::into)
         })),
     }
 }

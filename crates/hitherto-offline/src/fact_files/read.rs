@@ -88,13 +88,14 @@ impl FactFiles {
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`, naming the file; so do the batches.
-    pub fn read_columns<'u>(
+    pub fn read_columns(
         &self,
-        unit: &'u Unit,
+        unit: &Unit,
         names: &[String],
-    ) -> Result<impl Iterator<Item = Result<(Vec<ArrayRef>, usize)>> + use<'u>> {
-        let mut columns = unit.file.read(unit.row_group, names, Rows::All)?;
-        Ok(std::iter::from_fn(move || columns.next(&unit.file)))
+    ) -> Result<impl Iterator<Item = Result<(Vec<ArrayRef>, usize)>> + use<>> {
+        let file = Arc::clone(&unit.file);
+        let mut columns = file.read(unit.row_group, names, Rows::All)?;
+        Ok(std::iter::from_fn(move || columns.next(&file)))
     }
 
     /// Reads the features of some facts of a row group, which come by ascending row and

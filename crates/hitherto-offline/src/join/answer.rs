@@ -10,15 +10,18 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use ::arrow::array::{Array, ArrayRef};
-use hitherto_core::Result;
-use hitherto_core::column::Column;
+use ::arrow::array::{Array, ArrayRef, Scalar};
+use ::arrow::compute::is_null;
+use ::arrow::compute::kernels::zip::zip;
+use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::rule::Absence;
 use hitherto_core::slots::{Answers, Contest};
 use hitherto_core::types::{DataType, Physical};
+use hitherto_core::{Error, Result};
 
-use super::report::{Tally, lock};
+use super::report::Tally;
 use crate::arrow::to_array;
+use crate::shared::lock;
 
 /// One feature column of a view in the output.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub(super) struct ViewColumn {
     pub feature: usize,
     pub name: String,
     pub data_type: DataType,
+    /// What stands where it has no value, as a column with one row.
+    pub default: Option<Values>,
 }
 
 /// What is wanted of a view, and where it is counted.
@@ -114,7 +119,30 @@ impl ViewAnswer {
         for (place, array) in arrays.iter().enumerate() {
             tally.nulls(place, array.null_count() as u64);
         }
-        let positions = self.outputs.columns.iter().map(|column| column.position);
-        Ok(positions.zip(arrays).collect())
+        drop(tally);
+        let columns = self.outputs.columns.iter().zip(arrays);
+        columns.map(|(column, array)| Ok((column.position, column.fill(array)?))).collect()
+    }
+}
+
+impl ViewColumn {
+    /// Lets the feature's default stand wherever there is no value.
+    fn fill(&self, array: ArrayRef) -> Result<ArrayRef> {
+        let Some(default) = self.default.as_ref().filter(|_| array.null_count() > 0) else {
+            return Ok(array);
+        };
+        let default = to_array(Column {
+            name: self.name.clone(),
+            data_type: self.data_type.clone(),
+            statuses: vec![Status::Present as u8],
+            values: default.clone(),
+            is_filled: false,
+        })?;
+        let filled =
+            is_null(&array).and_then(|is_null| zip(&is_null, &Scalar::new(default), &array));
+        filled.map_err(|cause| {
+            Error::internal(format!("the default of {:?} cannot be filled in", self.name))
+                .with_source(cause)
+        })
     }
 }

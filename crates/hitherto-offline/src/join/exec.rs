@@ -15,6 +15,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
+use hitherto_core::column::Values;
 use hitherto_core::slots::Terms;
 use hitherto_core::types::DataType;
 
@@ -51,6 +52,8 @@ pub struct JoinOutput {
     pub feature: usize,
     /// The feature's type.
     pub data_type: DataType,
+    /// What stands where it has no value, as a column with one row.
+    pub default: Option<Values>,
 }
 
 /// The point-in-time join as a DataFusion operator. Its children are the spine

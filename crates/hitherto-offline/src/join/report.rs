@@ -2,11 +2,13 @@
 //! why, how old the answers are, and what a careless join would have leaked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hdrhistogram::Histogram;
 use hitherto_core::rule::Absence;
 use serde::{Deserialize, Serialize};
+
+use crate::shared::lock;
 
 /// Significant digits of the quantiles of ages.
 const AGE_DIGITS: u8 = 3;
@@ -182,11 +184,6 @@ impl Counts {
             views: counted.tallies.iter().map(|tally| lock(tally).report()).collect(),
         }
     }
-}
-
-/// What threads share of a join, whose failure is the failure of one of them.
-pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

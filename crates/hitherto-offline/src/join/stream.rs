@@ -33,9 +33,10 @@ use hitherto_core::slots::{Contest, Spine, SpineBuilder};
 use super::answer::{ViewAnswer, ViewColumn, ViewOutputs};
 use super::exec::JoinShape;
 use super::metrics::JoinMetrics;
-use super::report::{Counts, Tally, lock};
+use super::report::{Counts, Tally};
 use super::workers::{Shared, ViewRun, external, work};
 use crate::pieces::FactSource;
+use crate::shared::{StopOnDrop, lock};
 use crate::spine::read_keys;
 
 /// A join's children.
@@ -57,12 +58,14 @@ pub(super) fn run(
     let consumer = MemoryConsumer::new("PointInTimeJoinExec");
     let memory = consumer.register(context.memory_pool());
     counts.begin((0..shape.views.len()).map(|view| shape.tally(view)).collect());
+    let stop: Arc<AtomicBool> = Arc::default();
     let join = Join {
         inputs,
         shape,
         waiting: VecDeque::new(),
         memory,
-        shared: StopOnDrop(Arc::new(Shared { context, metrics, stop: AtomicBool::new(false) })),
+        shared: Arc::new(Shared { context, metrics, stop: Arc::clone(&stop) }),
+        _stop: StopOnDrop(stop),
         counts,
         pass: None,
         passes: 0,
@@ -73,22 +76,14 @@ pub(super) fn run(
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
-/// Tells the threads when nobody waits for them any more.
-struct StopOnDrop(Arc<Shared>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
-    }
-}
-
 struct Join {
     inputs: Inputs,
     shape: Arc<JoinShape>,
     /// Pieces of the spine that no pass has taken yet.
     waiting: VecDeque<RecordBatch>,
     memory: MemoryReservation,
-    shared: StopOnDrop,
+    shared: Arc<Shared>,
+    _stop: StopOnDrop,
     counts: Counts,
     pass: Option<Pass>,
     passes: usize,
@@ -111,7 +106,7 @@ impl Join {
     async fn next(&mut self) -> DataFusionResult<Option<RecordBatch>> {
         loop {
             if let Some(pass) = &mut self.pass {
-                let timer = self.shared.0.metrics.baseline.elapsed_compute().timer();
+                let timer = self.shared.metrics.baseline.elapsed_compute().timer();
                 if let Some((piece, rows)) = pass.next_rows() {
                     let batch = self.shape.beside(&piece, &pass.answers, rows.clone());
                     let batch = batch.map_err(external)?;
@@ -119,7 +114,7 @@ impl Join {
                     let is_leaky = pass.is_leaky[rows].iter();
                     let leaky = is_leaky.filter(|is_leaky| **is_leaky).count();
                     self.counts.rows(batch.num_rows(), leaky);
-                    self.shared.0.metrics.baseline.record_output(batch.num_rows());
+                    self.shared.metrics.baseline.record_output(batch.num_rows());
                     return Ok(Some(batch));
                 }
             }
@@ -185,7 +180,7 @@ impl Join {
         let mut contests: Vec<usize> =
             views.iter().map(|view| Contest::bytes_max(rows, view.layout.row_schema())).collect();
         contests.sort_unstable_by(|a, b| b.cmp(a));
-        let open = self.shared.0.context.session_config().target_partitions();
+        let open = self.shared.context.session_config().target_partitions();
         let contests: usize = contests.iter().take(open).sum();
         let answers: usize = (0..views.len()).map(|view| self.outputs(view).row_bytes()).sum();
         let indexes = self.shape.key_sets();
@@ -203,7 +198,7 @@ impl Join {
 
     /// Reads all views' facts for pieces of the spine.
     async fn answer(&mut self, pieces: &[RecordBatch]) -> DataFusionResult<Pass> {
-        let shared = &self.shared.0;
+        let shared = &self.shared;
         let timer = shared.metrics.index_time.timer();
         let spines = self.shape.index(pieces).map_err(external)?;
         timer.done();
@@ -320,6 +315,7 @@ impl JoinShape {
             feature: output.feature,
             name: output.name.clone(),
             data_type: output.data_type.clone(),
+            default: output.default.clone(),
         });
         columns.collect()
     }

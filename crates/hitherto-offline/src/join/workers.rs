@@ -26,9 +26,9 @@ use hitherto_core::slots::{Contest, Spine};
 use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinView;
 use super::metrics::JoinMetrics;
-use super::report::lock;
 use crate::fact_files::Scratch;
 use crate::pieces::{FactSource, Piece, read_unit};
+use crate::shared::lock;
 
 /// The pieces of a source that can concern a spine.
 fn pieces(source: FactSource, spine: &Spine, metrics: &JoinMetrics) -> Vec<Piece> {
@@ -69,7 +69,7 @@ pub(super) struct Shared {
     pub context: Arc<TaskContext>,
     pub metrics: JoinMetrics,
     /// Nobody waits for the answers any more.
-    pub stop: AtomicBool,
+    pub stop: Arc<AtomicBool>,
 }
 
 impl ViewRun {

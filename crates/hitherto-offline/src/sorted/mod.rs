@@ -27,7 +27,7 @@ mod spread;
 mod superseded;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::common::runtime::JoinSet;
 use futures::StreamExt;
@@ -41,6 +41,7 @@ use self::superseded::Superseded;
 use crate::Offline;
 use crate::facts::FactLayout;
 use crate::footer::blame_if_broken;
+use crate::shared::StopOnDrop;
 use crate::source::FactQuery;
 
 pub use spread::FactVisitor;
@@ -169,14 +170,5 @@ impl Offline {
         let run_bytes = bytes / (self.threads.max(1) * PARTS_PER_THREAD);
         let run_bytes = run_bytes.min(memory / RUN_SHARE);
         Ok(SortedFacts { parts: parts.into_iter(), run_bytes, threads: self.threads.max(1), count })
-    }
-}
-
-/// Stops the threads of a scan for which nobody waits any more.
-struct StopOnDrop(Arc<AtomicBool>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }

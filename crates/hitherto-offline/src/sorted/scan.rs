@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ::arrow::array::ArrayRef;
 use datafusion::execution::TaskContext;
@@ -20,6 +20,7 @@ use crate::fact_files::{FactFiles, Unit};
 use crate::facts::{FactHeads, FactLayout};
 use crate::footer::next_unwound;
 use crate::pieces::{FactSource, Piece, read_unit};
+use crate::shared::lock;
 use crate::source::{FactQuery, TimeRange};
 
 /// Rows of a row group whose keys and times are read before the first feature: all of
@@ -113,8 +114,7 @@ impl Scan {
     }
 
     fn take(&self) -> Option<(Piece, TimeRange)> {
-        let mut pieces = self.pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        pieces.pop_front().filter(|_| !self.is_stopped())
+        lock(&self.pieces).pop_front().filter(|_| !self.is_stopped())
     }
 
     fn is_stopped(&self) -> bool {

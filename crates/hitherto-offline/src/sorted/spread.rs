@@ -14,13 +14,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result, row};
 
 use super::kept::Kept;
 use super::records::{BUFFER_BYTES, Border, Place, Record, Records, Sorter};
+use crate::shared::lock;
 
 /// Parts that are spilled to: each has a file and a buffer.
 const PARTS_MAX: usize = 256;
@@ -57,10 +58,6 @@ enum Facts {
 
 /// Takes sorted facts.
 pub type FactVisitor<'v> = dyn FnMut(&[u8], Times, &[u8]) -> Result<()> + 'v;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Spread {
     /// No fact yet; holds about so many bytes, and half as many again for a moment.

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hitherto_core::definition::Known;
 use hitherto_core::limits::SORTED_FILE_BYTES_MAX;
 use hitherto_core::rule::Times;
-use hitherto_core::{Error, Result};
+use hitherto_core::{Error, Result, row};
 use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 
 use super::{HISTORY, LATEST, RocksStore, failed, io_failed};
@@ -33,6 +34,8 @@ struct Written {
     latest: Vec<PathBuf>,
     history: Vec<PathBuf>,
     loaded: Loaded,
+    /// By when all latest rows can be seen.
+    visible_by: Option<i64>,
 }
 
 impl<'s> RocksLoad<'s> {
@@ -80,11 +83,14 @@ impl Load for RocksLoad<'_> {
             load: self,
             latest: Files::new(&self.store.latest_files, self.beneath, stem(LATEST)),
             history: Files::new(history, self.beneath, stem(HISTORY)),
+            visible_by: None,
         }))
     }
 
     fn finish(self: Box<Self>) -> Result<Loaded> {
-        let Written { latest, history, loaded } = std::mem::take(&mut *self.written());
+        let Written { latest, history, loaded, visible_by } = std::mem::take(&mut *self.written());
+        let visible_by = visible_by.unwrap_or(i64::MIN);
+        self.store.load_visible_by(self.generation, self.beneath, visible_by)?;
         let write = self.store.rows.begin_load(self.generation);
         self.ingest(HISTORY, &history)?;
         self.ingest(LATEST, &latest)?;
@@ -98,10 +104,13 @@ struct RocksPart<'l> {
     load: &'l RocksLoad<'l>,
     latest: Files<'l>,
     history: Files<'l>,
+    visible_by: Option<i64>,
 }
 
 impl LoadPart for RocksPart<'_> {
     fn put_latest(&mut self, entity_key: &[u8], row: &[u8]) -> Result<()> {
+        let moment = row::times(row)?.visible(Known::Honor);
+        self.visible_by = self.visible_by.max(Some(moment));
         self.latest.put(&keys::latest(self.load.generation, entity_key), row)
     }
 
@@ -116,6 +125,7 @@ impl LoadPart for RocksPart<'_> {
         written.loaded.latest_rows += self.latest.rows;
         written.loaded.history_rows += self.history.rows;
         written.loaded.file_bytes += self.latest.bytes + self.history.bytes;
+        written.visible_by = written.visible_by.max(self.visible_by);
         written.latest.append(&mut self.latest.paths);
         written.history.append(&mut self.history.paths);
         Ok(())

@@ -10,6 +10,7 @@
 //! | `kept`    | a whole history in one piece                                |
 //! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
+//! | `visible` | by when all of a generation's latest rows can be seen       |
 //!
 //! On disk:
 //!
@@ -28,6 +29,7 @@ mod put;
 mod read;
 mod retain;
 mod rows;
+mod visible;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -189,6 +191,10 @@ impl OnlineStore for RocksStore {
         self.put_facts(generation, facts)
     }
 
+    fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>> {
+        self.read_visible_by(generation)
+    }
+
     fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
         self.check_writable()?;
         self.append(entries, durability)
@@ -229,6 +235,7 @@ impl OnlineStore for RocksStore {
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
         self.check_writable()?;
         let (from, to) = (keys::generation(generation), keys::generation_end(generation));
+        self.drop_visible_by(generation)?;
         let _write = self.rows.begin_load(generation);
         for family in [LATEST, HISTORY] {
             let family = self.family(family);

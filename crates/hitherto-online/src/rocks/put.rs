@@ -9,6 +9,7 @@ use hitherto_core::rule;
 use hitherto_core::{Result, row};
 use rocksdb::{MergeOperands, WriteBatch};
 
+use super::visible::visible_by;
 use super::{HISTORY, LATEST, RocksStore, failed};
 use crate::keys::{self, LatestKeys};
 use crate::store::{Fact, GenerationId};
@@ -40,6 +41,7 @@ impl RocksStore {
             changed.push(generation, facts[0].entity_key);
             changed.push_history(generation, facts[0].entity_key);
         }
+        let newest_visible = visible_by(entities.iter().map(|facts| facts[0].times));
 
         let one_at_a_time = self.putting.lock();
         let stamp = self.rows.stamp();
@@ -70,6 +72,7 @@ impl RocksStore {
             rows.push(None);
             batch.merge_cf(self.family(LATEST), key, newest);
         }
+        self.put_visible_by(&mut batch, generation, newest_visible)?;
         let put = self.rows.begin_put(generation, &changed);
         self.db.write(batch).map_err(failed)?;
         put.finish(stamp, &rows);

@@ -20,6 +20,7 @@ fn columns() -> impl Strategy<Value = Column> {
     (values, "[a-z:]{0,9}", statuses).prop_map(|((values, data_type), name, statuses)| Column {
         name,
         data_type: data_type.parse().expect("a type"),
+        is_filled: statuses.len() > 100,
         statuses,
         values,
     })

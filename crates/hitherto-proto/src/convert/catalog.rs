@@ -6,7 +6,8 @@
 
 use hitherto_core::catalog::{AppliedView, Catalog, FORMAT, Generation};
 use hitherto_core::definition::{
-    Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online, Share, Source,
+    DefaultValue, Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online,
+    Share, Source,
 };
 use hitherto_core::{Error, Result};
 
@@ -70,7 +71,7 @@ impl From<&AppliedView> for v1::View {
             version: view.version,
             entity: definition.entity.clone().unwrap_or_default(),
             keys: fields_to_wire(&view.keys),
-            features: fields_to_wire(&definition.features),
+            features: features_to_wire(definition),
             source: Some((&definition.source).into()),
             ttl_micros: definition.ttl_micros,
             ignore_known_time: definition.known == Known::Ignore,
@@ -100,6 +101,7 @@ fn view(view: v1::View) -> Result<AppliedView> {
             source: source(view.source)?,
             ttl_micros: view.ttl_micros,
             known: if view.ignore_known_time { Known::Ignore } else { Known::Honor },
+            defaults: view.features.iter().filter_map(default).collect(),
             features: all(view.features, field)?,
             online: Online {
                 history_micros: view.history_micros,
@@ -225,12 +227,25 @@ fn fields_to_wire(fields: &[Field]) -> Vec<v1::Field> {
         name: field.name.clone(),
         r#type: field.data_type.to_string(),
         description: field.description.clone(),
+        default: None,
     };
     fields.iter().map(to_wire).collect()
 }
 
+fn features_to_wire(definition: &FeatureView) -> Vec<v1::Field> {
+    let mut features = fields_to_wire(&definition.features);
+    for feature in &mut features {
+        feature.default = definition.defaults.get(&feature.name).map(ToString::to_string);
+    }
+    features
+}
+
+fn default(field: &v1::Field) -> Option<(String, DefaultValue)> {
+    field.default.clone().map(|default| (field.name.clone(), default.into()))
+}
+
 fn field(field: v1::Field) -> Result<Field> {
-    let v1::Field { name, r#type, description } = field;
+    let v1::Field { name, r#type, description, .. } = field;
     Ok(Field { name, data_type: r#type.parse()?, description })
 }
 

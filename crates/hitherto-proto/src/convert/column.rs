@@ -50,6 +50,7 @@ impl From<Column> for v1::FeatureColumn {
             r#type: column.data_type.to_string(),
             statuses: column.statuses,
             values: Some(to_wire(column.values)),
+            is_filled: column.is_filled,
         }
     }
 }
@@ -62,7 +63,7 @@ impl TryFrom<v1::FeatureColumn> for Column {
     /// # Errors
     /// `Internal` naming the column: no caller can mend it.
     fn try_from(column: v1::FeatureColumn) -> Result<Self> {
-        let v1::FeatureColumn { name, r#type, statuses, values } = column;
+        let v1::FeatureColumn { name, r#type, statuses, values, is_filled } = column;
         let refuse = |cause| {
             Error::internal(format!(
                 "the server's column {name:?} is malformed; use a client of the server's release"
@@ -75,7 +76,7 @@ impl TryFrom<v1::FeatureColumn> for Column {
             .and_then(from_wire)
             .and_then(|values| check(&data_type, &statuses, values))
             .map_err(|cause| refuse(Box::<dyn std::error::Error + Send + Sync>::from(cause)))?;
-        Ok(Self { name, data_type, statuses, values })
+        Ok(Self { name, data_type, statuses, values, is_filled })
     }
 }
 

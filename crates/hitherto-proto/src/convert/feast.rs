@@ -53,18 +53,14 @@ pub fn micros(at: &Timestamp) -> i64 {
     at.seconds.saturating_mul(MICROS_PER_SECOND).saturating_add(i64::from(at.nanos) / 1_000)
 }
 
-/// Writes a column, one value a row; unset where the status is not PRESENT.
+/// Writes a column, one value a row; unset where there is no value and no default.
 ///
 /// # Errors
 /// `Invalid` for a number beyond int64, `Corrupt` for stored text that is not
 /// UTF-8 or bytes that are no list.
 pub fn values(column: &Column) -> Result<Vec<Value>> {
     let value = |row: usize| {
-        let val = match column.status(row) {
-            Status::Present => Some(val(column, row)?),
-            Status::Null | Status::NotFound | Status::Expired => None,
-        };
-        Ok(Value { val })
+        Ok(Value { val: column.has_value(row).then(|| val(column, row)).transpose()? })
     };
     (0..column.len()).map(value).collect()
 }

@@ -64,10 +64,20 @@ class Field:
     length, list(float32, 768)."""
     description: str = ""
     """For people."""
+    default: str | bool | float | None = None
+    """Of a feature: what stands where it has no value, in lookups and training sets alike;
+    null without it. Kept as the text that YAML has for it."""
+
+    def __post_init__(self) -> None:
+        default = self.default
+        text = str(default).lower() if isinstance(default, bool) else str(default)
+        _normalize(self, default=None if default is None else text)
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping of the written form."""
-        return _written(name=self.name, type=self.type, description=self.description)
+        return _written(
+            name=self.name, type=self.type, default=self.default, description=self.description
+        )
 
 
 @dataclass(frozen=True)
@@ -337,7 +347,9 @@ def _written(**entries: Any) -> dict[str, Any]:
     return {
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in entries.items()
-        if value is not None and value != "" and (name == "online" or value != {})
+        if value is not None
+        and (name == "default" or value != "")
+        and (name == "online" or value != {})
     }
 
 

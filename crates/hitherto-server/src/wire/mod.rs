@@ -10,5 +10,6 @@ mod known;
 pub mod lookup;
 pub mod push;
 pub mod training_set;
+mod unwound;
 pub mod verify;
 pub mod why;

@@ -1,7 +1,5 @@
 //! Pushed batches.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
@@ -11,6 +9,8 @@ use arrow::ipc::writer::StreamWriter;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Ack, PushRequest, Pushed};
 use hitherto_proto::v1;
+
+use super::unwound::read_unwound;
 
 /// Reads a request that a caller sent.
 ///
@@ -31,8 +31,8 @@ pub fn decode_request(request: v1::PushRequest) -> Result<PushRequest> {
 /// Reads an Arrow IPC stream. Arrow takes a stream at its word and breaks off where it is
 /// none; its reader of files would also allocate whatever length a message claims.
 fn read_facts(bytes: Vec<u8>) -> Result<RecordBatch, ArrowError> {
-    let read = AssertUnwindSafe(|| read_stream(bytes.into()));
-    catch_unwind(read).unwrap_or_else(|_| Err(ArrowError::IpcError("it is damaged".into())))
+    read_unwound(|| read_stream(bytes.into()))
+        .unwrap_or_else(|| Err(ArrowError::IpcError("it is damaged".into())))
 }
 
 fn read_stream(mut bytes: Buffer) -> Result<RecordBatch, ArrowError> {

@@ -46,6 +46,8 @@ changes! {
         "features.value.description: mmol/l -> mg/dl", None;
     a_ttl: "24h" => "48h", "ttl: 1d -> 2d", Serving;
     a_ttl_that_goes: "  ttl: 24h\n" => "", "ttl: 1d -> ", Serving;
+    a_default: "name: unit, type: string" => "name: unit, type: string, default: mg",
+        "features.unit.default:  -> mg", Serving;
     known_time_ignored: "ttl: 24h" => "ttl: 24h\n  known: ignore", "known: honor -> ignore", Serving;
     a_file: "labs.parquet" => "labs/", "source.parquet: data/labs.parquet -> data/labs/", Rematerialize;
     a_query: "SELECT * FROM source" => "SELECT 1 FROM source",

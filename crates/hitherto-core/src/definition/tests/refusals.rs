@@ -74,6 +74,10 @@ refused! {
     feature_named_like_a_key: "name: unit" => "name: stay_id",
         r#"22:15: feature view "lactate": feature "stay_id" is a join key of the view's entity, which every answer has already; remove it, or give it another name in source.columns"#,
         r#"31:14: feature service "risk": feature view "lactate" has no feature "unit"; there is value, stay_id"#;
+    default_of_a_key: "stay_id, type: string" => "stay_id, type: string, default: none",
+        r#"6:50: entity "stay": a join key has no default; remove it, or give it to a feature"#;
+    default_of_another_type: "name: value, type: float64" => "name: value, type: float64, default: none",
+        r#"21:46: feature view "lactate": feature "value": default "none" is no value of type float64"#;
     // Types and durations.
     unknown_type_of_a_feature: "type: float64" => "type: flaot64",
         r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;

@@ -50,6 +50,7 @@ fn full() -> Catalog {
                     field_of("lactate", "float64"),
                     field_of("at", "timestamp(ns, UTC)"),
                 ],
+                defaults: [("lactate".into(), String::from("0.5").into())].into(),
                 online: Online {
                     history_micros: Some(13),
                     max_change: Some(MaxChange {

@@ -11,6 +11,7 @@ fn column(data_type: &str, statuses: &[u8], values: Values) -> Column {
         data_type: data_type.parse().unwrap(),
         statuses: statuses.to_vec(),
         values,
+        is_filled: false,
     }
 }
 
@@ -41,6 +42,7 @@ fn wire(data_type: &str, rows: usize, values: Wire) -> v1::FeatureColumn {
         r#type: String::from(data_type),
         statuses: vec![PRESENT; rows],
         values: Some(values),
+        is_filled: false,
     }
 }
 

@@ -3,7 +3,8 @@ use super::*;
 /// One column of two rows: `values`, and then an absent one.
 fn column(data_type: &str, values: Values) -> Column {
     let statuses = vec![Status::Present as u8, Status::Expired as u8];
-    Column { name: "v:f".into(), data_type: data_type.parse().unwrap(), statuses, values }
+    let data_type = data_type.parse().unwrap();
+    Column { name: "v:f".into(), data_type, statuses, values, is_filled: false }
 }
 
 #[track_caller]

@@ -12,6 +12,7 @@ fn column(name: &str, statuses: [Status; 2]) -> Column {
         data_type: DataType::Int64,
         statuses: statuses.map(|status| status as u8).to_vec(),
         values: Values::I64(vec![1, 0]),
+        is_filled: false,
     }
 }
 
