@@ -19,6 +19,7 @@
 //! | `fuzz`           | stored bytes that are anything                              |
 //! | `mutator`        | bytes that are nearly sound                                 |
 //! | `training`       | spines of every kind                                        |
+//! | `spines`         | readers, files, SQL and scans as spines                     |
 //! | `types`          | every type from Parquet through the store and back          |
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
 //! | `deletions`      | facts that take values away                                 |
@@ -60,6 +61,7 @@ mod repo;
 mod roles;
 mod rule;
 mod situations;
+mod spines;
 mod stores;
 mod tidy;
 mod training;

@@ -10,7 +10,8 @@ use arrow::array::{
 };
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{
-    Engine, FeatureNames, Finished, OptimizeMode, OptimizeReport, Selection, TrainingSetRequest,
+    Engine, FeatureNames, Finished, OptimizeMode, OptimizeReport, Selection, Spine,
+    TrainingSetRequest,
 };
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -413,7 +414,8 @@ async fn a_rebuild_reads_a_copy_only_of_its_own_files() {
     repo.parquet("facts/2.parquet", facts(500, 2));
     optimize(&engine, "whole", OptimizeMode::IfChanged).await;
     let (spine, schema) = (spine(), spine().schema());
-    let mut set = engine.rebuild(&first, vec![spine], schema, i64::MAX).await.unwrap();
+    let spine = Some(Spine::Rows { batches: vec![spine], schema });
+    let mut set = engine.rebuild(&first, spine, i64::MAX).await.unwrap();
     while let Some(batch) = set.next().await {
         batch.unwrap();
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use hitherto_core::Kind;
 use hitherto_engine::{
-    Access, Config, Engine, FeatureNames, Finished, Manifest, MaterializeMode, Selection,
+    Access, Config, Engine, FeatureNames, Finished, Manifest, MaterializeMode, Selection, Spine,
     TrainingSetRequest,
 };
 use parquet::arrow::ArrowWriter;
@@ -125,7 +125,8 @@ async fn build(engine: &Engine, batches: Vec<RecordBatch>) -> Finished {
 async fn rebuild(engine: &Engine, manifest: &Manifest) -> Manifest {
     let spine = spine(&SPINE);
     let schema = spine.schema();
-    let set = engine.rebuild(manifest, vec![spine], schema, 100).await.unwrap();
+    let spine = Some(Spine::Rows { batches: vec![spine], schema });
+    let set = engine.rebuild(manifest, spine, 100).await.unwrap();
     finish(set).await.manifest().unwrap()
 }
 

@@ -15,6 +15,7 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::slots;
 use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource};
+use hitherto_offline::spine::SpinePlan;
 use hitherto_offline::{Offline, files};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -167,7 +168,8 @@ fn request(
         }));
     }
     let timestamp = TIMESTAMP.to_owned();
-    Ok(JoinRequest { spine, spine_schema, timestamp, views: sources, outputs })
+    let spine = SpinePlan::of_rows(spine, &spine_schema)?;
+    Ok(JoinRequest { spine, timestamp, views: sources, outputs })
 }
 
 /// What the values take, whatever buffers they lie in: batches may be slices of

@@ -23,6 +23,7 @@
 mod cli;
 mod commands;
 mod grid;
+mod labels;
 mod logs;
 mod numbers;
 mod output;

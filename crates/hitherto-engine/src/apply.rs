@@ -20,6 +20,7 @@ use hitherto_core::definition::{Definitions, Loaded};
 use hitherto_core::{Error, Result};
 use serde::Serialize;
 
+use crate::repository::DefinitionFile;
 use crate::{Engine, materialize, repository};
 
 /// What applying the repository's definitions would change.
@@ -58,7 +59,19 @@ impl Engine {
     /// `Invalid` with every problem, one a line, each with file and line;
     /// `Unavailable` or `Corrupt` when a source cannot be looked at.
     pub async fn plan(&self) -> Result<Plan> {
-        let loaded = repository::load(&self.root)?;
+        self.plan_replacing(None).await
+    }
+
+    /// The same, as if a definition file were written already.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn plan_with(&self, file: &DefinitionFile) -> Result<Plan> {
+        self.plan_replacing(Some(file)).await
+    }
+
+    async fn plan_replacing(&self, replaced: Option<&DefinitionFile>) -> Result<Plan> {
+        let loaded = repository::load(&self.root, replaced)?;
         self.check_sources(&loaded).await?;
         let catalog = self.catalog();
         Ok(Plan {
@@ -76,6 +89,29 @@ impl Engine {
     /// `Unavailable` from the store.
     pub async fn apply(&self, plan: &Plan, now: i64) -> Result<Arc<Catalog>> {
         let _writer = self.writer.lock().await;
+        self.apply_alone(plan, now).await
+    }
+
+    /// Writes a definition file and applies the repository, at `now`. If that is refused
+    /// the file is as it was; only a process that ends in between leaves the new one.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`] and [`Engine::apply`]; `Unavailable` when the file cannot be
+    /// written.
+    pub async fn apply_with(&self, file: &DefinitionFile, now: i64) -> Result<Plan> {
+        let _writer = self.writer.lock().await;
+        let plan = self.plan_with(file).await?;
+        let written = file.write(&self.root)?;
+        let applied = self.apply_alone(&plan, now).await;
+        // What failed after the catalog was written is applied all the same.
+        if applied.is_ok() || self.catalog().version != plan.catalog_version {
+            written.keep();
+        }
+        applied.map(|_| plan)
+    }
+
+    /// Applies a plan while nobody else writes.
+    async fn apply_alone(&self, plan: &Plan, now: i64) -> Result<Arc<Catalog>> {
         let catalog = self.catalog();
         if catalog.version != plan.catalog_version {
             return Err(Error::conflict(format!(

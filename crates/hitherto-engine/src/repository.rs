@@ -1,8 +1,9 @@
 //! Definition files on disk: every `*.yaml` and `*.yml` below the root, except
 //! the configuration file and hidden folders.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use hitherto_core::definition::{self, Loaded};
 use hitherto_core::limits::{
@@ -12,12 +13,13 @@ use hitherto_core::{Error, Result};
 
 use crate::config;
 
-/// Loads and checks all definitions of the repository in `root`.
+/// Loads and checks all definitions of the repository in `root`, as if `replaced` were
+/// written already.
 ///
 /// # Errors
 /// `NotFound` when `root` is not a folder, `Invalid` with every problem and
 /// its place, `Unavailable` when a file cannot be read.
-pub fn load(root: &Path) -> Result<Loaded> {
+pub fn load(root: &Path, replaced: Option<&DefinitionFile>) -> Result<Loaded> {
     if !root.is_dir() {
         return Err(Error::not_found(format!(
             "there is no repository at {}; create one with `hitherto init {0}`",
@@ -26,8 +28,92 @@ pub fn load(root: &Path) -> Result<Loaded> {
     }
     let mut files = Vec::new();
     collect(root, root, 0, &mut files)?;
+    if let Some(DefinitionFile { name, text }) = replaced {
+        check_size(name, text.len() as u64)?;
+        files.retain(|(file, _)| file != name);
+        files.push((name.clone(), text.clone()));
+    }
     files.sort();
     definition::load(&files)
+}
+
+/// A definition file of the root folder, and what it is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionFile {
+    /// Its name, which ends in `.yaml`.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+impl DefinitionFile {
+    /// Puts it in its place, whole or not at all. What was there before comes back when
+    /// the result is dropped and was not kept.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be written.
+    pub fn write(&self, root: &Path) -> Result<Written> {
+        let path = root.join(&self.name);
+        let before = match fs::read(&path) {
+            Ok(before) => Some(before),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+            Err(cause) => return Err(unwritable(&path, cause)),
+        };
+        replace(&path, self.text.as_bytes()).map_err(|cause| unwritable(&path, cause))?;
+        Ok(Written { path, before, is_kept: false })
+    }
+}
+
+/// A definition file that was written, and not yet to stay.
+pub struct Written {
+    path: PathBuf,
+    before: Option<Vec<u8>>,
+    is_kept: bool,
+}
+
+impl Written {
+    /// Lets it stay.
+    pub fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        let undone = match &self.before {
+            Some(before) => replace(&self.path, before),
+            None => fs::remove_file(&self.path),
+        };
+        if let Err(cause) = undone {
+            tracing::error!(%cause, path = %self.path.display(), "a file is not as it was before");
+        }
+    }
+}
+
+/// Writes beside the place, under a name that is no definition's, and moves it there.
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.partial"));
+    let mut file = File::create(&partial)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+}
+
+fn check_size(file: &str, bytes: u64) -> Result<()> {
+    match bytes > DEFINITION_FILE_BYTES_MAX {
+        false => Ok(()),
+        true => Err(Error::invalid(format!(
+            "{file} is too large a definition ({bytes} bytes, at most {DEFINITION_FILE_BYTES_MAX})"
+        ))),
+    }
 }
 
 fn collect(
@@ -56,10 +142,10 @@ fn collect(
             collect(root, &path, depth + 1, files)?;
         } else if name.ends_with(".yaml") || name.ends_with(".yml") {
             let size = entry.metadata().map_err(|cause| unreadable(&path, cause))?.len();
-            if size > DEFINITION_FILE_BYTES_MAX || files.len() >= DEFINITION_FILES_MAX {
+            check_size(&path.to_string_lossy(), size)?;
+            if files.len() >= DEFINITION_FILES_MAX {
                 return Err(Error::invalid(format!(
-                    "{} is too large a definition ({size} bytes, at most \
-                     {DEFINITION_FILE_BYTES_MAX}), or one of more than {DEFINITION_FILES_MAX}",
+                    "{} is one definition file of more than {DEFINITION_FILES_MAX}",
                     path.display()
                 )));
             }

@@ -3,7 +3,8 @@
 //! ```text
 //! selection -> views and features, resolved against the catalog
 //! files     -> the source's, or an optimized copy of them, and those that were pushed
-//! spine     -> checked: times, join keys of every view, no name twice
+//! spine     -> rows, or where rows come from: a reader, a file, SQL, a scan of the facts;
+//!              checked: times, join keys of every view, no name twice
 //! join      -> one plan over all views (hitherto_offline::join), streamed
 //! record    -> the report and the manifest, once the last row is out
 //! ```
@@ -33,8 +34,10 @@ use crate::optimize::{Copies, Reading};
 use crate::selection::{Resolved, ResolvedView, Selection};
 
 pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
+pub use spine::{LabelFiles, Scan, Spine};
 pub use thresholds::Thresholds;
 
+mod spine;
 mod thresholds;
 
 /// One training set.
@@ -66,6 +69,8 @@ pub enum FeatureNames {
 pub struct TrainingSet {
     stream: JoinStream,
     content: ContentHash,
+    /// Columns of the spine, which are the first.
+    spine_columns: usize,
     record: Record,
 }
 
@@ -75,7 +80,6 @@ struct Record {
     request: RequestRecord,
     features: Vec<FeatureRef>,
     views: Vec<(ViewRecord, Vec<ReadFile>)>,
-    spine: RowsRecord,
 }
 
 impl TrainingSet {
@@ -90,7 +94,12 @@ impl TrainingSet {
         Some(batch.and_then(|batch| self.content.update(&batch).map(|()| batch)))
     }
 
-    /// The plan with its metrics so far.
+    /// The physical plan, indented.
+    pub fn plan(&self) -> String {
+        self.stream.plan()
+    }
+
+    /// The physical plan with its metrics so far.
     pub fn explain(&self) -> String {
         self.stream.explain()
     }
@@ -101,6 +110,11 @@ impl TrainingSet {
         let columns = self.schema();
         Finished {
             report: self.stream.report(),
+            plan: self.stream.explain(),
+            spine: RowsRecord {
+                rows: self.content.rows(),
+                hash: self.content.digest_of_first(self.spine_columns),
+            },
             content: RowsRecord { rows: self.content.rows(), hash: self.content.digest() },
             schema: columns
                 .fields()
@@ -120,6 +134,9 @@ pub struct Finished {
     /// Counts by view: present, absent by reason, leaks of an event-time join,
     /// ages, nulls.
     pub report: TrainingSetReport,
+    /// The physical plan with its metrics.
+    pub plan: String,
+    spine: RowsRecord,
     content: RowsRecord,
     schema: Vec<ColumnRecord>,
     record: Record,
@@ -133,7 +150,7 @@ impl Finished {
     /// `Conflict` when a source file changed while the rows were built,
     /// `Unavailable` when one is gone.
     pub fn manifest(&self) -> Result<Manifest> {
-        let Record { root, request, features, views, spine } = &self.record;
+        let Record { root, request, features, views } = &self.record;
         let views = views.iter().map(|(view, files)| {
             let files = files.iter().map(|file| file.record(root)).collect::<Result<_>>()?;
             Ok(ViewRecord { files, ..view.clone() })
@@ -144,7 +161,7 @@ impl Finished {
             request: request.clone(),
             features: features.clone(),
             views: views.collect::<Result<_>>()?,
-            spine: spine.clone(),
+            spine: self.spine.clone(),
             content: self.content.clone(),
             schema: self.schema.clone(),
         })
@@ -152,12 +169,10 @@ impl Finished {
 }
 
 impl Engine {
-    /// Starts a training set over a spine, at `now`.
+    /// Starts a training set over rows in memory, at `now`.
     ///
     /// # Errors
-    /// `NotFound` for an unknown service, view or feature; `Invalid` for a
-    /// spine that does not fit or a cutoff that lies in the future; what the
-    /// sources return. Later errors come out of [`TrainingSet::next`].
+    /// As [`Engine::training_set_of`].
     pub async fn training_set(
         &self,
         request: &TrainingSetRequest,
@@ -165,22 +180,47 @@ impl Engine {
         spine_schema: SchemaRef,
         now: i64,
     ) -> Result<TrainingSet> {
+        let spine = Spine::Rows { batches: spine, schema: spine_schema };
+        self.training_set_of(request, spine, now).await
+    }
+
+    /// Starts a training set over a spine of any form, at `now`. One that is not in
+    /// memory is read as there is room for it, so that memory bounds the rows that are
+    /// held and not the rows that there are; what is wrong with a row of it comes out of
+    /// [`TrainingSet::next`].
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service, view or feature; `Invalid` for a
+    /// spine that does not fit or a cutoff that lies in the future; what the
+    /// sources return. Later errors come out of [`TrainingSet::next`].
+    pub async fn training_set_of(
+        &self,
+        request: &TrainingSetRequest,
+        spine: Spine,
+        now: i64,
+    ) -> Result<TrainingSet> {
         let all = |view: &ResolvedView| self.all_files(&view.view);
-        self.training_set_from(request, spine, spine_schema, now, all, Copies::Read).await
+        self.training_set_from(request, spine, now, all, Copies::Read).await
     }
 
     /// Builds the rows of a manifest again: over the same features, from the
     /// same files as far as they are still there, with today's definitions.
+    /// Without a spine, over the one that the manifest says how to make: a scan of these
+    /// files, or SQL over those that there are now.
     ///
     /// # Errors
-    /// As [`Engine::training_set`]; `NotFound` when a view's files are all gone.
+    /// As [`Engine::training_set_of`]; `NotFound` when a view's files are all gone;
+    /// `Invalid` when there is no spine, and the manifest's were label rows.
     pub async fn rebuild(
         &self,
         manifest: &Manifest,
-        spine: Vec<RecordBatch>,
-        spine_schema: SchemaRef,
+        spine: Option<Spine>,
         now: i64,
     ) -> Result<TrainingSet> {
+        let spine = match spine {
+            Some(spine) => spine,
+            None => manifest.to_spine()?,
+        };
         let same = |view: &ResolvedView| {
             let files = self.all_files(&view.view)?;
             let again = manifest.files_again(view.reference.name(), files);
@@ -193,7 +233,7 @@ impl Engine {
             }
         };
         let request = manifest.to_request()?;
-        self.training_set_from(&request, spine, spine_schema, now, same, Copies::Read).await
+        self.training_set_from(&request, spine, now, same, Copies::Read).await
     }
 
     /// A training set over those files of each view that `files` names, and no
@@ -206,24 +246,18 @@ impl Engine {
         now: i64,
         files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
     ) -> Result<TrainingSet> {
-        self.training_set_from(request, spine, spine_schema, now, files, Copies::Leave).await
+        let spine = Spine::Rows { batches: spine, schema: spine_schema };
+        self.training_set_from(request, spine, now, files, Copies::Leave).await
     }
 
     async fn training_set_from(
         &self,
         request: &TrainingSetRequest,
-        spine: Vec<RecordBatch>,
-        spine_schema: SchemaRef,
+        spine: Spine,
         now: i64,
         files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
         copies: Copies,
     ) -> Result<TrainingSet> {
-        if let Some(odd) = spine.iter().find(|batch| batch.schema_ref() != &spine_schema) {
-            return Err(Error::invalid(format!(
-                "the spine's batches have two schemas: {spine_schema} and {}",
-                odd.schema_ref()
-            )));
-        }
         if let Some(known_by) = request.known_by.filter(|known_by| *known_by > now) {
             return Err(Error::invalid(format!(
                 "the knowledge cutoff {} is later than now, {}: facts that are still to come \
@@ -237,6 +271,7 @@ impl Engine {
         let definitions = catalog.definitions();
         let mut sources = Vec::with_capacity(resolved.views.len());
         let mut views = Vec::with_capacity(resolved.views.len());
+        let mut of_sources = Vec::with_capacity(resolved.views.len());
         for view in &resolved.views {
             let files = files(view)?;
             let record = ViewRecord {
@@ -248,27 +283,30 @@ impl Engine {
                 ),
                 files: Vec::new(),
             };
-            let (pushed, of_source) = files.iter().cloned().partition(|file| self.is_pushed(file));
+            let (pushed, of_source): (Vec<_>, Vec<_>) =
+                files.iter().cloned().partition(|file| self.is_pushed(file));
+            of_sources.push(of_source.clone());
             let reading = self.choose(&view.view, of_source, copies)?;
             views.push((record, self.to_be_read(view, &files, &reading)?));
             sources.push(source(request, view, reading, pushed));
         }
         let record = Record {
             root: self.root.clone(),
-            request: RequestRecord::new(request),
+            request: RequestRecord::new(request, &spine),
             features: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
             views,
-            spine: spine_record(&spine, &spine_schema)?,
         };
+        let spine = self.plan_spine(spine, &request.timestamp, &sources, of_sources, now).await?;
+        let spine_columns = spine.schema().fields().len();
         let join = JoinRequest {
             spine,
-            spine_schema,
             timestamp: request.timestamp.clone(),
             views: sources,
             outputs: outputs(request.names, &resolved),
         };
         let stream = self.offline.join(join).await?;
-        Ok(TrainingSet { content: ContentHash::new(&stream.schema())?, stream, record })
+        let content = ContentHash::new(&stream.schema())?;
+        Ok(TrainingSet { stream, content, spine_columns, record })
     }
 
     /// Queries over files of a view's source and files of pushed facts.
@@ -351,10 +389,4 @@ fn outputs(names: FeatureNames, resolved: &Resolved) -> Vec<JoinOutput> {
         }
     });
     outputs.collect()
-}
-
-fn spine_record(spine: &[RecordBatch], schema: &SchemaRef) -> Result<RowsRecord> {
-    let mut hash = ContentHash::new(schema)?;
-    spine.iter().try_for_each(|batch| hash.update(batch))?;
-    Ok(RowsRecord { rows: hash.rows(), hash: hash.digest() })
 }

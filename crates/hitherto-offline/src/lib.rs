@@ -21,7 +21,7 @@
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | `pieces`   | a view's facts in pieces, each of which one thread reads        |
 //! | `shared`   | what threads of one read share                                |
-//! | [`spine`]  | a spine's record batches, checked                               |
+//! | [`spine`]  | where a spine's rows come from, and its record batches, checked |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
 
@@ -82,18 +82,29 @@ impl Offline {
 
     /// A session for one query: tables of one query are never seen by another.
     fn session(&self) -> SessionContext {
+        self.session_of(self.threads)
+    }
+
+    /// A session whose queries give rows in one order: that of files, unless they say
+    /// otherwise.
+    fn session_in_order(&self) -> SessionContext {
+        self.session_of(1)
+    }
+
+    fn session_of(&self, threads: usize) -> SessionContext {
         let mut config = SessionConfig::new()
-            .with_target_partitions(self.threads)
+            .with_target_partitions(threads)
             .with_batch_size(BATCH_ROWS)
             .with_information_schema(false);
         let execution = &mut config.options_mut().execution;
         // A sort that is full merges what it has to a file, and needs memory for that when
         // there is none left.
-        execution.sort_spill_reservation_bytes = self.memory_bytes_max / (4 * self.threads.max(1));
+        execution.sort_spill_reservation_bytes = self.memory_bytes_max / (4 * threads.max(1));
         let parquet = &mut execution.parquet;
         // Types as the files have them: views would hide what a column is.
         parquet.schema_force_view_types = false;
         parquet.pushdown_filters = false;
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
         SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
     }
 }

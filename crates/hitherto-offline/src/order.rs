@@ -42,13 +42,7 @@ pub fn ordered<'p>(
     map: impl MapBatch + 'static,
 ) -> DataFusionResult<SendableRecordBatchStream> {
     let map: Arc<dyn MapBatch> = Arc::new(map);
-    let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
-    for plan in plans {
-        for partition in 0..plan.output_partitioning().partition_count() {
-            let (plan, schema, map) = (Arc::clone(plan), Arc::clone(&schema), Arc::clone(&map));
-            partitions.push(Arc::new(Mapped { plan, partition, schema, map }));
-        }
-    }
+    let partitions = mapped(plans, &schema, &map);
     let mapped =
         StreamingTableExec::try_new(Arc::clone(&schema), partitions, None, None, false, None)?;
     let sorted = SortExec::new(ordering.clone(), Arc::new(mapped)).with_preserve_partitioning(true);
@@ -67,6 +61,22 @@ pub fn ordered<'p>(
         .with_batch_size(context.session_config().batch_size())
         .with_reservation(MemoryConsumer::new("merge").register(&pool))
         .build()
+}
+
+/// The partitions of plans, their batches mapped to `schema`.
+pub fn mapped<'p>(
+    plans: impl IntoIterator<Item = &'p Arc<dyn ExecutionPlan>>,
+    schema: &SchemaRef,
+    map: &Arc<dyn MapBatch>,
+) -> Vec<Arc<dyn PartitionStream>> {
+    let mut partitions: Vec<Arc<dyn PartitionStream>> = Vec::new();
+    for plan in plans {
+        for partition in 0..plan.output_partitioning().partition_count() {
+            let (plan, schema, map) = (Arc::clone(plan), Arc::clone(schema), Arc::clone(map));
+            partitions.push(Arc::new(Mapped { plan, partition, schema, map }));
+        }
+    }
+    partitions
 }
 
 /// Batches of a sort that wait to be merged.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ::arrow::datatypes::{DataType as ArrowType, Schema, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, ParquetReadOptions};
@@ -17,8 +16,10 @@ use hitherto_core::{Error, Kind, Result};
 use crate::Offline;
 use crate::arrow::{from_arrow, to_arrow};
 use crate::error::from_datafusion;
+use crate::facts::FactLayout;
 use crate::files::{self, SourceFile};
 use crate::footer::{Footers, count_rows};
+use crate::spine::read_only;
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";
@@ -140,6 +141,36 @@ impl Offline {
         }
     }
 
+    /// Join keys, times and deletion marks of facts that happened up to `until`, and of
+    /// some that happened later; no feature is read.
+    ///
+    /// # Errors
+    /// As [`Offline::fact_query`].
+    pub(crate) async fn head_query(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+        until: i64,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let failed = |cause| {
+            from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
+        };
+        let footers = Footers::read(files)?;
+        let source = self.source(&view.definition, files).await?;
+        check_view_columns(source.schema().as_arrow(), view)?;
+        let event_time = &view.definition.source.event_time;
+        let range = TimeRange { from: i64::MIN, to: until };
+        let event_type = field_type(source.schema().as_arrow(), event_time);
+        let facts = match event_type.and_then(|event_type| range.bounds(event_type).1) {
+            Some(until) => source.filter(column(event_time).lt_eq(lit(until))).map_err(failed)?,
+            None => source,
+        };
+        let columns = fact_columns(&view.definition, &view.keys);
+        let heads = whole(facts, &columns[..FactLayout::new(view).heads()]).map_err(failed)?;
+        footers.check(&columns_read(heads.clone()).map_err(failed)?)?;
+        heads.create_physical_plan().await.map_err(failed)
+    }
+
     /// As [`Offline::fact_query`], with a condition on the source's columns.
     pub(crate) async fn filtered_fact_query(
         &self,
@@ -202,12 +233,7 @@ impl Offline {
         let table = session.read_parquet(paths, options).await.map_err(failed)?;
         let Some(sql) = &view.source.sql else { return Ok(table) };
         session.register_table(SOURCE_TABLE, table.into_view()).map_err(failed)?;
-        // A definition may read its files; it may not write, create or set anything.
-        let read_only = SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false);
-        let query = session.sql_with_options(sql, read_only).await;
+        let query = session.sql_with_options(sql, read_only()).await;
         query.map_err(|cause| from_datafusion("the SQL does not run over its source", cause))
     }
 }
@@ -402,7 +428,7 @@ impl TimeRange {
 }
 
 /// The columns that a query reads of its files.
-fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<String>> {
+pub(crate) fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<String>> {
     let mut names = Vec::new();
     query.into_optimized_plan()?.apply(|node| {
         if let LogicalPlan::TableScan(scan) = node {

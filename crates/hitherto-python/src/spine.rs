@@ -1,5 +1,6 @@
 //! The spine from Python: anything that speaks the Arrow C interface, as record
-//! batches. No value is copied; the batches keep Python's buffers alive.
+//! batches. No value is copied; the batches keep Python's buffers alive. What is a
+//! reader there is one here, and read as there is room for its rows.
 //!
 //! The schema's metadata is dropped: what pandas writes there describes the
 //! frame that was sent, index and all, and would be wrong of the training set.
@@ -7,10 +8,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::{
+    RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader,
+};
 use hitherto_core::Error;
+use hitherto_engine::{LabelFiles, Scan, Spine as EngineSpine};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::errors::raise;
@@ -23,20 +27,55 @@ pub struct Spine {
     pub batches: Vec<RecordBatch>,
 }
 
+/// A spine in any of its forms: what is asked for, and the name of the form before it.
+///
+/// # Errors
+/// As [`Spine::read_as`].
+pub fn asked(spine: &Bound<'_, PyTuple>) -> PyResult<EngineSpine> {
+    let (form, given): (String, Bound<'_, PyAny>) = spine.extract()?;
+    Ok(match form.as_str() {
+        "reader" => EngineSpine::Reader(plain(reader(&given)?)),
+        "file" => EngineSpine::File(given.extract()?),
+        "sql" => EngineSpine::Sql { query: given.extract()?, files: LabelFiles::Readable },
+        "at" => EngineSpine::Scan(Scan::At(given.extract()?)),
+        "between" => {
+            let (after, until) = given.extract()?;
+            EngineSpine::Scan(Scan::Between { after, until })
+        }
+        _ => {
+            let Spine { schema, batches } = Spine::read_as(&given, "a spine is")?;
+            EngineSpine::Rows { batches, schema }
+        }
+    })
+}
+
+/// A stream of Arrow data.
+type Batches = Box<dyn RecordBatchReader + Send>;
+
+fn reader(data: &Bound<'_, PyAny>) -> PyResult<Batches> {
+    data.extract::<AnyRecordBatch>()?.into_reader()
+}
+
+/// The same rows without the schema's metadata.
+fn plain(reader: Batches) -> Batches {
+    let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
+    let of = Arc::clone(&schema);
+    let plain = reader.map(move |batch| {
+        let batch = batch?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = batch.columns().to_vec();
+        RecordBatch::try_new_with_options(Arc::clone(&of), columns, &options)
+    });
+    Box::new(RecordBatchIterator::new(plain, schema))
+}
+
 impl Spine {
-    /// Reads `data` to its end, with the GIL released between Python's own parts.
+    /// Reads `data` to its end, with the GIL released between Python's own parts; `what`
+    /// begins the sentence that says what `data` must be.
     ///
     /// # Errors
     /// `InvalidError` when `data` has no Arrow interface or breaks off; what
     /// its own methods raise.
-    pub fn read(data: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Self::read_as(data, "a spine is")
-    }
-
-    /// The same; `what` begins the sentence that says what `data` must be.
-    ///
-    /// # Errors
-    /// As [`Spine::read`].
     pub fn read_as(data: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         let py = data.py();
         let speaks_arrow =
@@ -48,15 +87,9 @@ impl Spine {
                 data.get_type().fully_qualified_name()?
             ))));
         }
-        let reader = data.extract::<AnyRecordBatch>()?.into_reader()?;
-        let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
-        let plain = |batch: Result<RecordBatch, ArrowError>| {
-            let batch = batch?;
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            let columns = batch.columns().to_vec();
-            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-        };
-        let batches = py.detach(|| reader.map(plain).collect::<Result<Vec<_>, _>>());
+        let reader = plain(reader(data)?);
+        let schema = reader.schema();
+        let batches = py.detach(|| reader.collect::<Result<Vec<_>, _>>());
         // A signal may be why the producer broke off.
         py.check_signals()?;
         let batches = batches.map_err(|cause| {

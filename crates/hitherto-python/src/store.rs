@@ -11,6 +11,7 @@ use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
+use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
     Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
@@ -18,14 +19,14 @@ use hitherto_engine::{
 };
 use hitherto_server::client::Client;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
 
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
 use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
-use crate::spine::Spine;
+use crate::spine::{self, Spine};
 use crate::training_set::{Pass, TrainingSet};
 use crate::why::Why;
 
@@ -182,7 +183,7 @@ impl Store {
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
     fn training_set(
         &self,
-        spine: &Bound<'_, PyAny>,
+        spine: &Bound<'_, PyTuple>,
         features: Option<Vec<String>>,
         service: Option<String>,
         timestamp: String,
@@ -199,14 +200,14 @@ impl Store {
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
         };
         let (backend, now) = (self.backend(py)?, self.now());
-        let Spine { schema, batches } = Spine::read(spine)?;
+        let spine = spine::asked(spine)?;
         let pass = wait(py, async move {
             Ok(match backend {
-                Backend::Engine(engine) => Pass::Engine(Box::new(
-                    engine.training_set(&request, batches, schema, now).await?,
-                )),
+                Backend::Engine(engine) => {
+                    Pass::Engine(Box::new(engine.training_set_of(&request, spine, now).await?))
+                }
                 Backend::Client(client) => {
-                    Pass::Remote(Box::new(client.training_set(&request, batches, schema).await?))
+                    Pass::Remote(Box::new(client.training_set_of(&request, spine).await?))
                 }
             })
         })?;
@@ -284,15 +285,29 @@ impl Store {
             .to_string())
     }
 
-    fn plan(&self, py: Python<'_>) -> PyResult<Plan> {
+    /// With a file as it were: its name and text.
+    fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
         let engine = self.engine(py, "plan")?;
-        Ok(Plan(wait(py, async move { engine.plan().await })?))
+        let plan = async move {
+            match file {
+                None => engine.plan().await,
+                Some((name, text)) => engine.plan_with(&DefinitionFile { name, text }).await,
+            }
+        };
+        Ok(Plan(wait(py, plan)?))
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
         let (engine, now) = (self.engine(py, "apply")?, self.now());
         let plan = plan.0.clone();
         wait(py, async move { engine.apply(&plan, now).await.map(|_| ()) })
+    }
+
+    /// Writes a file, of this name and text, and applies the repository.
+    fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
+        let (engine, now) = (self.engine(py, "apply")?, self.now());
+        let file = DefinitionFile { name, text };
+        Ok(Plan(wait(py, async move { engine.apply_with(&file, now).await })?))
     }
 
     /// What was done, as JSON.

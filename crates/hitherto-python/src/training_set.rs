@@ -71,6 +71,14 @@ enum Finale {
 }
 
 impl Finale {
+    /// The plan with its metrics; a server keeps its own.
+    fn plan(&self) -> Option<&str> {
+        match self {
+            Finale::Engine(finished) => Some(&finished.plan),
+            Finale::Remote(_) => None,
+        }
+    }
+
     fn report(&self) -> &TrainingSetReport {
         match self {
             Finale::Engine(finished) => &finished.report,
@@ -99,6 +107,8 @@ enum State {
 #[pyclass(frozen, module = "hitherto._native")]
 pub struct TrainingSet {
     schema: SchemaRef,
+    /// The physical plan; of a server's there is none here.
+    plan: Option<String>,
     state: Arc<Mutex<State>>,
 }
 
@@ -106,7 +116,11 @@ impl TrainingSet {
     /// Takes over a pass that was not read yet.
     pub fn new(pass: Pass) -> Self {
         let schema = pass.schema();
-        Self { schema, state: Arc::new(Mutex::new(State::Waiting(Owned::new(pass)))) }
+        let plan = match &pass {
+            Pass::Engine(pass) => Some(pass.plan()),
+            Pass::Remote(_) => None,
+        };
+        Self { schema, plan, state: Arc::new(Mutex::new(State::Waiting(Owned::new(pass)))) }
     }
 }
 
@@ -158,6 +172,25 @@ impl TrainingSet {
             State::Collected(batches, _) => Some(batches.iter().map(RecordBatch::num_rows).sum()),
             _ => None,
         }
+    }
+
+    /// The physical plan, or with metrics once it ran, for which it is collected if
+    /// nobody has read it.
+    fn explain(&self, py: Python<'_>, analyze: bool) -> PyResult<String> {
+        let elsewhere = || {
+            raise(Error::invalid(
+                "the plan is the server's; connect to the repository's path to see one",
+            ))
+        };
+        let plan = self.plan.clone().ok_or_else(elsewhere)?;
+        if !analyze {
+            return Ok(plan);
+        }
+        let is_waiting = matches!(&*lock(&self.state), State::Waiting(_));
+        if is_waiting {
+            self.collect(py)?;
+        }
+        self.finale()?.plan().map(str::to_owned).ok_or_else(elsewhere)
     }
 
     /// Counts by view, as JSON.

@@ -30,7 +30,7 @@ def test_every_call_has_a_twin() -> None:
     assert twins == methods(hitherto.Store)
     rows = {name for name in dir(hitherto.TrainingSet) if name.startswith(("to_", "write_"))}
     twins = {name for name in vars(aio.TrainingSetTwin) if not name.startswith("_")}
-    assert twins == (rows - {"to_reader"}) | {"split"}
+    assert twins == (rows - {"to_reader"}) | {"split", "explain"}
     assert aio.StoreTwin.lookup.__doc__ == hitherto.Store.lookup.__doc__
 
 
@@ -44,6 +44,8 @@ def test_answers_are_the_same(store: hitherto.Store, spine: pa.Table, tmp_path: 
         assert (await rows.aio.to_arrow()).num_rows == spine.num_rows
         assert len(await rows.aio.to_pandas()) == len(await rows.aio.to_polars()) == spine.num_rows
         assert (await rows.aio.to_numpy()).shape == (spine.num_rows, 1)
+        if not store._native.is_remote:
+            assert "passes=1" in await rows.aio.explain(analyze=True)
         assert await rows.aio.write_parquet(tmp_path / "rows.parquet") == spine.num_rows
         split = await rows.aio.split(by="time")
         assert len(split.train.to_pandas()) > 0

@@ -145,11 +145,11 @@ def test_a_second_process_may_not_write(embedded: hitherto.Store, repository: Pa
     assert "in use" in done.stdout, done.stderr
 
 
-def test_a_spine_that_breaks_off(embedded: hitherto.Store, spine: pa.Table) -> None:
+def test_a_spine_that_breaks_off(store: hitherto.Store, spine: pa.Table) -> None:
     def batches() -> object:
         yield from spine.slice(0, 10).to_batches()
         raise RuntimeError("the disk is gone")
 
     broken = pa.RecordBatchReader.from_batches(spine.schema, batches())
     with pytest.raises(hitherto.InvalidError, match="the disk is gone"):
-        embedded.training_set(broken, ["lactate:*"])
+        store.training_set(broken, ["lactate:*"]).to_arrow()

@@ -183,3 +183,27 @@ def test_times_of_other_units_and_names(embedded: hitherto.Store, spine: pa.Tabl
         found = embedded.training_set(other, ["lactate:*"], timestamp="moment").to_arrow()
         assert found["lactate_mmol_l"].equals(expected), kind
         assert found.schema.field("moment").type == kind
+
+
+def test_explain_shows_the_plan_and_what_it_measured(
+    store: hitherto.Store, spine: pa.Table
+) -> None:
+    found = store.training_set(spine, ["lactate:*"])
+    if store._native.is_remote:
+        with pytest.raises(hitherto.InvalidError, match="the plan is the server's"):
+            found.explain()
+        return
+    plan = found.explain()
+    assert plan.startswith("PointInTimeJoinExec: at=event_timestamp, views=[lactate], features=1")
+    assert "metrics" not in plan and "not collected" in repr(found)
+    measured = found.explain(analyze=True)
+    assert "output_rows=8.14 K" in measured and "passes=1" in measured
+    assert "8139 rows" in repr(found)
+    assert found.explain() == plan
+    streamed = store.training_set(spine, ["lactate:*"])
+    reader = streamed.to_reader()
+    reader.read_next_batch()
+    with pytest.raises(hitherto.InvalidError, match="to its end"):
+        streamed.explain(analyze=True)
+    assert list(reader) == []
+    assert "output_rows=8.14 K" in streamed.explain(analyze=True)

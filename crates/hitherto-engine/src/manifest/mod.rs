@@ -21,7 +21,7 @@ use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
 use crate::selection::Selection;
-use crate::training_set::{FeatureNames, TrainingSetRequest};
+use crate::training_set::{FeatureNames, LabelFiles, Scan, Spine, TrainingSetRequest};
 
 /// The form of manifests that this release writes.
 pub const FORMAT: u32 = 1;
@@ -60,6 +60,26 @@ pub struct RequestRecord {
     pub known: Option<Known>,
     /// Whether columns are named `view:feature`.
     pub full_names: bool,
+    /// What made the spine; `None` is label rows, which nobody can make again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spine: Option<SpineRecord>,
+}
+
+/// What made a spine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpineRecord {
+    /// A query.
+    Sql(String),
+    /// All entities at a moment, RFC 3339.
+    At(String),
+    /// The facts of a window, RFC 3339.
+    Between {
+        /// Not in the window.
+        after: String,
+        /// In the window.
+        until: String,
+    },
 }
 
 /// One view that answered.
@@ -147,6 +167,27 @@ impl Manifest {
         })
     }
 
+    /// The spine as it was made. SQL runs over the files that there are now, and over
+    /// those of views only.
+    ///
+    /// # Errors
+    /// `Invalid` when the spine was label rows.
+    pub fn to_spine(&self) -> Result<Spine> {
+        match &self.request.spine {
+            None => Err(Error::invalid(
+                "the manifest's spine was label rows, of which it has only a hash; name them",
+            )),
+            Some(SpineRecord::Sql(query)) => {
+                Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed })
+            }
+            Some(SpineRecord::At(at)) => Ok(Spine::Scan(Scan::At(parse_timestamp(at)?))),
+            Some(SpineRecord::Between { after, until }) => Ok(Spine::Scan(Scan::Between {
+                after: parse_timestamp(after)?,
+                until: parse_timestamp(until)?,
+            })),
+        }
+    }
+
     /// Whether `other` has the same rows in the same columns.
     pub fn has_rows_of(&self, other: &Manifest) -> bool {
         self.content == other.content && self.schema == other.schema
@@ -202,7 +243,7 @@ impl Manifest {
 }
 
 impl RequestRecord {
-    pub(crate) fn new(request: &TrainingSetRequest) -> Self {
+    pub(crate) fn new(request: &TrainingSetRequest, spine: &Spine) -> Self {
         Self {
             service: match &request.selection {
                 Selection::Service(name) => Some(name.clone()),
@@ -212,6 +253,21 @@ impl RequestRecord {
             known_by: request.known_by.map(format_timestamp),
             known: request.known,
             full_names: request.names == FeatureNames::Full,
+            spine: SpineRecord::new(spine),
+        }
+    }
+}
+
+impl SpineRecord {
+    fn new(spine: &Spine) -> Option<Self> {
+        match spine {
+            Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+            Spine::Sql { query, .. } => Some(Self::Sql(query.clone())),
+            Spine::Scan(Scan::At(at)) => Some(Self::At(format_timestamp(*at))),
+            Spine::Scan(Scan::Between { after, until }) => Some(Self::Between {
+                after: format_timestamp(*after),
+                until: format_timestamp(*until),
+            }),
         }
     }
 }

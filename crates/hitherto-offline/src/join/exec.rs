@@ -24,7 +24,7 @@ use super::report::{Counts, JoinReport};
 use super::stream;
 use crate::arrow::field;
 use crate::facts::FactLayout;
-use crate::spine::SpineLayout;
+use crate::spine::{SpineLayout, SpinePlan};
 
 /// One view of a join.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub struct PointInTimeJoinExec {
 #[derive(Debug)]
 pub(super) struct JoinShape {
     pub spine: SpineLayout,
+    /// Whether spine rows are held by the join alone.
+    pub is_streamed: bool,
     pub views: Vec<JoinView>,
     /// The view of each plan of facts.
     pub view_of_facts: Vec<usize>,
@@ -83,7 +85,7 @@ pub(super) struct JoinShape {
 impl PointInTimeJoinExec {
     /// A join of `spine` with the facts of `views`.
     pub fn new(
-        spine: Arc<dyn ExecutionPlan>,
+        spine: SpinePlan,
         layout: SpineLayout,
         views: Vec<(JoinView, Vec<Arc<dyn ExecutionPlan>>)>,
         outputs: Vec<JoinOutput>,
@@ -92,11 +94,14 @@ impl PointInTimeJoinExec {
         let view_of_facts =
             facts_of_views.iter().enumerate().flat_map(|(view, facts)| vec![view; facts.len()]);
         let view_of_facts = view_of_facts.collect();
+        let is_streamed = spine.is_streamed();
+        let spine = spine.plan;
         let passed = spine.schema().fields().clone();
         let features = outputs.iter().map(|output| field(&output.name, &output.data_type).into());
         let schema =
             Arc::new(Schema::new(passed.iter().cloned().chain(features).collect::<Vec<_>>()));
-        let shape = Arc::new(JoinShape { spine: layout, views, view_of_facts, outputs, schema });
+        let shape = JoinShape { spine: layout, is_streamed, views, view_of_facts, outputs, schema };
+        let shape = Arc::new(shape);
         Self::over(single(spine), facts_of_views.into_iter().flatten().collect(), shape)
     }
 

@@ -58,7 +58,8 @@
 //! The facts are not kept. Spine rows that the pool does not grant memory for
 //! wait for the next pass, which reads the facts again ([`stream`]); a pool that
 //! does not even grant one piece of the spine is an error that names the least
-//! that works. The spine itself is the caller's.
+//! that works. Spine rows that a pass holds count too where they are streamed; those in
+//! memory from the start are the caller's.
 //!
 //! Passes cut the spine in its own order and not by entity: views of one request
 //! have different entities, and the answers of a pass leave in order, so that

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::datatypes::SchemaRef;
-use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
@@ -20,15 +20,13 @@ use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::footer::{blame_if_broken, next_unwound};
 use crate::source::TimeRange;
-use crate::spine::{SpineLayout, key_columns};
+use crate::spine::{SpineLayout, SpinePlan, key_columns};
 
 /// A point-in-time join to be run.
 #[derive(Clone, Debug)]
 pub struct JoinRequest {
     /// The spine, in the order in which it comes back.
-    pub spine: Vec<RecordBatch>,
-    /// Its schema, also when there is no batch.
-    pub spine_schema: SchemaRef,
+    pub spine: SpinePlan,
     /// Its column of times.
     pub timestamp: String,
     /// The views, each once for every role that it plays.
@@ -86,12 +84,14 @@ impl JoinStream {
         self.join.report()
     }
 
+    /// The physical plan, for people.
+    pub fn plan(&self) -> String {
+        displayable(self.join.as_ref()).indent(false).to_string()
+    }
+
     /// The physical plan with its metrics so far, for people.
     pub fn explain(&self) -> String {
-        let plan: &dyn ExecutionPlan = self.join.as_ref();
-        datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan)
-            .indent(false)
-            .to_string()
+        DisplayableExecutionPlan::with_metrics(self.join.as_ref()).indent(false).to_string()
     }
 }
 
@@ -104,12 +104,19 @@ impl Offline {
     /// twice; what [`Offline::fact_query`] returns for the sources.
     pub async fn join(&self, request: JoinRequest) -> Result<JoinStream> {
         let failed = |cause| from_datafusion("the training set cannot be planned", cause);
-        let schema = &request.spine_schema;
+        let spine = request.spine;
+        let schema = &spine.schema();
         let layout = SpineLayout::new(schema, &request.timestamp)?;
         check_names(schema, &request.outputs)?;
-        let range = time_range(&request.spine, &layout)?;
+        // Rows at hand are all looked at here; a file's times only for those who need them.
+        let has_sql = |view: &JoinSource| view.view.definition.source.sql.is_some();
+        let range = match !spine.is_streamed() || request.views.iter().any(has_sql) {
+            true => self.spine_times(&spine.times, &layout, schema).await?,
+            false => None,
+        };
+        let layout = layout.within(range);
         let mut views = Vec::with_capacity(request.views.len());
-        let mut queried = Vec::new();
+        let mut queried = spine.files.clone();
         for JoinSource { view, name, keys, terms, files, copy, pushed } in &request.views {
             let range = range.map(|(from, to)| TimeRange {
                 from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
@@ -134,12 +141,6 @@ impl Offline {
             };
             views.push((join, facts));
         }
-        let spine = MemorySourceConfig::try_new_exec(
-            std::slice::from_ref(&request.spine),
-            Arc::clone(schema),
-            None,
-        )
-        .map_err(failed)?;
         let join = Arc::new(PointInTimeJoinExec::new(spine, layout, views, request.outputs));
         let plan = Arc::clone(&join) as Arc<dyn ExecutionPlan>;
         tracing::debug!(plan = %displayable(plan.as_ref()).indent(false), "training set");
@@ -171,15 +172,4 @@ fn check_names(schema: &SchemaRef, outputs: &[JoinOutput]) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// The earliest and latest time in the spine.
-fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
-    let mut range: Option<(i64, i64)> = None;
-    for batch in spine {
-        for at in layout.times(batch)?.iter() {
-            range = Some(range.map_or((*at, *at), |(from, to)| (from.min(*at), to.max(*at))));
-        }
-    }
-    Ok(range)
 }

@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ::arrow::array::{ArrayRef, RecordBatch};
+use ::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::common::runtime::JoinSet;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -181,11 +181,11 @@ impl Join {
             views.iter().map(|view| Contest::bytes_max(rows, view.layout.row_schema())).collect();
         contests.sort_unstable_by(|a, b| b.cmp(a));
         let open = self.shared.context.session_config().target_partitions();
-        let contests: usize = contests.iter().take(open).sum();
+        let contests = contests.iter().take(open).sum::<usize>() + open * Places::bytes_max(rows);
         let answers: usize = (0..views.len()).map(|view| self.outputs(view).row_bytes()).sum();
         let indexes = self.shape.key_sets();
-        let places = open * Places::bytes_max(rows);
-        rows * (answers + 1) + contests + places + indexes * Spine::bytes_max(rows)
+        let held = if self.shape.is_streamed { row_bytes(pieces) } else { 0 };
+        held + rows * (answers + 1) + contests + indexes * Spine::bytes_max(rows)
     }
 
     fn outputs(&self, view: usize) -> ViewOutputs {
@@ -379,6 +379,12 @@ fn cut(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
     let rows = batch.num_rows();
     let starts = (0..rows).step_by(SPINE_PIECE_ROWS);
     starts.map(move |start| batch.slice(start, SPINE_PIECE_ROWS.min(rows - start)))
+}
+
+/// What the rows of pieces take, whatever buffers they lie in.
+fn row_bytes(pieces: &[RecordBatch]) -> usize {
+    let columns = pieces.iter().flat_map(RecordBatch::columns);
+    columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
 fn is_exhausted(cause: &DataFusionError) -> bool {

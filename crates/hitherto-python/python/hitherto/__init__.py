@@ -30,8 +30,9 @@ from ._errors import (
 from ._leakage import Leakage
 from ._lookup import Lookup
 from ._native import __version__
+from ._plan import Plan
 from ._split import Part, Split
-from ._store import Plan, Store, connect
+from ._store import Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
 from .definitions import Entity, FeatureService, FeatureView, Field, MaxChange, Online, Source

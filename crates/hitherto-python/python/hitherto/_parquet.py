@@ -24,13 +24,24 @@ GROUP_ROWS = 131_072
 large enough to be read well."""
 
 
+def found(path: str | os.PathLike[str]) -> str:
+    """The path of a file that is there.
+
+    Raises:
+        InvalidError: it is not.
+    """
+    if not Path(path).is_file():
+        raise InvalidError(
+            "a spine is a frame, SQL, or the path of a Parquet file; there is no file "
+            f"{os.fspath(path)}"
+        )
+    return os.fspath(path)
+
+
 def read(path: str | os.PathLike[str]) -> pyarrow.RecordBatchReader:
     """The rows of a Parquet file, in its order."""
     arrow, parquet = imported("pyarrow", "a spine from a file"), _parquet()
-    if not Path(path).is_file():
-        raise InvalidError(
-            f"a spine is a frame, or the path of a Parquet file; there is no file {os.fspath(path)}"
-        )
+    found(path)
     try:
         # Buffering ahead would hold all of the file, beside what is read of it.
         file = parquet.ParquetFile(path, pre_buffer=False)

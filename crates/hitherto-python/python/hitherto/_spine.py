@@ -3,31 +3,84 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from typing import Any
+from typing import Any, cast
 
 from . import _parquet
 from ._arrow import ArrowArray, ArrowStream, chosen, imported
 from ._errors import InvalidError
+from ._time import Moment, to_micros
 
 Spine = ArrowStream | ArrowArray | str | os.PathLike[str]
-"""Label rows: a DataFrame, a Table, a RecordBatchReader, a RecordBatch, or the
-path of a Parquet file."""
+"""Label rows: a DataFrame, a Table, a RecordBatchReader, a RecordBatch, the path of
+a Parquet file, or SQL."""
+
+SQL = re.compile(
+    r"""(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:select|with)(?=[\s("'*]|--|/\*)""",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How a text that is SQL begins: after space and comments with one of the two words
+that begin a query, and not as ``with-labels.parquet`` does."""
+
+Asked = tuple[str, object]
+"""The form of a spine, and what it is made of."""
 
 
-def read(spine: Spine, sample: float | None) -> ArrowStream | ArrowArray:
-    """The columns of ``spine`` and nothing else: an index of pandas is no column.
+def asked(
+    spine: Spine | None,
+    at: Moment | None,
+    between: tuple[Moment, Moment] | None,
+    sample: float | None,
+    is_remote: bool,
+) -> Asked:
+    """The spine in the form that the engine takes. A server is sent rows for a file.
 
-    Of its rows those that are sampled, in their order.
+    Raises:
+        InvalidError: there is not exactly one of the three, or rows to sample.
     """
+    if sum(given is not None for given in (spine, at, between)) != 1:
+        raise InvalidError(
+            "rows come from one place: a spine, at=... for all entities at one moment, or "
+            "between=(..., ...) for all facts of a window"
+        )
+    if spine is None:
+        if sample is not None:
+            raise InvalidError("sample= chooses among label rows; filter what at= or between= give")
+        return ("at", to_micros(at)) if between is None else ("between", _window(between))
+    if isinstance(spine, str) and SQL.match(spine):
+        if sample is not None:
+            raise InvalidError("sample= chooses among rows; choose in the query, such as by LIMIT")
+        return "sql", spine
+    if sample is not None:
+        return "rows", _sampled(read(spine), sample)
+    if isinstance(spine, (str, os.PathLike)) and not is_remote:
+        return "file", _parquet.found(spine)
+    rows = read(spine)
+    pyarrow = sys.modules.get("pyarrow")
+    is_reader = pyarrow is not None and isinstance(rows, pyarrow.RecordBatchReader)
+    return ("reader" if is_reader else "rows"), rows
+
+
+def _window(between: object) -> tuple[int, int]:
+    """Begin and end in microseconds UTC."""
+    if isinstance(between, (tuple, list)) and len(between) == 2:
+        after, until = (to_micros(moment) for moment in between)
+        if after is not None and until is not None:
+            return after, until
+    raise InvalidError(f"between is two moments, such as ('2026-01-01', '2026-02-01'); {between=}")
+
+
+def read(spine: Spine) -> ArrowStream | ArrowArray:
+    """The columns of ``spine`` and nothing else: an index of pandas is no column."""
     if isinstance(spine, (str, os.PathLike)):
-        rows: Any = _parquet.read(spine)
-    else:
-        pandas = sys.modules.get("pandas")
-        rows = spine
-        if pandas is not None and isinstance(spine, pandas.DataFrame):
-            rows = rows.reset_index(drop=True)
-    return rows if sample is None else _sampled(rows, sample)
+        reader: ArrowStream = _parquet.read(spine)
+        return reader
+    pandas, rows = sys.modules.get("pandas"), cast(Any, spine)
+    if pandas is not None and isinstance(rows, pandas.DataFrame):
+        rows = rows.reset_index(drop=True)
+    found: ArrowStream | ArrowArray = rows
+    return found
 
 
 def _sampled(rows: Any, sample: float) -> ArrowStream:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _html, _native, _spine
+from . import _html, _native, _plan, _spine, _views
 from ._errors import Error, InvalidError
 from ._lookup import Lookup
+from ._plan import Plan
 from ._progress import Line, Progress, is_watched
 from ._selection import resolve
 from ._spine import Spine
-from ._time import Moment, format_duration, to_datetime, to_micros
+from ._time import Moment, to_micros
 from ._training_set import TrainingSet
 from ._why import Why
+from .definitions import Definition
 
 if TYPE_CHECKING:
     from .aio import StoreTwin
@@ -47,48 +48,6 @@ def connect(
     store = Store(os.fspath(target), read_only, to_micros(now))
     store._open()
     return store
-
-
-class Plan:
-    """What applying a repository's definitions would change.
-
-    ``str(plan)`` is for reading, a line for each resource; ``len(plan)`` counts
-    the changes, so that an empty plan is false.
-    """
-
-    __slots__ = ("_native",)
-
-    def __init__(self, native: _native.Plan) -> None:
-        self._native = native
-
-    @property
-    def changes(self) -> list[dict[str, Any]]:
-        """Every change: ``action``, ``kind``, ``name``, ``fields``, ``effect``."""
-        changes: list[dict[str, Any]] = json.loads(self._native.changes())
-        return changes
-
-    @property
-    def catalog_version(self) -> int:
-        """The version of the catalog that the plan was made against."""
-        return self._native.catalog_version
-
-    def __len__(self) -> int:
-        return len(self._native)
-
-    def __str__(self) -> str:
-        return str(self._native).rstrip()
-
-    def __repr__(self) -> str:
-        return f"<hitherto.Plan: {len(self)} changes>\n{self}"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: a row for each change."""
-        rows = [
-            (change["action"], change["kind"], change["name"], _plain(change["effect"]))
-            for change in self.changes
-        ]
-        head = ("action", "kind", "name", "effect")
-        return _html.block(f"Plan: {len(self)} changes", _html.table(head, rows))
 
 
 class Store:
@@ -134,10 +93,12 @@ class Store:
 
     def training_set(
         self,
-        spine: Spine,
+        spine: Spine | None = None,
         features: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        at: Moment | None = None,
+        between: tuple[Moment, Moment] | None = None,
         timestamp: str = "event_timestamp",
         known_by: Moment | None = None,
         full_names: bool = False,
@@ -149,17 +110,40 @@ class Store:
         Args:
             spine: label rows: a DataFrame of pandas or polars, a Table, reader
                 or batch of pyarrow, anything with ``__arrow_c_stream__`` or
-                ``__arrow_c_array__``, or the path of a Parquet file. It has a
+                ``__arrow_c_array__``, the path of a Parquet file, or SQL. It has a
                 column for each join key, of the declared type, and a column of
                 times; all columns pass through. The index of a pandas DataFrame
-                does not: ``reset_index()`` first makes a column of it. A reader
-                is read to its end.
+                does not: ``reset_index()`` first makes a column of it.
+
+                A string that begins with SELECT or WITH is SQL, of DataFusion.
+                Its tables are the feature views that are applied, each with all
+                columns of its source's files as they are, and, unless a server
+                runs it, Parquet files by their quoted path. Rows come in the
+                query's order; without ORDER BY that is the one in which the
+                engine finds them, the same while the files are. ``now()`` is the
+                store's clock.
+
+                A file, a ``pyarrow.RecordBatchReader`` and SQL are read as rows
+                are needed, so that memory does not grow with them, and what is
+                wrong with one of their rows is an error of the call that reads
+                the training set. A reader is read on a thread of the engine, once;
+                for a server it is read, and sent, by this call.
             features: what to join: ``["view:feature", "view:*"]``. With
                 ``"home=airport[airport_id=home_id]:*"`` a view is joined under
                 another name, its join key taken from another column; or else
             service: the name of a feature service.
+            at: instead of a spine: a row for every entity that has a fact which is
+                seen by this moment, as of this moment, in the order of its join
+                keys. An entity whose facts have all expired or were deleted has
+                a row of nulls.
+            between: instead of a spine: a row for every fact, deletions among
+                them, of the feature view named first that is first seen, at the
+                greater of its event and known time, later than the first moment
+                and not later than the second; as of then, ordered by that time
+                and the join keys. With ``at`` and ``between`` all features are of
+                one entity.
             timestamp: the spine's column of times, timestamps of any unit or
-                dates; naive ones mean UTC.
+                dates; naive ones mean UTC. ``at`` and ``between`` make it.
             known_by: the knowledge cutoff: no fact that became known later is
                 seen, so that a rebuild in a year gives today's rows.
             full_names: name feature columns ``view:feature``, not ``feature``.
@@ -168,7 +152,7 @@ class Store:
                 reproduce an older system; rows may then see the future.
             sample: join only so many rows of the spine (an int), or such a
                 share of them (a float up to 1.0), in their order. The same spine
-                gives the same rows. Needs pyarrow and numpy.
+                gives the same rows. Needs pyarrow and numpy, and rows or a file.
 
         Returns:
             A training set that runs when it is read.
@@ -177,11 +161,12 @@ class Store:
             NotFoundError: no such service, view or feature.
             InvalidError: the spine lacks a column or has one of another type;
                 two columns of the result would have one name; ``known_by`` is
-                in the future.
+                in the future; the SQL does not run, is no query, or names a
+                table that there is not; rows come from nowhere, or from two places.
         """
         names = _names(features)
         native = self._native.training_set(
-            _spine.read(spine, sample),
+            _spine.asked(spine, at, between, sample, self._open().is_remote),
             names,
             service,
             timestamp,
@@ -287,25 +272,46 @@ class Store:
         found: dict[str, Any] = json.loads(self._native.verify(_names(views) or [], samples, seed))
         return found
 
-    def plan(self) -> Plan:
+    def plan(self, *, definitions: Iterable[Definition] | None = None) -> Plan:
         """Compares the repository's definitions with what is applied.
 
         Changes nothing. Only where the repository is.
 
-        Raises:
-            InvalidError: every problem, one a line, each with file and line.
-        """
-        return Plan(self._native.plan())
+        Args:
+            definitions: objects of :mod:`hitherto.definitions`, compared as if
+                they were the repository's file ``from_python.yaml``, all of it.
 
-    def apply(self, plan: Plan | None = None) -> Plan:
+        Raises:
+            InvalidError: every problem, one a line, each with file and line; a name
+                that another file defines too is one.
+        """
+        file = None if definitions is None else _plan.file_of(definitions)
+        return Plan(self._native.plan(file))
+
+    def apply(
+        self, plan: Plan | None = None, *, definitions: Iterable[Definition] | None = None
+    ) -> Plan:
         """Applies the repository's definitions, or a plan made before.
 
         Only where the repository is. Returns the plan that was applied.
 
+        Args:
+            plan: one that :meth:`plan` made; made now if left out.
+            definitions: objects of :mod:`hitherto.definitions`. They are written to
+                the repository's file ``from_python.yaml``, instead of what it has,
+                and the whole repository is applied, as ``hitherto apply`` would:
+                what other files define stays, what only that file defined and is not
+                among them goes. If it is refused, the file is as it was.
+
         Raises:
-            InvalidError: as :meth:`plan`; nothing is applied.
+            InvalidError: as :meth:`plan`; nothing is applied or written.
             ConflictError: the catalog has changed since ``plan`` was made.
+            UnavailableError: the file cannot be written.
         """
+        if definitions is not None:
+            if plan is not None:
+                raise InvalidError("a plan has its definitions; apply one of the two")
+            return Plan(self._native.apply_file(*_plan.file_of(definitions)))
         plan = self.plan() if plan is None else plan
         self._native.apply(plan._native)
         return plan
@@ -395,7 +401,7 @@ class Store:
         if ack not in ("durable", "async"):
             raise InvalidError(f'ack is "durable" or "async"; found {ack!r}')
         batches: list[dict[str, Any]] = json.loads(
-            self._native.push(view, _spine.read(facts, None), idempotency_key, ack == "durable")
+            self._native.push(view, _spine.read(facts), idempotency_key, ack == "durable")
         )
         repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
         return {
@@ -455,29 +461,7 @@ class Store:
             views = self.catalog()["views"]
         except Error as error:
             return _html.block(title, _html.note(error))
-        return _html.block(title, _html.table(VIEW_COLUMNS, map(_view_row, views)))
-
-
-VIEW_COLUMNS = ("view", "entity", "features", "ttl", "online entities", "up to")
-"""What a notebook shows of each view."""
-
-
-def _view_row(view: dict[str, Any]) -> tuple[object, ...]:
-    definition, generation = view["definition"], view["generation"]
-    ttl = definition["ttl_micros"]
-    return (
-        definition["metadata"]["name"],
-        definition["entity"] or "",
-        ", ".join(feature["name"] for feature in definition["features"]),
-        "" if ttl is None else format_duration(timedelta(microseconds=ttl)),
-        _html.Dim("not online") if generation is None else generation["entities"],
-        "" if generation is None else f"{to_datetime(generation['watermark']):%Y-%m-%dT%H:%M:%SZ}",
-    )
-
-
-def _plain(effect: Any) -> str:
-    """An effect of a change, in words."""
-    return effect.replace("_", " ") if isinstance(effect, str) else json.dumps(effect)
+        return _html.block(title, _views.table(views))
 
 
 def _names(names: Sequence[str] | None) -> list[str] | None:

@@ -134,6 +134,19 @@ class TrainingSet(Rows):
             )
         return list(names)
 
+    def explain(self, analyze: bool = False) -> str:
+        """The physical plan as text, a line for each operator, indented.
+
+        Args:
+            analyze: after the run, with what every operator measured: rows, time,
+                passes over the facts. It runs, and keeps the rows, if it has not
+                been read; otherwise the plan alone, and nothing runs.
+
+        Raises:
+            InvalidError: the plan is a server's, or the rows are being read.
+        """
+        return self._native.explain(analyze)
+
     def report(self) -> dict[str, Any]:
         """What the run found, complete once it has been read to its end.
 

@@ -136,6 +136,7 @@ class TrainingSetTwin(_Twins[TrainingSet]):
     to_torch = _Twin(TrainingSet.to_torch)
     write_parquet = _Twin(TrainingSet.write_parquet)
     split = _Twin(TrainingSet.split)
+    explain = _Twin(TrainingSet.explain)
 
 
 class _Connecting:

@@ -21,7 +21,7 @@ use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
-    Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, TrainingSetRequest,
+    Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine, TrainingSetRequest,
     Verification, VerifyRequest, WhyRequest,
 };
 use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
@@ -142,8 +142,23 @@ impl Client {
         spine: Vec<RecordBatch>,
         spine_schema: SchemaRef,
     ) -> Result<RemoteTrainingSet> {
-        let command = wire::training_set::encode_request(request);
-        let (upload, broken) = training_set::upload(command, spine, spine_schema);
+        let spine = Spine::Rows { batches: spine, schema: spine_schema };
+        self.training_set_of(request, spine).await
+    }
+
+    /// Builds a training set over a spine that is sent, or that the server makes by SQL
+    /// or a scan. A reader is read to its end first: the server holds the rows anyway.
+    ///
+    /// # Errors
+    /// Those of [`Client::training_set`]; `Invalid` for a file, which is the caller's to
+    /// read.
+    pub async fn training_set_of(
+        &self,
+        request: &TrainingSetRequest,
+        spine: Spine,
+    ) -> Result<RemoteTrainingSet> {
+        let command = wire::training_set::encode_request(request, &spine);
+        let (upload, broken) = training_set::upload(command, training_set::rows(spine).await?);
         let mut flights = self.flights();
         let answer = tokio::select! {
             Ok(error) = broken => return Err(error),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, FlightDescriptor};
@@ -12,7 +12,9 @@ use bytes::Bytes;
 use futures::future::{pending, ready};
 use futures::{Stream, StreamExt, stream};
 use hitherto_core::{Error, Kind, Result};
+use hitherto_engine::Spine;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tonic::Streaming;
 
 use super::connection::Connection;
@@ -125,17 +127,43 @@ fn data(
     })
 }
 
-/// A spine as messages, written as the connection takes them.
+/// The rows of a spine that are to be sent; `None` if the server makes them.
+///
+/// # Errors
+/// `Invalid` when a reader breaks off, or for a file.
+pub(super) async fn rows(spine: Spine) -> Result<Option<(Vec<RecordBatch>, SchemaRef)>> {
+    let broken = |cause| Error::invalid("the rows cannot be read to their end").with_source(cause);
+    match spine {
+        Spine::Sql { .. } | Spine::Scan(_) => Ok(None),
+        Spine::Rows { batches, schema } => Ok(Some((batches, schema))),
+        Spine::Reader(reader) => {
+            let schema = reader.schema();
+            let read = spawn_blocking(move || reader.collect::<Result<Vec<_>, _>>()).await;
+            let batches = read
+                .map_err(|cause| Error::internal("the rows' reader panicked").with_source(cause))?;
+            Ok(Some((batches.map_err(broken)?, schema)))
+        }
+        Spine::File(path) => Err(Error::invalid(format!(
+            "a server reads no file of label rows; send the rows of {}",
+            path.display()
+        ))),
+    }
+}
+
+/// A spine as messages, written as the connection takes them; of one that the server
+/// makes, the command alone.
 ///
 /// Should one fail to be written, the stream stalls and the error comes out of
 /// the receiver: a stream that ended there would be a shorter spine to the
 /// server, and answered as such.
 pub(super) fn upload(
     command: Vec<u8>,
-    spine: Vec<RecordBatch>,
-    schema: SchemaRef,
+    spine: Option<(Vec<RecordBatch>, SchemaRef)>,
 ) -> (impl Stream<Item = FlightData> + Send + 'static, oneshot::Receiver<Error>) {
+    let is_made = spine.is_none();
+    let (spine, schema) = spine.unwrap_or_else(|| (Vec::new(), Arc::new(Schema::empty())));
     let (encoder, first) = Encoder::new(schema);
+    let first = if is_made { FlightData::new() } else { first };
     let first = first.with_descriptor(FlightDescriptor::new_cmd(command));
     let (breaking, broken) = oneshot::channel();
     let upload = Upload { encoder, messages: VecDeque::from([first]), spine: spine.into() };

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! caller   command + schema | batch | batch | half-close
+//!          command that says what makes the spine | half-close
 //! server                                      schema | batch | batch | record
 //! ```
 //!
@@ -76,12 +77,12 @@ impl Flights {
         // First of all, because the spine may be large.
         let permit = self.admission.try_admit()?;
         let started = async {
-            let Question { request, spine, schema } = Question::read(messages).await?;
+            let Question { request, spine } = Question::read(messages).await?;
             let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.
             let start = async move {
-                let set = engine.training_set(&request, spine, schema, now).await?;
+                let set = engine.training_set_of(&request, spine, now).await?;
                 Ok((set, permit))
             };
             self.workers.run(start).await

@@ -9,7 +9,7 @@ use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hitherto_core::limits::SPINE_ROWS_MAX;
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::TrainingSetRequest;
+use hitherto_engine::{Spine, TrainingSetRequest};
 use hitherto_proto::convert::status::from_status;
 use tonic::Status;
 
@@ -20,10 +20,8 @@ use crate::{ipc, wire};
 pub struct Question {
     /// From the descriptor's command.
     pub request: TrainingSetRequest,
-    /// The spine's rows, in the caller's order.
-    pub spine: Vec<RecordBatch>,
-    /// The spine's schema, which it has also without rows.
-    pub schema: SchemaRef,
+    /// The rows that came, in the caller's order, or what is to make them.
+    pub spine: Spine,
 }
 
 impl Question {
@@ -45,18 +43,37 @@ impl Question {
             )
         })?;
         let request = wire::training_set::decode_request(&descriptor.cmd)?;
+        let made = wire::training_set::decode_spine(&descriptor.cmd)?;
         let messages = stream::iter(first.map(Ok)).chain(messages);
-        let (spine, schema) = read_batches(messages).await?;
-        Ok(Self { request, spine, schema })
+        let spine = match made {
+            None => read_batches(messages).await?,
+            Some(made) => check_no_batches(messages).await.map(|()| made)?,
+        };
+        Ok(Self { request, spine })
     }
+}
+
+/// Refuses rows where the command says what makes them.
+async fn check_no_batches(
+    mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin,
+) -> Result<()> {
+    while let Some(message) = messages.next().await {
+        let message = message.map_err(|status| from_status(&status))?;
+        if !ipc::is_metadata(&message) {
+            return Err(Error::invalid(
+                "the call brings a spine, and its command says what makes one; send one of them",
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn read_batches(
     messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
-) -> Result<(Vec<RecordBatch>, SchemaRef)> {
+) -> Result<Spine> {
     let data = messages.try_filter(|message| ready(!ipc::is_metadata(message)));
     let mut decoder = FlightDataDecoder::new(data.map_err(FlightError::from));
-    let (mut spine, mut rows) = (Vec::new(), 0);
+    let (mut spine, mut rows): (Vec<RecordBatch>, usize) = (Vec::new(), 0);
     while let Some(message) = decoder.next().await {
         let message = message.map_err(|cause| ipc::error(cause, Kind::Invalid, "the spine"))?;
         if let DecodedPayload::RecordBatch(batch) = message.payload {
@@ -70,7 +87,7 @@ async fn read_batches(
         }
     }
     match decoder.schema() {
-        Some(schema) => Ok((spine, SchemaRef::clone(schema))),
+        Some(schema) => Ok(Spine::Rows { batches: spine, schema: SchemaRef::clone(schema) }),
         None => Err(Error::invalid("the call brings no spine; send a schema and record batches")),
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{Ack, Engine, PushRequest, WhyRequest};
+use hitherto_engine::{Ack, Engine, PushRequest, Scan, Spine, WhyRequest};
 use hitherto_proto::v1;
 use prost::Message;
 
@@ -40,11 +40,15 @@ fn sound() -> Vec<(Wire, Vec<u8>)> {
     };
     let keys = lookup("deterioration_v1", None).keys;
     let why = WhyRequest { view: "labs".into(), keys, at: Some(25), known_by: None, known: None };
+    let scan = Spine::Scan(Scan::Between { after: 1, until: 25 });
     vec![
         (Wire::Lookup, asked.encode_to_vec()),
         (Wire::Json, json.to_vec()),
         (Wire::Why, wire::why::encode_request(&why).unwrap().encode_to_vec()),
-        (Wire::TrainingSet, wire::training_set::encode_request(&training("deterioration_v1"))),
+        (
+            Wire::TrainingSet,
+            wire::training_set::encode_request(&training("deterioration_v1"), &scan),
+        ),
         (Wire::Push, wire::push::encode_request(&push).unwrap().encode_to_vec()),
     ]
 }
@@ -72,7 +76,10 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
             let request = v1::WhyRequest::decode(bytes).map_err(unreadable)?;
             wire::why::decode_request(request)?;
         }
-        Wire::TrainingSet => drop(wire::training_set::decode_request(bytes)?),
+        Wire::TrainingSet => {
+            drop(wire::training_set::decode_spine(bytes)?);
+            drop(wire::training_set::decode_request(bytes)?);
+        }
         Wire::Push => {
             let request = v1::PushRequest::decode(bytes).map_err(unreadable)?;
             engine.push(&wire::push::decode_request(request)?, NOW)?;

@@ -2,8 +2,13 @@
 //! last.
 
 use hitherto_core::{Error, Result};
-use hitherto_engine::{FeatureNames, Manifest, Selection, TrainingSetReport, TrainingSetRequest};
-use hitherto_proto::v1::{self, training_set_request::Selection as Wire};
+use hitherto_engine::{
+    FeatureNames, LabelFiles, Manifest, Scan, Selection, Spine, TrainingSetReport,
+    TrainingSetRequest,
+};
+use hitherto_proto::v1::{
+    self, training_set_request::Selection as Wire, training_set_request::Spine as WireSpine,
+};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +28,7 @@ pub struct Record {
 /// # Errors
 /// `Invalid` when it is not one, or asks for nothing.
 pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
-    let request = v1::TrainingSetRequest::decode(command).map_err(|cause| {
-        Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
-            .with_source(cause)
-    })?;
+    let request = decode(command)?;
     let known = known::decode(request.known_time)?;
     let selection = match request.selection {
         Some(Wire::Service(name)) => Selection::Service(name),
@@ -41,8 +43,38 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
     Ok(TrainingSetRequest { selection, timestamp, known_by, known, names })
 }
 
-/// Writes a command.
-pub fn encode_request(request: &TrainingSetRequest) -> Vec<u8> {
+/// What a command says of the spine; `None` if the call brings one. SQL that came over
+/// the wire reads no files but those of views.
+///
+/// # Errors
+/// `Invalid` when it is no command.
+pub fn decode_spine(command: &[u8]) -> Result<Option<Spine>> {
+    Ok(decode(command)?.spine.map(|spine| match spine {
+        WireSpine::Sql(query) => Spine::Sql { query, files: LabelFiles::Closed },
+        WireSpine::AtMicros(at) => Spine::Scan(Scan::At(at)),
+        WireSpine::Between(v1::Window { after_micros: after, until_micros: until }) => {
+            Spine::Scan(Scan::Between { after, until })
+        }
+    }))
+}
+
+fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
+    v1::TrainingSetRequest::decode(command).map_err(|cause| {
+        Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
+            .with_source(cause)
+    })
+}
+
+/// Writes a command whose call brings the spine, or none if the command says what makes it.
+pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Vec<u8> {
+    let spine = match spine {
+        Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+        Spine::Sql { query, .. } => Some(WireSpine::Sql(query.clone())),
+        Spine::Scan(Scan::At(at)) => Some(WireSpine::AtMicros(*at)),
+        Spine::Scan(Scan::Between { after, until }) => {
+            Some(WireSpine::Between(v1::Window { after_micros: *after, until_micros: *until }))
+        }
+    };
     let selection = match &request.selection {
         Selection::Service(name) => Wire::Service(name.clone()),
         Selection::Features(references) => Wire::Features(v1::FeatureList {
@@ -55,6 +87,7 @@ pub fn encode_request(request: &TrainingSetRequest) -> Vec<u8> {
         known_by_micros: request.known_by,
         known_time: known::encode(request.known).into(),
         full_names: request.names == FeatureNames::Full,
+        spine,
     }
     .encode_to_vec()
 }

@@ -10,7 +10,7 @@ fn the_starter_loads() {
     let scratch = Scratch::create("init-loads").expect("a folder");
     let files = write(scratch.path(), NOW).expect("written");
     assert_eq!(files.len(), 6);
-    let loaded = repository::load(scratch.path()).expect("definitions");
+    let loaded = repository::load(scratch.path(), None).expect("definitions");
     let counts = |definitions: &hitherto_core::definition::Definitions| {
         (definitions.entities.len(), definitions.views.len(), definitions.services.len())
     };

@@ -4,27 +4,26 @@ use std::fmt;
 use std::path::Path;
 
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Access, Manifest};
+use hitherto_engine::{Access, Manifest, Spine};
 use serde::Serialize;
 
 use crate::numbers::counted;
 use crate::session::Session;
-use crate::spine::Spine;
 
-/// Builds the rows of the manifest at `path` again.
+/// Builds the rows of the manifest at `path` again, over a spine or over the one that
+/// the manifest says how to make.
 ///
 /// # Errors
 /// `NotFound` when there is no manifest or a source is gone, `Invalid` when it
 /// is not a manifest or the rows are others; every difference is named.
-pub async fn check(path: &Path, spine: &Spine, session: &Session) -> Result<()> {
+pub async fn check(path: &Path, spine: Option<Spine>, session: &Session) -> Result<()> {
     let json = std::fs::read_to_string(path).map_err(|cause| {
         Error::not_found(format!("the manifest {} cannot be read", path.display()))
             .with_source(cause)
     })?;
     let manifest = Manifest::from_json(&json)?;
     let engine = session.open(Access::ReadOnly)?;
-    let (batches, schema) = (spine.batches.clone(), spine.schema.clone());
-    let mut rows = engine.rebuild(&manifest, batches, schema, session.now()).await?;
+    let mut rows = engine.rebuild(&manifest, spine, session.now()).await?;
     while let Some(batch) = rows.next().await {
         batch?;
     }

@@ -15,33 +15,36 @@ use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, Train
 use serde::Serialize;
 
 use crate::grid::{Grid, Side};
+use crate::labels::Labels;
 use crate::numbers::{bytes, count, counted, share};
 use crate::selected::Selected;
 use crate::session::Session;
 use crate::sink::{Sink, write_whole};
-use crate::spine::Spine;
 
 /// Build a training set from a spine
 ///
-/// The spine is a Parquet file of label rows: the join keys, a column of times
-/// and whatever else should pass through. Every row comes back, in order, with
-/// the features as they were known at its own time. The report counts, for each
+/// The spine is label rows, of a Parquet file or of a query: the join keys, a column of
+/// times and whatever else should pass through. Every row comes back, in order, with
+/// the features as they were known at its own time. Without label rows, --at takes every
+/// entity at one moment, and --between every fact of a window. The report counts, for each
 /// view, the rows with a value, the others by reason, how old the values are, and
 /// the rows for which a join on event time alone would have leaked the future.
 ///
 /// Beside the rows goes a manifest: definitions, source files and contents as
 /// hashes. With --check the rows of a manifest are built again and compared;
-/// nothing is written.
+/// nothing is written. Label rows of a file have to be named again; others are made again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto training-set --spine spine.parquet --service deterioration_v1 --out t.parquet\n  \
     hitherto training-set --spine spine.parquet --features 'lactate:*' --out l.parquet \
     --max-null-rate 0.2\n  \
+    hitherto training-set --sql 'SELECT stay_id, drawn AS event_timestamp FROM labs' \
+    --service s --out t.parquet\n  \
+    hitherto training-set --at 2026-01-01T00:00:00Z --service s --out all.parquet\n  \
     hitherto training-set --spine spine.parquet --manifest t.parquet.manifest.json --check")]
 pub struct TrainingSet {
-    /// The label rows, a Parquet file
-    #[arg(long, value_name = "FILE")]
-    spine: PathBuf,
+    #[command(flatten)]
+    labels: Labels,
     #[command(flatten)]
     build: Build,
     #[command(flatten)]
@@ -102,7 +105,7 @@ impl TrainingSet {
     pub async fn run(self, session: &Session) -> Result<()> {
         match (&self.manifest, &self.build.out) {
             (Some(manifest), _) if self.check => {
-                check::check(manifest, &Spine::read(&self.spine)?, session).await
+                check::check(manifest, self.labels.spine(), session).await
             }
             (_, Some(out)) => self.write(out, session).await,
             (_, None) => Err(Error::invalid("--out is missing; name the file to write")),
@@ -115,11 +118,10 @@ impl TrainingSet {
         if self.manifest.as_deref() == Some(out) {
             return Err(Error::invalid("--manifest and --out name one file; name two"));
         }
-        let spine = Spine::read(&self.spine)?;
+        let spine = self.labels.required()?;
         let engine = session.open(Access::ReadOnly)?;
         let request = self.build.request()?;
-        let now = session.now();
-        let mut rows = engine.training_set(&request, spine.batches, spine.schema, now).await?;
+        let mut rows = engine.training_set_of(&request, spine, session.now()).await?;
 
         let columns = rows.schema().fields().len();
         let mut sink = Sink::create(out, rows.schema())?;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::Int64Array;
 use arrow_flight::FlightDescriptor;
-use hitherto_engine::{FeatureNames, Selection};
+use hitherto_engine::{FeatureNames, Scan, Selection};
 
 use super::*;
 use crate::ipc::Encoder;
@@ -18,11 +18,22 @@ fn request() -> TrainingSetRequest {
 }
 
 fn command() -> FlightDescriptor {
-    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request()))
+    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request(), &rows()))
 }
 
 fn spine() -> RecordBatch {
     RecordBatch::try_from_iter([("at", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap()
+}
+
+fn rows() -> Spine {
+    Spine::Rows { batches: Vec::new(), schema: spine().schema() }
+}
+
+fn rows_of(spine: Spine) -> (Vec<RecordBatch>, SchemaRef) {
+    match spine {
+        Spine::Rows { batches, schema } => (batches, schema),
+        other => panic!("{other:?} is made"),
+    }
 }
 
 /// A schema and one batch.
@@ -50,8 +61,7 @@ async fn the_command_comes_with_the_schema_or_before_it() {
     let apart = [FlightData::new().with_descriptor(command()), schema, batch];
     for question in [read(together).await, read(apart).await] {
         let question = question.unwrap();
-        assert_eq!(question.spine, [spine()]);
-        assert_eq!(question.schema, spine().schema());
+        assert_eq!(rows_of(question.spine), (vec![spine()], spine().schema()));
         assert_eq!(question.request.timestamp, "at");
     }
 }
@@ -60,8 +70,18 @@ async fn the_command_comes_with_the_schema_or_before_it() {
 async fn a_spine_without_rows_has_a_schema() {
     let [schema, _] = messages();
     let question = read([schema.with_descriptor(command())]).await.unwrap();
-    assert!(question.spine.is_empty());
-    assert_eq!(question.schema, spine().schema());
+    assert_eq!(rows_of(question.spine), (Vec::new(), spine().schema()));
+}
+
+#[tokio::test]
+async fn a_spine_that_is_made_comes_without_rows() {
+    let scan = Scan::At(7);
+    let command = wire::training_set::encode_request(&request(), &Spine::Scan(scan));
+    let alone = FlightData::new().with_descriptor(FlightDescriptor::new_cmd(command));
+    let question = read([alone.clone()]).await.unwrap();
+    assert!(matches!(question.spine, Spine::Scan(asked) if asked == scan));
+    let [schema, _] = messages();
+    check_refused(read([alone, schema]).await, "send one of them");
 }
 
 #[tokio::test]

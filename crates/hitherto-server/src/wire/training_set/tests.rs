@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use hitherto_core::Kind;
 use hitherto_core::definition::Known;
 
@@ -18,10 +20,28 @@ fn a_request_survives_the_wire() {
     for known in [None, Some(Known::Honor), Some(Known::Ignore)] {
         for names in [FeatureNames::Short, FeatureNames::Full] {
             let request = request(known, names);
-            let read = decode_request(&encode_request(&request)).unwrap();
+            let read = decode_request(&encode_request(&request, &rows())).unwrap();
             assert_eq!(format!("{read:?}"), format!("{request:?}"));
         }
     }
+}
+
+fn rows() -> Spine {
+    let schema = Arc::new(arrow::datatypes::Schema::empty());
+    Spine::Rows { batches: Vec::new(), schema }
+}
+
+#[test]
+fn what_makes_a_spine_survives_the_wire() {
+    let request = request(None, FeatureNames::Short);
+    let again = |spine: &Spine| decode_spine(&encode_request(&request, spine)).unwrap();
+    assert!(again(&rows()).is_none());
+    for scan in [Scan::At(i64::MIN), Scan::Between { after: -1, until: i64::MAX }] {
+        assert!(matches!(again(&Spine::Scan(scan)), Some(Spine::Scan(read)) if read == scan));
+    }
+    let sql = Spine::Sql { query: String::from("SELECT 1"), files: LabelFiles::Readable };
+    let Some(Spine::Sql { query, files }) = again(&sql) else { panic!("no SQL came") };
+    assert_eq!((query.as_str(), files), ("SELECT 1", LabelFiles::Closed));
 }
 
 #[test]

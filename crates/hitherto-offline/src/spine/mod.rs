@@ -2,6 +2,16 @@
 //!
 //! A spine is the label rows of a training set: join-key columns, a column of
 //! times, and anything else, which passes through untouched.
+//!
+//! | module | what it owns                                                   |
+//! | ------ | -------------------------------------------------------------- |
+//! | `plan` | rows at hand, of a reader or of a file, to be pulled by a join  |
+//! | `sql`  | rows of a query over the files of views                         |
+//! | `scan` | rows that the facts make: a moment, or a window of facts        |
+
+mod plan;
+mod scan;
+mod sql;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::ScalarBuffer;
@@ -15,11 +25,19 @@ use crate::arrow::from_arrow;
 use crate::keys::encode_keys;
 use crate::micros::{Micros, Rounding};
 
+pub use plan::SpinePlan;
+pub use scan::{Scan, ScannedView};
+pub(crate) use sql::read_only;
+pub use sql::{LabelFiles, SpineQuery};
+
 /// Where a spine's columns are.
 #[derive(Clone, Debug)]
 pub struct SpineLayout {
     /// Index of the column of times.
     pub timestamp: usize,
+    /// No time is earlier than the first or later than the second, so facts outside of
+    /// what these can see were left out.
+    within: Option<(i64, i64)>,
 }
 
 impl SpineLayout {
@@ -35,7 +53,12 @@ impl SpineLayout {
                 "the spine's column {timestamp:?} has type {found}; a timestamp or date is needed"
             )));
         }
-        Ok(Self { timestamp: index })
+        Ok(Self { timestamp: index, within: None })
+    }
+
+    /// The same for a spine that was said to have times within these.
+    pub(crate) fn within(self, within: Option<(i64, i64)>) -> Self {
+        Self { within, ..self }
     }
 
     /// Reads the times of one batch, in microseconds UTC. Digits finer than a
@@ -43,7 +66,8 @@ impl SpineLayout {
     /// which can hide a fact but never show one too soon.
     ///
     /// # Errors
-    /// `Invalid` when one is null or out of range.
+    /// `Invalid` when one is null or out of range; `Conflict` when one is not within what
+    /// was said of the spine before it was read.
     pub fn times(&self, batch: &RecordBatch) -> Result<ScalarBuffer<i64>> {
         let times = Micros::read(batch.column(self.timestamp), Rounding::Down)?;
         if let Some(nulls) = &times.nulls {
@@ -54,7 +78,13 @@ impl SpineLayout {
                  needs its time"
             )));
         }
-        Ok(times.values)
+        let is_told = |at: &i64| self.within.is_none_or(|(from, to)| from <= *at && *at <= to);
+        match times.values.iter().all(is_told) {
+            true => Ok(times.values),
+            false => Err(Error::conflict(
+                "the spine's file changed while the training set was built; build it again",
+            )),
+        }
     }
 }
 

@@ -1,0 +1,148 @@
+//! The forms of a spine, and what the offline layer makes of each.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use hitherto_core::definition::Field;
+use hitherto_core::{Error, Result};
+use hitherto_offline::files::SourceFile;
+use hitherto_offline::join::JoinSource;
+use hitherto_offline::spine::{ScannedView, SpinePlan, SpineQuery};
+
+pub use hitherto_offline::spine::{LabelFiles, Scan};
+
+use crate::Engine;
+
+/// Where the label rows of a training set come from.
+pub enum Spine {
+    /// Rows in memory.
+    Rows {
+        /// The rows, in order.
+        batches: Vec<RecordBatch>,
+        /// Their columns, also when there is no batch.
+        schema: SchemaRef,
+    },
+    /// What a reader gives, read once and as there is room for it.
+    Reader(Box<dyn RecordBatchReader + Send>),
+    /// A Parquet file, read as there is room for it.
+    File(PathBuf),
+    /// A query over the source files of the views that are applied.
+    Sql {
+        /// One statement of DataFusion SQL that begins with SELECT or WITH.
+        query: String,
+        /// Whether it may read other files.
+        files: LabelFiles,
+    },
+    /// No label rows: the facts say which there are.
+    Scan(Scan),
+}
+
+impl fmt::Debug for Spine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Spine::Rows { schema, .. } => f.debug_tuple("Rows").field(schema).finish(),
+            Spine::Reader(reader) => f.debug_tuple("Reader").field(&reader.schema()).finish(),
+            Spine::File(path) => f.debug_tuple("File").field(path).finish(),
+            Spine::Sql { query, .. } => f.debug_tuple("Sql").field(query).finish(),
+            Spine::Scan(scan) => f.debug_tuple("Scan").field(scan).finish(),
+        }
+    }
+}
+
+impl Engine {
+    /// A spine for the join of `sources`, of whose views `of_sources` are the files
+    /// that were not pushed.
+    pub(super) async fn plan_spine(
+        &self,
+        spine: Spine,
+        timestamp: &str,
+        sources: &[JoinSource],
+        of_sources: Vec<Vec<SourceFile>>,
+        now: i64,
+    ) -> Result<SpinePlan> {
+        match spine {
+            Spine::Rows { batches, schema } => {
+                check_schemas(&batches, &schema)?;
+                SpinePlan::of_rows(batches, &schema)
+            }
+            Spine::Reader(reader) => SpinePlan::of_reader(reader),
+            Spine::File(path) => self.offline.file_spine(&path).await,
+            Spine::Sql { query, files } => {
+                let catalog = self.catalog();
+                let query = SpineQuery { sql: &query, views: &catalog.views, files, now };
+                self.offline.sql_spine(&query).await
+            }
+            Spine::Scan(scan) => {
+                let views = scanned(scan, sources, of_sources)?;
+                self.offline.scan_spine(scan, &views, timestamp).await
+            }
+        }
+    }
+}
+
+fn check_schemas(batches: &[RecordBatch], schema: &SchemaRef) -> Result<()> {
+    match batches.iter().find(|batch| batch.schema_ref() != schema) {
+        None => Ok(()),
+        Some(odd) => Err(Error::invalid(format!(
+            "the spine's batches have two schemas: {schema} and {}",
+            odd.schema_ref()
+        ))),
+    }
+}
+
+/// The views that say which rows there are: of a moment all that have an entity, of a
+/// window the first.
+fn scanned(
+    scan: Scan,
+    sources: &[JoinSource],
+    of_sources: Vec<Vec<SourceFile>>,
+) -> Result<Vec<ScannedView>> {
+    check_window(scan)?;
+    let count = match scan {
+        Scan::At(_) => sources.len(),
+        Scan::Between { .. } => 1,
+    };
+    let views = sources.iter().zip(of_sources).take(count).map(|(source, files)| ScannedView {
+        view: source.view.clone(),
+        keys: source.keys.clone(),
+        terms: source.terms,
+        files,
+        pushed: source.pushed.clone(),
+    });
+    let views: Vec<ScannedView> = views.filter(|view| !view.keys.is_empty()).collect();
+    let Some(first) = views.first() else {
+        return Err(Error::invalid(
+            "without a spine rows are those of an entity, and the feature view has none; name \
+             a feature of one that has, first of all, or give label rows",
+        ));
+    };
+    let is_beside = |source: &&JoinSource| !source.keys.is_empty() && source.keys != first.keys;
+    match sources.iter().find(is_beside) {
+        None => Ok(views),
+        Some(other) => Err(Error::invalid(format!(
+            "without a spine all features are of one entity in one role; {:?} is joined on {} \
+             and {:?} on {}; give label rows, or make a training set of each",
+            first.view.name(),
+            listed(&first.keys),
+            other.name,
+            listed(&other.keys)
+        ))),
+    }
+}
+
+fn check_window(scan: Scan) -> Result<()> {
+    match scan {
+        Scan::Between { after, until } if after >= until => Err(Error::invalid(
+            "a window ends later than it begins; what is first seen at its begin is not in it, \
+             what is first seen at its end is",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn listed(keys: &[Field]) -> String {
+    let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,230 @@
+//! A spine as a plan: rows that a join pulls as it has room for them.
+//!
+//! | spine      | who holds its rows | times known before the first row |
+//! | ---------- | ------------------ | -------------------------------- |
+//! | batches    | the caller         | all of them                      |
+//! | a reader   | nobody             | none                             |
+//! | a file     | nobody             | its footer or column says        |
+//! | SQL        | nobody             | none                             |
+//! | a scan     | nobody             | its bounds                       |
+//!
+//! Times that are known keep a view with SQL from reading what cannot answer.
+//! Rows that nobody holds count as the join's memory while a pass answers them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::arrow::array::{RecordBatch, RecordBatchReader};
+use ::arrow::datatypes::SchemaRef;
+use ::arrow::error::ArrowError;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::functions_aggregate::expr_fn::{max, min};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use hitherto_core::{Error, Result};
+
+use super::SpineLayout;
+use crate::Offline;
+use crate::error::from_datafusion;
+use crate::files::SourceFile;
+use crate::footer::count_rows;
+use crate::micros::{Micros, Rounding};
+use crate::source::column;
+
+/// A spine that is about to be joined. Nothing of it is read yet.
+#[derive(Clone, Debug)]
+pub struct SpinePlan {
+    /// One partition, its rows in the spine's order.
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) times: Times,
+    /// What DataFusion reads for it.
+    pub(crate) files: Vec<SourceFile>,
+}
+
+/// What is known of a spine's times before it is read.
+#[derive(Clone, Debug)]
+pub(crate) enum Times {
+    /// Those of these rows, which the caller holds.
+    Of(Vec<RecordBatch>),
+    /// Those of a file's column.
+    InFile(PathBuf),
+    /// None is earlier than the first or later than the second.
+    Within(i64, i64),
+    /// Nothing.
+    Unknown,
+}
+
+impl SpinePlan {
+    /// Rows in memory; all batches have the schema.
+    ///
+    /// # Errors
+    /// `Internal` when one has another.
+    pub fn of_rows(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Self> {
+        let plan =
+            MemorySourceConfig::try_new_exec(std::slice::from_ref(&rows), Arc::clone(schema), None)
+                .map_err(|cause| from_datafusion("the spine cannot be planned", cause))?;
+        Ok(Self { plan, times: Times::Of(rows), files: Vec::new() })
+    }
+
+    /// What a reader gives, a batch at a time, each asked for when there is room. It is
+    /// read on a thread that may block, and once.
+    ///
+    /// # Errors
+    /// `Internal` when DataFusion refuses the schema.
+    pub fn of_reader(reader: Box<dyn RecordBatchReader + Send>) -> Result<Self> {
+        let schema = reader.schema();
+        let rows = Rows { schema: Arc::clone(&schema), reader: Mutex::new(Some(reader)) };
+        Ok(Self { plan: streamed(schema, Arc::new(rows))?, times: Times::Unknown, files: vec![] })
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// Whether the rows are the join's to hold, and not the caller's.
+    pub(crate) fn is_streamed(&self) -> bool {
+        !matches!(self.times, Times::Of(_))
+    }
+}
+
+/// One stream as a plan.
+pub(super) fn streamed(
+    schema: SchemaRef,
+    rows: Arc<dyn PartitionStream>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    StreamingTableExec::try_new(schema, vec![rows], None, None, false, None)
+        .map(|plan| Arc::new(plan) as Arc<dyn ExecutionPlan>)
+        .map_err(|cause| from_datafusion("the spine cannot be planned", cause))
+}
+
+impl Offline {
+    /// The rows of a Parquet file, in its order.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no file, `Invalid` when it is not Parquet.
+    pub async fn file_spine(&self, path: &Path) -> Result<SpinePlan> {
+        let failed = |cause| from_datafusion("the spine cannot be planned", cause);
+        let file = label_file(path)?;
+        let rows = read_labels(&self.session_in_order(), path).await?;
+        let plan = rows.create_physical_plan().await.map_err(failed)?;
+        Ok(SpinePlan { plan, times: Times::InFile(path.to_owned()), files: vec![file] })
+    }
+
+    /// The earliest and latest time of a spine, if that can be said without running it.
+    /// Where the rows are at hand, every one is looked at.
+    ///
+    /// # Errors
+    /// `Invalid` when a time is null or out of range; those of reading a file.
+    pub(crate) async fn spine_times(
+        &self,
+        times: &Times,
+        layout: &SpineLayout,
+        schema: &SchemaRef,
+    ) -> Result<Option<(i64, i64)>> {
+        match times {
+            Times::Of(rows) => time_range(rows, layout),
+            Times::Within(from, to) => Ok(Some((*from, *to))),
+            Times::InFile(path) => {
+                let name = schema.field(layout.timestamp).name();
+                self.file_times(path, name).await
+            }
+            Times::Unknown => Ok(None),
+        }
+    }
+
+    async fn file_times(&self, path: &Path, timestamp: &str) -> Result<Option<(i64, i64)>> {
+        let failed = |cause| from_datafusion("the spine's times cannot be read", cause);
+        let rows = read_labels(&self.session(), path).await?;
+        let (first, last) = (min(column(timestamp)), max(column(timestamp)));
+        let found = rows.aggregate(Vec::new(), vec![first, last]).map_err(failed)?;
+        let found = found.collect().await.map_err(failed)?;
+        let Some(found) = found.first() else { return Ok(None) };
+        let bound = |index: usize| Ok(Micros::read(found.column(index), Rounding::Down)?.get(0));
+        let (from, to): (Result<Option<i64>>, _) = (bound(0), bound(1));
+        Ok(from?.zip(to?))
+    }
+}
+
+/// A file of label rows.
+///
+/// # Errors
+/// `NotFound` when there is none, `Invalid` when it is not Parquet.
+pub(super) fn label_file(path: &Path) -> Result<SourceFile> {
+    if !path.is_file() {
+        return Err(Error::not_found(format!("there is no file at {}", path.display())));
+    }
+    let file = SourceFile::describe(Path::new(""), path.to_owned())?;
+    count_rows(&file).map_err(|cause| {
+        Error::invalid(format!("{} is not a Parquet file", path.display())).with_source(cause)
+    })?;
+    Ok(file)
+}
+
+/// A path as DataFusion takes it, which would read patterns in a name.
+pub(super) fn literal(path: &Path) -> String {
+    glob::Pattern::escape(&path.to_string_lossy())
+}
+
+pub(super) async fn read_labels(
+    session: &SessionContext,
+    path: &Path,
+) -> Result<datafusion::prelude::DataFrame> {
+    let options = ParquetReadOptions::default().file_extension("");
+    let rows = session.read_parquet(literal(path), options).await;
+    rows.map_err(|cause| from_datafusion(&format!("{} cannot be read", path.display()), cause))
+}
+
+/// The earliest and latest time in batches.
+fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
+    let mut range: Option<(i64, i64)> = None;
+    for batch in spine {
+        for at in layout.times(batch)?.iter() {
+            range = Some(range.map_or((*at, *at), |(from, to)| (from.min(*at), to.max(*at))));
+        }
+    }
+    Ok(range)
+}
+
+/// The rows of a reader; taken by the one who runs the plan.
+struct Rows {
+    schema: SchemaRef,
+    reader: Mutex<Option<Box<dyn RecordBatchReader + Send>>>,
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").finish_non_exhaustive()
+    }
+}
+
+impl PartitionStream for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let batches = futures::stream::try_unfold(reader, |reader| async move {
+            let Some(mut reader) = reader else { return Ok(None) };
+            // No batch is asked for ahead: what a reader runs is its owner's.
+            let read = SpawnedTask::spawn_blocking(move || (reader.next(), reader));
+            let (batch, reader) =
+                read.await.map_err(|cause| DataFusionError::ExecutionJoin(Box::new(cause)))?;
+            let batch = batch.transpose().map_err(broken_off)?;
+            DataFusionResult::Ok(batch.map(|batch| (batch, Some(reader))))
+        });
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+    }
+}
+
+fn broken_off(cause: ArrowError) -> DataFusionError {
+    let error = Error::invalid("the rows cannot be read to their end").with_source(cause);
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,174 @@
+//! A spine that SQL makes of the files of feature views.
+//!
+//! ```text
+//! text -> one statement, a query -> its tables: views by name, files by path
+//!      -> plan: nothing but reading -> one partition, batch by batch
+//! ```
+//!
+//! The query runs in one partition, so that the same query over the same files gives
+//! the same rows in the same order, and a manifest the same spine. Its clock is an
+//! argument, like everybody's.
+
+use std::path::Path;
+
+use ::arrow::temporal_conversions::timestamp_us_to_datetime;
+use datafusion::common::TableReference;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::name::suggestion;
+use hitherto_core::{Error, Result};
+
+use super::plan::{SpinePlan, Times, label_file, literal, read_labels};
+use crate::Offline;
+use crate::error::from_datafusion;
+use crate::files::SourceFile;
+use crate::footer::Footers;
+use crate::source::columns_read;
+
+/// A query for label rows.
+#[derive(Clone, Copy, Debug)]
+pub struct SpineQuery<'q> {
+    /// DataFusion SQL: one statement that begins with SELECT or WITH.
+    pub sql: &'q str,
+    /// The tables: the files of each view's source, under the view's name.
+    pub views: &'q [AppliedView],
+    /// Whether a quoted path is a table.
+    pub files: LabelFiles,
+    /// What `now()` is, microseconds UTC.
+    pub now: i64,
+}
+
+/// Whether a query may read files that no view names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelFiles {
+    /// Any Parquet file of this machine: the query is its owner's.
+    Readable,
+    /// None: the query came from elsewhere.
+    Closed,
+}
+
+/// Files that a query reads as one table.
+struct LabelTable {
+    files: Vec<SourceFile>,
+    footers: Footers,
+}
+
+impl Offline {
+    /// The rows of a query, in its order.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not a query, names a table that there is not, or does not
+    /// fit its tables; those of listing and opening files.
+    pub async fn sql_spine(&self, query: &SpineQuery<'_>) -> Result<SpinePlan> {
+        let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
+        let session = self.session_in_order();
+        let statement = parse(&session.state(), query.sql)?;
+        let names = session.state().resolve_table_references(&statement).map_err(failed)?;
+        let mut tables = Vec::with_capacity(names.len());
+        for name in &names {
+            tables.push(self.register(&session, query, name).await?);
+        }
+        let mut state = session.state();
+        let now = timestamp_us_to_datetime(query.now).map(|now| now.and_utc());
+        state.execution_props_mut().query_execution_start_time = now;
+        let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+        read_only().verify_plan(&plan).map_err(failed)?;
+        let rows = DataFrame::new(state, plan);
+        let read = columns_read(rows.clone()).map_err(failed)?;
+        let mut files = Vec::new();
+        for table in tables {
+            table.check(&read)?;
+            files.extend(table.files);
+        }
+        let plan = rows.create_physical_plan().await.map_err(failed)?;
+        Ok(SpinePlan { plan, times: Times::Unknown, files })
+    }
+
+    /// Makes a view or a file a table of the session.
+    async fn register(
+        &self,
+        session: &SessionContext,
+        query: &SpineQuery<'_>,
+        name: &TableReference,
+    ) -> Result<LabelTable> {
+        let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
+        let is_named = |view: &&AppliedView| name.schema().is_none() && view.name() == name.table();
+        let (files, rows) = match query.views.iter().find(is_named) {
+            Some(view) => {
+                let files = self.list_files(&view.definition)?;
+                let paths = files.iter().map(|file| literal(&file.path));
+                let options = ParquetReadOptions::default().file_extension("");
+                let rows = session.read_parquet(paths.collect::<Vec<_>>(), options).await;
+                (files, rows.map_err(failed)?)
+            }
+            None => {
+                let path = query.path(name)?;
+                (vec![label_file(path)?], read_labels(session, path).await?)
+            }
+        };
+        let footers = Footers::read(&files)?;
+        session.register_table(name.clone(), rows.into_view()).map_err(failed)?;
+        Ok(LabelTable { files, footers })
+    }
+}
+
+impl SpineQuery<'_> {
+    /// The file that a table's name is the path of.
+    fn path<'n>(&self, name: &'n TableReference) -> Result<&'n Path> {
+        let table = name.table();
+        let path = Path::new(table);
+        let is_path = name.schema().is_none() && (table.contains('/') || table.contains('.'));
+        match self.files {
+            LabelFiles::Readable if is_path => Ok(path),
+            _ => Err(self.no_table(name)),
+        }
+    }
+
+    fn no_table(&self, name: &TableReference) -> Error {
+        let views = self.views.iter().map(AppliedView::name);
+        let tables = match self.files {
+            LabelFiles::Readable => {
+                "neither a feature view that is applied nor the quoted path of a Parquet file"
+            }
+            LabelFiles::Closed => "no feature view that is applied",
+        };
+        Error::invalid(format!(
+            "the spine's SQL reads {:?}, which is {tables}{}",
+            name.to_string(),
+            suggestion(name.table(), views)
+        ))
+    }
+}
+
+impl LabelTable {
+    /// Checks that every file has those columns of the table that a query reads.
+    fn check(&self, read: &[String]) -> Result<()> {
+        let schema = self.footers.schema()?;
+        let own: Vec<String> =
+            read.iter().filter(|name| schema.index_of(name).is_ok()).cloned().collect();
+        self.footers.check(&own)
+    }
+}
+
+/// The one query of a text.
+fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
+    let dialect = state.config_options().sql_parser.dialect;
+    let statement = state
+        .sql_to_statement(sql, &dialect)
+        .map_err(|cause| from_datafusion("the spine's SQL cannot be read", cause))?;
+    match &statement {
+        Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)) => Ok(statement),
+        other => Err(Error::invalid(format!(
+            "a spine is a query and changes nothing; write one SELECT, not {other}"
+        ))),
+    }
+}
+
+/// What is left of SQL: reading.
+pub(crate) fn read_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
