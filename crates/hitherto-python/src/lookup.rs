@@ -66,7 +66,7 @@ impl Lookup {
     }
 
     /// A name, a declared type and the values for each feature, in order; None
-    /// where the status is not PRESENT.
+    /// where there is no value and no default.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Vec<(&str, String, Bound<'py, PyList>)>> {
         let columns = self.answer.columns.iter();
         columns

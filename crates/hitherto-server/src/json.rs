@@ -66,8 +66,8 @@ pub struct EntityAnswer<'l> {
 /// What was answered for one feature of one entity.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FeatureAnswer {
-    /// The value: bool, number, string or array; null if there is none. Dates,
-    /// timestamps, decimals, NaN and infinities are strings.
+    /// The value: bool, number, string or array; if there is none the feature's default,
+    /// or null. Dates, timestamps, decimals, NaN and infinities are strings.
     pub value: Value,
     /// Why there is a value or none: PRESENT, NULL (the fact has none), NOT_FOUND
     /// (no fact is known), EXPIRED (the newest one is older than the view's ttl).

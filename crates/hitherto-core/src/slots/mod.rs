@@ -20,8 +20,9 @@
 //! is tested last, on the winner.
 //!
 //! **Memory.** One winner a slot and one row for each slot that some fact won.
-//! Facts are neither sorted nor kept. **Cost.** One hash lookup and one binary
-//! search a fact; bytes are encoded only for a fact that leads, or ties.
+//! Facts are neither sorted nor kept. **Cost.** One lookup of the entity and one binary
+//! search a fact, or, of a row group that spans a short time, one search an entity for all
+//! of its facts; bytes are encoded only for a fact that leads, or ties.
 //!
 //! **Degenerate cases.** A null key has no slot. Facts of entities outside the
 //! spine, after its last time, or known after the cutoff, win nothing. Equal

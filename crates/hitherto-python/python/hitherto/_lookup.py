@@ -66,7 +66,7 @@ class Lookup:
         }
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Key columns as given, then features; None where there is no value.
+        """Key columns as given, then features; None where there is no value and no default.
 
         Values are Python's own: bool, int, float, str, bytes, ``date``,
         ``Decimal``, lists, and ``datetime``, aware if the type has a zone. A datetime
