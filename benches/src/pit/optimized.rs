@@ -102,7 +102,7 @@ pub fn run(copy: &Copy) -> Result<Copied> {
         .build()?;
     runtime.block_on(async {
         let started = Instant::now();
-        let files = files::list(Path::new("/"), &view.to_string_lossy())?;
+        let files = offline.list(&view.to_string_lossy())?;
         let written = offline.write_optimized(applied, &files, to, |_| {}).await?;
         let seconds = started.elapsed().as_secs_f64();
         let (rows, bytes) = (written.rows, written.bytes);

@@ -145,7 +145,7 @@ fn request(
     for (view, applied) in views.iter().enumerate() {
         let files = offline.list_files(&applied.definition)?;
         let (files, copy) = match join.copies.get(view) {
-            Some(copy) => (Vec::new(), files::list(Path::new("/"), &copy.to_string_lossy())?),
+            Some(copy) => (Vec::new(), offline.list(&copy.to_string_lossy())?),
             None => (files, Vec::new()),
         };
         sources.push(JoinSource {

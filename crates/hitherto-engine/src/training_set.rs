@@ -9,8 +9,6 @@
 //! record    -> the report and the manifest, once the last row is out
 //! ```
 
-use std::path::PathBuf;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::catalog::AppliedView;
@@ -76,7 +74,6 @@ pub struct TrainingSet {
 
 /// What a manifest will say, as far as it is known from the start.
 struct Record {
-    root: PathBuf,
     request: RequestRecord,
     features: Vec<FeatureRef>,
     views: Vec<(ViewRecord, Vec<ReadFile>)>,
@@ -150,9 +147,9 @@ impl Finished {
     /// `Conflict` when a source file changed while the rows were built,
     /// `Unavailable` when one is gone.
     pub fn manifest(&self) -> Result<Manifest> {
-        let Record { root, request, features, views } = &self.record;
+        let Record { request, features, views } = &self.record;
         let views = views.iter().map(|(view, files)| {
-            let files = files.iter().map(|file| file.record(root)).collect::<Result<_>>()?;
+            let files = files.iter().map(|file| file.record()).collect::<Result<_>>()?;
             Ok(ViewRecord { files, ..view.clone() })
         });
         Ok(Manifest {
@@ -291,7 +288,6 @@ impl Engine {
             sources.push(source(request, view, reading, pushed));
         }
         let record = Record {
-            root: self.root.clone(),
             request: RequestRecord::new(request, &spine),
             features: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
             views,

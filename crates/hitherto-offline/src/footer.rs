@@ -7,9 +7,9 @@
 //! is refused.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use ::arrow::datatypes::{Schema, SchemaRef};
 use futures::{FutureExt, Stream, StreamExt};
@@ -19,6 +19,9 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::files::SourceFile;
+
+/// Footers that are asked for at the same time where each is a request to another machine.
+const REMOTE_FOOTERS: usize = 16;
 
 /// Rows in a file.
 ///
@@ -49,8 +52,7 @@ impl Footers {
     /// `Unavailable` or `Corrupt`.
     pub fn read(files: &[SourceFile]) -> Result<Self> {
         let mut footers: Vec<Footer> = Vec::with_capacity(files.len());
-        for file in files {
-            let metadata = read(file)?;
+        for (file, metadata) in files.iter().zip(read_all(files)?) {
             if let Some(first) = footers.first() {
                 check_types(&first.file, first.metadata.schema(), file, metadata.schema())?;
             }
@@ -110,27 +112,30 @@ fn check_types(a: &SourceFile, known: &Schema, b: &SourceFile, found: &Schema) -
     Ok(())
 }
 
-/// Opens a file for reading.
-///
-/// # Errors
-/// `Unavailable`, naming it.
-pub fn open(file: &SourceFile) -> Result<File> {
-    File::open(&file.path).map_err(|cause| {
-        Error::unavailable(format!("source file {} cannot be read", file.name)).with_source(cause)
+fn read_all(files: &[SourceFile]) -> Result<Vec<ArrowReaderMetadata>> {
+    let threads = if files.iter().any(SourceFile::is_remote) { REMOTE_FOOTERS } else { 1 };
+    if threads == 1 || files.len() < 2 {
+        return files.iter().map(read).collect();
+    }
+    let parts = files.chunks(files.len().div_ceil(threads));
+    thread::scope(|scope| {
+        let read_part = |part: &'_ [SourceFile]| part.iter().map(read).collect::<Result<Vec<_>>>();
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || read_part(part))).collect();
+        let broken = |_| Err(Error::internal("reading footers broke off, with the words above"));
+        let parts = threads.into_iter().map(|thread| thread.join().unwrap_or_else(broken));
+        Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     })
 }
 
 fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {
-    let opened = open(file)?;
-    let load = || ArrowReaderMetadata::load(&opened, ArrowReaderOptions::default());
-    unwound(load).map_err(|cause| {
-        Error::corrupt(format!(
-            "source file {} is not a whole Parquet file; write it again",
-            file.name
-        ))
-        .with_source(cause)
-    })
+    let mut content = file.open()?;
+    content.read_end_ahead()?;
+    let load = || ArrowReaderMetadata::load(&content, ArrowReaderOptions::default());
+    unwound(load).map_err(|cause| file.broken("is not a whole Parquet file; write it again", cause))
 }
+
+/// What is wrong with a file whose footer can be read.
+pub const DAMAGED: &str = "is damaged; write it again or restore it";
 
 /// The file that made a scan break off: `Corrupt` naming the first one that
 /// cannot be read to its end, or else the error itself. Reads the files again,
@@ -145,16 +150,10 @@ pub fn blame_if_broken<'f>(files: impl IntoIterator<Item = &'f SourceFile>, erro
 }
 
 fn read_whole(file: &SourceFile) -> Result<()> {
-    let (opened, metadata) = (open(file)?, read(file)?);
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, metadata);
+    let (content, metadata) = (file.open()?, read(file)?);
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata);
     let read = || reader.build()?.try_for_each(|batch| batch.map(drop).map_err(Into::into));
-    unwound(read).map_err(|cause| {
-        Error::corrupt(format!(
-            "source file {} is damaged; write it again or restore it",
-            file.name
-        ))
-        .with_source(cause)
-    })
+    unwound(read).map_err(|cause| file.broken(DAMAGED, cause))
 }
 
 /// Runs a read of bytes that may be anything. The reader can panic on them.

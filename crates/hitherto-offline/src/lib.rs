@@ -56,6 +56,7 @@ use hitherto_core::Result;
 use hitherto_core::limits::BATCH_ROWS;
 
 use crate::error::from_datafusion;
+use crate::files::Buckets;
 
 /// DataFusion with the memory and threads that this process grants it. All
 /// queries of one process share one memory pool.
@@ -64,6 +65,7 @@ pub struct Offline {
     threads: usize,
     memory_bytes_max: usize,
     runtime: Arc<RuntimeEnv>,
+    buckets: Buckets,
 }
 
 impl Offline {
@@ -77,7 +79,8 @@ impl Offline {
             .with_memory_pool(pool)
             .build_arc()
             .map_err(|cause| from_datafusion("the offline layer cannot start", cause))?;
-        Ok(Self { root: root.to_owned(), threads, memory_bytes_max, runtime })
+        let (root, buckets) = (root.to_owned(), Buckets::default());
+        Ok(Self { root, threads, memory_bytes_max, runtime, buckets })
     }
 
     /// A session for one query: tables of one query are never seen by another.

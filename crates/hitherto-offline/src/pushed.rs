@@ -37,7 +37,6 @@ use crate::Offline;
 use crate::arrow::{to_array, to_arrow};
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
-use crate::footer;
 use crate::optimize::layout;
 use crate::pairs::key_column;
 use crate::source::{FactQuery, Shape, check_type};
@@ -271,7 +270,7 @@ impl<'v> Carried<'v> {
         let damaged = |cause: ParquetError| {
             Error::corrupt(format!("{} is damaged; restore a backup", file.name)).with_source(cause)
         };
-        let reader = ParquetRecordBatchReaderBuilder::try_new(footer::open(file)?);
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file.open()?);
         let reader = reader.and_then(ParquetRecordBatchReaderBuilder::build).map_err(damaged)?;
         let schema = reader.schema();
         let facts = reader.collect::<Result<Vec<_>, ArrowError>>();

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use ::arrow::datatypes::{DataType as ArrowType, Schema, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{DataFrame, ParquetReadOptions};
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::{FeatureView, Field};
 use hitherto_core::name::suggestion;
@@ -66,9 +67,18 @@ impl Offline {
     /// The files of a view's source now.
     ///
     /// # Errors
-    /// Those of [`files::list`].
+    /// `NotFound` when there is none, `Invalid` for a malformed glob or a URL of a
+    /// scheme that this build cannot read, `Unavailable` when they cannot be listed.
     pub fn list_files(&self, view: &FeatureView) -> Result<Vec<SourceFile>> {
-        files::list(&self.root, &view.source.parquet)
+        self.list(&view.source.parquet)
+    }
+
+    /// The Parquet files of a path, folder, glob or URL.
+    ///
+    /// # Errors
+    /// Those of [`Offline::list_files`].
+    pub fn list(&self, parquet: &str) -> Result<Vec<SourceFile>> {
+        files::list(&self.root, &self.buckets, parquet)
     }
 
     /// Rows in these files, from their footers.
@@ -226,16 +236,27 @@ impl Offline {
     /// The view's source before projection: its files, through its SQL if any.
     async fn source(&self, view: &FeatureView, files: &[SourceFile]) -> Result<DataFrame> {
         let session = self.session();
-        let paths: Vec<String> =
-            files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
-        let options = ParquetReadOptions::default().file_extension("");
         let failed = |cause| from_datafusion("the source's files cannot be read together", cause);
-        let table = session.read_parquet(paths, options).await.map_err(failed)?;
+        let table = read_files(&session, files).await.map_err(failed)?;
         let Some(sql) = &view.source.sql else { return Ok(table) };
         session.register_table(SOURCE_TABLE, table.into_view()).map_err(failed)?;
         let query = session.sql_with_options(sql, read_only()).await;
         query.map_err(|cause| from_datafusion("the SQL does not run over its source", cause))
     }
+}
+
+/// Files as one table.
+pub(crate) async fn read_files(
+    session: &SessionContext,
+    files: &[SourceFile],
+) -> datafusion::error::Result<DataFrame> {
+    if let Some((file, store)) = files.iter().find_map(|file| Some((file, file.store()?))) {
+        // All files of a source are in one bucket.
+        let url = ListingTableUrl::parse(file.to_datafusion())?;
+        session.runtime_env().register_object_store(url.get_url(), store);
+    }
+    let paths: Vec<String> = files.iter().map(SourceFile::to_datafusion).collect();
+    session.read_parquet(paths, ParquetReadOptions::default().file_extension("")).await
 }
 
 /// One column of a fact batch, in the order of [`crate::facts::FactLayout`].

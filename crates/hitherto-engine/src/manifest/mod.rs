@@ -11,8 +11,6 @@
 
 pub mod content;
 
-use std::path::Path;
-
 use hitherto_core::definition::Known;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
@@ -285,9 +283,9 @@ impl ReadFile {
     ///
     /// # Errors
     /// `Conflict` when it changed meanwhile, `Unavailable` when it is gone.
-    pub fn record(&self, root: &Path) -> Result<FileRecord> {
-        let SourceFile { path, name, bytes, .. } = &self.file;
-        if SourceFile::describe(root, path.clone())? != self.file {
+    pub fn record(&self) -> Result<FileRecord> {
+        let SourceFile { name, bytes, .. } = &self.file;
+        if self.file.describe_again()? != self.file {
             return Err(Error::conflict(format!(
                 "source file {name} changed while the training set was read; build it again"
             )));

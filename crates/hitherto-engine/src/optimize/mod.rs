@@ -137,7 +137,7 @@ impl Engine {
         let sources = files.iter().map(SourceRecord::read).collect::<Result<Vec<_>>>()?;
         let written = self.offline.write_optimized(view, files, &writing, progress).await?;
         for file in files {
-            if SourceFile::describe(&self.root, file.path.clone())? != *file {
+            if file.describe_again()? != *file {
                 return Err(Error::conflict(format!(
                     "source file {} changed while it was copied; run it again",
                     file.name

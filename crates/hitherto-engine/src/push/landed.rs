@@ -45,7 +45,8 @@ pub(crate) struct HeldPushes<'e> {
 impl HeldPushes<'_> {
     /// The files that have batches from `from` on.
     pub fn files_since(&self, from: u64) -> Vec<SourceFile> {
-        let is_later = |file: &&SourceFile| range(&file.path).is_none_or(|(_, to)| to > from);
+        let is_later =
+            |file: &&SourceFile| range(Path::new(&file.name)).is_none_or(|(_, to)| to > from);
         self.files.iter().filter(is_later).cloned().collect()
     }
 }
@@ -83,7 +84,7 @@ impl Engine {
         lock(&self.pushes.held).insert(view.id, self.read_landed(view)?);
         let mut held = HeldPushes { engine: self, view: view.id, files: Vec::new(), from: 0 };
         held.files = self.pushed_files(view)?;
-        let ends = held.files.iter().filter_map(|file| range(&file.path));
+        let ends = held.files.iter().filter_map(|file| range(Path::new(&file.name)));
         held.from = ends.map(|(_, to)| to).max().unwrap_or(0);
         Ok(held)
     }
@@ -103,8 +104,10 @@ impl Engine {
 
     /// Whether a file has pushed facts, and not those of the source.
     pub(crate) fn is_pushed(&self, file: &SourceFile) -> bool {
-        file.path.starts_with(&self.pushed)
-            || lock(&self.pushes.tails).values().flatten().any(|tail| *tail == file.path)
+        file.path().is_some_and(|path| {
+            path.starts_with(&self.pushed)
+                || lock(&self.pushes.tails).values().flatten().any(|tail| tail == path)
+        })
     }
 
     /// Writes the facts of a view that are in the log only to files.
@@ -245,8 +248,8 @@ impl HeldBack<'_> {
         }
         fs::create_dir_all(&writing).map_err(unwritable)?;
         for (_, _, path) in before {
-            let file = SourceFile::describe(&engine.root, path)?;
-            carried.rewrite(&file, &writing.join(file.path.file_name().unwrap_or_default()))?;
+            let to = writing.join(path.file_name().unwrap_or_default());
+            carried.rewrite(&SourceFile::describe(&engine.root, path)?, &to)?;
         }
         let parent = folder.parent().unwrap_or(&folder);
         let sync = |folder: &Path| File::open(folder)?.sync_all();

@@ -1,28 +1,21 @@
 //! One Parquet file and its columns.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Result as IoResult, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use ::arrow::array::ArrayRef;
-use bytes::{Buf, Bytes};
 use hitherto_core::limits::{BATCH_ROWS, COLUMN_CHUNKS_BYTES_MAX};
-use hitherto_core::{Error, Result};
+use hitherto_core::{Error, Kind, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataReader};
 
-use crate::files::SourceFile;
-use crate::footer::{Footer, open};
-
-/// Bytes read ahead where a column is read piece by piece.
-const READ_AHEAD_BYTES: usize = 64 << 10;
+use crate::files::{Content, SourceFile};
+use crate::footer::{DAMAGED, Footer};
 
 /// A file that is being read.
 pub(crate) struct FactFile {
@@ -48,7 +41,7 @@ impl FactFile {
         if let Some(indexed) = self.indexed.get() {
             return Ok(indexed);
         }
-        let file = open(&self.file)?;
+        let file = self.file.open()?;
         let read = || {
             let plain = self.metadata.metadata().as_ref().clone();
             let mut reader = ParquetMetaDataReader::new_with_metadata(plain)
@@ -88,11 +81,17 @@ impl FactFile {
         let mask = ProjectionMask::roots(metadata.parquet_schema(), sorted);
         let columns = metadata.metadata().row_group(row_group).columns().iter().enumerate();
         let columns = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
-        let chunks = match rows {
-            Rows::All => self.chunks(columns.map(|(_, column)| column.byte_range()))?,
-            Rows::Only(_) => self.chunks(std::iter::empty())?,
+        let ranges: Vec<Range<u64>> = match &rows {
+            Rows::All => columns.map(|(_, column)| whole(column)).collect(),
+            // A request for each page would take longer than all of them together.
+            Rows::Only(selection) if self.file.is_remote() => {
+                let pages = |(leaf, column)| self.pages(row_group, leaf, column, selection);
+                columns.flat_map(pages).collect()
+            }
+            Rows::Only(_) => Vec::new(),
         };
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone())
+        let content = self.content(ranges)?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata.clone())
             .with_projection(mask)
             .with_row_groups(vec![row_group])
             .with_batch_size(BATCH_ROWS);
@@ -104,36 +103,53 @@ impl FactFile {
         Ok(FileColumns { reader, order })
     }
 
-    /// The file's bytes, with these ranges (start and length) read at once if
-    /// they are not too many; anything else is read when it is asked for.
-    pub(super) fn chunks(&self, ranges: impl Iterator<Item = (u64, u64)>) -> Result<Chunks> {
-        let ranges: Vec<(u64, u64)> = ranges.collect();
-        let mut chunks = Chunks {
-            file: Arc::new(open(&self.file)?),
-            file_bytes: self.file.bytes,
-            ahead: Vec::new(),
-        };
-        let bytes: u64 = ranges.iter().map(|(_, length)| length).sum();
+    /// The file's bytes, with these ranges read at once if they are not too many; anything
+    /// else is read when it is asked for.
+    pub(super) fn content(&self, ranges: Vec<Range<u64>>) -> Result<Content> {
+        let mut content = self.file.open()?;
+        let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         if bytes <= COLUMN_CHUNKS_BYTES_MAX {
-            for (start, length) in ranges {
-                let bytes = read_at(&chunks.file, start, length as usize).map_err(|cause| {
-                    Error::corrupt(format!("source file {} ends too early", self.file.name))
-                        .with_source(cause)
-                })?;
-                chunks.ahead.push((start, bytes));
-            }
+            content.read_ahead(ranges).map_err(|cause| match cause.kind() {
+                Kind::Corrupt => self.damaged(ParquetError::EOF(cause.to_string())),
+                _ => cause,
+            })?;
         }
-        Ok(chunks)
+        Ok(content)
+    }
+
+    /// Where the pages of a column are that have rows of a selection, its dictionary
+    /// before them; all of it if nothing says where.
+    fn pages(
+        &self,
+        row_group: usize,
+        leaf: usize,
+        column: &ColumnChunkMetaData,
+        selection: &RowSelection,
+    ) -> Vec<Range<u64>> {
+        let indexed = self.indexed.get().and_then(|indexed| indexed.metadata().offset_index());
+        let index = indexed.and_then(|index| index.get(row_group)?.get(leaf));
+        let whole = whole(column);
+        let Some(locations) = index.map(|index| index.page_locations()) else {
+            return vec![whole];
+        };
+        let Some(first) = locations.first() else { return vec![whole] };
+        let mut ranges = selection.scan_ranges(locations);
+        ranges.push(whole.start..first.offset as u64);
+        ranges.retain(|range| !range.is_empty());
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges
     }
 
     /// An error of the reader, on bytes that may be anything.
-    pub fn damaged(&self, cause: parquet::errors::ParquetError) -> Error {
-        Error::corrupt(format!(
-            "source file {} is damaged; write it again or restore it",
-            self.file.name
-        ))
-        .with_source(cause)
+    pub fn damaged(&self, cause: ParquetError) -> Error {
+        self.file.broken(DAMAGED, cause)
     }
+}
+
+/// Where a column of a row group is.
+pub(super) fn whole(column: &ColumnChunkMetaData) -> Range<u64> {
+    let (start, length) = column.byte_range();
+    start..start + length
 }
 
 /// Some columns of one row group.
@@ -152,73 +168,4 @@ impl FileColumns {
         let columns = self.order.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         Some(Ok((columns, batch.num_rows())))
     }
-}
-
-/// A file's bytes, some of them read already.
-pub(super) struct Chunks {
-    file: Arc<File>,
-    file_bytes: u64,
-    /// Where each piece begins, and the piece.
-    ahead: Vec<(u64, Bytes)>,
-}
-
-impl Chunks {
-    /// What was read from `start` on, to the end of its piece.
-    fn read_ahead(&self, start: u64) -> Option<Bytes> {
-        self.ahead.iter().find_map(|(begin, bytes)| {
-            let offset = usize::try_from(start.checked_sub(*begin)?).ok()?;
-            (offset < bytes.len()).then(|| bytes.slice(offset..))
-        })
-    }
-}
-
-impl Length for Chunks {
-    fn len(&self) -> u64 {
-        self.file_bytes
-    }
-}
-
-impl ChunkReader for Chunks {
-    type T = Box<dyn Read + Send>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(match self.read_ahead(start) {
-            Some(bytes) => Box::new(bytes.reader()),
-            None => {
-                let place = Place { file: Arc::clone(&self.file), at: start };
-                Box::new(std::io::BufReader::with_capacity(READ_AHEAD_BYTES, place))
-            }
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        match self.read_ahead(start).filter(|bytes| bytes.len() >= length) {
-            Some(bytes) => Ok(bytes.slice(..length)),
-            None => Ok(read_at(&self.file, start, length)?),
-        }
-    }
-}
-
-/// A place in a file. Unlike a file's own, it is nobody else's.
-struct Place {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Place {
-    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-/// Reads into memory that nobody has to clear before.
-fn read_at(mut file: &File, start: u64, length: usize) -> IoResult<Bytes> {
-    let mut bytes = Vec::with_capacity(length);
-    file.seek(SeekFrom::Start(start))?;
-    if file.take(length as u64).read_to_end(&mut bytes)? < length {
-        return Err(ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes.into())
 }

@@ -20,7 +20,6 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::bounds::{self, Bounds};
 use super::units::{FactFiles, Unit};
-use crate::footer::open;
 
 /// With one entity in so many rows, pages without any are worth looking for.
 const ROWS_PER_ENTITY: usize = 512;
@@ -101,7 +100,7 @@ impl FactFiles {
         if group.column(leaf).bloom_filter_offset().is_none() {
             return Ok(true);
         }
-        let file = open(&unit.file.file)?;
+        let file = unit.file.file.open()?;
         let filter = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .get_row_group_column_bloom_filter(unit.row_group, leaf)
             .map_err(|cause| unit.file.damaged(cause))?;

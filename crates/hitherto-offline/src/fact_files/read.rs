@@ -201,7 +201,7 @@ impl FactFiles {
     ) -> Result<()> {
         let group = unit.file.metadata.metadata().row_group(unit.row_group);
         let ranges = columns.iter().map(|column| column.byte_range(group));
-        let chunks = Arc::new(unit.file.chunks(ranges)?);
+        let chunks = Arc::new(unit.file.content(ranges.collect())?);
         let rows: Vec<u32> = facts.iter().map(Placed::row).collect();
         let mut arrays = Vec::with_capacity(columns.len());
         for column in columns {

@@ -26,7 +26,6 @@ use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use hitherto_core::{Error, Result};
 
 use super::SpineLayout;
@@ -35,7 +34,7 @@ use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::count_rows;
 use crate::micros::{Micros, Rounding};
-use crate::source::column;
+use crate::source::{column, read_files};
 
 /// A spine that is about to be joined. Nothing of it is read yet.
 #[derive(Clone, Debug)]
@@ -111,10 +110,10 @@ impl Offline {
     /// `NotFound` when there is no file, `Invalid` when it is not Parquet.
     pub async fn file_spine(&self, path: &Path) -> Result<SpinePlan> {
         let failed = |cause| from_datafusion("the spine cannot be planned", cause);
-        let file = label_file(path)?;
-        let rows = read_labels(&self.session_in_order(), path).await?;
+        let files = vec![label_file(path)?];
+        let rows = read_files(&self.session_in_order(), &files).await.map_err(failed)?;
         let plan = rows.create_physical_plan().await.map_err(failed)?;
-        Ok(SpinePlan { plan, times: Times::InFile(path.to_owned()), files: vec![file] })
+        Ok(SpinePlan { plan, times: Times::InFile(path.to_owned()), files })
     }
 
     /// The earliest and latest time of a spine, if that can be said without running it.
@@ -141,7 +140,7 @@ impl Offline {
 
     async fn file_times(&self, path: &Path, timestamp: &str) -> Result<Option<(i64, i64)>> {
         let failed = |cause| from_datafusion("the spine's times cannot be read", cause);
-        let rows = read_labels(&self.session(), path).await?;
+        let rows = read_files(&self.session(), &[label_file(path)?]).await.map_err(failed)?;
         let (first, last) = (min(column(timestamp)), max(column(timestamp)));
         let found = rows.aggregate(Vec::new(), vec![first, last]).map_err(failed)?;
         let found = found.collect().await.map_err(failed)?;
@@ -165,20 +164,6 @@ pub(super) fn label_file(path: &Path) -> Result<SourceFile> {
         Error::invalid(format!("{} is not a Parquet file", path.display())).with_source(cause)
     })?;
     Ok(file)
-}
-
-/// A path as DataFusion takes it, which would read patterns in a name.
-pub(super) fn literal(path: &Path) -> String {
-    glob::Pattern::escape(&path.to_string_lossy())
-}
-
-pub(super) async fn read_labels(
-    session: &SessionContext,
-    path: &Path,
-) -> Result<datafusion::prelude::DataFrame> {
-    let options = ParquetReadOptions::default().file_extension("");
-    let rows = session.read_parquet(literal(path), options).await;
-    rows.map_err(|cause| from_datafusion(&format!("{} cannot be read", path.display()), cause))
 }
 
 /// The earliest and latest time in batches.

@@ -15,19 +15,19 @@ use ::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::common::TableReference;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
-use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
 
-use super::plan::{SpinePlan, Times, label_file, literal, read_labels};
+use super::plan::{SpinePlan, Times, label_file};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::Footers;
-use crate::source::columns_read;
+use crate::source::{columns_read, read_files};
 
 /// A query for label rows.
 #[derive(Clone, Copy, Debug)]
@@ -100,14 +100,14 @@ impl Offline {
         let (files, rows) = match query.views.iter().find(is_named) {
             Some(view) => {
                 let files = self.list_files(&view.definition)?;
-                let paths = files.iter().map(|file| literal(&file.path));
-                let options = ParquetReadOptions::default().file_extension("");
-                let rows = session.read_parquet(paths.collect::<Vec<_>>(), options).await;
-                (files, rows.map_err(failed)?)
+                let rows = read_files(session, &files).await.map_err(failed)?;
+                (files, rows)
             }
             None => {
                 let path = query.path(name)?;
-                (vec![label_file(path)?], read_labels(session, path).await?)
+                let files = vec![label_file(path)?];
+                let rows = read_files(session, &files).await.map_err(failed)?;
+                (files, rows)
             }
         };
         let footers = Footers::read(&files)?;

@@ -20,6 +20,7 @@
 mod hybrid;
 mod page;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
@@ -138,7 +139,7 @@ impl NumberColumn {
     }
 
     /// The column's bytes in the file.
-    pub fn byte_range(&self, group: &RowGroupMetaData) -> (u64, u64) {
-        group.column(self.leaf).byte_range()
+    pub fn byte_range(&self, group: &RowGroupMetaData) -> Range<u64> {
+        super::file::whole(group.column(self.leaf))
     }
 }

@@ -1,0 +1,311 @@
+//! Objects in S3, Google Cloud Storage and Azure.
+//!
+//! Credentials and endpoints come from the environment, in the names that each cloud's
+//! own tools use. Facts are read by threads that compute; the store's client is
+//! asynchronous and runs on a few threads of its own, so that whoever reads can wait
+//! for it from anywhere.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use glob::{MatchOptions, Pattern};
+use hitherto_core::{Error, Result};
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, GetOptions, GetRange, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
+    ObjectStore, ObjectStoreExt, RetryConfig, coalesce_ranges,
+};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::{Place, SourceFile, no_glob};
+use crate::shared::lock;
+
+/// How often a request that failed is made again, and for how long at most.
+const RETRIES: usize = 5;
+const RETRY_SECONDS: u64 = 30;
+
+/// Threads that talk with object stores, for all readers.
+const THREADS: usize = 2;
+
+/// As in globs on disk.
+const GLOB: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: false,
+};
+
+/// The object stores that a process has looked into.
+#[derive(Default)]
+pub struct Buckets {
+    opened: Mutex<Opened>,
+}
+
+#[derive(Default)]
+struct Opened {
+    runtime: Option<Runtime>,
+    buckets: HashMap<String, Arc<Bucket>>,
+}
+
+/// One bucket or container.
+pub struct Bucket {
+    /// Scheme and name, without a slash at the end: `s3://features`.
+    url: String,
+    store: Arc<dyn ObjectStore>,
+    runtime: Handle,
+}
+
+/// One object, as it was when it was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    bucket: Arc<Bucket>,
+    key: Path,
+    etag: Option<String>,
+}
+
+impl Buckets {
+    /// The objects of a source; none if there is none.
+    pub fn list(&self, parquet: &str) -> Result<Vec<SourceFile>> {
+        let (scheme, rest) = parquet.split_once("://").unwrap_or_default();
+        let (name, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let bucket = self.open(parquet, scheme, &format!("{scheme}://{name}"))?;
+        let first_special = key.find(['*', '?', '[']);
+        let Some(first_special) = first_special else {
+            return bucket.list_below(parquet, key);
+        };
+        let pattern = Pattern::new(key).map_err(|cause| no_glob(parquet, cause))?;
+        let folder = key[..first_special].rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut objects = bucket.list_folder(parquet, folder)?;
+        objects.retain(|object| pattern.matches_with(object.location.as_ref(), GLOB));
+        Ok(objects.into_iter().map(|object| describe(&bucket, object)).collect())
+    }
+
+    fn open(&self, parquet: &str, scheme: &str, url: &str) -> Result<Arc<Bucket>> {
+        let mut opened = lock(&self.opened);
+        if let Some(bucket) = opened.buckets.get(url) {
+            return Ok(Arc::clone(bucket));
+        }
+        let store = open_store(scheme, url).ok_or_else(|| {
+            Error::invalid(format!(
+                "source {parquet:?}: this build reads local files, s3://, gs:// and abfss://, not \
+                 {scheme}://"
+            ))
+        })?;
+        let store = store.map_err(|cause| {
+            Error::invalid(format!(
+                "source {parquet:?} cannot be opened; see docs/object-stores.md"
+            ))
+            .with_source(cause)
+        })?;
+        let runtime = match &opened.runtime {
+            Some(runtime) => runtime.handle().clone(),
+            None => {
+                let runtime = Builder::new_multi_thread()
+                    .worker_threads(THREADS)
+                    .thread_name("hitherto-objects")
+                    .enable_all()
+                    .build()
+                    .map_err(|cause| {
+                        Error::unavailable("the system grants no threads").with_source(cause)
+                    })?;
+                opened.runtime.insert(runtime).handle().clone()
+            }
+        };
+        let bucket = Arc::new(Bucket { url: url.to_owned(), store, runtime });
+        opened.buckets.insert(url.to_owned(), Arc::clone(&bucket));
+        Ok(bucket)
+    }
+}
+
+impl Drop for Buckets {
+    fn drop(&mut self) {
+        // Whoever drops it may be asynchronous itself, and must not wait.
+        if let Some(runtime) = lock(&self.opened).runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A client for a URL's scheme; `None` if there is none.
+fn open_store(
+    scheme: &str,
+    url: &str,
+) -> Option<Result<Arc<dyn ObjectStore>, object_store::Error>> {
+    let retry = RetryConfig {
+        max_retries: RETRIES,
+        retry_timeout: std::time::Duration::from_secs(RETRY_SECONDS),
+        ..RetryConfig::default()
+    };
+    let shared = |store: Result<_, _>| store.map(|store| Arc::new(store) as _);
+    Some(match scheme {
+        "s3" | "s3a" => {
+            let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
+            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+        }
+        "gs" => {
+            let builder = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
+            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+        }
+        "az" | "abfs" | "abfss" => {
+            let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
+            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+        }
+        _ => return None,
+    })
+}
+
+fn describe(bucket: &Arc<Bucket>, object: ObjectMeta) -> SourceFile {
+    SourceFile {
+        name: format!("{}/{}", bucket.url, object.location),
+        bytes: object.size,
+        modified: object.last_modified.timestamp_micros(),
+        place: Place::Object(Object {
+            bucket: Arc::clone(bucket),
+            key: object.location,
+            etag: object.e_tag,
+        }),
+    }
+}
+
+impl Bucket {
+    /// The object of this key, or every Parquet file below it.
+    fn list_below(self: &Arc<Self>, parquet: &str, key: &str) -> Result<Vec<SourceFile>> {
+        if !key.is_empty() && !key.ends_with('/') {
+            let (store, path) = (Arc::clone(&self.store), path(parquet, key)?);
+            match self.wait(async move { store.head(&path).await })? {
+                Ok(object) => return Ok(vec![describe(self, object)]),
+                Err(StoreError::NotFound { .. }) => {}
+                Err(cause) => return Err(unreadable(parquet, cause)),
+            }
+        }
+        let key = key.trim_end_matches('/');
+        let mut objects = self.list_folder(parquet, key)?;
+        objects.retain(|object| {
+            let below = object.location.as_ref().get(key.len()..).unwrap_or_default();
+            !below.split('/').any(|part| part.starts_with('.')) && below.ends_with(".parquet")
+        });
+        Ok(objects.into_iter().map(|object| describe(self, object)).collect())
+    }
+
+    fn list_folder(&self, parquet: &str, folder: &str) -> Result<Vec<ObjectMeta>> {
+        let (store, prefix) = (Arc::clone(&self.store), path(parquet, folder)?);
+        let listed = async move { store.list(Some(&prefix)).try_collect().await };
+        self.wait(listed)?.map_err(|cause| unreadable(parquet, cause))
+    }
+
+    /// Waits for a request, on a thread that may be anybody's.
+    fn wait<T: Send + 'static>(
+        &self,
+        request: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = sync_channel(1);
+        self.runtime.spawn(async move { tell.send(request.await) });
+        told.recv().map_err(|cause| {
+            Error::internal(format!("a request to {} broke off", self.url)).with_source(cause)
+        })
+    }
+}
+
+impl Object {
+    pub fn describe_again(&self) -> Result<SourceFile> {
+        let (store, key) = (Arc::clone(&self.bucket.store), self.key.clone());
+        let found = self.bucket.wait(async move { store.head(&key).await })?;
+        let found = found.map_err(|cause| unreadable(&self.url(), cause))?;
+        Ok(describe(&self.bucket, found))
+    }
+
+    /// Its ETag; of a store that has none, size and time.
+    pub fn fingerprint(&self, file: &SourceFile) -> String {
+        match &self.etag {
+            Some(etag) => format!("etag:{}", etag.trim_matches('"')),
+            None => format!("modified:{}:{}", file.bytes, file.modified),
+        }
+    }
+
+    /// Reads ranges of its bytes, several at a time and near ones together.
+    ///
+    /// # Errors
+    /// `Conflict` when it is another object by now; `Unavailable`.
+    pub fn read(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+        let Object { bucket, key, etag } = self.clone();
+        let store = Arc::clone(&bucket.store);
+        let fetched = async move {
+            let fetch = |range| {
+                let options = GetOptions {
+                    if_match: etag.clone(),
+                    range: Some(GetRange::Bounded(range)),
+                    ..GetOptions::default()
+                };
+                let (store, key) = (Arc::clone(&store), key.clone());
+                async move { store.get_opts(&key, options).await?.bytes().await }
+            };
+            coalesce_ranges(&ranges, fetch, OBJECT_STORE_COALESCE_DEFAULT).await
+        };
+        bucket.wait(fetched)?.map_err(|cause| unreadable(&self.url(), cause))
+    }
+
+    fn url(&self) -> String {
+        format!("{}/{}", self.bucket.url, self.key)
+    }
+
+    /// Its URL as DataFusion takes it, with what is special in URLs escaped.
+    pub fn escaped_url(&self) -> String {
+        let mut url = format!("{}/", self.bucket.url);
+        for byte in self.key.as_ref().bytes() {
+            match byte {
+                b'/' | b'.' | b'_' | b'-' | b'~' | b'=' => url.push(byte as char),
+                byte if byte.is_ascii_alphanumeric() => url.push(byte as char),
+                byte => url.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        url
+    }
+
+    /// The store that it is in.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.bucket.store)
+    }
+}
+
+fn path(parquet: &str, key: &str) -> Result<Path> {
+    Path::parse(key).map_err(|cause| {
+        Error::invalid(format!("source {parquet:?} is no name of objects")).with_source(cause)
+    })
+}
+
+fn unreadable(url: &str, cause: StoreError) -> Error {
+    let error = match &cause {
+        StoreError::Precondition { .. } => {
+            Error::conflict(format!("source file {url} changed while it was read; run it again"))
+        }
+        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+            Error::unavailable(format!(
+                "{url} refuses these credentials; docs/object-stores.md names the settings"
+            ))
+        }
+        _ => Error::unavailable(format!("{url} cannot be read")),
+    };
+    error.with_source(cause)
+}
+
+impl PartialEq for Bucket {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Bucket {}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.url).finish()
+    }
+}

@@ -1,0 +1,214 @@
+//! The bytes of a file, as Parquet's readers ask for them.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Result as IoResult, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use hitherto_core::{Error, Kind, Result};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::bucket::Object;
+use super::{Place, SourceFile};
+
+/// Bytes read at a time where a column is read piece by piece. A request to an object
+/// store costs as much as some hundred kilobytes.
+const PIECE_BYTES: usize = 64 << 10;
+const OBJECT_PIECE_BYTES: u64 = 1 << 20;
+
+/// The end of an object that is read at once for its footer.
+const FOOTER_BYTES: u64 = 64 << 10;
+
+/// A file's bytes, some of them read already.
+#[derive(Clone)]
+pub struct Content {
+    place: Opened,
+    bytes: u64,
+    /// Where each piece begins, and the piece.
+    ahead: Vec<(u64, Bytes)>,
+}
+
+#[derive(Clone)]
+enum Opened {
+    Disk(Arc<File>),
+    Object(Object),
+}
+
+impl SourceFile {
+    /// Opens the file for reading.
+    ///
+    /// # Errors
+    /// `Unavailable`, naming it.
+    pub(crate) fn open(&self) -> Result<Content> {
+        let place = match &self.place {
+            Place::Object(object) => Opened::Object(object.clone()),
+            Place::Disk(path) => Opened::Disk(Arc::new(File::open(path).map_err(|cause| {
+                Error::unavailable(format!("source file {} cannot be read", self.name))
+                    .with_source(cause)
+            })?)),
+        };
+        Ok(Content { place, bytes: self.bytes, ahead: Vec::new() })
+    }
+
+    /// Whether reading it is a request to another machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Object(_))
+    }
+
+    /// A reader's error on bytes that may be anything: `Corrupt` in these words, or why
+    /// they could not be had at all.
+    pub(crate) fn broken(&self, what: &str, cause: ParquetError) -> Error {
+        let first: &(dyn std::error::Error + 'static) = &cause;
+        let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+        let refused = causes.find_map(|cause| cause.downcast_ref::<Refused>());
+        if let Some(Refused(kind, message)) = refused {
+            return Error::new(*kind, message.clone());
+        }
+        Error::corrupt(format!("source file {} {what}", self.name)).with_source(cause)
+    }
+}
+
+/// An error of ours on its way through Parquet's reader.
+#[derive(Debug, Clone)]
+struct Refused(Kind, String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn refused(error: Error) -> ParquetError {
+    ParquetError::External(Box::new(Refused(error.kind(), error.chain())))
+}
+
+impl Content {
+    /// Reads the end of an object, where its footer is. A file on disk needs none.
+    pub fn read_end_ahead(&mut self) -> Result<()> {
+        if let Opened::Object(_) = self.place {
+            let end = self.bytes.saturating_sub(FOOTER_BYTES)..self.bytes;
+            self.read_ahead(vec![end])?;
+        }
+        Ok(())
+    }
+
+    /// Reads these ranges now, all at once.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file ends too early, `Unavailable`, `Conflict`.
+    pub fn read_ahead(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
+        let begins = ranges.iter().map(|range| range.start);
+        let begins: Vec<u64> = begins.collect();
+        let pieces = match &self.place {
+            Opened::Object(object) => object.read(ranges)?,
+            Opened::Disk(file) => {
+                let pieces = ranges
+                    .into_iter()
+                    .map(|range| read_at(file, range.start, (range.end - range.start) as usize));
+                pieces.collect::<IoResult<_>>().map_err(|cause| {
+                    Error::corrupt("a source file ends too early").with_source(cause)
+                })?
+            }
+        };
+        self.ahead.extend(begins.into_iter().zip(pieces));
+        Ok(())
+    }
+
+    /// What was read from `start` on, to the end of its piece.
+    fn read_before(&self, start: u64) -> Option<Bytes> {
+        self.ahead.iter().find_map(|(begin, bytes)| {
+            let offset = usize::try_from(start.checked_sub(*begin)?).ok()?;
+            (offset < bytes.len()).then(|| bytes.slice(offset..))
+        })
+    }
+}
+
+impl Length for Content {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl ChunkReader for Content {
+    type T = Box<dyn Read + Send>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
+        if let Some(bytes) = self.read_before(start) {
+            return Ok(Box::new(bytes.reader()));
+        }
+        Ok(match &self.place {
+            Opened::Disk(file) => {
+                let place = FilePlace { file: Arc::clone(file), at: start };
+                Box::new(BufReader::with_capacity(PIECE_BYTES, place))
+            }
+            Opened::Object(object) => {
+                let rest = start..self.bytes;
+                Box::new(ObjectPlace { object: object.clone(), rest, piece: Bytes::new() })
+            }
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        if let Some(bytes) = self.read_before(start).filter(|bytes| bytes.len() >= length) {
+            return Ok(bytes.slice(..length));
+        }
+        match &self.place {
+            Opened::Disk(file) => Ok(read_at(file, start, length)?),
+            Opened::Object(object) => {
+                let mut pieces =
+                    object.read(vec![start..start + length as u64]).map_err(refused)?;
+                Ok(pieces.pop().unwrap_or_default())
+            }
+        }
+    }
+}
+
+/// A place in a file. Unlike a file's own, it is nobody else's.
+struct FilePlace {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FilePlace {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// A place in an object, from which it is read piece by piece.
+struct ObjectPlace {
+    object: Object,
+    rest: Range<u64>,
+    piece: Bytes,
+}
+
+impl Read for ObjectPlace {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        if self.piece.is_empty() && !self.rest.is_empty() {
+            let end = self.rest.end.min(self.rest.start + OBJECT_PIECE_BYTES);
+            let pieces = self.object.read(vec![self.rest.start..end]);
+            self.piece = pieces.map_err(refused)?.pop().unwrap_or_default();
+            self.rest.start = end;
+        }
+        let count = self.piece.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.piece.split_to(count));
+        Ok(count)
+    }
+}
+
+/// Reads into memory that nobody has to clear before.
+fn read_at(mut file: &File, start: u64, length: usize) -> IoResult<Bytes> {
+    let mut bytes = Vec::with_capacity(length);
+    file.seek(SeekFrom::Start(start))?;
+    if file.take(length as u64).read_to_end(&mut bytes)? < length {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes.into())
+}

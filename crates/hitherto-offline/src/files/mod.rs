@@ -1,0 +1,139 @@
+//! Which files a source has, how to tell that one changed, and their bytes.
+//!
+//! A source is a file, a folder (every `*.parquet` below it) or a glob: on disk,
+//! relative to the repository, or in an object store. Files are listed in path
+//! order. A file is known by its content: on disk the fingerprint is XXH3 over all
+//! bytes, so a copied or touched file is the same file, and an edited one never is.
+//! In an object store it is the object's ETag, which changes whenever the object
+//! does; bytes are asked for under that ETag, so no answer mixes two versions.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `disk` | files on this machine |
+//! | `bucket` | objects in S3, Google Cloud Storage and Azure, and how threads wait for them |
+//! | `content` | the bytes of either, as Parquet's readers ask for them |
+
+mod bucket;
+mod content;
+mod disk;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hitherto_core::{Error, Result};
+use object_store::ObjectStore;
+
+pub(crate) use bucket::Buckets;
+use bucket::Object;
+pub(crate) use content::Content;
+
+/// One Parquet file of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// As shown to people and kept in the catalog: relative to the repository
+    /// if it lies in it; the URL of an object.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// When it was last written, microseconds UTC; 0 if the system cannot say.
+    pub modified: i64,
+    place: Place,
+}
+
+/// Where a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Disk(PathBuf),
+    Object(Object),
+}
+
+impl SourceFile {
+    /// The file at `path`, as it is now.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be looked at.
+    pub fn describe(root: &Path, path: PathBuf) -> Result<Self> {
+        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        let (bytes, modified) = disk::look_at(&path)?;
+        Ok(Self { name, bytes, modified, place: Place::Disk(path) })
+    }
+
+    /// The same file as it is now.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be looked at.
+    pub fn describe_again(&self) -> Result<Self> {
+        match &self.place {
+            Place::Disk(path) => {
+                let (bytes, modified) = disk::look_at(path)?;
+                Ok(Self { bytes, modified, ..self.clone() })
+            }
+            Place::Object(object) => object.describe_again(),
+        }
+    }
+
+    /// Its path, if it is on this machine.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Disk(path) => Some(path),
+            Place::Object(_) => None,
+        }
+    }
+
+    /// As DataFusion takes it, which would read patterns in a name.
+    pub(crate) fn to_datafusion(&self) -> String {
+        match &self.place {
+            Place::Disk(path) => glob::Pattern::escape(&path.to_string_lossy()),
+            Place::Object(object) => object.escaped_url(),
+        }
+    }
+
+    /// The object store that it is in.
+    pub(crate) fn store(&self) -> Option<Arc<dyn ObjectStore>> {
+        match &self.place {
+            Place::Disk(_) => None,
+            Place::Object(object) => Some(object.store()),
+        }
+    }
+
+    /// What tells that the content is another: on disk XXH3-128 over all of it, in
+    /// hexadecimal, for which the whole file is read; the ETag of an object.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be read.
+    pub fn read_fingerprint(&self) -> Result<String> {
+        match &self.place {
+            Place::Disk(path) => disk::read_fingerprint(&self.name, path),
+            Place::Object(object) => Ok(object.fingerprint(self)),
+        }
+    }
+}
+
+/// Lists the files of a source, in path order.
+///
+/// # Errors
+/// `NotFound` when there is none, `Invalid` for a malformed glob or a URL of a
+/// scheme that this build cannot read, `Unavailable` when a folder cannot be read.
+pub(crate) fn list(root: &Path, buckets: &Buckets, parquet: &str) -> Result<Vec<SourceFile>> {
+    let mut files = match parquet.split_once("://") {
+        None => disk::list(root, parquet),
+        Some(("file", path)) => disk::list(root, path),
+        Some(_) => buckets.list(parquet),
+    }?;
+    if files.is_empty() {
+        let place = match parquet.split_once("://") {
+            None => root.join(parquet).display().to_string(),
+            Some(("file", path)) => path.to_owned(),
+            Some(_) => format!("{parquet}: is the name right, and its end .parquet?"),
+        };
+        return Err(Error::not_found(format!(
+            "source {parquet:?} has no Parquet file ({place} was looked at)"
+        )));
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn no_glob(parquet: &str, cause: glob::PatternError) -> Error {
+    Error::invalid(format!("source {parquet:?} is not a glob")).with_source(cause)
+}
