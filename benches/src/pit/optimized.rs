@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hitherto_offline::{Offline, files};
+use hitherto_offline::Offline;
 use serde::{Deserialize, Serialize};
 
 use super::question::{CHILD, Question};

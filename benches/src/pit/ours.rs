@@ -14,9 +14,9 @@ use arrow::datatypes::{Float64Type, SchemaRef};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::slots;
+use hitherto_offline::Offline;
 use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource};
 use hitherto_offline::spine::SpinePlan;
-use hitherto_offline::{Offline, files};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -18,6 +19,7 @@ use glob::{MatchOptions, Pattern};
 use hitherto_core::{Error, Result};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::SpawnedReqwestConnector;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
@@ -93,35 +95,34 @@ impl Buckets {
         if let Some(bucket) = opened.buckets.get(url) {
             return Ok(Arc::clone(bucket));
         }
-        let store = open_store(scheme, url).ok_or_else(|| {
+        let runtime = opened.runtime()?;
+        let store = open_store(scheme, url, &runtime).ok_or_else(|| {
             Error::invalid(format!(
                 "source {parquet:?}: this build reads local files, s3://, gs:// and abfss://, not \
                  {scheme}://"
             ))
         })?;
         let store = store.map_err(|cause| {
-            Error::invalid(format!(
-                "source {parquet:?} cannot be opened; see docs/object-stores.md"
-            ))
-            .with_source(cause)
+            let message = format!("source {parquet:?} cannot be opened; see docs/object-stores.md");
+            Error::invalid(message).with_source(cause)
         })?;
-        let runtime = match &opened.runtime {
-            Some(runtime) => runtime.handle().clone(),
-            None => {
-                let runtime = Builder::new_multi_thread()
-                    .worker_threads(THREADS)
-                    .thread_name("hitherto-objects")
-                    .enable_all()
-                    .build()
-                    .map_err(|cause| {
-                        Error::unavailable("the system grants no threads").with_source(cause)
-                    })?;
-                opened.runtime.insert(runtime).handle().clone()
-            }
-        };
         let bucket = Arc::new(Bucket { url: url.to_owned(), store, runtime });
         opened.buckets.insert(url.to_owned(), Arc::clone(&bucket));
         Ok(bucket)
+    }
+}
+
+impl Opened {
+    fn runtime(&mut self) -> Result<Handle> {
+        if let Some(runtime) = &self.runtime {
+            return Ok(runtime.handle().clone());
+        }
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(THREADS).thread_name("hitherto-objects").enable_all();
+        let runtime = builder.build().map_err(|cause| {
+            Error::unavailable("the system grants no threads").with_source(cause)
+        })?;
+        Ok(self.runtime.insert(runtime).handle().clone())
     }
 }
 
@@ -134,29 +135,31 @@ impl Drop for Buckets {
     }
 }
 
-/// A client for a URL's scheme; `None` if there is none.
+/// A client for a URL's scheme; `None` if there is none. Whoever uses it, its connections
+/// belong to `runtime`: on the threads of somebody who waits they would stand still.
 fn open_store(
     scheme: &str,
     url: &str,
-) -> Option<Result<Arc<dyn ObjectStore>, object_store::Error>> {
+    runtime: &Handle,
+) -> Option<Result<Arc<dyn ObjectStore>, StoreError>> {
     let retry = RetryConfig {
         max_retries: RETRIES,
-        retry_timeout: std::time::Duration::from_secs(RETRY_SECONDS),
+        retry_timeout: Duration::from_secs(RETRY_SECONDS),
         ..RetryConfig::default()
     };
-    let shared = |store: Result<_, _>| store.map(|store| Arc::new(store) as _);
+    let connector = SpawnedReqwestConnector::new(runtime.clone());
     Some(match scheme {
         "s3" | "s3a" => {
             let builder = AmazonS3Builder::from_env().with_url(url).with_retry(retry);
-            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+            builder.with_http_connector(connector).build().map(|store| Arc::new(store) as _)
         }
         "gs" => {
             let builder = GoogleCloudStorageBuilder::from_env().with_url(url).with_retry(retry);
-            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+            builder.with_http_connector(connector).build().map(|store| Arc::new(store) as _)
         }
         "az" | "abfs" | "abfss" => {
             let builder = MicrosoftAzureBuilder::from_env().with_url(url).with_retry(retry);
-            shared(builder.build().map(|store| Box::new(store) as Box<dyn ObjectStore>))
+            builder.with_http_connector(connector).build().map(|store| Arc::new(store) as _)
         }
         _ => return None,
     })
