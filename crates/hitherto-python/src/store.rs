@@ -17,7 +17,7 @@ use hitherto_engine::{
     Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
     VerifyRequest, WhyRequest,
 };
-use hitherto_server::client::Client;
+use hitherto_server::client::{Client, Credentials};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
@@ -35,9 +35,12 @@ use crate::why::Why;
 enum Target {
     /// A folder.
     Repository { root: PathBuf, access: Access },
-    /// A server's URL.
-    Server(String),
+    /// A server's URL, and what to show there.
+    Server { url: String, credentials: Credentials },
 }
+
+/// For a server: a token, the file of its CA, and those of the caller's certificate and key.
+type Shown = (Option<String>, Option<PathBuf>, Option<(PathBuf, PathBuf)>);
 
 /// Who answers.
 #[derive(Clone)]
@@ -47,13 +50,21 @@ enum Backend {
 }
 
 impl Target {
-    fn new(target: String, read_only: bool) -> Result<Self> {
+    fn new(target: String, read_only: bool, shown: Shown) -> Result<Self> {
         match target.split_once("://") {
-            Some(("http" | "https", _)) => Ok(Target::Server(target)),
+            Some(("http" | "https", _)) => {
+                let (token, ca, identity) = shown;
+                let token = token.map(|token| token.parse()).transpose()?;
+                let credentials = Credentials { token, ca, identity };
+                Ok(Target::Server { url: target, credentials })
+            }
             Some((scheme, _)) => Err(Error::invalid(format!(
-                "{target:?} has the scheme {scheme:?}; connect to a repository's path or to \
-                 http://host:port"
+                "{target:?} has the scheme {scheme:?}; connect to a repository's path, or to \
+                 http://host:port or https://host:port"
             ))),
+            None if shown != Shown::default() => Err(Error::invalid(
+                "token, ca and cert are for a server; a repository's path needs none",
+            )),
             None => {
                 let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
                 Ok(Target::Repository { root: PathBuf::from(target), access })
@@ -63,8 +74,9 @@ impl Target {
 
     fn open(&self, py: Python<'_>) -> PyResult<Backend> {
         match self.clone() {
-            Target::Server(url) => {
-                let client = wait(py, async move { Client::connect(&url).await })?;
+            Target::Server { url, credentials } => {
+                let connect = async move { Client::connect_with(&url, &credentials).await };
+                let client = wait(py, connect)?;
                 Ok(Backend::Client(client))
             }
             Target::Repository { root, access } => {
@@ -129,7 +141,7 @@ impl Store {
             Target::Repository { root, .. } => {
                 Target::Repository { root: root.clone(), access: Access::ReadOnly }
             }
-            Target::Server(url) => Target::Server(url.clone()),
+            server @ Target::Server { .. } => server.clone(),
         };
         let backend = target.open(py)?;
         *self.slot() = Some(Owned::new(backend.clone()));
@@ -152,9 +164,15 @@ impl Store {
 impl Store {
     /// Opens `target`, a path or a URL.
     #[new]
-    fn new(py: Python<'_>, target: String, read_only: bool, now: Option<i64>) -> PyResult<Self> {
-        let target = Target::new(target, read_only).map_err(raise)?;
-        if now.is_some() && matches!(target, Target::Server(_)) {
+    fn new(
+        py: Python<'_>,
+        target: String,
+        read_only: bool,
+        now: Option<i64>,
+        shown: Shown,
+    ) -> PyResult<Self> {
+        let target = Target::new(target, read_only, shown).map_err(raise)?;
+        if now.is_some() && matches!(target, Target::Server { .. }) {
             return Err(raise(Error::invalid(
                 "a server has its own clock; start it with `hitherto serve --now`, or name as_of",
             )));
@@ -177,7 +195,7 @@ impl Store {
 
     #[getter]
     fn is_remote(&self) -> bool {
-        matches!(self.target, Target::Server(_))
+        matches!(self.target, Target::Server { .. })
     }
 
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]

@@ -29,7 +29,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::Client;
-use crate::{Clock, ServeOptions, bind, serve, wire};
+use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 
 mod deadlines;
 mod fuzz;
@@ -120,6 +120,7 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let options = ServeOptions {
             listener,
+            security: Security::default(),
             config,
             clock,
             shutdown: async { stopped.await.unwrap_or(()) },

@@ -10,6 +10,7 @@ use hitherto_server::client::{Client, Job, JobState, Work};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::numbers::{count, counted, span};
 use crate::output::Output;
@@ -31,6 +32,8 @@ pub struct Jobs {
     /// The server
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:7411")]
     server: String,
+    #[command(flatten)]
+    shown: ShownToServer,
     #[command(subcommand)]
     action: Action,
 }
@@ -59,7 +62,7 @@ impl Jobs {
     /// `NotFound` for an unknown job, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
-        let client = Client::connect(&self.server).await?;
+        let client = self.shown.connect(&self.server).await?;
         let jobs = match self.action {
             Action::List => client.list_jobs().await?,
             Action::Watch { id } => vec![follow(output, &client, id).await?],
@@ -73,11 +76,11 @@ impl Jobs {
 ///
 /// # Errors
 /// The work's own; `Conflict` when it was cancelled or runs already.
-pub async fn run(output: Output, url: &str, work: Work) -> Result<String> {
-    let client = Client::connect(url).await?;
+pub async fn run(output: Output, client: &Client, work: Work) -> Result<String> {
     let job = client.start_job(work).await?;
+    let url = client.url();
     output.say(format!("job {} at {url}; it goes on without this command", job.id));
-    let job = follow(output, &client, job.id).await?;
+    let job = follow(output, client, job.id).await?;
     match job.state() {
         JobState::Done => Ok(job.result_json),
         JobState::Cancelled => Err(Error::conflict(format!("job {} was cancelled", job.id))),

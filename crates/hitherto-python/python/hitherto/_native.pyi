@@ -8,6 +8,9 @@ from typing import Any, final
 
 from ._lookup import Status
 
+Shown = tuple[str | None, str | None, tuple[str, str] | None]
+"""A token, the file of a CA, and those of a certificate and its key."""
+
 __version__: str
 KINDS: list[str]
 
@@ -15,7 +18,7 @@ def parse_timestamp(text: str) -> int: ...
 
 @final
 class Store:
-    def __init__(self, target: str, read_only: bool, now: int | None) -> None: ...
+    def __init__(self, target: str, read_only: bool, now: int | None, shown: Shown) -> None: ...
     @property
     def is_closed(self) -> bool: ...
     @property

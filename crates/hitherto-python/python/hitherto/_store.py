@@ -24,18 +24,36 @@ if TYPE_CHECKING:
     from .aio import StoreTwin
 
 
+File = str | os.PathLike[str]
+"""A path."""
+
+
 def connect(
-    target: str | os.PathLike[str], *, read_only: bool = False, now: Moment | None = None
+    target: File,
+    *,
+    read_only: bool = False,
+    now: Moment | None = None,
+    token: str | None = None,
+    ca: File | None = None,
+    cert: File | tuple[File, File] | None = None,
 ) -> Store:
     """Opens a feature store.
 
     Args:
         target: the path of a repository, whose engine then runs in this
-            process, or the URL of a server, ``http://host:port``.
+            process, or the URL of a server, ``https://host:port`` or, in plain
+            text, ``http://host:port``.
         read_only: open a repository for reading: what was there at opening, and
             beside any process that writes. Means nothing for a server.
         now: stop the clock, for replays: everything happens as if it were this
             time. A server has its own clock.
+        token: what a server asks for, if it has a token file. Over plain text it
+            is only sent to this machine.
+        ca: a PEM file with the CA that signed the server's certificate; the
+            system's if left out.
+        cert: for a server that asks for one: a PEM file with this client's
+            certificate and its key, or a pair of files. Like ``ca`` it is read
+            when a process connects.
 
     A process can connect to one path any number of times and shares the engine.
 
@@ -43,9 +61,18 @@ def connect(
         NotFoundError: there is no repository, or, for reading, no store in it.
         ConflictError: another process has the repository open for writing.
         UnavailableError: the server cannot be reached.
-        InvalidError: the configuration or the URL is wrong.
+        InvalidError: the configuration or the URL is wrong, a file is not what it
+            should be, or the token could be read on its way.
+        DeniedError: the server's certificate is not trusted. Whether it takes
+            ``token`` and ``cert`` is known at the first call, which raises this too.
     """
-    store = Store(os.fspath(target), read_only, to_micros(now))
+    pair = cert if isinstance(cert, tuple) else None if cert is None else (cert, cert)
+    shown = (
+        token,
+        None if ca is None else os.path.abspath(ca),
+        None if pair is None else (os.path.abspath(pair[0]), os.path.abspath(pair[1])),
+    )
+    store = Store(os.fspath(target), read_only, to_micros(now), shown)
     store._open()
     return store
 
@@ -56,20 +83,25 @@ class Store:
     A context manager. Safe to share among threads. After ``fork`` the child
     opens its own: a new connection, or the repository for reading only. The
     same goes for a process that a store is sent to (pickled): it is opened
-    there when it is first used.
+    there when it is first used. What is sent has the token in it.
     """
 
-    __slots__ = ("_now", "_opened", "_read_only", "_target")
+    __slots__ = ("_now", "_opened", "_read_only", "_shown", "_target")
 
-    def __init__(self, target: str, read_only: bool, now: int | None) -> None:
+    def __init__(
+        self, target: str, read_only: bool, now: int | None, shown: _native.Shown
+    ) -> None:
         self._target = target
         self._read_only = read_only
         self._now = now
+        self._shown = shown
         self._opened: _native.Store | None = None
 
     def _open(self) -> _native.Store:
         if self._opened is None:
-            self._opened = _native.Store(self._target, self._read_only, self._now)
+            self._opened = _native.Store(
+                self._target, self._read_only, self._now, self._shown
+            )
         return self._opened
 
     @property
@@ -84,12 +116,12 @@ class Store:
 
         return StoreTwin(self)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None]]:
+    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None, _native.Shown]]:
         if self._opened is not None and self._opened.is_closed:
             raise InvalidError("the store is closed; send one that is open")
         target = self._target if "://" in self._target else os.path.abspath(self._target)
         # This process goes on writing, so no other can.
-        return Store, (target, True, self._now)
+        return Store, (target, True, self._now, self._shown)
 
     def training_set(
         self,

@@ -3,6 +3,7 @@
 //! | module         | what it owns                                            |
 //! | -------------- | ------------------------------------------------------- |
 //! | `connection`   | addresses, connecting, and what a broken call means     |
+//! | `credentials`  | what a client shows, and whom it trusts                 |
 //! | `training_set` | a training set that a server builds                     |
 //!
 //! Requests and answers are the engine's own types, and so are errors: a call
@@ -10,6 +11,7 @@
 //! server cannot be reached.
 
 mod connection;
+mod credentials;
 mod training_set;
 
 use arrow::array::RecordBatch;
@@ -33,11 +35,11 @@ use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
     RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
 };
-use tonic::transport::Channel;
 
 use crate::wire;
 pub use crate::wire::training_set::Record;
-use connection::Connection;
+use connection::{Calls, Connection};
+pub use credentials::{Credentials, Token};
 pub use hitherto_proto::v1::start_job_request::Work;
 pub use hitherto_proto::v1::{BackupWork, Job, JobProgress, JobState, MaterializeWork};
 pub use training_set::RemoteTrainingSet;
@@ -53,10 +55,21 @@ impl Client {
     /// Connects to the server at `url`, such as `http://127.0.0.1:7411`.
     ///
     /// # Errors
-    /// `Invalid` for an address of another form; `Unavailable` when no server
-    /// answers there within five seconds.
+    /// As [`Client::connect_with`].
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self { connection: Connection::open(url).await? })
+        Self::connect_with(url, &Credentials::default()).await
+    }
+
+    /// Connects to the server at `url`, such as `https://features:7411`, with what it
+    /// asks for.
+    ///
+    /// # Errors
+    /// `Invalid` for an address of another form, a file that is not what it should be, or
+    /// a token that others could read on its way; `Denied` when the server's certificate
+    /// is not trusted; `Unavailable` when no server answers there within five seconds.
+    /// Whether the server takes the credentials is known at the first call: `Denied`.
+    pub async fn connect_with(url: &str, credentials: &Credentials) -> Result<Self> {
+        Ok(Self { connection: Connection::open(url, credentials).await? })
     }
 
     /// The server's address.
@@ -243,34 +256,33 @@ impl Client {
         Ok(self.connection.checked(answer)?.into_inner())
     }
 
-    fn jobs(&self) -> JobServiceClient<Channel> {
-        JobServiceClient::new(self.connection.channel())
+    fn jobs(&self) -> JobServiceClient<Calls> {
+        JobServiceClient::new(self.connection.calls())
     }
 
-    fn lookups(&self) -> LookupServiceClient<Channel> {
-        LookupServiceClient::new(self.connection.channel())
+    fn lookups(&self) -> LookupServiceClient<Calls> {
+        LookupServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn pushes(&self) -> PushServiceClient<Channel> {
-        PushServiceClient::new(self.connection.channel())
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    fn pushes(&self) -> PushServiceClient<Calls> {
+        PushServiceClient::new(self.connection.calls()).max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn registry(&self) -> RegistryServiceClient<Channel> {
-        RegistryServiceClient::new(self.connection.channel())
+    fn registry(&self) -> RegistryServiceClient<Calls> {
+        RegistryServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn diagnostics(&self) -> DiagnosticsServiceClient<Channel> {
-        DiagnosticsServiceClient::new(self.connection.channel())
+    fn diagnostics(&self) -> DiagnosticsServiceClient<Calls> {
+        DiagnosticsServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn flights(&self) -> FlightServiceClient<Channel> {
-        FlightServiceClient::new(self.connection.channel())
+    fn flights(&self) -> FlightServiceClient<Calls> {
+        FlightServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
