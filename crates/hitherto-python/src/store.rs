@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
+use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
@@ -17,10 +19,13 @@ use hitherto_engine::{
     Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
     VerifyRequest, WhyRequest,
 };
-use hitherto_server::client::{Client, Credentials};
+use hitherto_server::client::{
+    Client, Credentials, Job, JobProgress, MaterializeWork, Work, outcome,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::errors::raise;
 use crate::keys;
@@ -305,27 +310,45 @@ impl Store {
 
     /// With a file as it were: its name and text.
     fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
-        let engine = self.engine(py, "plan")?;
-        let plan = async move {
-            match file {
-                None => engine.plan().await,
-                Some((name, text)) => engine.plan_with(&DefinitionFile { name, text }).await,
-            }
+        let backend = match file {
+            None => self.backend(py)?,
+            Some(_) => Backend::Engine(self.engine(py, "plan")?),
         };
-        Ok(Plan(wait(py, plan)?))
+        wait(py, async move {
+            Ok(match (backend, file) {
+                (Backend::Client(client), _) => {
+                    let (changes, catalog_version) = client.plan().await?;
+                    Plan { changes, catalog_version, made: None }
+                }
+                (Backend::Engine(engine), None) => Plan::new(engine.plan().await?),
+                (Backend::Engine(engine), Some((name, text))) => {
+                    Plan::new(engine.plan_with(&DefinitionFile { name, text }).await?)
+                }
+            })
+        })
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        let (engine, now) = (self.engine(py, "apply")?, self.now());
-        let plan = plan.0.clone();
-        wait(py, async move { engine.apply(&plan, now).await.map(|_| ()) })
+        let now = self.now();
+        match (self.backend(py)?, plan.made.clone()) {
+            (Backend::Engine(engine), Some(plan)) => {
+                wait(py, async move { engine.apply(&plan, now).await.map(drop) })
+            }
+            (Backend::Client(client), None) => {
+                let version = plan.catalog_version;
+                wait(py, async move { client.apply(Some(version)).await.map(drop) })
+            }
+            _ => {
+                Err(raise(Error::invalid("the plan is another store's; plan again with this one")))
+            }
+        }
     }
 
     /// Writes a file, of this name and text, and applies the repository.
     fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
         let (engine, now) = (self.engine(py, "apply")?, self.now());
         let file = DefinitionFile { name, text };
-        Ok(Plan(wait(py, async move { engine.apply_with(&file, now).await })?))
+        Ok(Plan::new(wait(py, async move { engine.apply_with(&file, now).await })?))
     }
 
     /// What was done, as JSON.
@@ -338,7 +361,22 @@ impl Store {
         window: (Option<i64>, Option<i64>),
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
-        let (engine, now) = (self.engine(py, "materialize")?, self.now());
+        let told = Arc::new(Told::default());
+        let tell = |py: Python<'_>| match &progress {
+            Some(progress) => told.tell(py, progress),
+            None => Ok(()),
+        };
+        let telling = Arc::clone(&told);
+        let (backend, now) = (self.backend(py)?, self.now());
+        let engine = match backend {
+            Backend::Engine(engine) => engine,
+            Backend::Client(client) => {
+                let (from_micros, to_micros) = window;
+                let work = MaterializeWork { views, full, force, from_micros, to_micros };
+                let done = materialize_there(py, client, work, telling, tell)?;
+                return Ok(json!(done).to_string());
+            }
+        };
         let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
         let request = MaterializeRequest {
             views,
@@ -346,13 +384,8 @@ impl Store {
             force,
             window: TimeRange::between(window.0, window.1),
         };
-        let told = Arc::new(Told::default());
-        let telling = Arc::clone(&told);
         let work = async move { engine.materialize(&request, now, &*telling).await };
-        let done = wait_telling(py, work, |py| match &progress {
-            Some(progress) => told.tell(py, progress),
-            None => Ok(()),
-        })?;
+        let done = wait_telling(py, work, tell)?;
         Ok(json!(done).to_string())
     }
 
@@ -395,8 +428,14 @@ impl Store {
 
     /// From which generation to which a view was taken back, as JSON.
     fn rollback(&self, py: Python<'_>, view: String) -> PyResult<String> {
-        let engine = self.engine(py, "rollback")?;
-        Ok(json!(wait(py, async move { engine.rollback(&view).await })?).to_string())
+        let backend = self.backend(py)?;
+        let rolled_back = wait(py, async move {
+            match backend {
+                Backend::Engine(engine) => engine.rollback(&view).await,
+                Backend::Client(client) => client.rollback(&view).await,
+            }
+        })?;
+        Ok(json!(rolled_back).to_string())
     }
 
     /// What is applied and online, as JSON.
@@ -413,26 +452,37 @@ impl Store {
 
 /// What applying the definitions would change.
 #[pyclass(frozen, module = "hitherto._native")]
-pub struct Plan(hitherto_engine::Plan);
+pub struct Plan {
+    changes: Vec<Change>,
+    #[pyo3(get)]
+    catalog_version: u64,
+    /// The plan of an engine in this process. A server plans again when it applies.
+    made: Option<hitherto_engine::Plan>,
+}
+
+impl Plan {
+    fn new(plan: hitherto_engine::Plan) -> Self {
+        let (changes, catalog_version) = (plan.changes.clone(), plan.catalog_version);
+        Self { changes, catalog_version, made: Some(plan) }
+    }
+}
 
 #[pymethods]
 impl Plan {
     fn __str__(&self) -> String {
-        self.0.to_string()
+        match self.changes.is_empty() {
+            true => String::from("nothing to change: every definition is applied"),
+            false => self.changes.iter().map(|change| format!("{change}\n")).collect(),
+        }
     }
 
     fn __len__(&self) -> usize {
-        self.0.changes.len()
-    }
-
-    #[getter]
-    fn catalog_version(&self) -> u64 {
-        self.0.catalog_version
+        self.changes.len()
     }
 
     /// Every change, as JSON.
     fn changes(&self) -> String {
-        json!(self.0.changes).to_string()
+        json!(self.changes).to_string()
     }
 }
 
@@ -464,6 +514,32 @@ fn known_time(text: &str) -> Result<Known> {
     }
 }
 
+/// How long a server may take to hear that a job is to end.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Lets a server materialize, and watches. A signal, or an error of what is told, ends the
+/// server's work as it would end an engine's.
+fn materialize_there(
+    py: Python<'_>,
+    client: Client,
+    work: MaterializeWork,
+    telling: Arc<Told>,
+    tell: impl Fn(Python<'_>) -> PyResult<()> + Send,
+) -> PyResult<Vec<Materialized>> {
+    let started = client.clone();
+    let id = wait(py, async move { started.start_job(Work::Materialize(work)).await })?.id;
+    let watched = client.clone();
+    let watch = async move {
+        let show = |job: &Job| job.progress.iter().for_each(|progress| telling.show(progress));
+        outcome(watched.watch_job(id, show).await?)
+    };
+    wait_telling(py, watch, tell).inspect_err(|_| {
+        let cancel = async move { Ok(timeout(CANCEL_TIMEOUT, client.cancel_job(id)).await) };
+        // A job that has ended cannot be cancelled, nor one whose server is gone.
+        let _ = wait(py, cancel);
+    })
+}
+
 /// How far materialization is: the view, facts read, rows in its files.
 #[derive(Default)]
 struct Told(Mutex<(String, u64, u64)>);
@@ -471,6 +547,11 @@ struct Told(Mutex<(String, u64, u64)>);
 impl Told {
     fn state(&self) -> MutexGuard<'_, (String, u64, u64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what a server says.
+    fn show(&self, progress: &JobProgress) {
+        *self.state() = (progress.view.clone(), progress.rows, progress.rows_total);
     }
 
     /// Calls a Python function with it, once a view is begun.

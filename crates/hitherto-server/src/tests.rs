@@ -33,6 +33,7 @@ use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 
 mod deadlines;
 mod fuzz;
+mod security;
 mod web;
 
 const DEFINITIONS: &str = "

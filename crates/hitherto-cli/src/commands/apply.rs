@@ -36,7 +36,7 @@ impl Apply {
         let output = session.output();
         let (changes, catalog_version) = match &self.server {
             None => apply_here(session).await?,
-            Some(url) => self.shown.connect(url).await?.apply(false).await?,
+            Some(url) => self.shown.connect(url).await?.apply(None).await?,
         };
         let applied = Applied { changes: &changes, catalog_version };
         output.result(&applied)?;

@@ -57,9 +57,8 @@ impl Backup {
             Some(url) => {
                 let folder = self.folder.to_string_lossy().into_owned();
                 let work = Work::Backup(BackupWork { folder });
-                jobs::result(
-                    &jobs::run(session.output(), &self.shown.connect(url).await?, work).await?,
-                )?
+                let client = self.shown.connect(url).await?;
+                jobs::run(session.output(), &client, work).await?
             }
         };
         session.output().result(&Shown::new("backed up", &taken))

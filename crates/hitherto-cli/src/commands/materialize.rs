@@ -70,9 +70,9 @@ impl Materialize {
                 from_micros: self.from,
                 to_micros: self.to,
             };
-            let result =
-                jobs::run(output, &self.shown.connect(url).await?, Work::Materialize(work)).await?;
-            let done: Vec<Materialized> = jobs::result(&result)?;
+            let client = self.shown.connect(url).await?;
+            let done: Vec<Materialized> =
+                jobs::run(output, &client, Work::Materialize(work)).await?;
             return output.result(&Shown(&done));
         }
         let engine = session.open_applied()?;

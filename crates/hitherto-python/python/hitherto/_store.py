@@ -307,11 +307,12 @@ class Store:
     def plan(self, *, definitions: Iterable[Definition] | None = None) -> Plan:
         """Compares the repository's definitions with what is applied.
 
-        Changes nothing. Only where the repository is.
+        Changes nothing.
 
         Args:
             definitions: objects of :mod:`hitherto.definitions`, compared as if
                 they were the repository's file ``from_python.yaml``, all of it.
+                Only where the repository is: a server has its own definitions.
 
         Raises:
             InvalidError: every problem, one a line, each with file and line; a name
@@ -325,10 +326,11 @@ class Store:
     ) -> Plan:
         """Applies the repository's definitions, or a plan made before.
 
-        Only where the repository is. Returns the plan that was applied.
+        Returns the plan that was applied.
 
         Args:
-            plan: one that :meth:`plan` made; made now if left out.
+            plan: one that :meth:`plan` of this store made; made now if left out. A
+                server applies what its definitions are when it is asked to.
             definitions: objects of :mod:`hitherto.definitions`. They are written to
                 the repository's file ``from_python.yaml``, instead of what it has,
                 and the whole repository is applied, as ``hitherto apply`` would:
@@ -360,7 +362,8 @@ class Store:
     ) -> list[dict[str, Any]]:
         """Brings the online store up to date with the sources.
 
-        Only where the repository is.
+        On a server it is a job (``hitherto jobs`` shows it), which ends with this
+        call: also when it is interrupted, or ``progress`` raises.
 
         Args:
             views: names of feature views; all if left out.
@@ -382,8 +385,10 @@ class Store:
 
         Raises:
             NotFoundError: no such view, or a source has no files.
-            ConflictError: a new copy differs from the old by more than its view allows.
-            KeyboardInterrupt: within 50 ms of Ctrl-C. Views that are done stay
+            ConflictError: a new copy differs from the old by more than its view allows;
+                or a server does the same already.
+            KeyboardInterrupt: within 50 ms of Ctrl-C, and at most a second later if a
+                server has to be told. Views that are done stay
                 done; of the others nothing is visible.
         """
         window = (to_micros(start), to_micros(end))
@@ -443,7 +448,7 @@ class Store:
 
     def rollback(self, view: str) -> dict[str, Any]:
         """Goes back to a view's previous online copy, at once. What was pushed
-        since is in both. Only where the repository is.
+        since is in both.
 
         Returns:
             ``view``, and the generations ``from`` and ``to``.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::from_status;
 use http::Uri;
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError};
+use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -24,6 +24,16 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// lost its power waits for ever.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a server says, in the words of rustls, who does not trust a certificate.
+const MISTRUST: [&str; 6] = [
+    "CertificateExpired",
+    "CertificateUnknown",
+    "BadCertificate",
+    "UnknownCA",
+    "DecryptError",
+    "AccessDenied",
+];
+
 /// What calls are made with.
 pub type Calls = InterceptedService<Channel, Bearer>;
 
@@ -32,6 +42,8 @@ pub type Calls = InterceptedService<Channel, Bearer>;
 pub struct Connection {
     url: Arc<str>,
     calls: Calls,
+    /// What else may be the matter when it breaks.
+    hint: &'static str,
 }
 
 impl Connection {
@@ -67,7 +79,13 @@ impl Connection {
             })
         })?;
         let calls = InterceptedService::new(channel, Bearer(credentials.token.clone()));
-        Ok(Self { url: url.into(), calls })
+        // The server says what it thinks of a certificate while the first call is on its way,
+        // and what it says may be lost.
+        let hint = match credentials.identity {
+            Some(_) => ", and that it trusts this client's certificate",
+            None => "",
+        };
+        Ok(Self { url: url.into(), calls, hint })
     }
 
     /// The address, as given.
@@ -101,8 +119,8 @@ impl Connection {
         }
         mistrust(&self.url, cause).unwrap_or_else(|| {
             Error::unavailable(format!(
-                "the connection to the server at {} broke; check that it runs, and retry",
-                self.url
+                "the connection to the server at {} broke; check that it runs{}, and retry",
+                self.url, self.hint
             ))
             .with_source(status)
         })
@@ -156,6 +174,12 @@ fn is_loopback(host: &str) -> bool {
 
 /// What it means that two ends could not agree to speak TLS; none if it was not that.
 fn mistrust(url: &str, cause: &(dyn StdError + 'static)) -> Option<Error> {
+    if is_mistrusted(cause) {
+        return Some(Error::denied(format!(
+            "the server at {url} does not trust this client's certificate; bring one that its CA \
+             signed and that has not expired"
+        )));
+    }
     let tls = tls_error(cause)?;
     Some(
         match tls {
@@ -177,21 +201,18 @@ fn mistrust(url: &str, cause: &(dyn StdError + 'static)) -> Option<Error> {
                 "the certificate of the server at {url} is not trusted; name the CA that signed it \
                  (ca= in Python, --ca on the command line)"
             )),
-            TlsError::AlertReceived(
-                AlertDescription::CertificateExpired
-                | AlertDescription::CertificateUnknown
-                | AlertDescription::BadCertificate
-                | AlertDescription::UnknownCA
-                | AlertDescription::DecryptError
-                | AlertDescription::AccessDenied,
-            ) => Error::denied(format!(
-                "the server at {url} does not trust this client's certificate; bring one that its \
-                 CA signed and that has not expired"
-            )),
             _ => Error::unavailable(format!("the server at {url} does not agree to speak TLS")),
         }
         .with_source(tls.clone()),
     )
+}
+
+/// Whether a server has ended the connection for the sake of this end's certificate. HTTP/2
+/// keeps no more of that than its text.
+fn is_mistrusted(cause: &(dyn StdError + 'static)) -> bool {
+    let text = cause.to_string();
+    let alert = text.split_once("received fatal alert: ").map_or("", |(_, alert)| alert);
+    MISTRUST.iter().any(|word| alert.starts_with(word)) || cause.source().is_some_and(is_mistrusted)
 }
 
 /// The error of TLS among the causes.

@@ -4,6 +4,7 @@
 //! | -------------- | ------------------------------------------------------- |
 //! | `connection`   | addresses, connecting, and what a broken call means     |
 //! | `credentials`  | what a client shows, and whom it trusts                 |
+//! | `jobs`         | work that a server does on its own                      |
 //! | `training_set` | a training set that a server builds                     |
 //!
 //! Requests and answers are the engine's own types, and so are errors: a call
@@ -12,6 +13,7 @@
 
 mod connection;
 mod credentials;
+mod jobs;
 mod training_set;
 
 use arrow::array::RecordBatch;
@@ -42,6 +44,7 @@ use connection::{Calls, Connection};
 pub use credentials::{Credentials, Token};
 pub use hitherto_proto::v1::start_job_request::Work;
 pub use hitherto_proto::v1::{BackupWork, Job, JobProgress, JobState, MaterializeWork};
+pub use jobs::outcome;
 pub use training_set::RemoteTrainingSet;
 
 /// A connection to a server. Clones share it; calls may overlap. It connects
@@ -181,15 +184,28 @@ impl Client {
         RemoteTrainingSet::begin(messages, self.connection.clone()).await
     }
 
-    /// Applies the definitions in the server's repository, or only says what that would
-    /// change; returns the changes and the catalog's version afterwards.
+    /// What applying the definitions in the server's repository would change, and the
+    /// version of the catalog that says so.
     ///
     /// # Errors
-    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan) and
-    /// [`Engine::apply`](hitherto_engine::Engine::apply); `Unavailable` when the server
-    /// is gone; `Internal` for an answer that is malformed.
-    pub async fn apply(&self, dry_run: bool) -> Result<(Vec<Change>, u64)> {
-        let answer = self.registry().apply(ApplyRequest { dry_run }).await;
+    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan); `Unavailable` when the
+    /// server is gone; `Internal` for an answer that is malformed.
+    pub async fn plan(&self) -> Result<(Vec<Change>, u64)> {
+        self.applied(ApplyRequest { dry_run: true, planned_version: None }).await
+    }
+
+    /// Applies the definitions in the server's repository, as they are now, if the catalog
+    /// has the version that it was planned against; whatever it has if none is named.
+    /// Returns the changes and the catalog's version afterwards.
+    ///
+    /// # Errors
+    /// As [`Client::plan`], and those of [`Engine::apply`](hitherto_engine::Engine::apply).
+    pub async fn apply(&self, planned_version: Option<u64>) -> Result<(Vec<Change>, u64)> {
+        self.applied(ApplyRequest { dry_run: false, planned_version }).await
+    }
+
+    async fn applied(&self, request: ApplyRequest) -> Result<(Vec<Change>, u64)> {
+        let answer = self.registry().apply(request).await;
         let ApplyResponse { changes_json, catalog_version } =
             self.connection.checked(answer)?.into_inner();
         let changes = changes_json.iter().map(|json| serde_json::from_str(json));
