@@ -6,30 +6,26 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
-use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
-    VerifyRequest, WhyRequest,
+    PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest,
 };
-use hitherto_server::client::{
-    Client, Credentials, Job, JobProgress, MaterializeWork, Work, outcome,
-};
+use hitherto_server::client::{Client, Credentials, MaterializeWork};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
+use crate::materialize::{self, Told};
+use crate::plan::Plan;
 use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
 use crate::spine::{self, Spine};
 use crate::training_set::{Pass, TrainingSet};
@@ -373,7 +369,7 @@ impl Store {
             Backend::Client(client) => {
                 let (from_micros, to_micros) = window;
                 let work = MaterializeWork { views, full, force, from_micros, to_micros };
-                let done = materialize_there(py, client, work, telling, tell)?;
+                let done = materialize::there(py, client, work, telling, tell)?;
                 return Ok(json!(done).to_string());
             }
         };
@@ -450,42 +446,6 @@ impl Store {
     }
 }
 
-/// What applying the definitions would change.
-#[pyclass(frozen, module = "hitherto._native")]
-pub struct Plan {
-    changes: Vec<Change>,
-    #[pyo3(get)]
-    catalog_version: u64,
-    /// The plan of an engine in this process. A server plans again when it applies.
-    made: Option<hitherto_engine::Plan>,
-}
-
-impl Plan {
-    fn new(plan: hitherto_engine::Plan) -> Self {
-        let (changes, catalog_version) = (plan.changes.clone(), plan.catalog_version);
-        Self { changes, catalog_version, made: Some(plan) }
-    }
-}
-
-#[pymethods]
-impl Plan {
-    fn __str__(&self) -> String {
-        match self.changes.is_empty() {
-            true => String::from("nothing to change: every definition is applied"),
-            false => self.changes.iter().map(|change| format!("{change}\n")).collect(),
-        }
-    }
-
-    fn __len__(&self) -> usize {
-        self.changes.len()
-    }
-
-    /// Every change, as JSON.
-    fn changes(&self) -> String {
-        json!(self.changes).to_string()
-    }
-}
-
 /// Reads a timestamp as definitions and the command line do: microseconds UTC.
 #[pyfunction]
 pub fn parse_timestamp(text: &str) -> PyResult<i64> {
@@ -512,66 +472,4 @@ fn known_time(text: &str) -> Result<Known> {
              {other:?}"
         ))),
     }
-}
-
-/// How long a server may take to hear that a job is to end.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Lets a server materialize, and watches. A signal, or an error of what is told, ends the
-/// server's work as it would end an engine's.
-fn materialize_there(
-    py: Python<'_>,
-    client: Client,
-    work: MaterializeWork,
-    telling: Arc<Told>,
-    tell: impl Fn(Python<'_>) -> PyResult<()> + Send,
-) -> PyResult<Vec<Materialized>> {
-    let started = client.clone();
-    let id = wait(py, async move { started.start_job(Work::Materialize(work)).await })?.id;
-    let watched = client.clone();
-    let watch = async move {
-        let show = |job: &Job| job.progress.iter().for_each(|progress| telling.show(progress));
-        outcome(watched.watch_job(id, show).await?)
-    };
-    wait_telling(py, watch, tell).inspect_err(|_| {
-        let cancel = async move { Ok(timeout(CANCEL_TIMEOUT, client.cancel_job(id)).await) };
-        // A job that has ended cannot be cancelled, nor one whose server is gone.
-        let _ = wait(py, cancel);
-    })
-}
-
-/// How far materialization is: the view, facts read, rows in its files.
-#[derive(Default)]
-struct Told(Mutex<(String, u64, u64)>);
-
-impl Told {
-    fn state(&self) -> MutexGuard<'_, (String, u64, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes over what a server says.
-    fn show(&self, progress: &JobProgress) {
-        *self.state() = (progress.view.clone(), progress.rows, progress.rows_total);
-    }
-
-    /// Calls a Python function with it, once a view is begun.
-    fn tell(&self, py: Python<'_>, progress: &Py<PyAny>) -> PyResult<()> {
-        let state = self.state().clone();
-        match state.0.is_empty() {
-            true => Ok(()),
-            false => progress.call1(py, state).map(drop),
-        }
-    }
-}
-
-impl Progress for Told {
-    fn begin(&self, view: &str, rows: u64) {
-        *self.state() = (view.to_owned(), 0, rows);
-    }
-
-    fn advance(&self, _view: &str, facts: u64) {
-        self.state().1 = facts;
-    }
-
-    fn end(&self, _done: &Materialized) {}
 }

@@ -21,6 +21,7 @@ from ._why import Why
 from .definitions import Definition
 
 if TYPE_CHECKING:
+    from ._native import Shown
     from .aio import StoreTwin
 
 
@@ -88,9 +89,7 @@ class Store:
 
     __slots__ = ("_now", "_opened", "_read_only", "_shown", "_target")
 
-    def __init__(
-        self, target: str, read_only: bool, now: int | None, shown: _native.Shown
-    ) -> None:
+    def __init__(self, target: str, read_only: bool, now: int | None, shown: Shown) -> None:
         self._target = target
         self._read_only = read_only
         self._now = now
@@ -99,9 +98,7 @@ class Store:
 
     def _open(self) -> _native.Store:
         if self._opened is None:
-            self._opened = _native.Store(
-                self._target, self._read_only, self._now, self._shown
-            )
+            self._opened = _native.Store(self._target, self._read_only, self._now, self._shown)
         return self._opened
 
     @property
@@ -116,7 +113,7 @@ class Store:
 
         return StoreTwin(self)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None, _native.Shown]]:
+    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None, Shown]]:
         if self._opened is not None and self._opened.is_closed:
             raise InvalidError("the store is closed; send one that is open")
         target = self._target if "://" in self._target else os.path.abspath(self._target)
