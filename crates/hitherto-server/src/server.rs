@@ -14,7 +14,9 @@
 //! ```
 //!
 //! In front of all of them stands the guard ([`secure`](crate::secure)), which lets pass
-//! who shows what the server asks for. One port, because it is one thing to open, to probe and to secure. Every
+//! who shows what the server asks for.
+//!
+//! One port, because it is one thing to open, to probe and to secure. Every
 //! service has the same bound on a message, either way, and takes gzip; answers
 //! are not compressed, because that costs a lookup more than it saves.
 

@@ -26,7 +26,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
     hitherto serve --listen 0.0.0.0:7411\n  \
-    hitherto serve --listen 0.0.0.0:7411 --tls-cert tls.crt --tls-key tls.key --token-file tokens\n  \
+    hitherto serve --listen 0.0.0.0:7411 --tls-cert a.crt --tls-key a.key --token-file tokens\n  \
     hitherto serve --now 2180-07-23T17:36:00Z     replay: answer as if it were that time")]
 pub struct Serve {
     /// Where to listen; port 0 takes a free one. Otherwise server.listen of hitherto.yaml,
