@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
-use hitherto_server::{ServeOptions, bind};
+use hitherto_server::{Security, ServeOptions, bind};
 use serde::{Deserialize, Serialize};
 
 use super::echo;
@@ -97,7 +97,8 @@ pub fn serve() -> Result<()> {
             Some(engine) => {
                 let config = ServerConfig::default();
                 let clock: hitherto_server::Clock = Arc::new(|| NOW_MICROS);
-                let options = ServeOptions { listener, config, clock, shutdown };
+                let security = Security::default();
+                let options = ServeOptions { listener, security, config, clock, shutdown };
                 Ok(hitherto_server::serve(engine, options).await?)
             }
         }

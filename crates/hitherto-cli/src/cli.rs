@@ -144,6 +144,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::Invalid => "the request, definition or option is wrong: fix it",
         Kind::NotFound => "the named thing is not there: name another, or create it",
         Kind::Conflict => "somebody else got there first: look again and retry",
+        Kind::Denied => "one end does not trust the other: bring a token or certificate",
         Kind::Unavailable => "not now: wait and retry",
         Kind::Corrupt => "stored bytes are damaged: stop and restore",
         Kind::Internal => "a bug or an unforeseen failure: report it",

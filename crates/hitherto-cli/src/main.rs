@@ -13,6 +13,7 @@
 //! | [`output`]   | the only place that writes to stdout and stderr          |
 //! | [`logs`]     | where log lines go                                       |
 //! | [`progress`] | how far materialization is, on a terminal and elsewhere  |
+//! | [`credentials`] | what a server asks for                                |
 //! | [`selected`] | `--service` and `--features`                             |
 //! | [`numbers`]  | counts, sizes, spans and shares, as people write them    |
 //! | [`grid`]     | tables                                                   |
@@ -22,6 +23,7 @@
 
 mod cli;
 mod commands;
+mod credentials;
 mod grid;
 mod labels;
 mod logs;

@@ -1,4 +1,4 @@
-//! Six kinds of error, each of which tells the caller what to do next.
+//! Seven kinds of error, each of which tells the caller what to do next.
 //!
 //! There is one public error type for the whole workspace, because the kind is
 //! what every edge (gRPC, HTTP, exit code, Python) needs and nothing else about
@@ -20,6 +20,8 @@ pub enum Kind {
     NotFound,
     /// Somebody else got there first: look again and retry.
     Conflict,
+    /// One end does not trust the other: bring a token or certificate that it knows.
+    Denied,
     /// Not now: back off and retry.
     Unavailable,
     /// Stored bytes are not what was written: stop and restore.
@@ -30,10 +32,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 7] = [
         Kind::Invalid,
         Kind::NotFound,
         Kind::Conflict,
+        Kind::Denied,
         Kind::Unavailable,
         Kind::Corrupt,
         Kind::Internal,
@@ -45,6 +48,7 @@ impl Kind {
             Kind::Invalid => "invalid",
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
+            Kind::Denied => "denied",
             Kind::Unavailable => "unavailable",
             Kind::Corrupt => "corrupt",
             Kind::Internal => "internal",
@@ -60,6 +64,7 @@ impl Kind {
             Kind::Conflict => 4,
             Kind::Unavailable => 5,
             Kind::Corrupt => 6,
+            Kind::Denied => 7,
         }
     }
 
@@ -72,6 +77,7 @@ impl Kind {
             Kind::Internal => 13,
             Kind::Unavailable => 14,
             Kind::Corrupt => 15,
+            Kind::Denied => 16,
         }
     }
 
@@ -82,6 +88,7 @@ impl Kind {
             3 | 9 | 11 => Kind::Invalid,
             5 => Kind::NotFound,
             6 | 10 => Kind::Conflict,
+            7 | 16 => Kind::Denied,
             1 | 4 | 8 | 14 => Kind::Unavailable,
             15 => Kind::Corrupt,
             _ => Kind::Internal,
@@ -92,6 +99,7 @@ impl Kind {
     pub const fn http_status(self) -> u16 {
         match self {
             Kind::Invalid => 400,
+            Kind::Denied => 401,
             Kind::NotFound => 404,
             Kind::Conflict => 409,
             Kind::Unavailable => 503,
@@ -138,6 +146,11 @@ impl Error {
     /// Somebody else holds or changed it.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(Kind::Conflict, message)
+    }
+
+    /// One end does not trust the other.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(Kind::Denied, message)
     }
 
     /// It may work later.

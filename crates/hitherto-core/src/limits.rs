@@ -86,6 +86,9 @@ pub const PUSH_GROUP_BYTES_MAX: usize = 32 << 20;
 pub const PUSH_LAND_BYTES: u64 = 64 << 20;
 /// Batches that one server pushes at a time, over all streams: each waits on a thread.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
+/// TLS handshakes that one server has under way: callers who begin one and say no more
+/// hold a place each, until their time is up.
+pub const HANDSHAKES_IN_FLIGHT_MAX: usize = 1_024;
 /// Jobs that have ended and are still told of.
 pub const JOBS_ENDED_MAX: usize = 100;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.

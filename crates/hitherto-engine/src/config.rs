@@ -49,6 +49,15 @@ pub struct ServerConfig {
     pub training_sets_in_flight_max: usize,
     /// How long a stop waits for requests in flight, in seconds.
     pub drain_seconds: u64,
+    /// A PEM file with the server's certificate and those between it and its CA, relative
+    /// to the repository, as the next three. With it and its key the port speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// A PEM file with the certificate's key.
+    pub tls_key: Option<PathBuf>,
+    /// A PEM file with the CAs of callers, who then need a certificate of one of them.
+    pub client_ca: Option<PathBuf>,
+    /// A file with a token a line; callers then need one of them.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -71,6 +80,10 @@ impl Default for ServerConfig {
             slow_lookup_millis: 100,
             training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
             drain_seconds: 20,
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+            token_file: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! | module         | what it owns                                              |
 //! | -------------- | --------------------------------------------------------- |
 //! | [`store`]      | an open store: where each call goes                        |
+//! | [`plan`]       | what applying definitions would change                     |
+//! | [`materialize`] | how far it is, here and on a server                       |
 //! | [`spine`]      | Arrow data from Python to record batches                   |
 //! | [`training_set`] | a training set: one pass, collected or handed on as a stream |
 //! | [`keys`]       | Python values to entity keys                               |
@@ -24,6 +26,8 @@
 mod errors;
 mod keys;
 mod lookup;
+mod materialize;
+mod plan;
 mod process;
 mod spine;
 mod store;
@@ -38,7 +42,9 @@ mod _native {
     #[pymodule_export]
     use super::lookup::Lookup;
     #[pymodule_export]
-    use super::store::{Plan, Store, parse_timestamp};
+    use super::plan::Plan;
+    #[pymodule_export]
+    use super::store::{Store, parse_timestamp};
     #[pymodule_export]
     use super::training_set::TrainingSet;
     #[pymodule_export]

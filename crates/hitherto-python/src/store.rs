@@ -14,10 +14,9 @@ use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest,
-    VerifyRequest, WhyRequest,
+    PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest,
 };
-use hitherto_server::client::Client;
+use hitherto_server::client::{Client, Credentials, MaterializeWork};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
@@ -25,6 +24,8 @@ use serde_json::json;
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
+use crate::materialize::{self, Told};
+use crate::plan::Plan;
 use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
 use crate::spine::{self, Spine};
 use crate::training_set::{Pass, TrainingSet};
@@ -35,9 +36,12 @@ use crate::why::Why;
 enum Target {
     /// A folder.
     Repository { root: PathBuf, access: Access },
-    /// A server's URL.
-    Server(String),
+    /// A server's URL, and what to show there.
+    Server { url: String, credentials: Credentials },
 }
+
+/// For a server: a token, the file of its CA, and those of the caller's certificate and key.
+type Shown = (Option<String>, Option<PathBuf>, Option<(PathBuf, PathBuf)>);
 
 /// Who answers.
 #[derive(Clone)]
@@ -47,13 +51,21 @@ enum Backend {
 }
 
 impl Target {
-    fn new(target: String, read_only: bool) -> Result<Self> {
+    fn new(target: String, read_only: bool, shown: Shown) -> Result<Self> {
         match target.split_once("://") {
-            Some(("http" | "https", _)) => Ok(Target::Server(target)),
+            Some(("http" | "https", _)) => {
+                let (token, ca, identity) = shown;
+                let token = token.map(|token| token.parse()).transpose()?;
+                let credentials = Credentials { token, ca, identity };
+                Ok(Target::Server { url: target, credentials })
+            }
             Some((scheme, _)) => Err(Error::invalid(format!(
-                "{target:?} has the scheme {scheme:?}; connect to a repository's path or to \
-                 http://host:port"
+                "{target:?} has the scheme {scheme:?}; connect to a repository's path, or to \
+                 http://host:port or https://host:port"
             ))),
+            None if shown != Shown::default() => Err(Error::invalid(
+                "token, ca and cert are for a server; a repository's path needs none",
+            )),
             None => {
                 let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
                 Ok(Target::Repository { root: PathBuf::from(target), access })
@@ -63,8 +75,9 @@ impl Target {
 
     fn open(&self, py: Python<'_>) -> PyResult<Backend> {
         match self.clone() {
-            Target::Server(url) => {
-                let client = wait(py, async move { Client::connect(&url).await })?;
+            Target::Server { url, credentials } => {
+                let connect = async move { Client::connect_with(&url, &credentials).await };
+                let client = wait(py, connect)?;
                 Ok(Backend::Client(client))
             }
             Target::Repository { root, access } => {
@@ -129,7 +142,7 @@ impl Store {
             Target::Repository { root, .. } => {
                 Target::Repository { root: root.clone(), access: Access::ReadOnly }
             }
-            Target::Server(url) => Target::Server(url.clone()),
+            server @ Target::Server { .. } => server.clone(),
         };
         let backend = target.open(py)?;
         *self.slot() = Some(Owned::new(backend.clone()));
@@ -152,9 +165,15 @@ impl Store {
 impl Store {
     /// Opens `target`, a path or a URL.
     #[new]
-    fn new(py: Python<'_>, target: String, read_only: bool, now: Option<i64>) -> PyResult<Self> {
-        let target = Target::new(target, read_only).map_err(raise)?;
-        if now.is_some() && matches!(target, Target::Server(_)) {
+    fn new(
+        py: Python<'_>,
+        target: String,
+        read_only: bool,
+        now: Option<i64>,
+        shown: Shown,
+    ) -> PyResult<Self> {
+        let target = Target::new(target, read_only, shown).map_err(raise)?;
+        if now.is_some() && matches!(target, Target::Server { .. }) {
             return Err(raise(Error::invalid(
                 "a server has its own clock; start it with `hitherto serve --now`, or name as_of",
             )));
@@ -177,7 +196,7 @@ impl Store {
 
     #[getter]
     fn is_remote(&self) -> bool {
-        matches!(self.target, Target::Server(_))
+        matches!(self.target, Target::Server { .. })
     }
 
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
@@ -287,27 +306,45 @@ impl Store {
 
     /// With a file as it were: its name and text.
     fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
-        let engine = self.engine(py, "plan")?;
-        let plan = async move {
-            match file {
-                None => engine.plan().await,
-                Some((name, text)) => engine.plan_with(&DefinitionFile { name, text }).await,
-            }
+        let backend = match file {
+            None => self.backend(py)?,
+            Some(_) => Backend::Engine(self.engine(py, "plan")?),
         };
-        Ok(Plan(wait(py, plan)?))
+        wait(py, async move {
+            Ok(match (backend, file) {
+                (Backend::Client(client), _) => {
+                    let (changes, catalog_version) = client.plan().await?;
+                    Plan { changes, catalog_version, made: None }
+                }
+                (Backend::Engine(engine), None) => Plan::new(engine.plan().await?),
+                (Backend::Engine(engine), Some((name, text))) => {
+                    Plan::new(engine.plan_with(&DefinitionFile { name, text }).await?)
+                }
+            })
+        })
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        let (engine, now) = (self.engine(py, "apply")?, self.now());
-        let plan = plan.0.clone();
-        wait(py, async move { engine.apply(&plan, now).await.map(|_| ()) })
+        let now = self.now();
+        match (self.backend(py)?, plan.made.clone()) {
+            (Backend::Engine(engine), Some(plan)) => {
+                wait(py, async move { engine.apply(&plan, now).await.map(drop) })
+            }
+            (Backend::Client(client), None) => {
+                let version = plan.catalog_version;
+                wait(py, async move { client.apply(Some(version)).await.map(drop) })
+            }
+            _ => {
+                Err(raise(Error::invalid("the plan is another store's; plan again with this one")))
+            }
+        }
     }
 
     /// Writes a file, of this name and text, and applies the repository.
     fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
         let (engine, now) = (self.engine(py, "apply")?, self.now());
         let file = DefinitionFile { name, text };
-        Ok(Plan(wait(py, async move { engine.apply_with(&file, now).await })?))
+        Ok(Plan::new(wait(py, async move { engine.apply_with(&file, now).await })?))
     }
 
     /// What was done, as JSON.
@@ -320,7 +357,22 @@ impl Store {
         window: (Option<i64>, Option<i64>),
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
-        let (engine, now) = (self.engine(py, "materialize")?, self.now());
+        let told = Arc::new(Told::default());
+        let tell = |py: Python<'_>| match &progress {
+            Some(progress) => told.tell(py, progress),
+            None => Ok(()),
+        };
+        let telling = Arc::clone(&told);
+        let (backend, now) = (self.backend(py)?, self.now());
+        let engine = match backend {
+            Backend::Engine(engine) => engine,
+            Backend::Client(client) => {
+                let (from_micros, to_micros) = window;
+                let work = MaterializeWork { views, full, force, from_micros, to_micros };
+                let done = materialize::there(py, client, work, telling, tell)?;
+                return Ok(json!(done).to_string());
+            }
+        };
         let mode = if full { MaterializeMode::Full } else { MaterializeMode::Incremental };
         let request = MaterializeRequest {
             views,
@@ -328,13 +380,8 @@ impl Store {
             force,
             window: TimeRange::between(window.0, window.1),
         };
-        let told = Arc::new(Told::default());
-        let telling = Arc::clone(&told);
         let work = async move { engine.materialize(&request, now, &*telling).await };
-        let done = wait_telling(py, work, |py| match &progress {
-            Some(progress) => told.tell(py, progress),
-            None => Ok(()),
-        })?;
+        let done = wait_telling(py, work, tell)?;
         Ok(json!(done).to_string())
     }
 
@@ -377,8 +424,14 @@ impl Store {
 
     /// From which generation to which a view was taken back, as JSON.
     fn rollback(&self, py: Python<'_>, view: String) -> PyResult<String> {
-        let engine = self.engine(py, "rollback")?;
-        Ok(json!(wait(py, async move { engine.rollback(&view).await })?).to_string())
+        let backend = self.backend(py)?;
+        let rolled_back = wait(py, async move {
+            match backend {
+                Backend::Engine(engine) => engine.rollback(&view).await,
+                Backend::Client(client) => client.rollback(&view).await,
+            }
+        })?;
+        Ok(json!(rolled_back).to_string())
     }
 
     /// What is applied and online, as JSON.
@@ -390,31 +443,6 @@ impl Store {
                 Ok(json!(catalog).to_string())
             }
         }
-    }
-}
-
-/// What applying the definitions would change.
-#[pyclass(frozen, module = "hitherto._native")]
-pub struct Plan(hitherto_engine::Plan);
-
-#[pymethods]
-impl Plan {
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __len__(&self) -> usize {
-        self.0.changes.len()
-    }
-
-    #[getter]
-    fn catalog_version(&self) -> u64 {
-        self.0.catalog_version
-    }
-
-    /// Every change, as JSON.
-    fn changes(&self) -> String {
-        json!(self.0.changes).to_string()
     }
 }
 
@@ -444,35 +472,4 @@ fn known_time(text: &str) -> Result<Known> {
              {other:?}"
         ))),
     }
-}
-
-/// How far materialization is: the view, facts read, rows in its files.
-#[derive(Default)]
-struct Told(Mutex<(String, u64, u64)>);
-
-impl Told {
-    fn state(&self) -> MutexGuard<'_, (String, u64, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Calls a Python function with it, once a view is begun.
-    fn tell(&self, py: Python<'_>, progress: &Py<PyAny>) -> PyResult<()> {
-        let state = self.state().clone();
-        match state.0.is_empty() {
-            true => Ok(()),
-            false => progress.call1(py, state).map(drop),
-        }
-    }
-}
-
-impl Progress for Told {
-    fn begin(&self, view: &str, rows: u64) {
-        *self.state() = (view.to_owned(), 0, rows);
-    }
-
-    fn advance(&self, _view: &str, facts: u64) {
-        self.state().1 = facts;
-    }
-
-    fn end(&self, _done: &Materialized) {}
 }

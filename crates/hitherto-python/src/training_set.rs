@@ -22,7 +22,7 @@ use hitherto_engine::{
     Finished, Manifest, Thresholds, TrainingSet as EngineTrainingSet, TrainingSetReport,
 };
 use hitherto_server::client::{Record, RemoteTrainingSet};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
@@ -100,7 +100,7 @@ enum State {
     Streaming,
     Collected(Arc<[RecordBatch]>, Arc<Finale>),
     Read(Arc<Finale>),
-    Failed,
+    Failed(PyErr),
 }
 
 /// A training set that runs when it is read.
@@ -132,7 +132,7 @@ impl TrainingSet {
                 "the report is complete when the training set has been read to its end; call \
                  to_arrow(), to_pandas() or to_polars() first",
             ))),
-            State::Failed => Err(raise(consumed())),
+            State::Failed(_) => Err(raise(consumed())),
         }
     }
 }
@@ -147,14 +147,16 @@ impl TrainingSet {
         };
         let mut batches = Vec::new();
         loop {
-            let (returned, batch) = next(py, pass).inspect_err(|_| fail(&self.state))?;
+            let (returned, batch) =
+                next(py, pass).inspect_err(|error| fail(py, &self.state, error))?;
             pass = returned;
             match batch {
                 Some(batch) => batches.push(batch),
                 None => break,
             }
         }
-        let finale = pass.finish().inspect_err(|_| fail(&self.state)).map_err(raise)?;
+        let finale =
+            pass.finish().map_err(raise).inspect_err(|error| fail(py, &self.state, error))?;
         *lock(&self.state) = State::Collected(batches.into(), Arc::new(finale));
         Ok(())
     }
@@ -191,6 +193,16 @@ impl TrainingSet {
             self.collect(py)?;
         }
         self.finale()?.plan().map(str::to_owned).ok_or_else(elsewhere)
+    }
+
+    /// What ended the pass before its last row, if something did: a stream's consumer gets
+    /// no more than its text.
+    #[getter]
+    fn failure<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBaseException>> {
+        match &*lock(&self.state) {
+            State::Failed(error) => Some(error.value(py).clone()),
+            _ => None,
+        }
     }
 
     /// Counts by view, as JSON.
@@ -270,8 +282,8 @@ fn take(state: &Mutex<State>) -> PyResult<Taken> {
     }
 }
 
-fn fail(state: &Mutex<State>) {
-    *lock(state) = State::Failed;
+fn fail(py: Python<'_>, state: &Mutex<State>, error: &PyErr) {
+    *lock(state) = State::Failed(error.clone_ref(py));
 }
 
 fn consumed() -> Error {
@@ -322,11 +334,13 @@ impl Reader {
             }
             Source::Pass(pass) => {
                 let Some(pass) = pass.take() else { return Err(raise(consumed())) };
-                let (pass, batch) = next(py, pass).inspect_err(|_| fail(&self.state))?;
+                let (pass, batch) =
+                    next(py, pass).inspect_err(|error| fail(py, &self.state, error))?;
                 match batch {
                     Some(_) => self.source = Source::Pass(Owned::new(pass)),
                     None => {
-                        let finale = pass.finish().map_err(raise)?;
+                        let finale = pass.finish().map_err(raise);
+                        let finale = finale.inspect_err(|error| fail(py, &self.state, error))?;
                         *lock(&self.state) = State::Read(Arc::new(finale));
                     }
                 }

@@ -3,6 +3,7 @@ this process and behind a server."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -52,20 +53,27 @@ def embedded(repository: Path) -> Iterator[hitherto.Store]:
         yield store
 
 
-@pytest.fixture(scope="session")
-def server(repository: Path) -> Iterator[str]:
-    """The URL of a server over the same repository: it reads beside a writer."""
-    command = [binary(), "serve", "--read-only", "--listen", "127.0.0.1:0"]
-    command += ["--now", LATER, "--output", "json"]
+@contextlib.contextmanager
+def serving(repository: Path, *options: str, now: str = LATER) -> Iterator[str]:
+    """The URL of a server over a repository."""
+    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", now]
+    command += ["--output", "json", *options]
     process = subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the server ended with code {process.wait()} before it listened"
-        yield f"http://{json.loads(line)['address']}"
+        yield json.loads(line)["url"]
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="session")
+def server(repository: Path) -> Iterator[str]:
+    """The URL of a server over the same repository: it reads beside a writer."""
+    with serving(repository, "--read-only") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

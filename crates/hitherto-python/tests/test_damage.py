@@ -107,6 +107,6 @@ def test_materializing_a_damaged_file_leaves_the_old_copy(repository: Path) -> N
         damaged = bytearray(path.read_bytes())
         damaged[pages_end(path) - 10] ^= 1
         path.write_bytes(damaged)
-        with pytest.raises(hitherto.CorruptError, match="labs.parquet is damaged"):
+        with pytest.raises(hitherto.CorruptError, match=r"labs\.parquet is damaged"):
             store.materialize()
         assert store.lookup({"stay": [1]}, ["labs:*"]).to_dict() == before

@@ -82,9 +82,10 @@ def test_the_command_line_writes_and_checks_it(repository: Path, tmp_path: Path)
     built = run(repository, "--service", SERVICE, "--out", str(out))
     assert built.returncode == 0, built.stderr
     record = tmp_path / "rows.parquet.manifest.json"
-    assert json.loads(built.stdout)["content_hash"] == json.loads(record.read_text())["content"][
-        "hash"
-    ]
+    assert (
+        json.loads(built.stdout)["content_hash"]
+        == json.loads(record.read_text())["content"]["hash"]
+    )
     checked = run(repository, "--manifest", str(record), "--check")
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["differences"] == []
@@ -112,9 +113,9 @@ def test_beyond_a_threshold_nothing_is_written(repository: Path, tmp_path: Path)
 
 
 def test_a_cutoff_in_the_future_needs_a_stopped_clock(repository: Path, spine: pa.Table) -> None:
-    with hitherto.connect(repository, read_only=True) as store:
-        with pytest.raises(hitherto.InvalidError, match="is later than now"):
-            store.training_set(spine, ["lactate:*"], known_by="2150-01-01")
+    store = hitherto.connect(repository, read_only=True)
+    with store, pytest.raises(hitherto.InvalidError, match="is later than now"):
+        store.training_set(spine, ["lactate:*"], known_by="2150-01-01")
     with hitherto.connect(repository, read_only=True, now="2150-01-02") as store:
         known = store.training_set(spine, ["lactate:*"], known_by="2150-01-01").to_arrow()
     everything = pq.read_table(ICU / "spine.parquet")

@@ -102,9 +102,8 @@ def test_what_is_refused_leaves_the_file_as_it_was(
 def test_an_apply_that_the_store_refuses_leaves_no_file(root: Path) -> None:
     with hitherto.connect(root) as store:
         store.apply()
-    with hitherto.connect(root, read_only=True) as store:
-        with pytest.raises(hitherto.Error):
-            store.apply(definitions=[MORE])
+    with hitherto.connect(root, read_only=True) as store, pytest.raises(hitherto.Error):
+        store.apply(definitions=[MORE])
     assert not (root / FILE).exists()
     with hitherto.connect(root) as store:
         assert actions(store.plan(definitions=[MORE])) == [("create", "more")]
@@ -112,7 +111,7 @@ def test_an_apply_that_the_store_refuses_leaves_no_file(root: Path) -> None:
 
 def test_only_definitions_are_applied(root: Path, remote: hitherto.Store) -> None:
     with hitherto.connect(root) as store:
-        with pytest.raises(hitherto.InvalidError, match="hitherto.definitions; found 'more'"):
+        with pytest.raises(hitherto.InvalidError, match=r"hitherto\.definitions; found 'more'"):
             store.apply(definitions=["more"])  # type: ignore[list-item]
         with pytest.raises(hitherto.InvalidError, match="one of the two"):
             store.apply(store.plan(), definitions=[MORE])

@@ -130,9 +130,9 @@ def test_more_facts_than_one_batch_holds(store: hitherto.Store) -> None:
 
 def test_what_does_not_fit_is_refused(store: hitherto.Store) -> None:
     good = facts([(1, 2, 4.0)])
-    with pytest.raises(hitherto.InvalidError, match="no column \"lactate\""):
+    with pytest.raises(hitherto.InvalidError, match='no column "lactate"'):
         store.push("labs", good.drop(["lactate"]))
-    with pytest.raises(hitherto.InvalidError, match="did you mean \"lactate\""):
+    with pytest.raises(hitherto.InvalidError, match='did you mean "lactate"'):
         store.push("labs", good.append_column("lactat", good["lactate"]))
     with pytest.raises(hitherto.NotFoundError, match="labs"):
         store.push("lab", good)

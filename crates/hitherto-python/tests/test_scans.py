@@ -157,9 +157,7 @@ def test_at_a_moment_everybody_who_was_seen_has_a_row(
     }
     rows = [{"a": a, "b": b, "event_timestamp": moment(hour)} for a, b in sorted(people)]
     options = {"known": known, "known_by": None if cutoff is None else moment(cutoff)}
-    found = world.store.training_set(
-        at=moment(hour), features=FEATURES, full_names=True, **options
-    )
+    found = world.store.training_set(at=moment(hour), features=FEATURES, full_names=True, **options)
     check(world, found, rows, **options)
 
 

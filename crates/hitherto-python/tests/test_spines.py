@@ -77,7 +77,7 @@ def test_a_query_reads_files_where_it_is_its_owners(
     assert found.to_arrow().equals(joined)
     with pytest.raises(hitherto.InvalidError, match="no feature view that is applied"):
         remote.training_set(query, service=SERVICE)
-    with pytest.raises(hitherto.NotFoundError, match="there is no file at .*no.parquet"):
+    with pytest.raises(hitherto.NotFoundError, match=r"there is no file at .*no\.parquet"):
         embedded.training_set(f"SELECT * FROM '{tmp_path}/no.parquet'", service=SERVICE)
 
 
@@ -205,9 +205,7 @@ def test_a_damaged_file_is_named(small: Repository, tmp_path: Path) -> None:
             found.to_arrow()
 
 
-def test_a_manifest_of_sql_is_checked_without_label_rows(
-    repository: Path, tmp_path: Path
-) -> None:
+def test_a_manifest_of_sql_is_checked_without_label_rows(repository: Path, tmp_path: Path) -> None:
     def run(*arguments: str) -> Any:
         command = [binary(), "training-set", *arguments, "--now", LATER, "--output", "json"]
         done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
@@ -270,9 +268,7 @@ with hitherto.connect(root) as store:
 
 
 @pytest.mark.parametrize("kind", ["reader", "file", "sql"])
-def test_memory_does_not_grow_with_the_rows(
-    small: Repository, tmp_path: Path, kind: str
-) -> None:
+def test_memory_does_not_grow_with_the_rows(small: Repository, tmp_path: Path, kind: str) -> None:
     """What it takes follows the limit and the row groups that are written, 64 and 55 MiB, of
     each a few times over; the 595 MiB of labels are beyond what is allowed here."""
     facts = pa.table(

@@ -92,10 +92,10 @@ def test_the_catalog_is_the_same_from_a_server(
     assert theirs == ours
 
 
-def test_only_the_repository_can_be_changed(remote: hitherto.Store) -> None:
-    for change in (remote.plan, remote.apply, remote.materialize):
-        with pytest.raises(hitherto.InvalidError, match="where the repository is"):
-            change()
+def test_a_server_that_only_reads_changes_nothing(remote: hitherto.Store) -> None:
+    assert len(remote.plan()) == 0
+    with pytest.raises(hitherto.InvalidError, match="reading only"):
+        remote.materialize(full=True)
 
 
 def test_a_view_without_keys_is_asked_without_keys(small: Repository) -> None:

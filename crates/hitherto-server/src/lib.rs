@@ -13,6 +13,7 @@
 //! | `flight`      | Arrow Flight: a spine up, a training set down            |
 //! | `web`         | plain HTTP: lookups in JSON, Feast's JSON, `/metrics`    |
 //! | [`json`]      | lookups as JSON                                          |
+//! | [`secure`]    | TLS, tokens and certificates of callers                  |
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
 //! | `metrics`     | what is counted, and what is read when somebody scrapes  |
@@ -24,6 +25,7 @@
 
 pub mod client;
 pub mod json;
+pub mod secure;
 pub mod server;
 
 mod admission;
@@ -43,4 +45,5 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use secure::Security;
 pub use server::{Clock, ServeOptions, bind, serve};

@@ -40,10 +40,12 @@ impl Registry {
             .accept_compressed(Gzip)
     }
 
-    async fn apply_all(&self, dry_run: bool) -> Result<ApplyResponse> {
+    async fn apply_all(&self, request: ApplyRequest) -> Result<ApplyResponse> {
+        let ApplyRequest { dry_run, planned_version } = request;
         let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
         let work = async move {
-            let plan = engine.plan().await?;
+            let mut plan = engine.plan().await?;
+            plan.catalog_version = planned_version.unwrap_or(plan.catalog_version);
             let catalog_version = match dry_run {
                 true => plan.catalog_version,
                 false => engine.apply(&plan, now).await?.version,
@@ -82,7 +84,7 @@ impl RegistryService for Registry {
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
         let mut call = self.metrics.begin(Method::Apply);
-        let applied = self.apply_all(request.into_inner().dry_run).await;
+        let applied = self.apply_all(request.into_inner()).await;
         let applied = applied.map_err(|error| to_status(&error));
         call.end(&applied);
         applied.map(Response::new)

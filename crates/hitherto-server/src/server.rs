@@ -13,6 +13,9 @@
 //!                   /openapi.json /metrics /healthz
 //! ```
 //!
+//! In front of all of them stands the guard ([`secure`](crate::secure)), which lets pass
+//! who shows what the server asks for.
+//!
 //! One port, because it is one thing to open, to probe and to secure. Every
 //! service has the same bound on a message, either way, and takes gzip; answers
 //! are not compressed, because that costs a lookup more than it saves.
@@ -20,6 +23,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
+use futures::FutureExt;
 use hitherto_core::limits::{PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
@@ -41,6 +46,7 @@ use crate::lookup::Lookups;
 use crate::metrics::Metrics;
 use crate::push::Pushes;
 use crate::registry::Registry;
+use crate::secure::{self, Guard, Security};
 use crate::web;
 
 /// The settings that bound requests in flight, as messages name them.
@@ -64,6 +70,8 @@ const RETAIN_INTERVAL: Duration = Duration::from_secs(60);
 pub struct ServeOptions<S> {
     /// The open port, as [`bind`] makes it.
     pub listener: TcpListener,
+    /// What callers must show, and whether TLS is spoken.
+    pub security: Security,
     /// Limits and times.
     pub config: ServerConfig,
     /// What time it is for a lookup without `as_of`.
@@ -105,21 +113,29 @@ pub async fn serve<S>(engine: Arc<Engine>, options: ServeOptions<S>) -> Result<(
 where
     S: Future<Output = ()> + Send,
 {
-    let ServeOptions { listener, config, clock, shutdown } = options;
+    let ServeOptions { listener, security, config, clock, shutdown } = options;
     let (stop, stopping) = lifecycle::stop();
     tokio::spawn(retain(Arc::clone(&engine), Arc::clone(&clock), stopping.clone()));
-    let (routes, health) = routes(engine, &config, clock, stopping.clone()).await?;
+    let (tls, guard) = security.follow(&stopping);
+    let (routes, health) = routes(engine, &config, guard, clock, stopping.clone()).await?;
     let signal = async move {
         shutdown.await;
         tracing::info!("stopping: finishing requests in flight");
         stop.begin();
         health.end().await;
     };
-    let served = Server::builder()
+    let server = Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), signal);
+        .add_routes(routes);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let served = match tls {
+        None => server.serve_with_incoming_shutdown(incoming, signal).left_future(),
+        Some(tls) => {
+            let incoming = secure::secured(incoming, tls);
+            server.serve_with_incoming_shutdown(incoming, signal).right_future()
+        }
+    };
     tokio::select! {
         served = served => served.map_err(|cause| {
             Error::unavailable("the server's port failed").with_source(cause)
@@ -154,6 +170,7 @@ async fn retain(engine: Arc<Engine>, clock: Clock, mut stopping: Stopping) {
 async fn routes(
     engine: Arc<Engine>,
     config: &ServerConfig,
+    guard: Guard,
     clock: Clock,
     stopping: Stopping,
 ) -> Result<(Routes, Health)> {
@@ -227,7 +244,10 @@ async fn routes(
         .add_service(diagnostics)
         .add_service(flights)
         .add_service(health);
-    let router = reflected(routes)?.into_axum_router().merge(web).fallback(web::lost);
+    let mut router = reflected(routes)?.into_axum_router().merge(web).fallback(web::lost);
+    if !guard.is_open() {
+        router = router.layer(from_fn_with_state(guard, secure::check));
+    }
     Ok((Routes::from(router), Health::serving(reporter, &names).await))
 }
 

@@ -29,10 +29,11 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::Client;
-use crate::{Clock, ServeOptions, bind, serve, wire};
+use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 
 mod deadlines;
 mod fuzz;
+mod security;
 mod web;
 
 const DEFINITIONS: &str = "
@@ -120,6 +121,7 @@ impl Served {
         let (stop, stopped) = oneshot::channel();
         let options = ServeOptions {
             listener,
+            security: Security::default(),
             config,
             clock,
             shutdown: async { stopped.await.unwrap_or(()) },

@@ -6,9 +6,9 @@ use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Action, Change, Effect};
 use hitherto_engine::Access;
-use hitherto_server::client::Client;
 use serde::Serialize;
 
+use crate::credentials::ShownToServer;
 use crate::session::Session;
 
 /// Apply the repository's definitions
@@ -22,6 +22,8 @@ pub struct Apply {
     /// Apply the definitions in this server's repository instead
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Apply {
@@ -34,7 +36,7 @@ impl Apply {
         let output = session.output();
         let (changes, catalog_version) = match &self.server {
             None => apply_here(session).await?,
-            Some(url) => Client::connect(url).await?.apply(false).await?,
+            Some(url) => self.shown.connect(url).await?.apply(None).await?,
         };
         let applied = Applied { changes: &changes, catalog_version };
         output.result(&applied)?;

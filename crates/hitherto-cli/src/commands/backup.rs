@@ -12,6 +12,7 @@ use hitherto_server::client::{BackupWork, Work};
 use serde::Serialize;
 
 use crate::commands::jobs;
+use crate::credentials::ShownToServer;
 use crate::numbers::{bytes, counted};
 use crate::session::Session;
 
@@ -29,6 +30,8 @@ pub struct Backup {
     /// Let this server do it, to a folder on its machine
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 /// Put a backup in the place of a store
@@ -54,7 +57,8 @@ impl Backup {
             Some(url) => {
                 let folder = self.folder.to_string_lossy().into_owned();
                 let work = Work::Backup(BackupWork { folder });
-                jobs::result(&jobs::run(session.output(), url, work).await?)?
+                let client = self.shown.connect(url).await?;
+                jobs::run(session.output(), &client, work).await?
             }
         };
         session.output().result(&Shown::new("backed up", &taken))

@@ -4,12 +4,13 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
-use hitherto_core::{Error, Kind, Result};
-use hitherto_server::client::{Client, Job, JobState, Work};
+use hitherto_server::client::{Client, Job, JobState, Work, outcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::numbers::{count, counted, span};
 use crate::output::Output;
@@ -31,6 +32,8 @@ pub struct Jobs {
     /// The server
     #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:7411")]
     server: String,
+    #[command(flatten)]
+    shown: ShownToServer,
     #[command(subcommand)]
     action: Action,
 }
@@ -59,7 +62,7 @@ impl Jobs {
     /// `NotFound` for an unknown job, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
-        let client = Client::connect(&self.server).await?;
+        let client = self.shown.connect(&self.server).await?;
         let jobs = match self.action {
             Action::List => client.list_jobs().await?,
             Action::Watch { id } => vec![follow(output, &client, id).await?],
@@ -69,34 +72,15 @@ impl Jobs {
     }
 }
 
-/// Lets a server do some work, and follows it; what came of it, as JSON.
+/// Lets a server do some work, and follows it; what came of it.
 ///
 /// # Errors
 /// The work's own; `Conflict` when it was cancelled or runs already.
-pub async fn run(output: Output, url: &str, work: Work) -> Result<String> {
-    let client = Client::connect(url).await?;
+pub async fn run<T: DeserializeOwned>(output: Output, client: &Client, work: Work) -> Result<T> {
     let job = client.start_job(work).await?;
+    let url = client.url();
     output.say(format!("job {} at {url}; it goes on without this command", job.id));
-    let job = follow(output, &client, job.id).await?;
-    match job.state() {
-        JobState::Done => Ok(job.result_json),
-        JobState::Cancelled => Err(Error::conflict(format!("job {} was cancelled", job.id))),
-        _ => {
-            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == job.error_kind);
-            Err(Error::new(kind.unwrap_or(Kind::Internal), job.error))
-        }
-    }
-}
-
-/// Reads what came of a job.
-///
-/// # Errors
-/// `Internal` when a server of another release did it.
-pub fn result<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(|cause| {
-        Error::internal("the job's result cannot be read; use a client of the server's release")
-            .with_source(cause)
-    })
+    outcome(follow(output, client, job.id).await?)
 }
 
 async fn follow(output: Output, client: &Client, id: u64) -> Result<Job> {

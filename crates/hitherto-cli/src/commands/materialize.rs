@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use crate::commands::jobs;
+use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::numbers::{bytes, count};
 use crate::progress;
@@ -49,6 +50,8 @@ pub struct Materialize {
     /// Let this server do it instead, as a job that goes on without this command
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Materialize {
@@ -67,8 +70,9 @@ impl Materialize {
                 from_micros: self.from,
                 to_micros: self.to,
             };
-            let result = jobs::run(output, url, Work::Materialize(work)).await?;
-            let done: Vec<Materialized> = jobs::result(&result)?;
+            let client = self.shown.connect(url).await?;
+            let done: Vec<Materialized> =
+                jobs::run(output, &client, Work::Materialize(work)).await?;
             return output.result(&Shown(&done));
         }
         let engine = session.open_applied()?;

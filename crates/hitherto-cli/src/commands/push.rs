@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use hitherto_core::Result;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_engine::{Ack, PushRequest, Pushed};
-use hitherto_server::client::Client;
 use serde::Serialize;
 
+use crate::credentials::ShownToServer;
 use crate::numbers::counted;
 use crate::session::Session;
 use crate::spine::Spine;
@@ -45,6 +45,8 @@ pub struct Push {
     /// Push to this server instead of the repository
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 /// `--ack`.
@@ -79,7 +81,7 @@ impl Push {
                 requests.iter().map(push).collect::<Result<Vec<_>>>()?
             }
             Some(url) => {
-                let client = Client::connect(url).await?;
+                let client = self.shown.connect(url).await?;
                 let mut pushed = Vec::with_capacity(requests.len());
                 for requests in requests.chunks(BATCHES_AT_ONCE) {
                     pushed.extend(client.push(requests).await?);

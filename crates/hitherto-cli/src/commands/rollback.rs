@@ -5,9 +5,9 @@ use std::fmt;
 use clap::Args;
 use hitherto_core::Result;
 use hitherto_engine::RolledBack;
-use hitherto_server::client::Client;
 use serde::Serialize;
 
+use crate::credentials::ShownToServer;
 use crate::session::Session;
 
 /// Go back to a view's previous online copy
@@ -24,6 +24,8 @@ pub struct Rollback {
     /// Let this server go back instead
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Rollback {
@@ -35,7 +37,7 @@ impl Rollback {
     pub async fn run(self, session: &Session) -> Result<()> {
         let rolled_back = match &self.server {
             None => session.open_applied()?.rollback(&self.view).await?,
-            Some(url) => Client::connect(url).await?.rollback(&self.view).await?,
+            Some(url) => self.shown.connect(url).await?.rollback(&self.view).await?,
         };
         session.output().result(&Shown(rolled_back))
     }

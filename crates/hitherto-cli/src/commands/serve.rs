@@ -1,13 +1,15 @@
 //! `hitherto serve`: the repository over gRPC, Arrow Flight and HTTP.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Access;
-use hitherto_server::{Clock, ServeOptions, bind, serve};
+use hitherto_engine::config::ServerConfig;
+use hitherto_server::{Clock, Security, ServeOptions, bind, serve};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,15 +26,31 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
     hitherto serve --listen 0.0.0.0:7411\n  \
+    hitherto serve --listen 0.0.0.0:7411 --tls-cert a.crt --tls-key a.key --token-file tokens\n  \
     hitherto serve --now 2180-07-23T17:36:00Z     replay: answer as if it were that time")]
 pub struct Serve {
     /// Where to listen; port 0 takes a free one. Otherwise server.listen of hitherto.yaml,
-    /// which is 127.0.0.1:7411 unless set: nothing here asks a caller who they are
+    /// which is 127.0.0.1:7411 unless set
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Change nothing: serve beside the process that holds the store
     #[arg(long)]
     read_only: bool,
+    /// A PEM file with the certificate to show, and those between it and its CA: the port
+    /// then speaks TLS. Read again when it changes, as are the next three. Otherwise
+    /// server.tlsCert of hitherto.yaml
+    #[arg(long, value_name = "FILE", env = "HITHERTO_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// A PEM file with the certificate's key; otherwise server.tlsKey
+    #[arg(long, value_name = "FILE", env = "HITHERTO_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A PEM file with the CAs of callers, who then need a certificate of one of them;
+    /// otherwise server.clientCa
+    #[arg(long, value_name = "FILE", env = "HITHERTO_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+    /// A file with a token a line, of which callers then need one; otherwise server.tokenFile
+    #[arg(long, value_name = "FILE", env = "HITHERTO_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Serve {
@@ -40,23 +58,33 @@ impl Serve {
     ///
     /// # Errors
     /// `NotFound` when nothing was ever applied, `Conflict` when the port is
-    /// in use or another process holds the store.
+    /// in use or another process holds the store, `Invalid` for certificates or tokens
+    /// that are none.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let config = session.config()?.server;
+        let config = self.settings(session)?;
+        let security = Security::read(&config)?;
         let engine = match self.read_only {
             true => session.open(Access::ReadOnly)?,
             false => session.open_applied()?,
         };
         let engine = Arc::new(engine);
         let shutdown = stop_signal()?;
-        let listener = bind(self.listen.as_ref().unwrap_or(&config.listen)).await?;
+        let listener = bind(&config.listen).await?;
         let address = listener.local_addr().map_err(|cause| {
             Error::unavailable("the port that was opened cannot be read").with_source(cause)
         })?;
 
+        if security.is_open() && !address.ip().is_loopback() {
+            session.output().say(
+                "whoever reaches this port can read and change everything: set server.tokenFile \
+                 and server.tlsCert",
+            );
+        }
+
+        let scheme = if security.is_encrypted() { "https" } else { "http" };
         let ready = Ready {
             address: address.to_string(),
-            url: format!("http://{address}"),
+            url: format!("{scheme}://{address}"),
             catalog_version: engine.catalog().version,
             now: session.stopped_at().map(format_timestamp),
         };
@@ -68,7 +96,26 @@ impl Serve {
             let session = session.clone();
             Arc::new(move || session.now())
         };
-        serve(engine, ServeOptions { listener, config, clock, shutdown }).await
+        serve(engine, ServeOptions { listener, security, config, clock, shutdown }).await
+    }
+}
+
+impl Serve {
+    /// The settings of the repository, but what was asked for here. Their files are the
+    /// repository's.
+    fn settings(&self, session: &Session) -> Result<ServerConfig> {
+        let config = session.config()?.server;
+        let choose = |here: &Option<PathBuf>, setting: Option<PathBuf>| {
+            here.clone().or_else(|| Some(session.root().join(setting?)))
+        };
+        Ok(ServerConfig {
+            listen: self.listen.clone().unwrap_or(config.listen),
+            tls_cert: choose(&self.tls_cert, config.tls_cert),
+            tls_key: choose(&self.tls_key, config.tls_key),
+            client_ca: choose(&self.client_ca, config.client_ca),
+            token_file: choose(&self.token_file, config.token_file),
+            ..config
+        })
     }
 }
 

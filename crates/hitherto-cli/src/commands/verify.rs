@@ -7,10 +7,10 @@ use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::verify::{Comparison, Difference, Outcome};
 use hitherto_engine::{Access, Verification, VerifyRequest};
-use hitherto_server::client::Client;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::numbers::{count, counted};
 use crate::session::Session;
@@ -40,6 +40,8 @@ pub struct Verify {
     /// Let this server verify itself instead of the repository
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Verify {
@@ -49,11 +51,11 @@ impl Verify {
     /// `Corrupt` when values differ, `Conflict` when views are stale; `NotFound`
     /// for an unknown view, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let Self { views, samples, seed, server } = self;
+        let Self { views, samples, seed, server, shown } = self;
         let request = VerifyRequest { views, samples, seed };
         let found = match server {
             None => session.open(Access::ReadOnly)?.verify(&request, session.now()).await?,
-            Some(url) => Client::connect(&url).await?.verify(&request).await?,
+            Some(url) => shown.connect(&url).await?.verify(&request).await?,
         };
         session.output().result(&Shown(&found))?;
         judge(&found)

@@ -31,6 +31,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::{Place, SourceFile, no_glob};
 use crate::shared::lock;
 
+#[cfg(test)]
+mod tests;
+
 /// How often a request that failed is made again, and for how long at most.
 const RETRIES: usize = 5;
 const RETRY_SECONDS: u64 = 30;

@@ -21,6 +21,7 @@ from . import definitions
 from ._errors import (
     ConflictError,
     CorruptError,
+    DeniedError,
     Error,
     InternalError,
     InvalidError,
@@ -51,6 +52,7 @@ else:
 __all__ = [
     "ConflictError",
     "CorruptError",
+    "DeniedError",
     "Entity",
     "Error",
     "FeatureService",

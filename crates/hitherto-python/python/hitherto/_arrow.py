@@ -7,10 +7,10 @@ each only by the call that needs it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ._errors import Error, InvalidError
+from ._errors import InvalidError
 
 if TYPE_CHECKING:
     import numpy
@@ -41,23 +41,26 @@ def to_arrow(stream: ArrowStream) -> pyarrow.Table:
     return imported("pyarrow", "to_arrow()").table(stream)
 
 
-def to_reader(stream: ArrowStream) -> pyarrow.RecordBatchReader:
-    """A pyarrow reader."""
-    return imported("pyarrow", "to_reader()").RecordBatchReader.from_stream(stream)
+def to_reader(
+    stream: ArrowStream, failure: Callable[[], BaseException | None]
+) -> pyarrow.RecordBatchReader:
+    """A pyarrow reader. When it breaks off it raises ``failure()``, if that is something:
+    the Arrow interface hands on the text of an error, and not its class."""
+    readers = imported("pyarrow", "to_reader()").RecordBatchReader
+    reader = readers.from_stream(stream)
+    return readers.from_batches(reader.schema, _batches(reader, failure))
 
 
-def batches(reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
-    """The batches of ``reader``.
-
-    Raises:
-        Error: it breaks off. The Arrow interface hands on what the engine says,
-            and not the kind of the error.
-    """
-    pyarrow = imported("pyarrow", "reading batches")
+def _batches(
+    reader: pyarrow.RecordBatchReader, failure: Callable[[], BaseException | None]
+) -> Iterator[pyarrow.RecordBatch]:
     try:
         yield from reader
-    except pyarrow.ArrowInvalid as cause:
-        raise Error(f"the rows cannot be read to their end: {cause}") from cause
+    except imported("pyarrow", "reading batches").ArrowException as cause:
+        error = failure()
+        if error is None:
+            raise
+        raise error from cause
 
 
 def chosen(rows: Any, places: Matrix) -> Any:

@@ -1,4 +1,4 @@
-"""Six kinds of error, each of which says what to do next.
+"""Seven kinds of error, each of which says what to do next.
 
 ``BY_KIND`` is the one table from kind to exception; the native module raises by
 looking it up.
@@ -34,6 +34,12 @@ class ConflictError(Error):
     kind = "conflict"
 
 
+class DeniedError(Error, PermissionError):
+    """One end does not trust the other: bring a token or certificate that it knows."""
+
+    kind = "denied"
+
+
 class UnavailableError(Error):
     """Not now: back off and retry."""
 
@@ -58,6 +64,7 @@ BY_KIND: dict[str, type[Error]] = {
         InvalidError,
         NotFoundError,
         ConflictError,
+        DeniedError,
         UnavailableError,
         CorruptError,
         InternalError,

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._arrow import batches, check_names, imported
+from ._arrow import check_names, imported
 from ._errors import InvalidError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _File:
 
 def _write_file(reader: pyarrow.RecordBatchReader, path: Path) -> int:
     with _File(reader.schema, path) as file:
-        for batch in batches(reader):
+        for batch in reader:
             file.write(batch)
     return file.rows
 
@@ -144,7 +144,7 @@ def _write_folder(
 
     def counted() -> Iterator[pyarrow.RecordBatch]:
         nonlocal rows
-        for batch in batches(reader):
+        for batch in reader:
             rows += batch.num_rows
             yield batch
 

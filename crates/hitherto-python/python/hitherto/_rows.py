@@ -44,6 +44,10 @@ class Rows(ABC):
         """Runs what is to be run, so that rows can be read more than once."""
 
     @abstractmethod
+    def _failure(self) -> BaseException | None:
+        """What ended the run before its last row, if something did."""
+
+    @abstractmethod
     def __arrow_c_schema__(self) -> object: ...
 
     @abstractmethod
@@ -66,8 +70,9 @@ class Rows(ABC):
 
     def to_reader(self) -> pyarrow.RecordBatchReader:
         """A pyarrow reader of record batches of at most 8,192 rows, which are
-        not kept. What goes wrong on the way is an error of pyarrow."""
-        return _arrow.to_reader(self)
+        not kept. What goes wrong on the way it raises as :meth:`to_arrow` would;
+        where another library reads it, its own error has the text of that."""
+        return _arrow.to_reader(self, self._failure)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A pandas DataFrame with a RangeIndex; needs pyarrow beside pandas.
@@ -141,6 +146,6 @@ class Rows(ABC):
         Raises:
             InvalidError: a column to partition by is not there, or the folder
                 has something in it.
-            Error: the rows cannot be read to their end; nothing is written.
+            As :meth:`to_arrow`; nothing is written then.
         """
         return _parquet.write(self.to_reader(), path, partition_by, max_rows_per_file)

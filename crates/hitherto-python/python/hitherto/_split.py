@@ -74,7 +74,7 @@ class Split:
             How many rows each has, by its name.
 
         Raises:
-            Error: the rows cannot be read to their end; nothing is written.
+            As :meth:`~hitherto.TrainingSet.to_arrow`; nothing is written then.
         """
         reader = self._whole.to_reader()
         paths = [Path(folder) / f"{part}.parquet" for part in PARTS]
@@ -82,7 +82,7 @@ class Split:
         return dict(zip(PARTS, rows, strict=True))
 
     def _parts(self, reader: pyarrow.RecordBatchReader) -> Iterator[list[pyarrow.RecordBatch]]:
-        for batch in _arrow.batches(reader):
+        for batch in reader:
             assigned = self._assign(batch)
             yield [
                 _arrow.chosen(batch, (assigned == place).nonzero()[0])
@@ -116,8 +116,11 @@ class Part(Rows):
     def _keep(self) -> None:
         self._whole._keep()
 
+    def _failure(self) -> BaseException | None:
+        return self._whole._failure()
+
     def _batches(self) -> Iterator[pyarrow.RecordBatch]:
-        for batch in _arrow.batches(self._whole.to_reader()):
+        for batch in self._whole.to_reader():
             yield _arrow.chosen(batch, (self._assign(batch) == self._place).nonzero()[0])
 
     def __arrow_c_schema__(self) -> object:

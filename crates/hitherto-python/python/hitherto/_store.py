@@ -21,21 +21,40 @@ from ._why import Why
 from .definitions import Definition
 
 if TYPE_CHECKING:
+    from ._native import Shown
     from .aio import StoreTwin
 
 
+File = str | os.PathLike[str]
+"""A path."""
+
+
 def connect(
-    target: str | os.PathLike[str], *, read_only: bool = False, now: Moment | None = None
+    target: File,
+    *,
+    read_only: bool = False,
+    now: Moment | None = None,
+    token: str | None = None,
+    ca: File | None = None,
+    cert: File | tuple[File, File] | None = None,
 ) -> Store:
     """Opens a feature store.
 
     Args:
         target: the path of a repository, whose engine then runs in this
-            process, or the URL of a server, ``http://host:port``.
+            process, or the URL of a server, ``https://host:port`` or, in plain
+            text, ``http://host:port``.
         read_only: open a repository for reading: what was there at opening, and
             beside any process that writes. Means nothing for a server.
         now: stop the clock, for replays: everything happens as if it were this
             time. A server has its own clock.
+        token: what a server asks for, if it has a token file. Over plain text it
+            is only sent to this machine.
+        ca: a PEM file with the CA that signed the server's certificate; the
+            system's if left out.
+        cert: for a server that asks for one: a PEM file with this client's
+            certificate and its key, or a pair of files. Like ``ca`` it is read
+            when a process connects.
 
     A process can connect to one path any number of times and shares the engine.
 
@@ -43,9 +62,18 @@ def connect(
         NotFoundError: there is no repository, or, for reading, no store in it.
         ConflictError: another process has the repository open for writing.
         UnavailableError: the server cannot be reached.
-        InvalidError: the configuration or the URL is wrong.
+        InvalidError: the configuration or the URL is wrong, a file is not what it
+            should be, or the token could be read on its way.
+        DeniedError: the server's certificate is not trusted. Whether it takes
+            ``token`` and ``cert`` is known at the first call, which raises this too.
     """
-    store = Store(os.fspath(target), read_only, to_micros(now))
+    pair = cert if isinstance(cert, tuple) else None if cert is None else (cert, cert)
+    shown = (
+        token,
+        None if ca is None else os.path.abspath(ca),
+        None if pair is None else (os.path.abspath(pair[0]), os.path.abspath(pair[1])),
+    )
+    store = Store(os.fspath(target), read_only, to_micros(now), shown)
     store._open()
     return store
 
@@ -56,20 +84,21 @@ class Store:
     A context manager. Safe to share among threads. After ``fork`` the child
     opens its own: a new connection, or the repository for reading only. The
     same goes for a process that a store is sent to (pickled): it is opened
-    there when it is first used.
+    there when it is first used. What is sent has the token in it.
     """
 
-    __slots__ = ("_now", "_opened", "_read_only", "_target")
+    __slots__ = ("_now", "_opened", "_read_only", "_shown", "_target")
 
-    def __init__(self, target: str, read_only: bool, now: int | None) -> None:
+    def __init__(self, target: str, read_only: bool, now: int | None, shown: Shown) -> None:
         self._target = target
         self._read_only = read_only
         self._now = now
+        self._shown = shown
         self._opened: _native.Store | None = None
 
     def _open(self) -> _native.Store:
         if self._opened is None:
-            self._opened = _native.Store(self._target, self._read_only, self._now)
+            self._opened = _native.Store(self._target, self._read_only, self._now, self._shown)
         return self._opened
 
     @property
@@ -84,12 +113,12 @@ class Store:
 
         return StoreTwin(self)
 
-    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None]]:
+    def __reduce__(self) -> tuple[type[Store], tuple[str, bool, int | None, Shown]]:
         if self._opened is not None and self._opened.is_closed:
             raise InvalidError("the store is closed; send one that is open")
         target = self._target if "://" in self._target else os.path.abspath(self._target)
         # This process goes on writing, so no other can.
-        return Store, (target, True, self._now)
+        return Store, (target, True, self._now, self._shown)
 
     def training_set(
         self,
@@ -275,11 +304,12 @@ class Store:
     def plan(self, *, definitions: Iterable[Definition] | None = None) -> Plan:
         """Compares the repository's definitions with what is applied.
 
-        Changes nothing. Only where the repository is.
+        Changes nothing.
 
         Args:
             definitions: objects of :mod:`hitherto.definitions`, compared as if
                 they were the repository's file ``from_python.yaml``, all of it.
+                Only where the repository is: a server has its own definitions.
 
         Raises:
             InvalidError: every problem, one a line, each with file and line; a name
@@ -293,10 +323,11 @@ class Store:
     ) -> Plan:
         """Applies the repository's definitions, or a plan made before.
 
-        Only where the repository is. Returns the plan that was applied.
+        Returns the plan that was applied.
 
         Args:
-            plan: one that :meth:`plan` made; made now if left out.
+            plan: one that :meth:`plan` of this store made; made now if left out. A
+                server applies what its definitions are when it is asked to.
             definitions: objects of :mod:`hitherto.definitions`. They are written to
                 the repository's file ``from_python.yaml``, instead of what it has,
                 and the whole repository is applied, as ``hitherto apply`` would:
@@ -328,7 +359,8 @@ class Store:
     ) -> list[dict[str, Any]]:
         """Brings the online store up to date with the sources.
 
-        Only where the repository is.
+        On a server it is a job (``hitherto jobs`` shows it), which ends with this
+        call: also when it is interrupted, or ``progress`` raises.
 
         Args:
             views: names of feature views; all if left out.
@@ -350,8 +382,10 @@ class Store:
 
         Raises:
             NotFoundError: no such view, or a source has no files.
-            ConflictError: a new copy differs from the old by more than its view allows.
-            KeyboardInterrupt: within 50 ms of Ctrl-C. Views that are done stay
+            ConflictError: a new copy differs from the old by more than its view allows;
+                or a server does the same already.
+            KeyboardInterrupt: within 50 ms of Ctrl-C, and at most a second later if a
+                server has to be told. Views that are done stay
                 done; of the others nothing is visible.
         """
         window = (to_micros(start), to_micros(end))
@@ -411,7 +445,7 @@ class Store:
 
     def rollback(self, view: str) -> dict[str, Any]:
         """Goes back to a view's previous online copy, at once. What was pushed
-        since is in both. Only where the repository is.
+        since is in both.
 
         Returns:
             ``view``, and the generations ``from`` and ``to``.

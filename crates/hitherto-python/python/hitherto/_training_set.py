@@ -71,6 +71,9 @@ class TrainingSet(Rows):
     def _keep(self) -> None:
         self._native.collect()
 
+    def _failure(self) -> BaseException | None:
+        return self._native.failure
+
     def split(
         self,
         by: str | Sequence[str] = "entity",

@@ -24,7 +24,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ._store import Store
+from ._store import File, Store
 from ._store import connect as connect_now
 from ._time import Moment
 from ._training_set import TrainingSet
@@ -167,8 +167,17 @@ class _Connecting:
 
 
 def connect(
-    target: str | os.PathLike[str], *, read_only: bool = False, now: Moment | None = None
+    target: File,
+    *,
+    read_only: bool = False,
+    now: Moment | None = None,
+    token: str | None = None,
+    ca: File | None = None,
+    cert: File | tuple[File, File] | None = None,
 ) -> _Connecting:
     """Opens a feature store as :func:`hitherto.connect` does, for ``async with``
     or ``await``; what it gives has every call as a coroutine."""
-    return _Connecting(partial(connect_now, target, read_only=read_only, now=now))
+    opening = partial(
+        connect_now, target, read_only=read_only, now=now, token=token, ca=ca, cert=cert
+    )
+    return _Connecting(opening)

@@ -3,6 +3,8 @@
 //! | module         | what it owns                                            |
 //! | -------------- | ------------------------------------------------------- |
 //! | `connection`   | addresses, connecting, and what a broken call means     |
+//! | `credentials`  | what a client shows, and whom it trusts                 |
+//! | `jobs`         | work that a server does on its own                      |
 //! | `training_set` | a training set that a server builds                     |
 //!
 //! Requests and answers are the engine's own types, and so are errors: a call
@@ -10,6 +12,8 @@
 //! server cannot be reached.
 
 mod connection;
+mod credentials;
+mod jobs;
 mod training_set;
 
 use arrow::array::RecordBatch;
@@ -33,13 +37,14 @@ use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
     RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
 };
-use tonic::transport::Channel;
 
 use crate::wire;
 pub use crate::wire::training_set::Record;
-use connection::Connection;
+use connection::{Calls, Connection};
+pub use credentials::{Credentials, Token};
 pub use hitherto_proto::v1::start_job_request::Work;
 pub use hitherto_proto::v1::{BackupWork, Job, JobProgress, JobState, MaterializeWork};
+pub use jobs::outcome;
 pub use training_set::RemoteTrainingSet;
 
 /// A connection to a server. Clones share it; calls may overlap. It connects
@@ -53,10 +58,21 @@ impl Client {
     /// Connects to the server at `url`, such as `http://127.0.0.1:7411`.
     ///
     /// # Errors
-    /// `Invalid` for an address of another form; `Unavailable` when no server
-    /// answers there within five seconds.
+    /// As [`Client::connect_with`].
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self { connection: Connection::open(url).await? })
+        Self::connect_with(url, &Credentials::default()).await
+    }
+
+    /// Connects to the server at `url`, such as `https://features:7411`, with what it
+    /// asks for.
+    ///
+    /// # Errors
+    /// `Invalid` for an address of another form, a file that is not what it should be, or
+    /// a token that others could read on its way; `Denied` when the server's certificate
+    /// is not trusted; `Unavailable` when no server answers there within five seconds.
+    /// Whether the server takes the credentials is known at the first call: `Denied`.
+    pub async fn connect_with(url: &str, credentials: &Credentials) -> Result<Self> {
+        Ok(Self { connection: Connection::open(url, credentials).await? })
     }
 
     /// The server's address.
@@ -168,15 +184,28 @@ impl Client {
         RemoteTrainingSet::begin(messages, self.connection.clone()).await
     }
 
-    /// Applies the definitions in the server's repository, or only says what that would
-    /// change; returns the changes and the catalog's version afterwards.
+    /// What applying the definitions in the server's repository would change, and the
+    /// version of the catalog that says so.
     ///
     /// # Errors
-    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan) and
-    /// [`Engine::apply`](hitherto_engine::Engine::apply); `Unavailable` when the server
-    /// is gone; `Internal` for an answer that is malformed.
-    pub async fn apply(&self, dry_run: bool) -> Result<(Vec<Change>, u64)> {
-        let answer = self.registry().apply(ApplyRequest { dry_run }).await;
+    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan); `Unavailable` when the
+    /// server is gone; `Internal` for an answer that is malformed.
+    pub async fn plan(&self) -> Result<(Vec<Change>, u64)> {
+        self.applied(ApplyRequest { dry_run: true, planned_version: None }).await
+    }
+
+    /// Applies the definitions in the server's repository, as they are now, if the catalog
+    /// has the version that it was planned against; whatever it has if none is named.
+    /// Returns the changes and the catalog's version afterwards.
+    ///
+    /// # Errors
+    /// As [`Client::plan`], and those of [`Engine::apply`](hitherto_engine::Engine::apply).
+    pub async fn apply(&self, planned_version: Option<u64>) -> Result<(Vec<Change>, u64)> {
+        self.applied(ApplyRequest { dry_run: false, planned_version }).await
+    }
+
+    async fn applied(&self, request: ApplyRequest) -> Result<(Vec<Change>, u64)> {
+        let answer = self.registry().apply(request).await;
         let ApplyResponse { changes_json, catalog_version } =
             self.connection.checked(answer)?.into_inner();
         let changes = changes_json.iter().map(|json| serde_json::from_str(json));
@@ -243,34 +272,33 @@ impl Client {
         Ok(self.connection.checked(answer)?.into_inner())
     }
 
-    fn jobs(&self) -> JobServiceClient<Channel> {
-        JobServiceClient::new(self.connection.channel())
+    fn jobs(&self) -> JobServiceClient<Calls> {
+        JobServiceClient::new(self.connection.calls())
     }
 
-    fn lookups(&self) -> LookupServiceClient<Channel> {
-        LookupServiceClient::new(self.connection.channel())
+    fn lookups(&self) -> LookupServiceClient<Calls> {
+        LookupServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn pushes(&self) -> PushServiceClient<Channel> {
-        PushServiceClient::new(self.connection.channel())
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    fn pushes(&self) -> PushServiceClient<Calls> {
+        PushServiceClient::new(self.connection.calls()).max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn registry(&self) -> RegistryServiceClient<Channel> {
-        RegistryServiceClient::new(self.connection.channel())
+    fn registry(&self) -> RegistryServiceClient<Calls> {
+        RegistryServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn diagnostics(&self) -> DiagnosticsServiceClient<Channel> {
-        DiagnosticsServiceClient::new(self.connection.channel())
+    fn diagnostics(&self) -> DiagnosticsServiceClient<Calls> {
+        DiagnosticsServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    fn flights(&self) -> FlightServiceClient<Channel> {
-        FlightServiceClient::new(self.connection.channel())
+    fn flights(&self) -> FlightServiceClient<Calls> {
+        FlightServiceClient::new(self.connection.calls())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }

@@ -25,8 +25,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
 use hitherto_core::{Error, Kind, Result};
-use hitherto_proto::convert::status::{RETRY_AFTER, from_status};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER};
+use hitherto_proto::convert::status::{RETRY_AFTER, from_status, to_status};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
@@ -61,8 +61,7 @@ pub fn routes(lookups: Lookups) -> Router {
 /// Answers a path that nobody serves, in the caller's own protocol.
 pub async fn lost(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    if content_type.starts_with(b"application/grpc") {
+    if is_grpc(&headers) {
         let message = format!("{path} is not served here; hitherto.v1 and Arrow Flight are");
         return Status::unimplemented(message).into_http::<Body>();
     }
@@ -71,6 +70,20 @@ pub async fn lost(uri: Uri, headers: HeaderMap) -> Response {
          /openapi.json, /metrics and /healthz, gRPC and Arrow Flight are on this port too"
     );
     error(StatusCode::NOT_FOUND, Kind::NotFound, message)
+}
+
+/// Answers a caller who has not shown what the server asks for, in their own protocol.
+pub fn denied(headers: &HeaderMap, denial: &Error) -> Response {
+    if is_grpc(headers) {
+        return to_status(denial).into_http::<Body>();
+    }
+    let answer = error(StatusCode::UNAUTHORIZED, denial.kind(), denial.to_string());
+    ([(WWW_AUTHENTICATE, "Bearer")], answer).into_response()
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    content_type.starts_with(b"application/grpc")
 }
 
 /// Answers another method where only POST is served.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
-use hitherto_server::{ServeOptions, bind, serve};
+use hitherto_server::{Security, ServeOptions, bind, serve};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -37,7 +37,9 @@ impl Server {
             // A dropped sender says the same.
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve(engine, ServeOptions { listener, config, clock, shutdown }));
+        let security = Security::default();
+        let options = ServeOptions { listener, security, config, clock, shutdown };
+        let task = tokio::spawn(serve(engine, options));
         Ok(Self { url: format!("http://{address}"), stop, task })
     }
 

@@ -9,8 +9,8 @@ use hitherto_core::catalog::Catalog;
 use hitherto_core::time::parse_timestamp;
 use hitherto_engine::selection::Resolved;
 use hitherto_engine::{Access, KeyColumn, Lookup, LookupRequest};
-use hitherto_server::client::Client;
 
+use crate::credentials::ShownToServer;
 use crate::selected::Selected;
 use crate::session::Session;
 use answer::Answer;
@@ -44,6 +44,8 @@ pub struct Get {
     /// Ask this server instead of the repository
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Get {
@@ -68,7 +70,7 @@ impl Get {
     }
 
     async fn look_up_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Lookup)> {
-        let client = Client::connect(url).await?;
+        let client = self.shown.connect(url).await?;
         let request = self.request(&client.catalog().await?)?;
         let lookup = client.lookup(&request).await?;
         Ok((request.keys, lookup))

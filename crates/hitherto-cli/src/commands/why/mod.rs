@@ -8,9 +8,9 @@ use hitherto_core::catalog::Catalog;
 use hitherto_core::definition::Known;
 use hitherto_core::time::parse_timestamp;
 use hitherto_engine::{Access, Explanation, KeyColumn, WhyRequest};
-use hitherto_server::client::Client;
 
 use crate::commands::get::keys::{self, KeyArgument};
+use crate::credentials::ShownToServer;
 use crate::session::Session;
 use shown::Shown;
 
@@ -44,6 +44,8 @@ pub struct Why {
     /// Ask this server instead of the repository
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 impl Why {
@@ -68,7 +70,7 @@ impl Why {
     }
 
     async fn ask_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Explanation)> {
-        let client = Client::connect(url).await?;
+        let client = self.shown.connect(url).await?;
         let request = self.request(&client.catalog().await?)?;
         let explanation = client.why(&request).await?;
         Ok((request.keys, explanation))

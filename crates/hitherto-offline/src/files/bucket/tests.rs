@@ -1,0 +1,91 @@
+//! Against a store in memory, which has ETags and conditions as S3 has.
+
+use datafusion::datasource::listing::ListingTableUrl;
+use hitherto_core::Kind;
+use object_store::PutPayload;
+use object_store::memory::InMemory;
+
+use super::*;
+
+const URL: &str = "s3://bucket";
+
+fn store_of(keys: &[&str]) -> (Buckets, Arc<Bucket>) {
+    let buckets = Buckets::default();
+    let runtime = lock(&buckets.opened).runtime().unwrap();
+    let bucket =
+        Arc::new(Bucket { url: String::from(URL), store: Arc::new(InMemory::new()), runtime });
+    lock(&buckets.opened).buckets.insert(String::from(URL), Arc::clone(&bucket));
+    for key in keys {
+        put(&bucket, key, "0123456789");
+    }
+    (buckets, bucket)
+}
+
+fn put(bucket: &Bucket, key: &str, text: &'static str) {
+    let (store, key) = (Arc::clone(&bucket.store), Path::parse(key).unwrap());
+    let put = async move { store.put(&key, PutPayload::from_static(text.as_bytes())).await };
+    bucket.wait(put).unwrap().unwrap();
+}
+
+fn object(file: &SourceFile) -> &Object {
+    match &file.place {
+        Place::Object(object) => object,
+        Place::Disk(path) => panic!("{} is no object", path.display()),
+    }
+}
+
+#[test]
+fn an_object_that_is_replaced_is_a_conflict_and_never_a_mixture() {
+    let (buckets, bucket) = store_of(&["labs/a.parquet"]);
+    let files = buckets.list("s3://bucket/labs").unwrap();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let pieces = object(file).read(vec![8..10, 0..2]).unwrap();
+    assert_eq!(pieces, ["89".as_bytes(), "01".as_bytes()]);
+    assert_eq!(file.describe_again().unwrap(), *file);
+
+    put(&bucket, "labs/a.parquet", "abcdefghij");
+    let error = object(file).read(std::iter::once(0..2).collect()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{}", error.chain());
+    let again = file.describe_again().unwrap();
+    assert_ne!(again, *file);
+    assert_ne!(again.read_fingerprint().unwrap(), file.read_fingerprint().unwrap());
+    assert_eq!(object(&again).read(vec![0..2]).unwrap(), ["ab".as_bytes()]);
+}
+
+#[test]
+fn objects_are_listed_as_files_on_disk_are() {
+    let keys =
+        ["a.parquet", "x/a.parquet", "x/y/b.parquet", "x/.z/c.parquet", "x/d.csv", "xx.parquet"];
+    let (buckets, _) = store_of(&keys);
+    let listed = |parquet: &str| -> Vec<String> {
+        let files = buckets.list(parquet).unwrap();
+        let mut names: Vec<String> =
+            files.iter().map(|file| file.name["s3://bucket/".len()..].to_owned()).collect();
+        names.sort();
+        names
+    };
+    let below_x = ["x/a.parquet", "x/y/b.parquet"];
+    assert_eq!(listed("s3://bucket/x"), below_x);
+    assert_eq!(listed("s3://bucket/x/"), below_x);
+    assert_eq!(listed("s3://bucket/x/a.parquet"), ["x/a.parquet"]);
+    assert_eq!(listed("s3://bucket/x/d.csv"), ["x/d.csv"]);
+    assert_eq!(listed("s3://bucket/x*.parquet"), ["xx.parquet"]);
+    assert_eq!(listed("s3://bucket/x/*/*.parquet"), ["x/.z/c.parquet", "x/y/b.parquet"]);
+    assert_eq!(listed("s3://bucket"), ["a.parquet", "x/a.parquet", "x/y/b.parquet", "xx.parquet"]);
+    assert_eq!(listed("s3://bucket/nothing"), [""; 0]);
+    let error = buckets.list("s3://bucket/[").unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+}
+
+#[test]
+fn a_key_comes_through_a_url_whole() {
+    for key in ["plain/a.parquet", "day=1/100% of [b], new?.parquet", "ä/#1*.parquet"] {
+        let (buckets, _) = store_of(&[key]);
+        let folder = key.split_once('/').map_or("", |(folder, _)| folder);
+        let files = buckets.list(&format!("s3://bucket/{folder}")).unwrap();
+        let [file] = files.as_slice() else { panic!("{key}: {files:?}") };
+        let url = ListingTableUrl::parse(object(file).escaped_url()).unwrap();
+        assert_eq!(url.prefix().as_ref(), key);
+        assert_eq!(url.object_store().as_str(), "s3://bucket/");
+    }
+}
