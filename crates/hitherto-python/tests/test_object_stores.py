@@ -75,7 +75,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.2)
         yield address
     finally:
-        server.terminate()
+        # Its way of ending in order takes half a minute.
+        server.kill()
         server.wait(timeout=30)
 
 
@@ -126,8 +127,8 @@ def repository(root: Path, parquet: str) -> Path:
 
 
 def values(store: hitherto.Store, stays: list[int]) -> list[float | None]:
-    found = store.lookup(["labs:value"], {"stay": stays}).to_dict()
-    return list(found["value"])
+    found = store.lookup({"stay": stays}, features=["labs:value"]).to_dict()
+    return list(found["labs:value"])
 
 
 def test_real_data_gives_the_same_rows_as_on_disk(
@@ -148,7 +149,8 @@ def test_real_data_gives_the_same_rows_as_on_disk(
         assert files
         assert all(file["name"].startswith("s3://facts/icu/") for file in files)
         assert all(file["fingerprint"].startswith("etag:") for file in files)
-        assert store.verify().is_clean
+        verified = store.verify(samples=200)
+        assert verified["differences"] == 0 and verified["values"] > 0
 
 
 @pytest.mark.parametrize(
@@ -163,28 +165,28 @@ def test_a_run_takes_what_is_new_or_changed(
     with hitherto.connect(repository(tmp_path, parquet)) as store:
         store.apply()
         (first,) = store.materialize()
-        assert (first.mode, first.files) == ("full", 1)
+        assert (first["mode"], first["files"]) == ("full", 1)
         (again,) = store.materialize()
-        assert again.is_up_to_date
+        assert again["is_up_to_date"]
 
         # Keys that a URL or a glob would read otherwise.
         write(bucket, "runs/day=2/100% of [b], new?.parquet", {2: 20.0, 3: 30.0}, day=2)
         (second,) = store.materialize()
-        assert (second.mode, second.files) == ("incremental", 1)
+        assert (second["mode"], second["files"]) == ("incremental", 1)
         assert values(store, [1, 2, 3, 4]) == [1.0, 20.0, 30.0, None]
 
         # The same bytes written again are the same file; other bytes are not.
         write(bucket, "runs/day=1/a.parquet", {1: 1.0, 2: 2.0})
         (touched,) = store.materialize()
-        assert touched.is_up_to_date
+        assert touched["is_up_to_date"]
         write(bucket, "runs/day=1/a.parquet", {1: 7.0, 2: 2.0})
         (changed,) = store.materialize()
-        assert (changed.mode, changed.files) == ("full", 2)
+        assert (changed["mode"], changed["files"]) == ("full", 2)
         assert values(store, [1, 2, 3]) == [7.0, 20.0, 30.0]
 
         bucket.delete_file("facts/runs/day=1/a.parquet")
         (lost,) = store.materialize()
-        assert (lost.mode, lost.files) == ("full", 1)
+        assert (lost["mode"], lost["files"]) == ("full", 1)
         assert values(store, [1, 2, 3]) == [None, 20.0, 30.0]
 
 

@@ -18,7 +18,7 @@ pub(crate) struct Consumed {
     partial: Vec<ConsumedFile>,
 }
 
-/// One consumed file. Size and time tell at a glance that nothing changed;
+/// One consumed file. Size and time tell at a glance that a file on disk did not change;
 /// the fingerprint decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ConsumedFile {
@@ -30,7 +30,7 @@ struct ConsumedFile {
 
 impl ConsumedFile {
     fn is_untouched(&self, file: &SourceFile) -> bool {
-        self.bytes == file.bytes && self.modified == file.modified
+        file.is_untouched(self.bytes, self.modified, &self.fingerprint)
     }
 }
 

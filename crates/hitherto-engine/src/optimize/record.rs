@@ -75,8 +75,12 @@ impl SourceRecord {
     /// Whether this is the file as it was copied. Size and time tell at a glance;
     /// a file that was only touched is read.
     pub fn is_same(&self, file: &SourceFile) -> Result<bool> {
-        Ok(self.bytes == file.bytes
-            && (self.modified == file.modified || self.fingerprint == file.read_fingerprint()?))
+        Ok(self.is_untouched(file)
+            || self.bytes == file.bytes && self.fingerprint == file.read_fingerprint()?)
+    }
+
+    fn is_untouched(&self, file: &SourceFile) -> bool {
+        file.is_untouched(self.bytes, self.modified, &self.fingerprint)
     }
 }
 
@@ -185,8 +189,7 @@ impl StoredCopy {
     /// The fingerprint of a source file that is as it was copied.
     pub fn fingerprint_of(&self, file: &SourceFile) -> Option<&str> {
         let known = self.record.sources.iter().find(|known| known.name == file.name)?;
-        let is_untouched = known.bytes == file.bytes && known.modified == file.modified;
-        is_untouched.then_some(&known.fingerprint)
+        known.is_untouched(file).then_some(&known.fingerprint)
     }
 }
 

@@ -258,6 +258,14 @@ impl Object {
         bucket.wait(fetched)?.map_err(|cause| unreadable(&self.url(), cause))
     }
 
+    /// Reads one range of its bytes.
+    ///
+    /// # Errors
+    /// Those of [`Object::read`].
+    pub fn read_range(&self, range: Range<u64>) -> Result<Bytes> {
+        Ok(self.read(vec![range])?.pop().unwrap_or_default())
+    }
+
     fn url(&self) -> String {
         format!("{}/{}", self.bucket.url, self.key)
     }
@@ -292,12 +300,10 @@ fn unreadable(url: &str, cause: StoreError) -> Error {
         StoreError::Precondition { .. } => {
             Error::conflict(format!("source file {url} changed while it was read; run it again"))
         }
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-            Error::unavailable(format!(
-                "{url} refuses these credentials; docs/object-stores.md names the settings"
-            ))
-        }
-        _ => Error::unavailable(format!("{url} cannot be read")),
+        _ => Error::unavailable(format!(
+            "{url} cannot be read; docs/object-stores.md names the settings for endpoint and \
+             credentials"
+        )),
     };
     error.with_source(cause)
 }

@@ -160,9 +160,7 @@ impl ChunkReader for Content {
         match &self.place {
             Opened::Disk(file) => Ok(read_at(file, start, length)?),
             Opened::Object(object) => {
-                let mut pieces =
-                    object.read(vec![start..start + length as u64]).map_err(refused)?;
-                Ok(pieces.pop().unwrap_or_default())
+                object.read_range(start..start + length as u64).map_err(refused)
             }
         }
     }
@@ -193,8 +191,7 @@ impl Read for ObjectPlace {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         if self.piece.is_empty() && !self.rest.is_empty() {
             let end = self.rest.end.min(self.rest.start + OBJECT_PIECE_BYTES);
-            let pieces = self.object.read(vec![self.rest.start..end]);
-            self.piece = pieces.map_err(refused)?.pop().unwrap_or_default();
+            self.piece = self.object.read_range(self.rest.start..end).map_err(refused)?;
             self.rest.start = end;
         }
         let count = self.piece.len().min(buffer.len());

@@ -72,6 +72,15 @@ impl SourceFile {
         }
     }
 
+    /// Whether it is, at a glance, still the file that was known so: on disk size and time
+    /// tell, in an object store the ETag, since times there are whole seconds.
+    pub fn is_untouched(&self, bytes: u64, modified: i64, fingerprint: &str) -> bool {
+        match &self.place {
+            Place::Disk(_) => self.bytes == bytes && self.modified == modified,
+            Place::Object(object) => object.fingerprint(self) == fingerprint,
+        }
+    }
+
     /// Its path, if it is on this machine.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {

@@ -44,12 +44,12 @@ fn an_object_that_is_replaced_is_a_conflict_and_never_a_mixture() {
     assert_eq!(file.describe_again().unwrap(), *file);
 
     put(&bucket, "labs/a.parquet", "abcdefghij");
-    let error = object(file).read(std::iter::once(0..2).collect()).unwrap_err();
+    let error = object(file).read_range(0..2).unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{}", error.chain());
     let again = file.describe_again().unwrap();
     assert_ne!(again, *file);
     assert_ne!(again.read_fingerprint().unwrap(), file.read_fingerprint().unwrap());
-    assert_eq!(object(&again).read(vec![0..2]).unwrap(), ["ab".as_bytes()]);
+    assert_eq!(object(&again).read_range(0..2).unwrap(), "ab".as_bytes());
 }
 
 #[test]
