@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import binary
+from conftest import binary, serving
 
 DEFINITIONS = """
 apiVersion: hitherto/v1
@@ -54,15 +54,22 @@ def facts(rows: list[tuple[int, float, float]], *, with_known: bool = True) -> p
     return pa.table(columns)
 
 
+def applied(root: Path) -> Path:
+    """A repository with the view applied over two facts, nothing of it online."""
+    (root / "labs").mkdir(parents=True)
+    (root / "labs.yaml").write_text(DEFINITIONS)
+    pq.write_table(facts([(1, 0, 1.0), (2, 0, 2.0)]), root / "labs" / "first.parquet")
+    with hitherto.connect(root, now=LATER) as store:
+        store.apply()
+    return root
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    (tmp_path / "labs").mkdir()
-    (tmp_path / "labs.yaml").write_text(DEFINITIONS)
-    pq.write_table(facts([(1, 0, 1.0), (2, 0, 2.0)]), tmp_path / "labs" / "first.parquet")
-    with hitherto.connect(tmp_path, now=LATER) as store:
-        store.apply()
+    root = applied(tmp_path / "repository")
+    with hitherto.connect(root, now=LATER) as store:
         store.materialize()
-    return tmp_path
+    return root
 
 
 @pytest.fixture(params=["embedded", "remote"])
@@ -71,16 +78,8 @@ def store(request: pytest.FixtureRequest, root: Path) -> Iterator[hitherto.Store
         with hitherto.connect(root, now=LATER) as store:
             yield store
         return
-    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", LATER, "--output", "json"]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        url = "http://" + json.loads(process.stdout.readline())["address"]
-        with hitherto.connect(url) as store:
-            yield store
-    finally:
-        process.terminate()
-        assert process.wait(timeout=30) == 0
+    with serving(root, now=LATER) as url, hitherto.connect(url) as store:
+        yield store
 
 
 def lactate(store: hitherto.Store, stay: int, as_of: dt.datetime | None = None) -> float | None:

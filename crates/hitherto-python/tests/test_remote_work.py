@@ -11,21 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hitherto
-import pyarrow.parquet as pq
 import pytest
 from conftest import binary, serving
-from test_push import DEFINITIONS, LATER, facts
+from test_push import DEFINITIONS, LATER, applied
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "repository"
-    (root / "labs").mkdir(parents=True)
-    (root / "labs.yaml").write_text(DEFINITIONS)
-    pq.write_table(facts([(1, 0, 1.0), (2, 0, 2.0)]), root / "labs" / "first.parquet")
-    with hitherto.connect(root, now=LATER) as store:
-        store.apply()
-    return root
+    return applied(tmp_path / "repository")
 
 
 @pytest.fixture(params=["embedded", "remote"])

@@ -11,31 +11,19 @@ from typing import Any
 import hitherto
 import pyarrow.parquet as pq
 import pytest
-from conftest import binary
-from test_push import DEFINITIONS, LATER, facts, lactate
+from conftest import binary, serving
+from test_push import DEFINITIONS, LATER, applied, facts, lactate
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    root = tmp_path / "repository"
-    (root / "labs").mkdir(parents=True)
-    (root / "labs.yaml").write_text(DEFINITIONS)
-    pq.write_table(facts([(1, 0, 1.0), (2, 0, 2.0)]), root / "labs" / "first.parquet")
-    with hitherto.connect(root, now=LATER) as store:
-        store.apply()
-    return root
+    return applied(tmp_path / "repository")
 
 
 @pytest.fixture
 def url(root: Path) -> Iterator[str]:
-    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--now", LATER, "--output", "json"]
-    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield "http://" + json.loads(process.stdout.readline())["address"]
-    finally:
-        process.terminate()
-        assert process.wait(timeout=30) == 0
+    with serving(root, now=LATER) as url:
+        yield url
 
 
 def call(url: str, *words: str) -> subprocess.CompletedProcess[str]:
