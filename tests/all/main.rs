@@ -55,6 +55,7 @@ mod operator;
 mod optimizing;
 mod oracle;
 mod parity;
+mod partitioned;
 mod pushing;
 mod records;
 mod repo;

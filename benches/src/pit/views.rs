@@ -46,6 +46,7 @@ impl Terms {
             entity: Some("entity".to_owned()),
             source: Source {
                 parquet: folder.to_string_lossy().into_owned(),
+                partitioned_by: None,
                 sql: None,
                 event_time: event_time.to_owned(),
                 known_time: Some(known_time.to_owned()),

@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use ::arrow::datatypes::{Schema, SchemaRef};
 use futures::{FutureExt, Stream, StreamExt};
@@ -19,6 +18,7 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::files::SourceFile;
+use crate::shared::map;
 
 /// Footers that are asked for at the same time where each is a request to another machine.
 const REMOTE_FOOTERS: usize = 16;
@@ -88,6 +88,11 @@ impl Footers {
         })
     }
 
+    /// Each file and what its footer says.
+    pub fn files(&self) -> impl Iterator<Item = (&SourceFile, &ArrowReaderMetadata)> {
+        self.footers.iter().map(|footer| (&footer.file, &footer.metadata))
+    }
+
     /// The footers, file by file.
     pub fn into_files(self) -> Vec<Footer> {
         self.footers
@@ -114,17 +119,7 @@ fn check_types(a: &SourceFile, known: &Schema, b: &SourceFile, found: &Schema) -
 
 fn read_all(files: &[SourceFile]) -> Result<Vec<ArrowReaderMetadata>> {
     let threads = if files.iter().any(SourceFile::is_remote) { REMOTE_FOOTERS } else { 1 };
-    if threads == 1 || files.len() < 2 {
-        return files.iter().map(read).collect();
-    }
-    let parts = files.chunks(files.len().div_ceil(threads));
-    thread::scope(|scope| {
-        let read_part = |part: &'_ [SourceFile]| part.iter().map(read).collect::<Result<Vec<_>>>();
-        let threads: Vec<_> = parts.map(|part| scope.spawn(move || read_part(part))).collect();
-        let broken = |_| Err(Error::internal("reading footers broke off, with the words above"));
-        let parts = threads.into_iter().map(|thread| thread.join().unwrap_or_else(broken));
-        Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-    })
+    map(threads, files.len(), |index| read(&files[index]))
 }
 
 fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {

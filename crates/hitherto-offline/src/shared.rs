@@ -1,11 +1,44 @@
 //! What threads of one read share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use hitherto_core::Result;
 
 /// Takes a lock, also of what a thread left that panicked: the panic itself is told.
 pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `each` makes of so many things, in their order, by as many threads as given.
+///
+/// # Errors
+/// The first that one of them returns.
+pub fn map<T: Send>(
+    threads: usize,
+    count: usize,
+    each: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    if threads < 2 || count < 2 {
+        return (0..count).map(each).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let taken = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+        let taken = taken.take_while(|index| *index < count);
+        taken.map(|index| Ok((index, each(index)?))).collect::<Result<Vec<_>>>()
+    };
+    let made = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        let made = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        made.collect::<Result<Vec<_>>>()
+    })?;
+    let mut made: Vec<(usize, T)> = made.into_iter().flatten().collect();
+    made.sort_unstable_by_key(|(index, _)| *index);
+    Ok(made.into_iter().map(|(_, made)| made).collect())
 }
 
 /// Tells threads, once it is dropped, that nobody waits for them any more.

@@ -17,6 +17,7 @@ use hitherto_core::{Error, Kind, Result};
 use crate::Offline;
 use crate::arrow::{from_arrow, to_arrow};
 use crate::error::from_datafusion;
+use crate::fact_files::check_paths;
 use crate::facts::FactLayout;
 use crate::files::{self, SourceFile};
 use crate::footer::{Footers, count_rows};
@@ -106,14 +107,21 @@ impl Offline {
             Ok(files) => files,
             Err(cause) => return Ok(problem("source.parquet", cause)),
         };
-        if let Err(cause) = Footers::read(&files) {
-            return match cause.kind() {
-                Kind::Invalid => Ok(problem("source.parquet", cause)),
-                _ => Err(cause),
-            };
-        }
+        let footers = match Footers::read(&files) {
+            Ok(footers) => footers,
+            Err(cause) if cause.kind() == Kind::Invalid => {
+                return Ok(problem("source.parquet", cause));
+            }
+            Err(cause) => return Err(cause),
+        };
         match self.source(view, &files).await {
-            Ok(source) => Ok(check_columns(source.schema().as_arrow(), view, keys)),
+            Ok(source) => {
+                let problems = check_columns(source.schema().as_arrow(), view, keys);
+                match check_paths(&view.source, &footers) {
+                    Err(cause) if problems.is_empty() => Ok(problem("source.partitionedBy", cause)),
+                    _ => Ok(problems),
+                }
+            }
             Err(cause) if view.source.sql.is_some() => Ok(problem("source.sql", cause)),
             Err(cause) => Ok(problem("source.parquet", cause)),
         }
@@ -143,7 +151,7 @@ impl Offline {
         match view.definition.source.sql {
             Some(_) => self.fact_query(view, files, None).await,
             None => Ok(FactQuery {
-                plan: self.fact_files(view, files)?,
+                plan: self.fact_files(view, files, None)?,
                 shape: Shape::RowWise,
                 files: files.to_vec(),
                 window: None,

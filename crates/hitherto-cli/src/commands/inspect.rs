@@ -177,6 +177,10 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
             },
         ),
         ("source", source.parquet.clone()),
+        (
+            "partitioned by",
+            source.partitioned_by.map_or(String::from("nothing"), |period| period.to_string()),
+        ),
         ("event time", source.event_time.clone()),
         ("known time", known),
         ("deleted", source.deleted.clone().unwrap_or_else(|| String::from("none"))),

@@ -209,8 +209,17 @@ fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> S
              was known, so remove the delay",
         );
     }
+    let partitioned_by = form.partitioned_by.as_ref();
+    if let (Some(period), Some(_)) = (partitioned_by, &form.sql) {
+        subject.refuse(
+            period.referenced,
+            "source.partitionedBy and source.sql exclude each other; event times are what the SQL \
+             makes of them, so name the period there in a WHERE",
+        );
+    }
     Source {
         parquet: subject.text("source.parquet", &form.parquet),
+        partitioned_by: subject.period("source.partitionedBy", partitioned_by),
         sql: subject.optional_text("source.sql", form.sql.as_ref()),
         event_time: subject.text("source.eventTime", &form.event_time),
         known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),

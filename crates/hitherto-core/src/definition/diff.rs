@@ -15,7 +15,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Definitions, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, ResourceKind,
+    Definitions, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Period,
+    ResourceKind,
 };
 use crate::time::format_duration;
 
@@ -184,6 +185,11 @@ fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
         aspect("entity", view.entity.clone().unwrap_or_default(), Serving),
         aspect("entity.keys", columns(keys), Rematerialize),
         aspect("source.parquet", &source.parquet, Rematerialize),
+        aspect(
+            "source.partitionedBy",
+            source.partitioned_by.map(Period::name).unwrap_or_default(),
+            Rematerialize,
+        ),
         aspect("source.sql", source.sql.clone().unwrap_or_default(), Rematerialize),
         aspect("source.eventTime", &source.event_time, Rematerialize),
         aspect("source.knownTime", source.known_time.clone().unwrap_or_default(), Rematerialize),

@@ -112,6 +112,11 @@ pub struct SourceForm {
     /// object-store URL.
     #[schemars(with = "String", extend("minLength" = 1))]
     pub parquet: Spanned<String>,
+    /// The period, in UTC, whose facts a file holds, by event time, if its path names it,
+    /// as `day=2026-01-05/` does. Files of later periods than are asked for are then not
+    /// opened.
+    #[schemars(with = "Option<String>", extend("enum" = ["year", "month", "day", "hour"]))]
+    pub partitioned_by: Option<Spanned<String>>,
     /// DataFusion SQL over the table `source`.
     #[schemars(with = "Option<String>")]
     pub sql: Option<Spanned<String>>,

@@ -24,6 +24,7 @@ pub mod diff;
 mod fingerprint;
 pub mod form;
 mod index;
+mod period;
 pub mod place;
 pub mod schema;
 mod share;
@@ -44,6 +45,7 @@ use crate::types::DataType;
 
 pub use check::{Loaded, load};
 pub use default::DefaultValue;
+pub use period::Period;
 pub use place::{Place, Places};
 pub use share::Share;
 
@@ -200,6 +202,9 @@ pub struct Source {
     /// A file, a folder or a glob, relative to the repository's root, or an
     /// object-store URL.
     pub parquet: String,
+    /// The period whose facts a file holds, by event time, if its path names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitioned_by: Option<Period>,
     /// DataFusion SQL over the table `source`.
     pub sql: Option<String>,
     /// The column of event times.

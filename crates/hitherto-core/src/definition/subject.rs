@@ -13,7 +13,7 @@ use serde_saphyr::{Location, Spanned};
 use super::form::FieldForm;
 use super::place::{Places, Problem};
 use super::yaml::Document;
-use super::{Field, Metadata, Share};
+use super::{Field, Metadata, Period, Share};
 use crate::types::DataType;
 use crate::{name, time};
 
@@ -129,6 +129,18 @@ impl<'a> Subject<'a> {
                 None
             }
         }
+    }
+
+    /// Checks a period.
+    pub fn period(&mut self, path: &str, found: Option<&Spanned<String>>) -> Option<Period> {
+        let found = found?;
+        self.note(path, found.referenced);
+        let period = found.value.trim().parse();
+        let refuse = |error: &str| {
+            let message = format_args!("{path}: {:?} {error}", found.value);
+            self.refuse(found.referenced, message);
+        };
+        period.map_err(refuse).ok()
     }
 
     /// Checks a share.

@@ -204,7 +204,19 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
     let defs = &schema["$defs"];
     let source = &defs["Source"];
     let fields: Vec<_> = source["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["columns", "delay", "deleted", "eventTime", "knownTime", "parquet", "sql"]);
+    assert_eq!(
+        fields,
+        [
+            "columns",
+            "delay",
+            "deleted",
+            "eventTime",
+            "knownTime",
+            "parquet",
+            "partitionedBy",
+            "sql"
+        ]
+    );
     assert_eq!(source["required"], serde_json::json!(["parquet", "eventTime"]));
     for name in ["Metadata", "EntitySpec", "Field", "FeatureViewSpec", "Source", "Online"] {
         assert_eq!(defs[name]["additionalProperties"], false, "{name}");

@@ -12,6 +12,7 @@
 //!   take_placed     entity -> its place                facts that have their slot are out
 //!   find_ranges     entity -> slots                    touch their times
 //!   find_slots      max(e, n) -> first slot            all binary searches in step
+//!   retain_newest   slot -> its newest event           touched first, too
 //! ```
 
 #![expect(
@@ -24,7 +25,7 @@ use std::hint::black_box;
 use super::Terms;
 use super::contest::TimesBatch;
 use super::entities::NO_ENTITY;
-use super::places::{self, Places};
+use super::places::{NO_SLOT, Place, Places};
 use super::spine::Spine;
 use crate::definition::Known;
 use crate::key::batch::KeyBatch;
@@ -32,9 +33,6 @@ use crate::rule::Times;
 
 /// Facts of a block: enough to overlap, few enough to stay in the first cache.
 pub(super) const BLOCK_FACTS: usize = 256;
-
-/// Marks a fact without a slot.
-const NO_SLOT: u32 = u32::MAX;
 
 /// Facts of the spine's entities on their way to their slots.
 pub(super) struct Block {
@@ -44,12 +42,24 @@ pub(super) struct Block {
     starts: [u32; BLOCK_FACTS],
     ends: [u32; BLOCK_FACTS],
     slots: [u32; BLOCK_FACTS],
+    /// Rows that have a slot, and the slot.
+    found: [(u32, u32); BLOCK_FACTS],
+    found_count: usize,
 }
 
 impl Default for Block {
     fn default() -> Self {
         let none = [NO_SLOT; BLOCK_FACTS];
-        Self { count: 0, rows: none, entities: none, starts: none, ends: none, slots: none }
+        Self {
+            count: 0,
+            rows: none,
+            entities: none,
+            starts: none,
+            ends: none,
+            slots: none,
+            found: [(0, NO_SLOT); BLOCK_FACTS],
+            found_count: 0,
+        }
     }
 }
 
@@ -65,7 +75,7 @@ impl Block {
         let rows = start..keys.len().min(start + BLOCK_FACTS);
         let found = &mut self.entities[..rows.len()];
         spine.find_entities(keys, rows.clone(), found);
-        self.count = 0;
+        (self.count, self.found_count) = (0, 0);
         for (index, row) in rows.enumerate() {
             let entity = self.entities[index];
             let happened = times.is_absent.is_none_or(|is_absent| !is_absent[row]);
@@ -76,36 +86,29 @@ impl Block {
         }
     }
 
-    /// Takes out the facts whose first slot is the place of their entity, and shows those
-    /// that may win it: their rows and the slot.
-    pub fn take_placed(
-        &mut self,
-        places: &mut Places,
-        terms: Terms,
-        times: TimesBatch<'_>,
-        mut show: impl FnMut(usize, u32),
-    ) {
+    /// Takes out the facts that have the slot of their entity's place.
+    pub fn take_placed(&mut self, places: &mut Places, terms: Terms, times: TimesBatch<'_>) {
         let entities = &self.entities[..self.count];
         black_box(entities.iter().fold(0, |touched, entity| touched ^ places.touch(*entity)));
-        let mut left = 0;
-        for index in 0..self.count {
+        let (asked, mut left, mut elsewhere) = (self.count, 0, 0);
+        for index in 0..asked {
             let (row, entity) = (self.rows[index], self.entities[index]);
             (self.rows[left], self.entities[left]) = (row, entity);
             let fact = times.get(row as usize);
             let is_known = terms.known == Known::Ignore || fact.known <= terms.known_by;
-            let is_within = is_known & (fact.event >= places.from);
-            let Some(place) = places.get_mut(entity).filter(|_| is_within) else {
-                left += 1;
-                continue;
-            };
-            let is_placed = fact.visible(terms.known) <= place.at;
+            let place = places.get_mut(entity);
+            let is_placed =
+                is_known & (fact.event > place.after) & (fact.visible(terms.known) <= place.until);
             left += usize::from(!is_placed);
-            if is_placed & (fact.event >= place.newest) & (place.slot != places::NO_SLOT) {
+            elsewhere += usize::from(!is_placed & place.is_known());
+            if is_placed & (fact.event >= place.newest) & (place.slot != NO_SLOT) {
                 place.newest = fact.event;
-                show(row as usize, place.slot);
+                self.found[self.found_count] = (row, place.slot);
+                self.found_count += 1;
             }
         }
         self.count = left;
+        places.learn(elsewhere, asked);
     }
 
     /// Looks up the slots of their entities.
@@ -122,13 +125,15 @@ impl Block {
         black_box(touched);
     }
 
-    /// Finds the slot of each fact. Those that happened before a slot at which
-    /// they were not yet known go to `unknown`, with the first such slot.
+    /// Finds the slot of each fact, and has the places of their entities there. Those
+    /// that happened before a slot at which they were not yet known go to `unknown`,
+    /// with the first such slot.
     pub fn find_slots(
         &mut self,
         spine: &Spine,
         terms: Terms,
         times: TimesBatch<'_>,
+        mut places: Option<&mut Places>,
         unknown: &mut Vec<(u32, Times)>,
     ) {
         let Terms { known, known_by, .. } = terms;
@@ -138,12 +143,21 @@ impl Block {
         }
         self.search(spine, &visible);
         for index in 0..self.count {
-            let (start, end) = (self.starts[index], self.ends[index]);
+            let (start, end, slot) = (self.starts[index], self.ends[index], self.slots[index]);
             let fact = times.get(self.rows[index] as usize);
+            let after = if slot > start { spine.times[slot as usize - 1] } else { i64::MIN };
+            let has_slot = slot < end;
+            if let Some(places) = &mut places {
+                let until = if has_slot { spine.times[slot as usize] } else { i64::MAX };
+                let slot = if has_slot { slot } else { NO_SLOT };
+                let newest = i64::MIN;
+                *places.get_mut(self.entities[index]) = Place { after, until, newest, slot };
+            }
             let is_known = known == Known::Ignore || fact.known <= known_by;
-            let slot = if is_known { self.slots[index] } else { end };
-            self.slots[index] = if slot < end { slot } else { NO_SLOT };
-            if slot > start && spine.times[slot as usize - 1] >= fact.event {
+            self.found[self.found_count] = (self.rows[index], slot);
+            self.found_count += usize::from(has_slot & is_known);
+            let first_unknown = if is_known { slot } else { end };
+            if first_unknown > start && spine.times[first_unknown as usize - 1] >= fact.event {
                 let slot = spine.first_slot_from(start..end, fact.event);
                 unknown.extend(slot.map(|slot| (slot, fact)));
             }
@@ -176,9 +190,16 @@ impl Block {
         }
     }
 
-    /// Each fact that has a slot: its row and the slot.
-    pub fn slots(&self) -> impl Iterator<Item = (usize, u32)> {
-        let facts = self.rows.iter().zip(&self.slots).take(self.count);
-        facts.filter(|(_, slot)| **slot != NO_SLOT).map(|(row, slot)| (*row as usize, *slot))
+    /// Each fact that has a slot whose newest event, as `newest` tells, is no newer: its
+    /// row and the slot.
+    pub fn retain_newest<'b>(
+        &'b self,
+        times: TimesBatch<'b>,
+        newest: impl Fn(u32) -> i64 + 'b,
+    ) -> impl Iterator<Item = (usize, u32)> + 'b {
+        let found = &self.found[..self.found_count];
+        black_box(found.iter().fold(0, |touched, (_, slot)| touched ^ newest(*slot)));
+        let found = found.iter().map(|(row, slot)| (*row as usize, *slot));
+        found.filter(move |(row, slot)| times.event[*row] >= newest(*slot))
     }
 }

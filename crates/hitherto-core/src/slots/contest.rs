@@ -23,7 +23,7 @@
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
@@ -41,6 +41,9 @@ use crate::rule::{self, NEVER, Says, Times};
 const STRIPE_SLOTS_MIN: usize = 1 << 12;
 /// Stripes at most: beyond it a batch has too few facts for each.
 const STRIPES_MAX: usize = 32;
+
+/// Numbers the contests; 0 is none.
+static CONTESTS: AtomicU64 = AtomicU64::new(1);
 
 /// The times of a batch of facts, in microseconds UTC.
 #[derive(Clone, Copy)]
@@ -132,6 +135,8 @@ struct Stripe {
 
 /// One view's facts competing for the slots of a spine.
 pub struct Contest {
+    /// Unlike that of any other.
+    id: u64,
     spine: Arc<Spine>,
     terms: Terms,
     schema: RowSchema,
@@ -157,7 +162,8 @@ impl Contest {
         });
         let stripes = stripes.collect();
         let newest = (0..slots).map(|_| AtomicI64::new(i64::MIN)).collect();
-        Self { spine, terms, schema, newest, stripe_bits: stripe.trailing_zeros(), stripes }
+        let id = CONTESTS.fetch_add(1, Ordering::Relaxed);
+        Self { id, spine, terms, schema, newest, stripe_bits: stripe.trailing_zeros(), stripes }
     }
 
     /// The spine whose slots they are.
@@ -181,15 +187,8 @@ impl Contest {
         slots * (size_of::<Winner>() + size_of::<AtomicI64>() + row + 4 + 4)
     }
 
-    /// Looks up where facts of these entities that happened within `stretch` have their
-    /// first slot, or nothing if that would serve few of them.
-    pub fn find_places(&self, entities: Range<u32>, stretch: (i64, i64), places: &mut Places) {
-        places.find(&self.spine, &self.newest, entities, stretch);
-    }
-
     /// Adds the facts of a batch that may win a slot to `entries`, which count
-    /// their rows from `first_row`. `places` may have been looked up for any facts, or
-    /// none.
+    /// their rows from `first_row`. `places` is a thread's own.
     ///
     /// Block by block, in stages that each look up one thing for all facts: what
     /// one of them waits for in memory, others wait for at the same time.
@@ -203,22 +202,18 @@ impl Contest {
     ) {
         let mut block = Block::default();
         let Entries { facts, unknown, .. } = entries;
-        let mut enter = |row: usize, slot: u32| {
-            facts.push(Entry { slot, row: (first_row + row) as u32, times: times.get(row) });
-        };
+        places.begin(self.id, self.spine.all_entities().len());
         for start in (0..keys.len()).step_by(BLOCK_FACTS) {
             block.find_entities(&self.spine, keys, times, start);
-            if !places.is_empty() {
-                block.take_placed(places, self.terms, times, &mut enter);
+            let mut places = places.are_asked().then_some(&mut *places);
+            if let Some(places) = &mut places {
+                block.take_placed(places, self.terms, times);
             }
             block.find_ranges(&self.spine);
-            block.find_slots(&self.spine, self.terms, times, unknown);
+            block.find_slots(&self.spine, self.terms, times, places, unknown);
             let newest = |slot: u32| self.newest[slot as usize].load(Ordering::Relaxed);
-            black_box(block.slots().fold(0, |touched, (_, slot)| touched ^ newest(slot)));
-            for (row, slot) in block.slots() {
-                if times.event[row] >= newest(slot) {
-                    enter(row, slot);
-                }
+            for (row, slot) in block.retain_newest(times, newest) {
+                facts.push(Entry { slot, row: (first_row + row) as u32, times: times.get(row) });
             }
         }
     }

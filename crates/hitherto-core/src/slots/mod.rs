@@ -20,9 +20,9 @@
 //! is tested last, on the winner.
 //!
 //! **Memory.** One winner a slot and one row for each slot that some fact won.
-//! Facts are neither sorted nor kept. **Cost.** One lookup of the entity and one binary
-//! search a fact, or, of a row group that spans a short time, one search an entity for all
-//! of its facts; bytes are encoded only for a fact that leads, or ties.
+//! Facts are neither sorted nor kept. **Cost.** One lookup of the entity a fact, and one
+//! binary search where it has another slot than the entity's fact before it; bytes are
+//! encoded only for a fact that leads, or ties.
 //!
 //! **Degenerate cases.** A null key has no slot. Facts of entities outside the
 //! spine, after its last time, or known after the cutoff, win nothing. Equal
@@ -41,7 +41,7 @@
 //! | --- | --- |
 //! | `entities` | from an entity key to the entity's number |
 //! | `spine` | from spine rows to slots |
-//! | `places` | the first slots of all entities in a stretch of time |
+//! | `places` | where each entity's last fact had its slot |
 //! | `block` | from facts to slots, many at a time |
 //! | `contest` | one view's facts, from many threads |
 //! | `rows` | the winners' bytes |

@@ -1,145 +1,103 @@
-//! Where a stretch of time begins among the slots of each entity.
+//! The slot that an entity's last fact had, and for which facts it holds.
 //!
-//! The facts of one row group often happened within a short time, in which few entities
-//! have a slot. Then nearly all facts of an entity have the same first slot, the first at
-//! or after the beginning of the stretch, which is looked up once for the row group
-//! instead of once a fact:
+//! Facts mostly come in the order of time, so the next fact of an entity mostly has the
+//! slot that the one before had: the first at or after a time that lies in the same gap
+//! between two slots. It is then found with one look instead of a search:
 //!
 //! ```text
 //! slots of an entity     --1--------2-----------------3----->  time
-//! row group                              [ f f  f  f ]
-//! its place                                          3
+//! its place                          [                ]
+//!                                    after            until     facts that happened after
+//!                                                               2 and are visible by 3
 //! ```
 //!
-//! A fact that becomes visible after the slot of its place has a later one, and is
-//! searched for like any other. What is looked up is one line of memory a fact, where a
-//! search touches three or four.
+//! Any other fact is searched for, and moves the place. Where facts come in no order most
+//! would be: then places are not asked for a while.
 
-use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+/// Entities whose places are kept; of more each look is as far away as what it saves.
+const ENTITIES_MAX: usize = 1 << 20;
 
-use super::spine::Spine;
+/// Blocks for which places are not asked after one that had most of its facts elsewhere.
+const BLOCKS_UNASKED: u32 = 15;
 
-/// Of entities with a slot within the stretch: if more than one in so many has one, most
-/// facts would be searched for all the same.
-const WITHIN_SHARE: usize = 2;
-
-/// Slots between an entity's place and the one before that are walked; further ones are
-/// searched.
-const STEPS_MAX: u32 = 8;
-
-/// The slot of an entity at which a stretch of time begins.
+/// Where an entity's last fact had its slot. As large as half a line of cache, and never
+/// on two.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 pub(super) struct Place {
-    /// Its time; the end of time if the entity has none.
-    pub at: i64,
+    /// The time of the slot before it; the beginning of time if there is none.
+    pub after: i64,
+    /// Its time; the end of time if the fact had no slot.
+    pub until: i64,
     /// When its winner happened, or earlier.
     pub newest: i64,
-    /// [`NO_SLOT`] if the entity has none.
+    /// [`NO_SLOT`] if the fact had none.
     pub slot: u32,
-    /// The slot, or the end of the entity's.
-    position: u32,
 }
 
-/// The slot of an entity that has none.
+impl Place {
+    /// Of an entity that no fact was seen of: holds for none.
+    const NOWHERE: Self =
+        Self { after: i64::MAX, until: i64::MIN, newest: i64::MIN, slot: NO_SLOT };
+
+    /// Whether any fact of the entity was seen.
+    pub fn is_known(&self) -> bool {
+        self.after <= self.until
+    }
+}
+
+/// The slot of a fact that has none.
 pub(super) const NO_SLOT: u32 = u32::MAX;
 
-/// Places of neighbouring entities in one stretch of time. Reused from one to the next: row
-/// groups follow each other in time, and so do places.
+/// A place for each entity of a contest, for one thread. Reused from contest to contest.
 #[derive(Default)]
 pub struct Places {
-    /// Which spine's they are.
-    spine: Option<Arc<Spine>>,
-    entities: Range<u32>,
-    /// When the stretch begins.
-    pub(super) from: i64,
+    /// Whose entities they are.
+    contest: u64,
     places: Vec<Place>,
-    /// Whether they serve the facts that come.
-    is_used: bool,
+    /// Blocks until they are asked again.
+    unasked: u32,
 }
 
 impl Places {
     /// Bytes held at most for a spine of so many rows.
     pub const fn bytes_max(rows: usize) -> usize {
-        rows * size_of::<Place>()
+        let entities = if rows < ENTITIES_MAX { rows } else { ENTITIES_MAX };
+        entities * size_of::<Place>()
     }
 
-    /// Has every fact searched for.
-    pub fn clear(&mut self) {
-        self.is_used = false;
+    /// Forgets what belongs to another contest.
+    pub(super) fn begin(&mut self, contest: u64, entities: usize) {
+        if self.contest == contest {
+            return;
+        }
+        let entities = if entities <= ENTITIES_MAX { entities } else { 0 };
+        self.places.clear();
+        self.places.resize(entities, Place::NOWHERE);
+        (self.contest, self.unasked) = (contest, 0);
     }
 
-    /// Whether none of them is to be used.
-    pub(super) fn is_empty(&self) -> bool {
-        !self.is_used
+    /// Whether the next block should ask.
+    pub(super) fn are_asked(&mut self) -> bool {
+        let are_asked = self.unasked == 0 && !self.places.is_empty();
+        self.unasked = self.unasked.saturating_sub(1);
+        are_asked
     }
 
-    /// The place of an entity, if it is among those looked up.
-    pub(super) fn get_mut(&mut self, entity: u32) -> Option<&mut Place> {
-        self.places.get_mut(entity.wrapping_sub(self.entities.start) as usize)
+    /// Learns how many facts of a block had their slot elsewhere than at their place.
+    pub(super) fn learn(&mut self, elsewhere: usize, facts: usize) {
+        if elsewhere * 2 > facts {
+            self.unasked = BLOCKS_UNASKED;
+        }
     }
 
-    /// The time of an entity's place, to bring it near.
+    /// The place of an entity.
+    pub(super) fn get_mut(&mut self, entity: u32) -> &mut Place {
+        &mut self.places[entity as usize]
+    }
+
+    /// An entity's place, to bring it near.
     pub(super) fn touch(&self, entity: u32) -> i64 {
-        let place = self.places.get(entity.wrapping_sub(self.entities.start) as usize);
-        place.map_or(0, |place| place.at)
+        self.places[entity as usize].until
     }
-
-    /// Looks up the places of these entities in the stretch `from..=to`; none is used if
-    /// they would serve few facts.
-    pub(super) fn find(
-        &mut self,
-        spine: &Arc<Spine>,
-        newest: &[AtomicI64],
-        entities: Range<u32>,
-        (from, to): (i64, i64),
-    ) {
-        let is_same = self.spine.as_ref().is_some_and(|before| Arc::ptr_eq(before, spine));
-        if !is_same || self.entities != entities {
-            let positions = entities.clone().map(|entity| spine.slots_of(entity).end as u32);
-            self.places.clear();
-            self.places.extend(positions.map(|position| Place {
-                at: i64::MAX,
-                newest: i64::MAX,
-                slot: NO_SLOT,
-                position,
-            }));
-            (self.spine, self.entities) = (Some(Arc::clone(spine)), entities.clone());
-        }
-        self.from = from;
-        let mut within = 0;
-        for (place, entity) in self.places.iter_mut().zip(entities) {
-            let slots = spine.slots_of(entity);
-            let slots = slots.start as u32..slots.end as u32;
-            place.position = first_from(spine, slots.clone(), place.position, from);
-            *place = match place.position < slots.end {
-                true => Place {
-                    at: spine.times[place.position as usize],
-                    newest: newest[place.position as usize].load(Ordering::Relaxed),
-                    slot: place.position,
-                    position: place.position,
-                },
-                false => Place { at: i64::MAX, newest: i64::MAX, slot: NO_SLOT, ..*place },
-            };
-            within += usize::from(place.at < to);
-        }
-        self.is_used = within * WITHIN_SHARE <= self.places.len();
-    }
-}
-
-/// The first of an entity's slots at or after a time, or the end of them; probably near
-/// `position`.
-fn first_from(spine: &Spine, slots: Range<u32>, mut position: u32, from: i64) -> u32 {
-    let time = |slot: u32| spine.times[slot as usize];
-    for _ in 0..STEPS_MAX {
-        if position > slots.start && time(position - 1) >= from {
-            position -= 1;
-        } else if position < slots.end && time(position) < from {
-            position += 1;
-        } else {
-            return position;
-        }
-    }
-    spine.first_slot_from(slots.clone(), from).unwrap_or(slots.end)
 }

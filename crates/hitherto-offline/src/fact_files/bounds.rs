@@ -10,6 +10,8 @@ use ::arrow::array::{Array, ArrayRef};
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::{Key, KeyBatch, word_bytes};
 use hitherto_core::slots::Spine;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use crate::keys::encode_keys;
 use crate::micros::{Micros, Rounding};
@@ -58,9 +60,28 @@ impl Bounds {
     }
 }
 
+/// The least and greatest values of a column, one a row group.
+pub(super) fn of(
+    metadata: &ArrowReaderMetadata,
+    column: &str,
+) -> parquet::errors::Result<(ArrayRef, ArrayRef)> {
+    let groups = metadata.metadata().row_groups();
+    let (schema, parquet) = (metadata.schema(), metadata.parquet_schema());
+    let converter = StatisticsConverter::try_new(column, schema, parquet)?;
+    Ok((converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?))
+}
+
+/// Event time bounds from a column's statistics, one a row group.
+pub(super) fn events_of(metadata: &ArrowReaderMetadata, column: &str) -> Vec<Option<(i64, i64)>> {
+    match of(metadata, column) {
+        Ok((least, greatest)) => events(&least, &greatest),
+        Err(_) => vec![None; metadata.metadata().num_row_groups()],
+    }
+}
+
 /// Event time bounds from arrays of least and greatest values, one a row group
 /// or page.
-pub(super) fn events(least: &ArrayRef, greatest: &ArrayRef) -> Vec<Option<(i64, i64)>> {
+fn events(least: &ArrayRef, greatest: &ArrayRef) -> Vec<Option<(i64, i64)>> {
     let read = |array| Micros::read(array, Rounding::Up).ok();
     let (Some(from), Some(to)) = (read(least), read(greatest)) else {
         return vec![None; least.len()];

@@ -19,6 +19,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `file` | one file and its columns |
+//! | `paths` | which files no question concerns, by the day that their path names |
 //! | `bounds` | what statistics say of a row group or page |
 //! | `prune` | pages and bloom filters, for small spines |
 //! | `units` | row groups in the order of reading, and which need none |
@@ -31,11 +32,13 @@ mod bounds;
 mod exec;
 mod file;
 mod open;
+mod paths;
 mod prune;
 mod read;
 mod units;
 mod values;
 
 pub use exec::FactFilesExec;
+pub(crate) use paths::check_paths;
 pub(crate) use read::Scratch;
 pub(crate) use units::{FactFiles, Unit};

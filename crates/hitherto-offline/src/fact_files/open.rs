@@ -7,6 +7,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use hitherto_core::Result;
 use hitherto_core::catalog::AppliedView;
 
+use super::paths::{check_paths, files_until};
 use super::{FactFiles, FactFilesExec};
 use crate::Offline;
 use crate::facts::FactLayout;
@@ -15,7 +16,8 @@ use crate::footer::Footers;
 use crate::source::{check_view_columns, source_columns};
 
 impl Offline {
-    /// The files of a view without SQL.
+    /// The files of a view without SQL, and of those whose path names a period only what
+    /// can have happened `until` then, if that is given.
     ///
     /// # Errors
     /// `Invalid` when the source no longer fits the definition; `Unavailable` or
@@ -24,9 +26,12 @@ impl Offline {
         &self,
         view: &AppliedView,
         files: &[SourceFile],
+        until: Option<i64>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let footers = Footers::read(files)?;
+        let source = &view.definition.source;
+        let footers = Footers::read(&files_until(source, files, until)?)?;
         check_view_columns(footers.schema()?.as_ref(), view)?;
+        check_paths(source, &footers)?;
         self.open(view, footers, source_columns(view))
     }
 

@@ -24,10 +24,6 @@ const SPARSE_ROWS: usize = 24;
 /// most of them one by one takes longer.
 const DENSE_ROWS: usize = 2;
 
-/// Places that may be looked up for each fact of a row group: they lie side by side, and
-/// a fact that is searched for costs as much as ten of them.
-const PLACES_PER_FACT: usize = 4;
-
 /// Facts that are encoded at a time: their rows stay in the cache.
 const BLOCK_FACTS: usize = 512;
 
@@ -55,16 +51,6 @@ impl FactFiles {
         stop: &AtomicBool,
     ) -> Result<u64> {
         scratch.leading.clear();
-        scratch.places.clear();
-        if let Some(stretch) = unit.bounds.event {
-            let (all, entities) =
-                (contest.spine().all_entities(), unit.bounds.entities(contest.spine()));
-            // Most of them are as good as all, whose places were found for others before.
-            let entities = if entities.len() * 2 > all.len() { all } else { entities };
-            if entities.len() <= unit.rows * PLACES_PER_FACT {
-                contest.find_places(entities, stretch, &mut scratch.places);
-            }
-        }
         let mut facts = 0;
         let ranges = self.rows_that_concern(unit, contest.spine())?;
         let rows = match &ranges {

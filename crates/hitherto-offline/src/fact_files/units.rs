@@ -3,10 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use ::arrow::array::ArrayRef;
 use ::arrow::datatypes::SchemaRef;
 use hitherto_core::slots::{Contest, Spine};
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::bounds::{self, Bounds};
 use super::file::FactFile;
@@ -77,21 +75,12 @@ impl FactFiles {
     }
 
     fn bounds(&self, file: &FactFile) -> Vec<Bounds> {
-        let groups = file.metadata.metadata().row_groups();
-        let bounds_of = |column: &str| -> parquet::errors::Result<(ArrayRef, ArrayRef)> {
-            let (schema, parquet) = (file.metadata.schema(), file.metadata.parquet_schema());
-            let converter = StatisticsConverter::try_new(column, schema, parquet)?;
-            Ok((converter.row_group_mins(groups)?, converter.row_group_maxes(groups)?))
-        };
         let keys = self.layout.keys();
-        let mut all = vec![Bounds::default(); groups.len()];
-        if let Ok((least, greatest)) = bounds_of(&self.columns[keys.len()]) {
-            for (bounds, event) in all.iter_mut().zip(bounds::events(&least, &greatest)) {
-                bounds.event = event;
-            }
-        }
+        let events = bounds::events_of(&file.metadata, &self.columns[keys.len()]);
+        let mut all: Vec<Bounds> =
+            events.into_iter().map(|event| Bounds { event, keys: None }).collect();
         if !keys.is_empty()
-            && let Ok((least, greatest)) = bounds_of(&self.columns[0])
+            && let Ok((least, greatest)) = bounds::of(&file.metadata, &self.columns[0])
         {
             for (bounds, keys) in all.iter_mut().zip(bounds::keys(&least, &greatest, keys)) {
                 bounds.keys = keys;

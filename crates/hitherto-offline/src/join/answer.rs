@@ -2,8 +2,8 @@
 //!
 //! Winners' rows lie in the order of slots, answers are in the order of spine
 //! rows. Where nearly every slot has a row of its own, the columns are made at
-//! once for the whole spine and the rows are dropped: batches are then slices of
-//! columns, and nothing is held twice. Where few rows answer many spine rows, or
+//! once, a stretch of the spine at a time by all threads, and the rows are dropped:
+//! batches are then slices of columns, and nothing is held twice. Where few rows answer many spine rows, or
 //! text makes them of unknown size, the rows stay and every batch gathers its
 //! own.
 
@@ -21,7 +21,7 @@ use hitherto_core::{Error, Result};
 
 use super::report::Tally;
 use crate::arrow::to_array;
-use crate::shared::lock;
+use crate::shared::{lock, map};
 
 /// One feature column of a view in the output.
 #[derive(Clone, Debug)]
@@ -40,6 +40,9 @@ pub(super) struct ViewColumn {
 #[derive(Clone)]
 pub(super) struct ViewOutputs {
     pub columns: Arc<[ViewColumn]>,
+    /// Stretches of the spine, one after the other; a batch lies in one of them.
+    pub stretches: Arc<[Range<usize>]>,
+    pub threads: usize,
     pub tally: Arc<Mutex<Tally>>,
     /// Per spine row, whether any view would have leaked.
     pub is_leaky: Arc<Mutex<Vec<bool>>>,
@@ -52,7 +55,8 @@ pub(super) struct ViewAnswer {
 }
 
 enum Form {
-    Columns(Vec<ArrayRef>),
+    /// Of each stretch.
+    Columns(Vec<Vec<ArrayRef>>),
     Rows(Answers),
 }
 
@@ -88,7 +92,9 @@ impl ViewOutputs {
         let form = if has_text || 2 * answers.heap_bytes() < rows * self.row_bytes() {
             Form::Rows(answers)
         } else {
-            Form::Columns(self.gather(&answers, 0..rows)?)
+            let Self { stretches, threads, .. } = self;
+            let gather = |index: usize| self.gather(&answers, stretches[index].clone());
+            Form::Columns(map(*threads, stretches.len(), gather)?)
         };
         Ok(ViewAnswer { outputs: self.clone(), form })
     }
@@ -111,7 +117,10 @@ impl ViewAnswer {
     pub fn columns(&self, rows: Range<usize>) -> Result<Vec<(usize, ArrayRef)>> {
         let arrays = match &self.form {
             Form::Columns(columns) => {
-                columns.iter().map(|column| column.slice(rows.start, rows.len())).collect()
+                let stretches = &self.outputs.stretches;
+                let index = stretches.partition_point(|stretch| stretch.end <= rows.start);
+                let start = rows.start - stretches[index].start;
+                columns[index].iter().map(|column| column.slice(start, rows.len())).collect()
             }
             Form::Rows(answers) => self.outputs.gather(answers, rows)?,
         };

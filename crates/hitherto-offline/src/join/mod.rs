@@ -38,6 +38,7 @@
 //!
 //! | left out | because |
 //! | --- | --- |
+//! | files of a later day, month or year | `source.partitionedBy`: their path names it |
 //! | row groups and pages after the spine's last time | nothing of them has happened |
 //! | row groups and pages without any of its entities | statistics of the key, bloom filter |
 //! | row groups older than every answer there is | reading is newest first (*settled*) |

@@ -109,8 +109,11 @@ impl Offline {
         let layout = SpineLayout::new(schema, &request.timestamp)?;
         check_names(schema, &request.outputs)?;
         // Rows at hand are all looked at here; a file's times only for those who need them.
-        let has_sql = |view: &JoinSource| view.view.definition.source.sql.is_some();
-        let range = match !spine.is_streamed() || request.views.iter().any(has_sql) {
+        let needs_times = |view: &JoinSource| {
+            let source = &view.view.definition.source;
+            source.sql.is_some() || source.partitioned_by.is_some()
+        };
+        let range = match !spine.is_streamed() || request.views.iter().any(needs_times) {
             true => self.spine_times(&spine.times, &layout, schema).await?,
             false => None,
         };
@@ -127,7 +130,7 @@ impl Offline {
                 facts.push(self.own_facts(view, own)?);
             }
             if !files.is_empty() && view.definition.source.sql.is_none() {
-                facts.push(self.fact_files(view, files)?);
+                facts.push(self.fact_files(view, files, range.map(|range| range.to))?);
             } else if !files.is_empty() {
                 let query = self.fact_query(view, files, range).await?;
                 queried.extend(query.files);

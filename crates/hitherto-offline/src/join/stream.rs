@@ -182,15 +182,17 @@ impl Join {
         contests.sort_unstable_by(|a, b| b.cmp(a));
         let open = self.shared.context.session_config().target_partitions();
         let contests = contests.iter().take(open).sum::<usize>() + open * Places::bytes_max(rows);
-        let answers: usize = (0..views.len()).map(|view| self.outputs(view).row_bytes()).sum();
+        let answers: usize = (0..views.len()).map(|view| self.outputs(view, &[]).row_bytes()).sum();
         let indexes = self.shape.key_sets();
         let held = if self.shape.is_streamed { row_bytes(pieces) } else { 0 };
         held + rows * (answers + 1) + contests + indexes * Spine::bytes_max(rows)
     }
 
-    fn outputs(&self, view: usize) -> ViewOutputs {
+    fn outputs(&self, view: usize, pieces: &[RecordBatch]) -> ViewOutputs {
         ViewOutputs {
             columns: self.shape.columns(view),
+            stretches: stretches(pieces),
+            threads: self.shared.context.session_config().target_partitions(),
             tally: self.counts.tally(view),
             is_leaky: Arc::default(),
         }
@@ -209,7 +211,8 @@ impl Join {
         let before = self.counts.save();
         let mut views = Vec::with_capacity(spines.len());
         for (index, spine) in spines.into_iter().enumerate() {
-            let outputs = ViewOutputs { is_leaky: Arc::clone(&is_leaky), ..self.outputs(index) };
+            let outputs = self.outputs(index, pieces);
+            let outputs = ViewOutputs { is_leaky: Arc::clone(&is_leaky), ..outputs };
             let plans = self.shape.view_of_facts.iter().zip(&self.inputs.facts);
             let plans = plans.filter(|(view, _)| **view == index).map(|(_, plan)| {
                 // A plan that ran in an earlier pass has to forget it.
@@ -379,6 +382,22 @@ fn cut(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
     let rows = batch.num_rows();
     let starts = (0..rows).step_by(SPINE_PIECE_ROWS);
     starts.map(move |start| batch.slice(start, SPINE_PIECE_ROWS.min(rows - start)))
+}
+
+/// Neighbouring pieces taken together until they are as large as one may be.
+fn stretches(pieces: &[RecordBatch]) -> Arc<[Range<usize>]> {
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    let mut end = 0;
+    for piece in pieces {
+        let start = end;
+        end += piece.num_rows();
+        match stretches.last_mut().filter(|last| last.len() + piece.num_rows() <= SPINE_PIECE_ROWS)
+        {
+            Some(last) => last.end = end,
+            None => stretches.push(start..end),
+        }
+    }
+    stretches.into()
 }
 
 /// What the rows of pieces take, whatever buffers they lie in.

@@ -170,7 +170,6 @@ impl ViewRun {
     ) -> DataFusionResult<u64> {
         let layout = &self.view.layout;
         let Scratch { entries, block, places, .. } = scratch;
-        places.clear();
         let mut facts = 0;
         let mut batches = plan.execute(partition, Arc::clone(&shared.context))?;
         while let Some(batch) = block_on(batches.next()) {

@@ -7,7 +7,7 @@
 use hitherto_core::catalog::{AppliedView, Catalog, FORMAT, Generation};
 use hitherto_core::definition::{
     DefaultValue, Entity, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Online,
-    Share, Source,
+    Period, Share, Source,
 };
 use hitherto_core::{Error, Result};
 
@@ -140,6 +140,7 @@ impl From<&Source> for v1::Source {
     fn from(source: &Source) -> Self {
         Self {
             parquet: source.parquet.clone(),
+            partitioned_by: source.partitioned_by.map(|period| period.name().to_owned()),
             sql: source.sql.clone(),
             event_time: source.event_time.clone(),
             known_time: source.known_time.clone(),
@@ -150,10 +151,18 @@ impl From<&Source> for v1::Source {
     }
 }
 
+fn period(name: Option<&str>) -> Result<Option<Period>> {
+    let read = |name: &str| {
+        name.parse().map_err(|error| Error::internal(format!("period {name:?} {error}")))
+    };
+    name.map(read).transpose()
+}
+
 fn source(source: Option<v1::Source>) -> Result<Source> {
     let source = source.ok_or_else(|| Error::internal("a view has no source"))?;
     Ok(Source {
         parquet: source.parquet,
+        partitioned_by: period(source.partitioned_by.as_deref())?,
         sql: source.sql,
         event_time: source.event_time,
         known_time: source.known_time,

@@ -99,6 +99,9 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     """The columns of join keys and features that are called otherwise in the
     source."""
+    partitioned_by: str | None = None
+    """The period, in UTC, whose facts a file holds, by event time, if its path names it:
+    ``year``, ``month``, ``day`` or ``hour``."""
 
     def __post_init__(self) -> None:
         _normalize(self, delay=_duration(self.delay), columns=dict(self.columns))
@@ -107,6 +110,7 @@ class Source:
         """The mapping of the written form."""
         return _written(
             parquet=self.parquet,
+            partitionedBy=self.partitioned_by,
             sql=self.sql,
             eventTime=self.event_time,
             knownTime=self.known_time,

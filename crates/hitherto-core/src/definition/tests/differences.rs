@@ -50,6 +50,8 @@ changes! {
         "features.unit.default:  -> mg", Serving;
     known_time_ignored: "ttl: 24h" => "ttl: 24h\n  known: ignore", "known: honor -> ignore", Serving;
     a_file: "labs.parquet" => "labs/", "source.parquet: data/labs.parquet -> data/labs/", Rematerialize;
+    a_partition: "sql: >\n      SELECT * FROM source\n" => "partitionedBy: day\n",
+        "source.partitionedBy:  -> day\nsource.sql: SELECT * FROM source -> ", Rematerialize;
     a_query: "SELECT * FROM source" => "SELECT 1 FROM source",
         "source.sql: SELECT * FROM source -> SELECT 1 FROM source", Rematerialize;
     an_event_time: "collected" => "drawn", "source.eventTime: collected -> drawn", Rematerialize;

@@ -99,6 +99,10 @@ refused! {
         r#"18:12: feature view "lactate": source.delay "-5m" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like 1h30m"#;
     delay_beside_known_time: "knownTime: released" => "knownTime: released\n    delay: 5m",
         r#"19:12: feature view "lactate": source.delay and source.knownTime exclude each other; a column says when each fact was known, so remove the delay"#;
+    unknown_period: "sql: >\n      SELECT * FROM source\n" => "partitionedBy: week\n",
+        r#"15:20: feature view "lactate": source.partitionedBy: "week" is no period; write year, month, day or hour"#;
+    period_of_a_query: "knownTime: released" => "partitionedBy: day",
+        r#"18:20: feature view "lactate": source.partitionedBy and source.sql exclude each other; event times are what the SQL makes of them, so name the period there in a WHERE"#;
     unknown_known: "ttl: 24h" => "known: honour",
         r#"19:10: feature view "lactate": known: "honour" is not a choice; did you mean "honor"?"#;
     // Emptiness and limits.

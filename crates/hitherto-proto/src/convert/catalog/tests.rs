@@ -36,6 +36,7 @@ fn full() -> Catalog {
                 metadata: metadata_of("lactate"),
                 entity: Some("stay".into()),
                 source: Source {
+                    partitioned_by: Some(Period::Day),
                     parquet: "data/labs.parquet".into(),
                     sql: Some("SELECT * FROM source".into()),
                     event_time: "collected".into(),
