@@ -16,14 +16,15 @@
 //! was offered, whatever the order and the number of threads, and features are
 //! only read of facts that lead.
 //!
-//! Slots are divided into stripes of neighbours, each behind its own lock; a
-//! batch goes through them stripe by stripe and takes each lock once. What it needs
-//! of a stripe is touched before any of it is used, so that waits for memory overlap.
+//! Slots are divided into stripes of neighbours, each with its own lock; a batch goes
+//! through them stripe by stripe and takes each lock once. A slot is half a line of
+//! cache. Those that a batch needs are touched before any is used, so that waits for
+//! memory overlap.
 
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
@@ -31,6 +32,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 use super::block::{BLOCK_FACTS, Block};
 use super::places::Places;
 use super::rows::Rows;
+use super::slot::{Slot, State, Winner};
 use super::spine::Spine;
 use super::{Answers, Terms};
 use crate::key::batch::KeyBatch;
@@ -96,37 +98,8 @@ pub struct Entries {
     unknown: Vec<(u32, Times)>,
 }
 
-/// What a slot holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// No fact.
-    Empty,
-    /// A fact whose row is still to come.
-    Pending,
-    /// A fact and its row.
-    Filled,
-    /// A fact too old for this slot and so for every later one; its row is not
-    /// needed.
-    Expired,
-    /// A deletion.
-    Deleted,
-}
-
-#[derive(Clone, Copy)]
-struct Winner {
-    times: Times,
-    /// Number of its row, or of one that can be written over.
-    row: u32,
-    state: State,
-}
-
-const NO_ROW: u32 = u32::MAX;
-const NO_WINNER: Winner =
-    Winner { times: Times { event: 0, known: 0 }, row: NO_ROW, state: State::Empty };
-
-/// Neighbouring slots behind one lock.
+/// What neighbouring slots have beside themselves, and the right to write them.
 struct Stripe {
-    winners: Vec<Winner>,
     /// Per slot, the greatest fact that happened before it and was not known at
     /// it: what a join on event time would have used too early. Few slots have one.
     unknown: HashMap<u32, Times, Xxh3DefaultBuilder>,
@@ -140,10 +113,7 @@ pub struct Contest {
     spine: Arc<Spine>,
     terms: Terms,
     schema: RowSchema,
-    /// Per slot, the event time of its winner so far. It only grows, so that a
-    /// fact which happened before it is out, whenever it is read; most facts are
-    /// turned away here, without a lock.
-    newest: Vec<AtomicI64>,
+    slots: Vec<Slot>,
     stripe_bits: u32,
     stripes: Vec<Mutex<Stripe>>,
 }
@@ -153,17 +123,13 @@ impl Contest {
     pub fn new(spine: Arc<Spine>, terms: Terms, schema: RowSchema) -> Self {
         let slots = spine.slots();
         let stripe = slots.div_ceil(STRIPES_MAX).max(STRIPE_SLOTS_MIN).next_power_of_two();
-        let stripes = (0..slots).step_by(stripe).map(|start| {
-            Mutex::new(Stripe {
-                winners: vec![NO_WINNER; stripe.min(slots - start)],
-                unknown: HashMap::default(),
-                rows: Rows::new(&schema),
-            })
-        });
+        let stripes = (0..slots)
+            .step_by(stripe)
+            .map(|_| Mutex::new(Stripe { unknown: HashMap::default(), rows: Rows::new(&schema) }));
         let stripes = stripes.collect();
-        let newest = (0..slots).map(|_| AtomicI64::new(i64::MIN)).collect();
+        let slots = spine.times.iter().map(|at| Slot::empty(*at)).collect();
         let id = CONTESTS.fetch_add(1, Ordering::Relaxed);
-        Self { id, spine, terms, schema, newest, stripe_bits: stripe.trailing_zeros(), stripes }
+        Self { id, spine, terms, schema, slots, stripe_bits: stripe.trailing_zeros(), stripes }
     }
 
     /// The spine whose slots they are.
@@ -182,9 +148,8 @@ impl Contest {
             true => schema.fixed_bytes(),
             false => size_of::<Box<[u8]>>() + schema.fixed_bytes(),
         };
-        // Winner, its event time again, row, the answer's code and the multiplicity
-        // of its slot.
-        slots * (size_of::<Winner>() + size_of::<AtomicI64>() + row + 4 + 4)
+        // Slot, row, the answer's code and the multiplicity of the slot.
+        slots * (size_of::<Slot>() + row + 4 + 4)
     }
 
     /// Adds the facts of a batch that may win a slot to `entries`, which count
@@ -211,7 +176,7 @@ impl Contest {
             }
             block.find_ranges(&self.spine);
             block.find_slots(&self.spine, self.terms, times, places, unknown);
-            let newest = |slot: u32| self.newest[slot as usize].load(Ordering::Relaxed);
+            let newest = |slot: u32| self.slots[slot as usize].newest();
             for (row, slot) in block.retain_newest(times, newest) {
                 facts.push(Entry { slot, row: (first_row + row) as u32, times: times.get(row) });
             }
@@ -228,15 +193,15 @@ impl Contest {
             *greatest = times.max(*greatest);
         }
         kept.clear();
-        self.visit(facts, |stripe, slot, index| {
+        self.visit(facts, |_, slot, index| {
             let entry = facts[index];
             let says = if is_deletion(entry.row) { Says::Deletion } else { Says::Values };
-            let at = self.spine.times[entry.slot as usize];
-            let is_expired = rule::is_expired(entry.times.event, at, self.terms.ttl_micros);
-            if stripe.winners[slot].challenge(entry.times, says, is_expired) {
+            let is_expired = rule::is_expired(entry.times.event, slot.at, self.terms.ttl_micros);
+            let mut winner = slot.winner();
+            if winner.challenge(entry.times, says, is_expired) {
                 kept.push(entry);
             }
-            self.newest[entry.slot as usize].fetch_max(entry.times.event, Ordering::Relaxed);
+            slot.set(winner);
         });
         std::mem::swap(facts, kept);
     }
@@ -246,8 +211,8 @@ impl Contest {
     pub fn retain_leading(&self, entries: &mut Entries) {
         let Entries { facts, kept, .. } = entries;
         kept.clear();
-        self.visit(facts, |stripe, slot, index| {
-            let winner = stripe.winners[slot];
+        self.visit(facts, |_, slot, index| {
+            let winner = slot.winner();
             if winner.times == facts[index].times && winner.state != State::Deleted {
                 kept.push(facts[index]);
             }
@@ -259,8 +224,10 @@ impl Contest {
     /// Brings the rows of facts that competed: row `i` of the block belongs to
     /// entry `i`.
     pub fn fill(&self, entries: &[Entry], block: &RowBlock) {
-        self.visit(entries, |Stripe { winners, rows, .. }, slot, index| {
-            winners[slot].fill(entries[index].times, block.get(index), rows);
+        self.visit(entries, |stripe, slot, index| {
+            let mut winner = slot.winner();
+            winner.fill(entries[index].times, block.get(index), &mut stripe.rows);
+            slot.set(winner);
         });
     }
 
@@ -273,21 +240,21 @@ impl Contest {
     /// longer change any answer: every first slot has a newer one already.
     pub fn is_settled(&self, entities: Range<u32>, event: i64) -> bool {
         let first_slots = &self.spine.first_slots[entities.start as usize..entities.end as usize];
-        first_slots.iter().all(|slot| self.newest[*slot as usize].load(Ordering::Relaxed) > event)
+        first_slots.iter().all(|slot| self.slots[*slot as usize].newest() > event)
     }
 
     /// Ends the contest: carries each winner on to the later slots of its entity
     /// that no greater fact won, and judges every slot. `count` sees each slot
     /// with the number of spine rows that ask there.
     pub fn finish(self, mut count: impl FnMut(&SlotAnswer, u32)) -> Answers {
-        let Self { spine, terms, schema, stripe_bits, stripes, .. } = self;
+        let Self { spine, terms, schema, slots, stripe_bits, stripes, .. } = self;
         let mut rows = Rows::new(&schema);
         let stripes: Vec<_> = stripes
             .into_iter()
             .map(|stripe| {
                 let stripe = stripe.into_inner().unwrap_or_else(PoisonError::into_inner);
                 let base = rows.append(stripe.rows);
-                (stripe.winners, stripe.unknown, base)
+                (stripe.unknown, base)
             })
             .collect();
         let mut answers = Answers::new(Arc::clone(&spine), rows, schema);
@@ -296,8 +263,8 @@ impl Contest {
             let mut best: Option<(Winner, u32)> = None;
             let mut unknown: Option<Times> = None;
             for slot in spine.slots_of(entity) {
-                let (winners, unknowns, base) = &stripes[slot >> stripe_bits];
-                let here = winners[slot % (1 << stripe_bits)];
+                let (unknowns, base) = &stripes[slot >> stripe_bits];
+                let here = slots[slot].winner();
                 // Facts of equal times have one slot, so these never tie.
                 let is_greater = best.is_none_or(|(best, _)| here.times > best.times);
                 if here.state != State::Empty && is_greater {
@@ -306,8 +273,7 @@ impl Contest {
                 if !unknowns.is_empty() {
                     unknown = unknown.max(unknowns.get(&(slot as u32)).copied());
                 }
-                let at = spine.times[slot];
-                let answer = SlotAnswer::judge(best, unknown, at, terms);
+                let answer = SlotAnswer::judge(best, unknown, slots[slot].at, terms);
                 count(&answer, multiplicity[slot]);
                 answers.push(&answer);
             }
@@ -324,9 +290,9 @@ impl Contest {
         self.stripes[stripe as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows facts stripe by stripe: the locked stripe, where the fact's slot is in it,
-    /// and which fact it is.
-    fn visit(&self, facts: &[Entry], mut show: impl FnMut(&mut Stripe, usize, usize)) {
+    /// Shows facts stripe by stripe: the locked stripe, the fact's slot, and which fact
+    /// it is.
+    fn visit(&self, facts: &[Entry], mut show: impl FnMut(&mut Stripe, &Slot, usize)) {
         let mut ends = [0_usize; STRIPES_MAX + 1];
         for entry in facts {
             ends[self.stripe_of(entry) as usize + 1] += 1;
@@ -341,13 +307,11 @@ impl Contest {
             order[*place] = index as u32;
             *place += 1;
         }
-        let slots = (1_u32 << self.stripe_bits) - 1;
         for (number, here) in ends.windows(2).enumerate().filter(|(_, here)| here[0] < here[1]) {
             let here = &order[here[0]..here[1]];
             let mut stripe = self.lock(number as u32);
-            let slot_of = |index: u32| (facts[index as usize].slot & slots) as usize;
-            let touched = here.iter().map(|index| stripe.winners[slot_of(*index)].row);
-            black_box(touched.fold(0, |all, row| all ^ row));
+            let slot_of = |index: u32| &self.slots[facts[index as usize].slot as usize];
+            black_box(here.iter().fold(0, |touched, index| touched ^ slot_of(*index).newest()));
             for index in here {
                 show(&mut stripe, slot_of(*index), *index as usize);
             }
@@ -374,44 +338,6 @@ impl Entries {
     /// Drops the facts.
     pub fn clear(&mut self) {
         self.facts.clear();
-    }
-}
-
-impl Winner {
-    /// Whether a fact takes the slot or ties with the one that has it, and its
-    /// row is needed.
-    fn challenge(&mut self, times: Times, says: Says, is_expired: bool) -> bool {
-        let state = match says {
-            Says::Deletion => State::Deleted,
-            Says::Values if is_expired => State::Expired,
-            Says::Values => State::Pending,
-        };
-        if self.state == State::Empty || times > self.times {
-            *self = Winner { times, row: self.row, state };
-            return state == State::Pending;
-        }
-        if times < self.times || self.state == State::Deleted {
-            return false;
-        }
-        // Equal times. A deletion's flag makes the greater bytes.
-        if state == State::Deleted {
-            self.state = state;
-        }
-        state == State::Pending
-    }
-
-    /// Brings the row of a fact that competed for this slot.
-    fn fill(&mut self, times: Times, row: &[u8], rows: &mut Rows) {
-        if self.times != times {
-            return;
-        }
-        match self.state {
-            State::Pending if self.row == NO_ROW => self.row = rows.push(row),
-            State::Pending => rows.replace(self.row, row),
-            State::Filled if row > rows.get(self.row) => rows.replace(self.row, row),
-            _ => return,
-        }
-        self.state = State::Filled;
     }
 }
 

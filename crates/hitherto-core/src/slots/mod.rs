@@ -44,6 +44,7 @@
 //! | `places` | where each entity's last fact had its slot |
 //! | `block` | from facts to slots, many at a time |
 //! | `contest` | one view's facts, from many threads |
+//! | `slot` | one slot and the fact that has it |
 //! | `rows` | the winners' bytes |
 //! | `answers` | what each spine row gets |
 
@@ -53,6 +54,7 @@ mod contest;
 mod entities;
 mod places;
 mod rows;
+mod slot;
 mod spine;
 
 pub use answers::Answers;
