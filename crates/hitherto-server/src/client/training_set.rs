@@ -27,6 +27,7 @@ use crate::wire::training_set::Record;
 pub struct RemoteTrainingSet {
     connection: Connection,
     schema: SchemaRef,
+    plan: String,
     batches: FlightDataDecoder,
     /// Metadata of the last message, as soon as it has come.
     last: Arc<OnceLock<Bytes>>,
@@ -49,21 +50,24 @@ impl RemoteTrainingSet {
     ) -> Result<Self> {
         let last = Arc::new(OnceLock::new());
         let mut batches = FlightDataDecoder::new(data(messages, Arc::clone(&last)));
-        let schema = match batches.next().await {
-            Some(Ok(message)) => match message.payload {
-                DecodedPayload::Schema(schema) => schema,
-                _ => return Err(malformed("it does not begin with a schema")),
-            },
-            Some(Err(cause)) => return Err(error(&connection, cause)),
-            None => return Err(malformed("it is empty")),
+        let first = batches.next().await.ok_or_else(|| malformed("it is empty"))?;
+        let first = first.map_err(|cause| error(&connection, cause))?;
+        let DecodedPayload::Schema(schema) = first.payload else {
+            return Err(malformed("it does not begin with a schema"));
         };
-        Ok(Self { connection, schema, batches, last, state: State::Reading })
+        let plan = String::from_utf8_lossy(&first.inner.app_metadata).into_owned();
+        Ok(Self { connection, schema, plan, batches, last, state: State::Reading })
     }
 
     /// The spine's columns as they were sent, then the features in request
     /// order.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// The server's physical plan, indented.
+    pub fn plan(&self) -> &str {
+        &self.plan
     }
 
     /// The next rows, in the spine's order; `None` after the last, and after
@@ -79,7 +83,7 @@ impl RemoteTrainingSet {
         batch.transpose()
     }
 
-    /// The report and the manifest.
+    /// The report, the manifest and the plan with what it measured.
     ///
     /// # Errors
     /// `Invalid` before [`RemoteTrainingSet::next`] has returned `None` after

@@ -3,13 +3,13 @@
 //! ```text
 //! caller   command + schema | batch | batch | half-close
 //!          command that says what makes the spine | half-close
-//! server                                      schema | batch | batch | record
+//! server                               schema + plan | batch | batch | record
 //! ```
 //!
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
 //! | `spine`    | what a caller sends: a command and a spine                 |
-//! | `answer`   | what a caller gets: batches, then report and manifest      |
+//! | `answer`   | what a caller gets: batches, then their record             |
 //! | `workers`  | the threads that training sets are built on                |
 //!
 //! Flight's other methods are about data sets that have names and wait to be

@@ -21,6 +21,8 @@ pub struct Record {
     pub report: TrainingSetReport,
     /// What the rows are made of.
     pub manifest: Manifest,
+    /// The physical plan with what every operator measured.
+    pub plan: String,
 }
 
 /// Reads a command that a caller sent. What it names is the engine's to find.
