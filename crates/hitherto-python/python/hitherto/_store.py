@@ -309,7 +309,8 @@ class Store:
         Args:
             definitions: objects of :mod:`hitherto.definitions`, compared as if
                 they were the repository's file ``from_python.yaml``, all of it.
-                Only where the repository is: a server has its own definitions.
+                A server takes none, since a definition can name any file of its
+                machine: it plans what its repository's folder has.
 
         Raises:
             InvalidError: every problem, one a line, each with file and line; a name
