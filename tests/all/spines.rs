@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchIterator, RecordBatchReader,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchIterator, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
@@ -92,7 +91,7 @@ async fn build(engine: &Engine, spine: Spine) -> Result<(Vec<RecordBatch>, Finis
 
 fn reader(batches: Vec<std::result::Result<RecordBatch, ArrowError>>) -> Spine {
     let rows = RecordBatchIterator::new(batches, labels().schema());
-    Spine::Reader(Box::new(rows) as Box<dyn RecordBatchReader + Send>)
+    Spine::Reader { rows: Box::new(rows), times: None }
 }
 
 fn sql(query: &str, files: LabelFiles) -> Spine {

@@ -34,7 +34,7 @@ pub struct Spine {
 pub fn asked(spine: &Bound<'_, PyTuple>) -> PyResult<EngineSpine> {
     let (form, given): (String, Bound<'_, PyAny>) = spine.extract()?;
     Ok(match form.as_str() {
-        "reader" => EngineSpine::Reader(plain(reader(&given)?)),
+        "reader" => EngineSpine::Reader { rows: plain(reader(&given)?), times: None },
         "file" => EngineSpine::File(given.extract()?),
         "sql" => EngineSpine::Sql { query: given.extract()?, files: LabelFiles::Readable },
         "at" => EngineSpine::Scan(Scan::At(given.extract()?)),

@@ -34,6 +34,7 @@ use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 mod deadlines;
 mod fuzz;
 mod security;
+mod spines;
 mod web;
 
 const DEFINITIONS: &str = "

@@ -259,7 +259,7 @@ impl RequestRecord {
 impl SpineRecord {
     fn new(spine: &Spine) -> Option<Self> {
         match spine {
-            Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+            Spine::Rows { .. } | Spine::Reader { .. } | Spine::File(_) => None,
             Spine::Sql { query, .. } => Some(Self::Sql(query.clone())),
             Spine::Scan(Scan::At(at)) => Some(Self::At(format_timestamp(*at))),
             Spine::Scan(Scan::Between { after, until }) => Some(Self::Between {

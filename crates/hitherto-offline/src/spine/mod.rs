@@ -25,7 +25,7 @@ use crate::arrow::from_arrow;
 use crate::keys::encode_keys;
 use crate::micros::{Micros, Rounding};
 
-pub use plan::SpinePlan;
+pub use plan::{SpinePlan, time_range};
 pub use scan::{Scan, ScannedView};
 pub(crate) use sql::read_only;
 pub use sql::{LabelFiles, SpineQuery};
@@ -82,7 +82,8 @@ impl SpineLayout {
         match times.values.iter().all(is_told) {
             true => Ok(times.values),
             false => Err(Error::conflict(
-                "the spine's file changed while the training set was built; build it again",
+                "the spine has other times than were found before it was read; build the training \
+                 set again",
             )),
         }
     }

@@ -155,8 +155,8 @@ class Store:
                 A file, a ``pyarrow.RecordBatchReader`` and SQL are read as rows
                 are needed, so that memory does not grow with them, and what is
                 wrong with one of their rows is an error of the call that reads
-                the training set. A reader is read on a thread of the engine, once;
-                for a server it is read, and sent, by this call.
+                the training set. A reader is read once, on a thread of its own. A
+                server is sent rows while the training set is read.
             features: what to join: ``["view:feature", "view:*"]``. With
                 ``"home=airport[airport_id=home_id]:*"`` a view is joined under
                 another name, its join key taken from another column; or else

@@ -1,7 +1,7 @@
 //! Arrow Flight: a spine up, a training set down, in one `DoExchange`.
 //!
 //! ```text
-//! caller   command + schema | batch | batch | half-close
+//! caller   command + schema | batch | batch | half-close          as rows are needed
 //!          command that says what makes the spine | half-close
 //! server                               schema + plan | batch | batch | record
 //! ```
@@ -71,10 +71,9 @@ impl Flights {
             .accept_compressed(Gzip)
     }
 
-    /// Admits the caller, reads the spine and starts its training set: everything
+    /// Admits the caller, reads what is asked and starts its training set: everything
     /// that can be found wrong before the first row is found here.
     async fn begin(&self, messages: Streaming<FlightData>) -> Result<Admitted, Status> {
-        // First of all, because the spine may be large.
         let permit = self.admission.try_admit()?;
         let started = async {
             let Question { request, spine } = Question::read(messages).await?;

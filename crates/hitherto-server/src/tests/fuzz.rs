@@ -47,7 +47,7 @@ fn sound() -> Vec<(Wire, Vec<u8>)> {
         (Wire::Why, wire::why::encode_request(&why).unwrap().encode_to_vec()),
         (
             Wire::TrainingSet,
-            wire::training_set::encode_request(&training("deterioration_v1"), &scan),
+            wire::training_set::encode_request(&training("deterioration_v1"), &scan).unwrap(),
         ),
         (Wire::Push, wire::push::encode_request(&push).unwrap().encode_to_vec()),
     ]

@@ -60,6 +60,16 @@ pub fn decode_spine(command: &[u8]) -> Result<Option<Spine>> {
     }))
 }
 
+/// What a command says of the times of the spine that its call brings.
+///
+/// # Errors
+/// `Invalid` when it is no command.
+pub fn decode_times(command: &[u8]) -> Result<Option<(i64, i64)>> {
+    Ok(decode(command)?
+        .times
+        .map(|v1::Span { first_micros, last_micros }| (first_micros, last_micros)))
+}
+
 fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
     v1::TrainingSetRequest::decode(command).map_err(|cause| {
         Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
@@ -68,9 +78,14 @@ fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
 }
 
 /// Writes a command whose call brings the spine, or none if the command says what makes it.
-pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Vec<u8> {
+///
+/// # Errors
+/// Those of [`Spine::times`].
+pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Result<Vec<u8>> {
+    let times = spine.times(&request.timestamp)?;
+    let times = times.map(|(first_micros, last_micros)| v1::Span { first_micros, last_micros });
     let spine = match spine {
-        Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+        Spine::Rows { .. } | Spine::Reader { .. } | Spine::File(_) => None,
         Spine::Sql { query, .. } => Some(WireSpine::Sql(query.clone())),
         Spine::Scan(Scan::At(at)) => Some(WireSpine::AtMicros(*at)),
         Spine::Scan(Scan::Between { after, until }) => {
@@ -83,15 +98,16 @@ pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Vec<u8> {
             features: references.iter().map(ToString::to_string).collect(),
         }),
     };
-    v1::TrainingSetRequest {
+    let command = v1::TrainingSetRequest {
         selection: Some(selection),
         timestamp: request.timestamp.clone(),
         known_by_micros: request.known_by,
         known_time: known::encode(request.known).into(),
         full_names: request.names == FeatureNames::Full,
         spine,
-    }
-    .encode_to_vec()
+        times,
+    };
+    Ok(command.encode_to_vec())
 }
 
 #[cfg(test)]

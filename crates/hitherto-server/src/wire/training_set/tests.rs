@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use arrow::array::RecordBatchIterator;
+use arrow::datatypes::Schema;
 use hitherto_core::Kind;
 use hitherto_core::definition::Known;
 
@@ -20,22 +22,24 @@ fn a_request_survives_the_wire() {
     for known in [None, Some(Known::Honor), Some(Known::Ignore)] {
         for names in [FeatureNames::Short, FeatureNames::Full] {
             let request = request(known, names);
-            let read = decode_request(&encode_request(&request, &rows())).unwrap();
+            let read = decode_request(&encode_request(&request, &rows()).unwrap()).unwrap();
             assert_eq!(format!("{read:?}"), format!("{request:?}"));
         }
     }
 }
 
 fn rows() -> Spine {
-    let schema = Arc::new(arrow::datatypes::Schema::empty());
-    Spine::Rows { batches: Vec::new(), schema }
+    let rows = RecordBatchIterator::new([], Arc::new(Schema::empty()));
+    Spine::Reader { rows: Box::new(rows), times: Some((i64::MIN, 7)) }
 }
 
 #[test]
 fn what_makes_a_spine_survives_the_wire() {
     let request = request(None, FeatureNames::Short);
-    let again = |spine: &Spine| decode_spine(&encode_request(&request, spine)).unwrap();
+    let command = |spine: &Spine| encode_request(&request, spine).unwrap();
+    let again = |spine: &Spine| decode_spine(&command(spine)).unwrap();
     assert!(again(&rows()).is_none());
+    assert_eq!(decode_times(&command(&rows())).unwrap(), Some((i64::MIN, 7)));
     for scan in [Scan::At(i64::MIN), Scan::Between { after: -1, until: i64::MAX }] {
         assert!(matches!(again(&Spine::Scan(scan)), Some(Spine::Scan(read)) if read == scan));
     }
