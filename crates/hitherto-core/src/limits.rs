@@ -64,6 +64,11 @@ pub const SPINE_PIECE_ROWS: usize = 64 << 10;
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
 /// Training sets that one server builds at a time: each holds what of its spine it answers.
 pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
+/// Rows of a spine that one server makes by a caller's SQL: a join without a condition
+/// makes more than anybody waits for.
+pub const SQL_ROWS_MAX: u64 = 100_000_000;
+/// Seconds that it computes for them, by the clock.
+pub const SQL_SECONDS_MAX: u64 = 600;
 /// Batches waiting between two stages of a pipeline.
 pub const PIPELINE_BATCHES_MAX: usize = 4;
 /// Facts of each sort that `why` shows: an entity may have millions, and those

@@ -82,6 +82,26 @@ def test_a_query_reads_files_where_it_is_its_owners(
         embedded.training_set(f"SELECT * FROM '{tmp_path}/no.parquet'", service=SERVICE)
 
 
+def test_a_query_over_the_wire_has_bounds(small: Repository) -> None:
+    limited(small)
+    (small.root / "hitherto.yaml").write_text("server: { sqlRowsMax: 1000, sqlSecondsMax: 1 }\n")
+    some, many = "SELECT id, e FROM facts", "SELECT a.id, a.e FROM facts a, facts b"
+    endless = f"{many}, facts c WHERE a.id + b.id + c.id < 0"
+    with hitherto.connect(small.root) as store:
+        # Of its owner it has none.
+        found = store.training_set(many, ["facts:*"], timestamp="e")
+        assert found.to_arrow().num_rows == 1_000_000
+    with serving(small.root) as url, hitherto.connect(url) as store:
+        assert store.training_set(some, ["facts:*"], timestamp="e").to_arrow().num_rows == 1000
+        for query, words in (
+            (many, r"more than 1000 rows.* raise server\.sqlRowsMax"),
+            (endless, r"more than 1 seconds.* raise server\.sqlSecondsMax"),
+        ):
+            found = store.training_set(query, ["facts:*"], timestamp="e")
+            with pytest.raises(hitherto.InvalidError, match=words):
+                found.to_arrow()
+
+
 def test_now_is_the_stores_clock(store: hitherto.Store) -> None:
     query = "SELECT DISTINCT hospitalization_id, now() AS event_timestamp FROM lactate"
     times = store.training_set(query, ["lactate:*"]).to_arrow()["event_timestamp"]

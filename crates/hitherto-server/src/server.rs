@@ -29,8 +29,8 @@ use hitherto_core::limits::{
     CALL_BYTES_AHEAD_MAX, PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX,
 };
 use hitherto_core::{Error, Result};
-use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
+use hitherto_engine::{Engine, QueryBounds};
 use hitherto_proto::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
@@ -235,6 +235,7 @@ async fn routes(
         clock,
         metrics,
         admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
+        queries: QueryBounds { rows_max: config.sql_rows_max, seconds_max: config.sql_seconds_max },
         workers,
     }
     .service();

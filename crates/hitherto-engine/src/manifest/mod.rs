@@ -176,7 +176,7 @@ impl Manifest {
                 "the manifest's spine was label rows, of which it has only a hash; name them",
             )),
             Some(SpineRecord::Sql(query)) => {
-                Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed })
+                Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed, bounds: None })
             }
             Some(SpineRecord::At(at)) => Ok(Spine::Scan(Scan::At(parse_timestamp(at)?))),
             Some(SpineRecord::Between { after, until }) => Ok(Spine::Scan(Scan::Between {

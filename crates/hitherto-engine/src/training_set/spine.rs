@@ -11,7 +11,7 @@ use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::JoinSource;
 use hitherto_offline::spine::{ScannedView, SpineLayout, SpinePlan, SpineQuery, time_range};
 
-pub use hitherto_offline::spine::{LabelFiles, Scan};
+pub use hitherto_offline::spine::{LabelFiles, QueryBounds, Scan};
 
 use crate::Engine;
 
@@ -40,6 +40,8 @@ pub enum Spine {
         query: String,
         /// Whether it may read other files.
         files: LabelFiles,
+        /// What it may take; anything if left out.
+        bounds: Option<QueryBounds>,
     },
     /// No label rows: the facts say which there are.
     Scan(Scan),
@@ -91,9 +93,9 @@ impl Engine {
             }
             Spine::Reader { rows, times } => SpinePlan::of_reader(rows, times),
             Spine::File(path) => self.offline.file_spine(&path).await,
-            Spine::Sql { query, files } => {
+            Spine::Sql { query, files, bounds } => {
                 let catalog = self.catalog();
-                let query = SpineQuery { sql: &query, views: &catalog.views, files, now };
+                let query = SpineQuery { sql: &query, views: &catalog.views, files, bounds, now };
                 self.offline.sql_spine(&query).await
             }
             Spine::Scan(scan) => {

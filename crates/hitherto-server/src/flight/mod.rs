@@ -29,7 +29,7 @@ use arrow_flight::{
 use futures::stream::BoxStream;
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{Engine, TrainingSet};
+use hitherto_engine::{Engine, QueryBounds, TrainingSet};
 use hitherto_proto::convert::status::to_status;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -52,6 +52,8 @@ pub struct Flights {
     pub metrics: Arc<Metrics>,
     /// Bounds training sets in flight.
     pub admission: Admission,
+    /// Bounds queries that make spines.
+    pub queries: QueryBounds,
     /// Run them.
     pub workers: Arc<Workers>,
 }
@@ -76,7 +78,7 @@ impl Flights {
     async fn begin(&self, messages: Streaming<FlightData>) -> Result<Admitted, Status> {
         let permit = self.admission.try_admit()?;
         let started = async {
-            let Question { request, spine } = Question::read(messages).await?;
+            let Question { request, spine } = Question::read(messages, self.queries).await?;
             let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.

@@ -12,7 +12,7 @@ use futures::executor::block_on;
 use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{Spine, TrainingSetRequest};
+use hitherto_engine::{QueryBounds, Spine, TrainingSetRequest};
 use hitherto_proto::convert::status::from_status;
 use tonic::Status;
 
@@ -29,13 +29,15 @@ pub struct Question {
 
 impl Question {
     /// Reads the first messages, and leaves the rows to whoever reads the spine. The
-    /// very first carries the command, with or without the schema.
+    /// very first carries the command, with or without the schema. `bounds` are those of
+    /// a query that makes them.
     ///
     /// # Errors
     /// `Invalid` when there is no command or no spine, or when the spine is
     /// not Arrow data; the caller's own status when they give up.
     pub async fn read(
         mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
+        bounds: QueryBounds,
     ) -> Result<Self> {
         let first = messages.next().await.transpose().map_err(|status| from_status(&status))?;
         let descriptor = first.as_ref().and_then(|first| first.flight_descriptor.as_ref());
@@ -46,7 +48,7 @@ impl Question {
             )
         })?;
         let request = wire::training_set::decode_request(&descriptor.cmd)?;
-        let made = wire::training_set::decode_spine(&descriptor.cmd)?;
+        let made = wire::training_set::decode_spine(&descriptor.cmd, bounds)?;
         let times = wire::training_set::decode_times(&descriptor.cmd)?;
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let spine = match made {

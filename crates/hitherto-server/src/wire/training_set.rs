@@ -3,7 +3,7 @@
 
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
-    FeatureNames, LabelFiles, Manifest, Scan, Selection, Spine, TrainingSetReport,
+    FeatureNames, LabelFiles, Manifest, QueryBounds, Scan, Selection, Spine, TrainingSetReport,
     TrainingSetRequest,
 };
 use hitherto_proto::v1::{
@@ -46,13 +46,15 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
 }
 
 /// What a command says of the spine; `None` if the call brings one. SQL that came over
-/// the wire reads no files but those of views.
+/// the wire reads no files but those of views, within `bounds`.
 ///
 /// # Errors
 /// `Invalid` when it is no command.
-pub fn decode_spine(command: &[u8]) -> Result<Option<Spine>> {
+pub fn decode_spine(command: &[u8], bounds: QueryBounds) -> Result<Option<Spine>> {
     Ok(decode(command)?.spine.map(|spine| match spine {
-        WireSpine::Sql(query) => Spine::Sql { query, files: LabelFiles::Closed },
+        WireSpine::Sql(query) => {
+            Spine::Sql { query, files: LabelFiles::Closed, bounds: Some(bounds) }
+        }
         WireSpine::AtMicros(at) => Spine::Scan(Scan::At(at)),
         WireSpine::Between(v1::Window { after_micros: after, until_micros: until }) => {
             Spine::Scan(Scan::Between { after, until })

@@ -8,6 +8,8 @@ use tokio::task::spawn_blocking;
 use super::*;
 use crate::ipc::Encoder;
 
+const BOUNDS: QueryBounds = QueryBounds { rows_max: 1, seconds_max: 1 };
+
 fn request() -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::Service("deterioration_v1".into()),
@@ -46,7 +48,7 @@ fn messages() -> [FlightData; 2] {
 
 async fn read(messages: impl IntoIterator<Item = FlightData>) -> Result<Question> {
     let messages: Vec<_> = messages.into_iter().map(Ok).collect();
-    Question::read(stream::iter(messages)).await
+    Question::read(stream::iter(messages), BOUNDS).await
 }
 
 #[track_caller]
@@ -104,12 +106,13 @@ async fn what_is_no_spine_is_refused() {
 async fn a_caller_who_gives_up_keeps_their_status() {
     let gives_up = || Err(Status::cancelled("changed my mind"));
     let alone = FlightData::new().with_descriptor(command());
-    let error = Question::read(stream::iter(vec![Ok(alone), gives_up()])).await.unwrap_err();
+    let error =
+        Question::read(stream::iter(vec![Ok(alone), gives_up()]), BOUNDS).await.unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
 
     let [schema, batch] = messages();
     let begun = vec![Ok(schema.with_descriptor(command())), Ok(batch), gives_up()];
-    let question = Question::read(stream::iter(begun)).await.unwrap();
+    let question = Question::read(stream::iter(begun), BOUNDS).await.unwrap();
     let ArrowError::ExternalError(error) = rows_of(question).await.unwrap_err() else {
         panic!("it is no error of ours")
     };

@@ -7,6 +7,8 @@ use hitherto_core::definition::Known;
 
 use super::*;
 
+const BOUNDS: QueryBounds = QueryBounds { rows_max: 2, seconds_max: 1 };
+
 fn request(known: Option<Known>, names: FeatureNames) -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::features(["labs:*"]).unwrap(),
@@ -37,15 +39,16 @@ fn rows() -> Spine {
 fn what_makes_a_spine_survives_the_wire() {
     let request = request(None, FeatureNames::Short);
     let command = |spine: &Spine| encode_request(&request, spine).unwrap();
-    let again = |spine: &Spine| decode_spine(&command(spine)).unwrap();
+    let again = |spine: &Spine| decode_spine(&command(spine), BOUNDS).unwrap();
     assert!(again(&rows()).is_none());
     assert_eq!(decode_times(&command(&rows())).unwrap(), Some((i64::MIN, 7)));
     for scan in [Scan::At(i64::MIN), Scan::Between { after: -1, until: i64::MAX }] {
         assert!(matches!(again(&Spine::Scan(scan)), Some(Spine::Scan(read)) if read == scan));
     }
-    let sql = Spine::Sql { query: String::from("SELECT 1"), files: LabelFiles::Readable };
-    let Some(Spine::Sql { query, files }) = again(&sql) else { panic!("no SQL came") };
-    assert_eq!((query.as_str(), files), ("SELECT 1", LabelFiles::Closed));
+    let query = String::from("SELECT 1");
+    let sql = Spine::Sql { query, files: LabelFiles::Readable, bounds: None };
+    let Some(Spine::Sql { query, files, bounds }) = again(&sql) else { panic!("no SQL came") };
+    assert_eq!((query.as_str(), files, bounds), ("SELECT 1", LabelFiles::Closed, Some(BOUNDS)));
 }
 
 #[test]
