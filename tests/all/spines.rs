@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchIterator, RecordBatchReader,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchIterator, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::{
-    Engine, FeatureNames, Finished, LabelFiles, Scan, Selection, Spine, TrainingSetRequest,
+    Engine, FeatureNames, Finished, LabelFiles, QueryBounds, Scan, Selection, Spine,
+    TrainingSetRequest,
 };
 
 use crate::repo::{Repo, batch, write_parquet};
@@ -92,11 +92,11 @@ async fn build(engine: &Engine, spine: Spine) -> Result<(Vec<RecordBatch>, Finis
 
 fn reader(batches: Vec<std::result::Result<RecordBatch, ArrowError>>) -> Spine {
     let rows = RecordBatchIterator::new(batches, labels().schema());
-    Spine::Reader(Box::new(rows) as Box<dyn RecordBatchReader + Send>)
+    Spine::Reader { rows: Box::new(rows), times: None }
 }
 
 fn sql(query: &str, files: LabelFiles) -> Spine {
-    Spine::Sql { query: query.to_owned(), files }
+    Spine::Sql { query: query.to_owned(), files, bounds: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,4 +237,34 @@ async fn label_rows_cannot_be_made_again() {
     let record = finished.manifest().unwrap();
     let refused: Result<_, Error> = engine.rebuild(&record, None, 100).await;
     assert!(refused.err().unwrap().to_string().contains("was label rows"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_from_elsewhere_ends_at_its_bounds() {
+    let repo = Repo::new(YAML);
+    repo.parquet("facts/1.parquet", facts(0..50));
+    let engine = repo.applied_in_memory().await;
+    let bounded = |query: &str, rows_max, seconds_max| Spine::Sql {
+        query: query.to_owned(),
+        files: LabelFiles::Closed,
+        bounds: Some(QueryBounds { rows_max, seconds_max }),
+    };
+    let labels = "SELECT stay, event AS at FROM plain ORDER BY 1, 2";
+    let (batches, finished) = build(&engine, bounded(labels, 1_000, 60)).await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1_000);
+    assert!(finished.plan.contains("BoundedExec: rows_max=1000"), "{}", finished.plan);
+    assert!(finished.plan.contains("SortExec"), "{}", finished.plan);
+    let error = build(&engine, bounded(labels, 999, 60)).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("more than 999 rows"), "{error}");
+    assert!(error.to_string().contains("raise server.sqlRowsMax"), "{error}");
+
+    // A billion triples, none of which is a row: there is no pause in the search for one.
+    let endless = "SELECT a.stay, a.event AS at FROM plain a, plain b, plain c
+        WHERE a.value + b.value + c.value < 0";
+    let begun = std::time::Instant::now();
+    let error = build(&engine, bounded(endless, 100, 1)).await.err().unwrap();
+    assert!(error.to_string().contains("more than 1 seconds"), "{error}");
+    assert!(error.to_string().contains("raise server.sqlSecondsMax"), "{error}");
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }

@@ -31,7 +31,11 @@ impl Labels {
     /// The spine, if one is named. Nothing of it is read yet.
     pub fn spine(&self) -> Option<Spine> {
         let file = self.spine.clone().map(Spine::File);
-        let sql = self.sql.clone().map(|query| Spine::Sql { query, files: LabelFiles::Readable });
+        let sql = self.sql.clone().map(|query| Spine::Sql {
+            query,
+            files: LabelFiles::Readable,
+            bounds: None,
+        });
         let at = self.at.map(|at| Spine::Scan(Scan::At(at)));
         let between = match self.between[..] {
             [after, until] => Some(Spine::Scan(Scan::Between { after, until })),

@@ -33,6 +33,12 @@ pub const LOOKUP_TEXT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one gRPC message, either way. gRPC's own default of 4 MiB is less
 /// than one legal answer.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one call that either end of a connection takes ahead of whoever reads them:
+/// beyond that HTTP/2 holds the other end back.
+pub const CALL_BYTES_AHEAD_MAX: u32 = 2 << 20;
+/// Calls of one client that may wait to be read on: answers of others would wait behind
+/// more of them.
+pub const CALLS_WAITING_MAX: u32 = 64;
 /// Bytes of the body of one request over plain HTTP: more than the most entities
 /// that may be asked for, with long keys, take in JSON.
 pub const HTTP_BODY_BYTES_MAX: usize = 8 << 20;
@@ -56,8 +62,13 @@ pub const SPINE_PIECE_ROWS: usize = 64 << 10;
 /// Lookups that one server answers at a time; further ones are refused with
 /// `Unavailable` instead of queueing without end.
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
-/// Training sets that one server builds at a time: each may hold a spine.
+/// Training sets that one server builds at a time: each holds what of its spine it answers.
 pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
+/// Rows of a spine that one server makes by a caller's SQL: a join without a condition
+/// makes more than anybody waits for.
+pub const SQL_ROWS_MAX: u64 = 100_000_000;
+/// Seconds that it computes for them, by the clock.
+pub const SQL_SECONDS_MAX: u64 = 600;
 /// Batches waiting between two stages of a pipeline.
 pub const PIPELINE_BATCHES_MAX: usize = 4;
 /// Facts of each sort that `why` shows: an entity may have millions, and those

@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use hitherto_core::limits::{LOOKUPS_IN_FLIGHT_MAX, TRAINING_SETS_IN_FLIGHT_MAX};
+use hitherto_core::limits::{
+    LOOKUPS_IN_FLIGHT_MAX, SQL_ROWS_MAX, SQL_SECONDS_MAX, TRAINING_SETS_IN_FLIGHT_MAX,
+};
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,10 @@ pub struct ServerConfig {
     pub slow_lookup_millis: u64,
     /// Training sets built at a time; further ones are refused.
     pub training_sets_in_flight_max: usize,
+    /// Rows of a spine that a caller's SQL may give.
+    pub sql_rows_max: u64,
+    /// How long it may compute for them, in seconds.
+    pub sql_seconds_max: u64,
     /// How long a stop waits for requests in flight, in seconds.
     pub drain_seconds: u64,
     /// A PEM file with the server's certificate and those between it and its CA, relative
@@ -79,6 +85,8 @@ impl Default for ServerConfig {
             lookups_in_flight_max: LOOKUPS_IN_FLIGHT_MAX,
             slow_lookup_millis: 100,
             training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
+            sql_rows_max: SQL_ROWS_MAX,
+            sql_seconds_max: SQL_SECONDS_MAX,
             drain_seconds: 20,
             tls_cert: None,
             tls_key: None,

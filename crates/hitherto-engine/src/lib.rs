@@ -68,8 +68,8 @@ pub use optimize::{OptimizeMode, OptimizeReport};
 pub use push::{Ack, PushRequest, Pushed};
 pub use selection::Selection;
 pub use training_set::{
-    FeatureNames, Finished, LabelFiles, Scan, Spine, Thresholds, TrainingSet, TrainingSetReport,
-    TrainingSetRequest,
+    FeatureNames, Finished, LabelFiles, QueryBounds, Scan, Spine, Thresholds, TrainingSet,
+    TrainingSetReport, TrainingSetRequest,
 };
 pub use verify::{Verification, VerifyRequest};
 pub use why::{Explanation, WhyRequest};

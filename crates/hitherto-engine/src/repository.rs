@@ -12,6 +12,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 
 use crate::config;
+use crate::disk::unwritable;
 
 /// Loads and checks all definitions of the repository in `root`, as if `replaced` were
 /// written already.
@@ -101,10 +102,6 @@ fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&partial, path)
-}
-
-fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }
 
 fn check_size(file: &str, bytes: u64) -> Result<()> {

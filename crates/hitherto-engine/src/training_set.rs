@@ -32,7 +32,7 @@ use crate::optimize::{Copies, Reading};
 use crate::selection::{Resolved, ResolvedView, Selection};
 
 pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
-pub use spine::{LabelFiles, Scan, Spine};
+pub use spine::{LabelFiles, QueryBounds, Scan, Spine};
 pub use thresholds::Thresholds;
 
 mod spine;

@@ -34,9 +34,11 @@ pub struct Spine {
 pub fn asked(spine: &Bound<'_, PyTuple>) -> PyResult<EngineSpine> {
     let (form, given): (String, Bound<'_, PyAny>) = spine.extract()?;
     Ok(match form.as_str() {
-        "reader" => EngineSpine::Reader(plain(reader(&given)?)),
+        "reader" => EngineSpine::Reader { rows: plain(reader(&given)?), times: None },
         "file" => EngineSpine::File(given.extract()?),
-        "sql" => EngineSpine::Sql { query: given.extract()?, files: LabelFiles::Readable },
+        "sql" => {
+            EngineSpine::Sql { query: given.extract()?, files: LabelFiles::Readable, bounds: None }
+        }
         "at" => EngineSpine::Scan(Scan::At(given.extract()?)),
         "between" => {
             let (after, until) = given.extract()?;

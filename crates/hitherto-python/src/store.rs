@@ -149,14 +149,16 @@ impl Store {
         Ok(backend)
     }
 
-    /// The engine, for what only happens where the repository is.
-    fn engine(&self, py: Python<'_>, what: &str) -> PyResult<Arc<Engine>> {
+    /// The engine that takes definitions from its caller.
+    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
         match self.backend(py)? {
             Backend::Engine(engine) => Ok(engine),
-            Backend::Client(_) => Err(raise(Error::invalid(format!(
-                "{what} runs where the repository is; connect to its path, or run `hitherto \
-                 {what}` on the server's machine"
-            )))),
+            Backend::Client(_) => Err(raise(Error::invalid(
+                "a definition can name any file of the machine that reads it, so a server takes \
+                 none from its callers; write them into its repository's folder, with \
+                 hitherto.definitions.dump() or as YAML, and call plan() or apply() without \
+                 definitions=, or connect to the repository's path where it is",
+            ))),
         }
     }
 }
@@ -308,7 +310,7 @@ impl Store {
     fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
         let backend = match file {
             None => self.backend(py)?,
-            Some(_) => Backend::Engine(self.engine(py, "plan")?),
+            Some(_) => Backend::Engine(self.engine(py)?),
         };
         wait(py, async move {
             Ok(match (backend, file) {
@@ -342,7 +344,7 @@ impl Store {
 
     /// Writes a file, of this name and text, and applies the repository.
     fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
-        let (engine, now) = (self.engine(py, "apply")?, self.now());
+        let (engine, now) = (self.engine(py)?, self.now());
         let file = DefinitionFile { name, text };
         Ok(Plan::new(wait(py, async move { engine.apply_with(&file, now).await })?))
     }

@@ -48,6 +48,14 @@ impl Pass {
         }
     }
 
+    /// The physical plan.
+    fn plan(&self) -> String {
+        match self {
+            Pass::Engine(pass) => pass.plan(),
+            Pass::Remote(pass) => pass.plan().to_owned(),
+        }
+    }
+
     async fn next(&mut self) -> Option<Result<RecordBatch>> {
         match self {
             Pass::Engine(pass) => pass.next().await,
@@ -71,11 +79,11 @@ enum Finale {
 }
 
 impl Finale {
-    /// The plan with its metrics; a server keeps its own.
-    fn plan(&self) -> Option<&str> {
+    /// The plan with its metrics.
+    fn plan(&self) -> &str {
         match self {
-            Finale::Engine(finished) => Some(&finished.plan),
-            Finale::Remote(_) => None,
+            Finale::Engine(finished) => &finished.plan,
+            Finale::Remote(record) => &record.plan,
         }
     }
 
@@ -107,19 +115,14 @@ enum State {
 #[pyclass(frozen, module = "hitherto._native")]
 pub struct TrainingSet {
     schema: SchemaRef,
-    /// The physical plan; of a server's there is none here.
-    plan: Option<String>,
+    plan: String,
     state: Arc<Mutex<State>>,
 }
 
 impl TrainingSet {
     /// Takes over a pass that was not read yet.
     pub fn new(pass: Pass) -> Self {
-        let schema = pass.schema();
-        let plan = match &pass {
-            Pass::Engine(pass) => Some(pass.plan()),
-            Pass::Remote(_) => None,
-        };
+        let (schema, plan) = (pass.schema(), pass.plan());
         Self { schema, plan, state: Arc::new(Mutex::new(State::Waiting(Owned::new(pass)))) }
     }
 }
@@ -179,20 +182,14 @@ impl TrainingSet {
     /// The physical plan, or with metrics once it ran, for which it is collected if
     /// nobody has read it.
     fn explain(&self, py: Python<'_>, analyze: bool) -> PyResult<String> {
-        let elsewhere = || {
-            raise(Error::invalid(
-                "the plan is the server's; connect to the repository's path to see one",
-            ))
-        };
-        let plan = self.plan.clone().ok_or_else(elsewhere)?;
         if !analyze {
-            return Ok(plan);
+            return Ok(self.plan.clone());
         }
         let is_waiting = matches!(&*lock(&self.state), State::Waiting(_));
         if is_waiting {
             self.collect(py)?;
         }
-        self.finale()?.plan().map(str::to_owned).ok_or_else(elsewhere)
+        Ok(self.finale()?.plan().to_owned())
     }
 
     /// What ended the pass before its last row, if something did: a stream's consumer gets

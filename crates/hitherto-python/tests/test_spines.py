@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import hitherto
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ICU, LATER, SERVICE, Repository, binary
+from conftest import ICU, LATER, SERVICE, Repository, binary, serving
 from hitherto._spine import SQL
 
 LABS = """
@@ -81,6 +82,26 @@ def test_a_query_reads_files_where_it_is_its_owners(
         embedded.training_set(f"SELECT * FROM '{tmp_path}/no.parquet'", service=SERVICE)
 
 
+def test_a_query_over_the_wire_has_bounds(small: Repository) -> None:
+    limited(small)
+    (small.root / "hitherto.yaml").write_text("server: { sqlRowsMax: 1000, sqlSecondsMax: 1 }\n")
+    some, many = "SELECT id, e FROM facts", "SELECT a.id, a.e FROM facts a, facts b"
+    endless = f"{many}, facts c WHERE a.id + b.id + c.id < 0"
+    with hitherto.connect(small.root) as store:
+        # Of its owner it has none.
+        found = store.training_set(many, ["facts:*"], timestamp="e")
+        assert found.to_arrow().num_rows == 1_000_000
+    with serving(small.root) as url, hitherto.connect(url) as store:
+        assert store.training_set(some, ["facts:*"], timestamp="e").to_arrow().num_rows == 1000
+        for query, words in (
+            (many, r"more than 1000 rows.* raise server\.sqlRowsMax"),
+            (endless, r"more than 1 seconds.* raise server\.sqlSecondsMax"),
+        ):
+            found = store.training_set(query, ["facts:*"], timestamp="e")
+            with pytest.raises(hitherto.InvalidError, match=words):
+                found.to_arrow()
+
+
 def test_now_is_the_stores_clock(store: hitherto.Store) -> None:
     query = "SELECT DISTINCT hospitalization_id, now() AS event_timestamp FROM lactate"
     times = store.training_set(query, ["lactate:*"]).to_arrow()["event_timestamp"]
@@ -115,6 +136,16 @@ def test_an_error_of_a_row_is_the_readers(store: hitherto.Store) -> None:
         store.training_set(query, ["lactate:*"]).to_arrow()
 
 
+def test_an_error_of_a_row_at_hand_is_the_calls(store: hitherto.Store, spine: pa.Table) -> None:
+    times = pa.array([None] * spine.num_rows, pa.timestamp("us", "UTC"))
+    untimed = spine.drop_columns("event_timestamp").append_column("event_timestamp", times)
+    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+        store.training_set(untimed, ["lactate:*"])
+    found = store.training_set(untimed.to_reader(), ["lactate:*"])
+    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+        found.to_arrow()
+
+
 def test_which_texts_are_sql() -> None:
     for sql in (
         "SELECT 1",
@@ -143,7 +174,7 @@ def test_a_sample_is_of_rows(store: hitherto.Store) -> None:
         store.training_set(LABS.format(table="lactate"), ["lactate:*"], sample=10)
 
 
-def test_a_reader_is_read_when_the_training_set_is(embedded: hitherto.Store) -> None:
+def test_a_reader_is_read_when_the_training_set_is(store: hitherto.Store) -> None:
     asked = []
     schema = pa.schema({"id": pa.string(), "t": pa.timestamp("us", "UTC")})
 
@@ -154,31 +185,33 @@ def test_a_reader_is_read_when_the_training_set_is(embedded: hitherto.Store) -> 
 
     reader = pa.RecordBatchReader.from_batches(schema, batches())
     view = "stay=lactate[hospitalization_id=id]:*"
-    found = embedded.training_set(reader, [view], timestamp="t")
+    found = store.training_set(reader, [view], timestamp="t")
     assert asked == []
     assert found.to_arrow().num_rows == 50
     assert asked == [0, 1, 2, 3, 4]
     assert found.manifest["spine"]["rows"] == 50
 
 
-def test_readers_of_others_are_spines(embedded: hitherto.Store, spine: pa.Table) -> None:
+def test_readers_of_others_are_spines(
+    store: hitherto.Store, embedded: hitherto.Store, spine: pa.Table
+) -> None:
     """Of a training set, which waits for the engine on a thread of the engine, and of
     DuckDB; and DuckDB reads what such a spine gives, on threads of its own."""
     expected = embedded.training_set(spine, ["lactate:*", "creatinine:*"]).to_arrow()
-    first = embedded.training_set(spine.to_reader(max_chunksize=500), ["lactate:*"])
-    both = embedded.training_set(first.to_reader(), ["creatinine:*"])
+    first = store.training_set(spine.to_reader(max_chunksize=500), ["lactate:*"])
+    both = store.training_set(first.to_reader(), ["creatinine:*"])
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     connection.register("found", both.to_reader())
     table = connection.sql("SELECT * FROM found").to_arrow_reader(1000)
-    again = embedded.training_set(table, ["heart_rate:*"]).to_arrow()
+    again = store.training_set(table, ["heart_rate:*"]).to_arrow()
     assert again.select(expected.column_names).to_pylist() == expected.to_pylist()
 
 
-def test_a_readers_own_metadata_stays_outside(embedded: hitherto.Store, spine: pa.Table) -> None:
+def test_a_readers_own_metadata_stays_outside(store: hitherto.Store, spine: pa.Table) -> None:
     frame = pa.Table.from_pandas(spine.to_pandas().set_index("patient_id", drop=False))
     assert frame.schema.metadata
-    found = embedded.training_set(frame.to_reader(), ["lactate:*"])
+    found = store.training_set(frame.to_reader(), ["lactate:*"])
     assert found.to_arrow().schema.metadata is None
     assert len(found.to_pandas()) == spine.num_rows
 
@@ -267,10 +300,8 @@ with hitherto.connect(root) as store:
 """
 
 
-@pytest.mark.parametrize("kind", ["reader", "file", "sql"])
-def test_memory_does_not_grow_with_the_rows(small: Repository, tmp_path: Path, kind: str) -> None:
-    """What it takes follows the limit and the row groups that are written, 64 and 55 MiB, of
-    each a few times over; the 595 MiB of labels are beyond what is allowed here."""
+def limited(small: Repository) -> None:
+    """A repository whose training sets may take 64 MiB."""
     facts = pa.table(
         {
             "id": pa.array(range(1000), pa.int64()),
@@ -282,21 +313,98 @@ def test_memory_does_not_grow_with_the_rows(small: Repository, tmp_path: Path, k
     (small.root / "hitherto.yaml").write_text("memory: 64MiB\n")
     with hitherto.connect(small.root) as store:
         store.apply()
-    path, rows = tmp_path / "labels.parquet", 1_500_000
 
-    def run(what: str) -> str:
-        arguments = [str(small.root), what, str(path), str(tmp_path / "out.parquet"), str(rows)]
-        environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
-        done = subprocess.run(
-            [sys.executable, "-c", MEASURE, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
+ROWS = 1_500_000
+
+
+def measured(target: str, kind: str, folder: Path) -> int:
+    """The most memory that a process took for it, in MiB, beyond that of its start."""
+    arguments = [target, kind, str(folder / "labels.parquet"), str(folder / "out.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *arguments, str(ROWS)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout or 0)
+
+
+@pytest.mark.parametrize("kind", ["reader", "file", "sql"])
+def test_memory_does_not_grow_with_the_rows(small: Repository, tmp_path: Path, kind: str) -> None:
+    """What it takes follows the limit and the row groups that are written, 64 and 55 MiB, of
+    each a few times over; the 595 MiB of labels are beyond what is allowed here."""
+    limited(small)
     if kind != "reader":
-        run("write")
-    mebibytes = int(run(kind))
-    assert mebibytes < 400, f"{mebibytes} MiB for {rows * 416 >> 20} MiB of labels"
+        measured(str(small.root), "write", tmp_path)
+    mebibytes = measured(str(small.root), kind, tmp_path)
+    assert mebibytes < 400, f"{mebibytes} MiB for {ROWS * 416 >> 20} MiB of labels"
+
+
+def test_nor_does_it_at_either_end_of_a_connection(small: Repository, tmp_path: Path) -> None:
+    limited(small)
+    command = [binary(), "serve", "--repo", str(small.root), "--listen", "127.0.0.1:0"]
+    command += ["--output", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            ours = measured(url, "reader", tmp_path)
+            status = Path(f"/proc/{server.pid}/status").read_text()
+        finally:
+            server.terminate()
+    [peak] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    theirs = int(peak) // 1024
+    assert max(ours, theirs) < 400, f"{ours} and {theirs} MiB for {ROWS * 416 >> 20} MiB of labels"
+
+
+def test_a_spine_that_waits_delays_no_other_call(small: Repository) -> None:
+    """Some answers are left unread, and the last of the spines too: its training set takes
+    more passes than one. More is then on its way than a connection takes ahead of a call."""
+    limited(small)
+    schema = pa.schema({"id": pa.int64(), "e": pa.timestamp("us"), "label": pa.binary(400)})
+    ids, labels = range(1000), pa.array([b"x" * 400] * 1000, pa.binary(400))
+    times = pa.array([5] * 1000, pa.timestamp("us"))
+    batch = pa.record_batch([pa.array(ids, pa.int64()), times, labels], schema)
+    with hitherto.connect(small.root) as store:
+        store.materialize()
+    with serving(small.root) as url, hitherto.connect(url) as store:
+        begun = []
+        for batches in (20, 20, 20, 500):
+            spine = pa.RecordBatchReader.from_batches(schema, repeat(batch, batches))
+            rows = store.training_set(spine, ["facts:*"], timestamp="e").to_reader()
+            begun.append((rows, [rows.read_next_batch().num_rows]))
+            assert len(store.lookup({"id": list(ids)}, ["facts:*"])) == 1000
+        while any(counts[-1] for _, counts in begun):
+            for rows, counts in begun:
+                counts.append(next((found.num_rows for found in rows), 0))
+            assert len(store.lookup({"id": list(ids)}, ["facts:*"])) == 1000
+    assert [sum(counts) for _, counts in begun] == [20_000, 20_000, 20_000, 500_000]
+
+
+HALF_READ = """
+import itertools, sys
+import hitherto, pyarrow as pa
+
+schema = pa.schema({"id": pa.int64(), "e": pa.timestamp("us"), "label": pa.binary(400)})
+columns = [[1] * 1000, [5] * 1000, [b"x" * 400] * 1000]
+
+def batches():
+    while True:
+        yield pa.record_batch([pa.array(*each) for each in zip(columns, schema.types)], schema)
+
+store = hitherto.connect(sys.argv[1])
+spine = pa.RecordBatchReader.from_batches(schema, batches())
+print(store.training_set(spine, ["facts:*"], timestamp="e").to_reader().read_next_batch().num_rows)
+"""
+
+
+def test_a_process_can_end_while_its_spine_is_half_sent(small: Repository) -> None:
+    limited(small)
+    with serving(small.root) as url:
+        for _ in range(3):
+            script = [sys.executable, "-c", HALF_READ, url]
+            done = subprocess.run(script, capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stderr) == (0, ""), done.stderr
+            assert int(done.stdout) > 0

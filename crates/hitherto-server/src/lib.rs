@@ -14,6 +14,7 @@
 //! | `web`         | plain HTTP: lookups in JSON, Feast's JSON, `/metrics`    |
 //! | [`json`]      | lookups as JSON                                          |
 //! | [`secure`]    | TLS, tokens and certificates of callers                  |
+//! | `pem`         | certificates and keys in files                           |
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
 //! | `metrics`     | what is counted, and what is read when somebody scrapes  |
@@ -37,6 +38,7 @@ mod jobs;
 mod lifecycle;
 mod lookup;
 mod metrics;
+mod pem;
 mod push;
 mod registry;
 mod web;

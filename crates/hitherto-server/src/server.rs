@@ -25,10 +25,12 @@ use std::time::Duration;
 
 use axum::middleware::from_fn_with_state;
 use futures::FutureExt;
-use hitherto_core::limits::{PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX};
+use hitherto_core::limits::{
+    CALL_BYTES_AHEAD_MAX, PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX,
+};
 use hitherto_core::{Error, Result};
-use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
+use hitherto_engine::{Engine, QueryBounds};
 use hitherto_proto::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
@@ -127,6 +129,8 @@ where
     let server = Server::builder()
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .initial_stream_window_size(CALL_BYTES_AHEAD_MAX)
+        .initial_connection_window_size(bytes_ahead_max(&config))
         .add_routes(routes);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let served = match tls {
@@ -148,6 +152,14 @@ where
             Ok(())
         }
     }
+}
+
+/// Bytes that one connection takes ahead: a spine waits until its training set has room for
+/// more, and other calls must not wait behind it.
+fn bytes_ahead_max(config: &ServerConfig) -> u32 {
+    let spines = u32::try_from(config.training_sets_in_flight_max).unwrap_or(u32::MAX);
+    // HTTP/2 counts them in 31 bits.
+    CALL_BYTES_AHEAD_MAX.saturating_mul(spines.saturating_add(1)).min(i32::MAX as u32)
 }
 
 /// Gives history up that no view promises any more, until the server stops.
@@ -223,6 +235,7 @@ async fn routes(
         clock,
         metrics,
         admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
+        queries: QueryBounds { rows_max: config.sql_rows_max, seconds_max: config.sql_seconds_max },
         workers,
     }
     .service();

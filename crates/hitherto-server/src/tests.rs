@@ -34,6 +34,7 @@ use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 mod deadlines;
 mod fuzz;
 mod security;
+mod spines;
 mod web;
 
 const DEFINITIONS: &str = "
@@ -309,6 +310,7 @@ async fn a_remote_training_set_is_a_local_one() {
 
     let mut remote = server.client.training_set(&request, batches, schema.clone()).await.unwrap();
     assert_eq!(remote.schema(), local.schema());
+    assert!(remote.plan().starts_with("PointInTimeJoinExec: at=at"), "{}", remote.plan());
     assert_eq!(remote.finish().unwrap_err().kind(), Kind::Invalid);
     let mut remote_rows = Vec::new();
     while let Some(batch) = remote.next().await {
@@ -319,6 +321,7 @@ async fn a_remote_training_set_is_a_local_one() {
     assert_eq!(remote_rows, concat_batches(&schema, &local_rows).unwrap());
     assert_eq!(remote_rows.num_rows(), 4);
     let (remote, local) = (remote.finish().unwrap(), local.finish());
+    assert!(remote.plan.contains("output_rows=4"), "{}", remote.plan);
     assert_eq!(remote.report, local.report);
     assert_eq!(remote.manifest, local.manifest().unwrap());
     let metrics = server.get("/metrics").await;

@@ -22,6 +22,10 @@ use crate::session::Session;
 /// store: apply, materialize, push and the like go through it, with --server. Other
 /// commands read beside it. With --read-only it changes nothing, may run beside
 /// another process that does, and serves what was there when it started.
+///
+/// What callers may take is set in hitherto.yaml, under server: lookupsInFlightMax and
+/// trainingSetsInFlightMax at a time, and sqlRowsMax rows (100 million) in sqlSecondsMax
+/// seconds (600) of a training set's spine that is SQL.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \

@@ -176,7 +176,7 @@ impl Manifest {
                 "the manifest's spine was label rows, of which it has only a hash; name them",
             )),
             Some(SpineRecord::Sql(query)) => {
-                Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed })
+                Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed, bounds: None })
             }
             Some(SpineRecord::At(at)) => Ok(Spine::Scan(Scan::At(parse_timestamp(at)?))),
             Some(SpineRecord::Between { after, until }) => Ok(Spine::Scan(Scan::Between {
@@ -259,7 +259,7 @@ impl RequestRecord {
 impl SpineRecord {
     fn new(spine: &Spine) -> Option<Self> {
         match spine {
-            Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+            Spine::Rows { .. } | Spine::Reader { .. } | Spine::File(_) => None,
             Spine::Sql { query, .. } => Some(Self::Sql(query.clone())),
             Spine::Scan(Scan::At(at)) => Some(Self::At(format_timestamp(*at))),
             Spine::Scan(Scan::Between { after, until }) => Some(Self::Between {

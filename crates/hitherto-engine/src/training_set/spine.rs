@@ -9,9 +9,9 @@ use hitherto_core::definition::Field;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::JoinSource;
-use hitherto_offline::spine::{ScannedView, SpinePlan, SpineQuery};
+use hitherto_offline::spine::{ScannedView, SpineLayout, SpinePlan, SpineQuery, time_range};
 
-pub use hitherto_offline::spine::{LabelFiles, Scan};
+pub use hitherto_offline::spine::{LabelFiles, QueryBounds, Scan};
 
 use crate::Engine;
 
@@ -25,7 +25,13 @@ pub enum Spine {
         schema: SchemaRef,
     },
     /// What a reader gives, read once and as there is room for it.
-    Reader(Box<dyn RecordBatchReader + Send>),
+    Reader {
+        /// The rows, in order.
+        rows: Box<dyn RecordBatchReader + Send>,
+        /// The earliest and latest of their times in microseconds UTC, if somebody knows
+        /// them: views with SQL are then read for these alone.
+        times: Option<(i64, i64)>,
+    },
     /// A Parquet file, read as there is room for it.
     File(PathBuf),
     /// A query over the source files of the views that are applied.
@@ -34,6 +40,8 @@ pub enum Spine {
         query: String,
         /// Whether it may read other files.
         files: LabelFiles,
+        /// What it may take; anything if left out.
+        bounds: Option<QueryBounds>,
     },
     /// No label rows: the facts say which there are.
     Scan(Scan),
@@ -43,10 +51,26 @@ impl fmt::Debug for Spine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Spine::Rows { schema, .. } => f.debug_tuple("Rows").field(schema).finish(),
-            Spine::Reader(reader) => f.debug_tuple("Reader").field(&reader.schema()).finish(),
+            Spine::Reader { rows, .. } => f.debug_tuple("Reader").field(&rows.schema()).finish(),
             Spine::File(path) => f.debug_tuple("File").field(path).finish(),
             Spine::Sql { query, .. } => f.debug_tuple("Sql").field(query).finish(),
             Spine::Scan(scan) => f.debug_tuple("Scan").field(scan).finish(),
+        }
+    }
+}
+
+impl Spine {
+    /// The earliest and latest time, where they are known or rows in memory show them.
+    ///
+    /// # Errors
+    /// `Invalid` when rows in memory have no such column of times, or a null in it.
+    pub fn times(&self, timestamp: &str) -> Result<Option<(i64, i64)>> {
+        match self {
+            Spine::Rows { batches, schema } => {
+                time_range(batches, &SpineLayout::new(schema, timestamp)?)
+            }
+            Spine::Reader { times, .. } => Ok(*times),
+            Spine::File(_) | Spine::Sql { .. } | Spine::Scan(_) => Ok(None),
         }
     }
 }
@@ -67,11 +91,11 @@ impl Engine {
                 check_schemas(&batches, &schema)?;
                 SpinePlan::of_rows(batches, &schema)
             }
-            Spine::Reader(reader) => SpinePlan::of_reader(reader),
+            Spine::Reader { rows, times } => SpinePlan::of_reader(rows, times),
             Spine::File(path) => self.offline.file_spine(&path).await,
-            Spine::Sql { query, files } => {
+            Spine::Sql { query, files, bounds } => {
                 let catalog = self.catalog();
-                let query = SpineQuery { sql: &query, views: &catalog.views, files, now };
+                let query = SpineQuery { sql: &query, views: &catalog.views, files, bounds, now };
                 self.offline.sql_spine(&query).await
             }
             Spine::Scan(scan) => {

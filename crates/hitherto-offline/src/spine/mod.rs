@@ -3,12 +3,14 @@
 //! A spine is the label rows of a training set: join-key columns, a column of
 //! times, and anything else, which passes through untouched.
 //!
-//! | module | what it owns                                                   |
-//! | ------ | -------------------------------------------------------------- |
-//! | `plan` | rows at hand, of a reader or of a file, to be pulled by a join  |
-//! | `sql`  | rows of a query over the files of views                         |
-//! | `scan` | rows that the facts make: a moment, or a window of facts        |
+//! | module   | what it owns                                                   |
+//! | -------- | -------------------------------------------------------------- |
+//! | `plan`   | rows at hand, of a reader or of a file, to be pulled by a join  |
+//! | `sql`    | rows of a query over the files of views                         |
+//! | `bounds` | rows and seconds of a query that came from elsewhere            |
+//! | `scan`   | rows that the facts make: a moment, or a window of facts        |
 
+mod bounds;
 mod plan;
 mod scan;
 mod sql;
@@ -25,7 +27,8 @@ use crate::arrow::from_arrow;
 use crate::keys::encode_keys;
 use crate::micros::{Micros, Rounding};
 
-pub use plan::SpinePlan;
+pub use bounds::QueryBounds;
+pub use plan::{SpinePlan, time_range};
 pub use scan::{Scan, ScannedView};
 pub(crate) use sql::read_only;
 pub use sql::{LabelFiles, SpineQuery};
@@ -82,7 +85,8 @@ impl SpineLayout {
         match times.values.iter().all(is_told) {
             true => Ok(times.values),
             false => Err(Error::conflict(
-                "the spine's file changed while the training set was built; build it again",
+                "the spine has other times than were found before it was read; build the training \
+                 set again",
             )),
         }
     }

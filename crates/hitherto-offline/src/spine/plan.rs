@@ -3,7 +3,7 @@
 //! | spine      | who holds its rows | times known before the first row |
 //! | ---------- | ------------------ | -------------------------------- |
 //! | batches    | the caller         | all of them                      |
-//! | a reader   | nobody             | none                             |
+//! | a reader   | nobody             | what its owner says              |
 //! | a file     | nobody             | its footer or column says        |
 //! | SQL        | nobody             | none                             |
 //! | a scan     | nobody             | its bounds                       |
@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ::arrow::array::{RecordBatch, RecordBatchReader};
 use ::arrow::datatypes::SchemaRef;
@@ -34,6 +34,7 @@ use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::count_rows;
 use crate::micros::{Micros, Rounding};
+use crate::shared::lock;
 use crate::source::{column, read_files};
 
 /// A spine that is about to be joined. Nothing of it is read yet.
@@ -72,14 +73,19 @@ impl SpinePlan {
     }
 
     /// What a reader gives, a batch at a time, each asked for when there is room. It is
-    /// read on a thread that may block, and once.
+    /// read on a thread that may block, and once. `times` are the earliest and the latest
+    /// of its times, if its owner knows them.
     ///
     /// # Errors
     /// `Internal` when DataFusion refuses the schema.
-    pub fn of_reader(reader: Box<dyn RecordBatchReader + Send>) -> Result<Self> {
+    pub fn of_reader(
+        reader: Box<dyn RecordBatchReader + Send>,
+        times: Option<(i64, i64)>,
+    ) -> Result<Self> {
         let schema = reader.schema();
         let rows = Rows { schema: Arc::clone(&schema), reader: Mutex::new(Some(reader)) };
-        Ok(Self { plan: streamed(schema, Arc::new(rows))?, times: Times::Unknown, files: vec![] })
+        let times = times.map_or(Times::Unknown, |(from, to)| Times::Within(from, to));
+        Ok(Self { plan: streamed(schema, Arc::new(rows))?, times, files: vec![] })
     }
 
     /// The columns.
@@ -167,7 +173,10 @@ pub(super) fn label_file(path: &Path) -> Result<SourceFile> {
 }
 
 /// The earliest and latest time in batches.
-fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
+///
+/// # Errors
+/// `Invalid` when a time is null or out of range.
+pub fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
     let mut range: Option<(i64, i64)> = None;
     for batch in spine {
         for at in layout.times(batch)?.iter() {
@@ -195,7 +204,7 @@ impl PartitionStream for Rows {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reader = lock(&self.reader).take();
         let batches = futures::stream::try_unfold(reader, |reader| async move {
             let Some(mut reader) = reader else { return Ok(None) };
             // No batch is asked for ahead: what a reader runs is its owner's.
@@ -209,7 +218,10 @@ impl PartitionStream for Rows {
     }
 }
 
+/// An error of ours comes through a reader as it is.
 fn broken_off(cause: ArrowError) -> DataFusionError {
-    let error = Error::invalid("the rows cannot be read to their end").with_source(cause);
-    DataFusionError::External(Box::new(error))
+    DataFusionError::External(match cause {
+        ArrowError::ExternalError(ours) if ours.is::<Error>() => ours,
+        cause => Error::invalid("the rows cannot be read to their end").with_source(cause).into(),
+    })
 }

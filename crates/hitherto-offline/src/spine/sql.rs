@@ -10,6 +10,7 @@
 //! argument, like everybody's.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::common::TableReference;
@@ -22,6 +23,7 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
 
+use super::bounds::{BoundedExec, QueryBounds};
 use super::plan::{SpinePlan, Times, label_file};
 use crate::Offline;
 use crate::error::from_datafusion;
@@ -38,6 +40,8 @@ pub struct SpineQuery<'q> {
     pub views: &'q [AppliedView],
     /// Whether a quoted path is a table.
     pub files: LabelFiles,
+    /// What it may take; anything if left out.
+    pub bounds: Option<QueryBounds>,
     /// What `now()` is, microseconds UTC.
     pub now: i64,
 }
@@ -85,6 +89,10 @@ impl Offline {
             files.extend(table.files);
         }
         let plan = rows.create_physical_plan().await.map_err(failed)?;
+        let plan = match query.bounds {
+            Some(bounds) => Arc::new(BoundedExec { plan, bounds }),
+            None => plan,
+        };
         Ok(SpinePlan { plan, times: Times::Unknown, files })
     }
 

@@ -155,8 +155,8 @@ class Store:
                 A file, a ``pyarrow.RecordBatchReader`` and SQL are read as rows
                 are needed, so that memory does not grow with them, and what is
                 wrong with one of their rows is an error of the call that reads
-                the training set. A reader is read on a thread of the engine, once;
-                for a server it is read, and sent, by this call.
+                the training set. A reader is read once, on a thread of its own. A
+                server is sent rows while the training set is read.
             features: what to join: ``["view:feature", "view:*"]``. With
                 ``"home=airport[airport_id=home_id]:*"`` a view is joined under
                 another name, its join key taken from another column; or else
@@ -309,7 +309,8 @@ class Store:
         Args:
             definitions: objects of :mod:`hitherto.definitions`, compared as if
                 they were the repository's file ``from_python.yaml``, all of it.
-                Only where the repository is: a server has its own definitions.
+                A server takes none, since a definition can name any file of its
+                machine: it plans what its repository's folder has.
 
         Raises:
             InvalidError: every problem, one a line, each with file and line; a name

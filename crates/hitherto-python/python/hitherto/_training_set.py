@@ -138,7 +138,8 @@ class TrainingSet(Rows):
         return list(names)
 
     def explain(self, analyze: bool = False) -> str:
-        """The physical plan as text, a line for each operator, indented.
+        """The physical plan as text, a line for each operator, indented; of a server's
+        training set the server's.
 
         Args:
             analyze: after the run, with what every operator measured: rows, time,
@@ -146,7 +147,7 @@ class TrainingSet(Rows):
                 been read; otherwise the plan alone, and nothing runs.
 
         Raises:
-            InvalidError: the plan is a server's, or the rows are being read.
+            InvalidError: the rows are being read.
         """
         return self._native.explain(analyze)
 

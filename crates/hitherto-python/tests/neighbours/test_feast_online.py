@@ -4,6 +4,7 @@ repository twice, the same commands, and every value compared."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from conftest import binary
 from hitherto import definitions
 from quick_start import feast_init, run_feast
+from test_security import TOKEN, Authority
 
 feast = pytest.importorskip("feast")
 
@@ -200,24 +202,29 @@ def test_views_that_are_gone_are_dropped(both: dict[str, Any]) -> None:
         assert store.catalog()["views"] == []
 
 
-@pytest.fixture
-def served(both: dict[str, Any]) -> Iterator[Any]:
+@contextlib.contextmanager
+def behind_a_server(root: Path, *options: str, **shown: str) -> Iterator[Any]:
     """Our repository behind a server, as Feast's online store."""
-    root = Path(both["hitherto"].repo_path)
-    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--output", "json"]
+    command = [binary(), "serve", "--listen", "127.0.0.1:0", "--output", "json", *options]
     process = subprocess.Popen(
         command, cwd=root / "data" / "hitherto-online", stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
-        url = "http://" + json.loads(process.stdout.readline())["address"]
+        shown["url"] = json.loads(process.stdout.readline())["url"]
         settings = root / "feature_store.yaml"
-        named = f"hitherto.feast.OnlineStore, url: '{url}' }}"
-        settings.write_text(settings.read_text().replace("hitherto.feast.OnlineStore }", named))
+        named = "".join(f", {name}: '{value}'" for name, value in shown.items())
+        settings.write_text(settings.read_text().replace("OnlineStore }", f"OnlineStore{named} }}"))
         yield feast.FeatureStore(root)
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def served(both: dict[str, Any]) -> Iterator[Any]:
+    with behind_a_server(Path(both["hitherto"].repo_path)) as store:
+        yield store
 
 
 def test_processes_share_a_server(served: Any, both: dict[str, Any]) -> None:
@@ -238,3 +245,30 @@ def test_processes_share_a_server(served: Any, both: dict[str, Any]) -> None:
         assert done.returncode == 0, done.stderr
     run_feast(root, "apply")
     assert 0.75 in conv_rates(feast.FeatureStore(root))
+
+
+def test_a_server_is_shown_what_it_asks_for(
+    both: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(both["hitherto"].repo_path)
+    authority = Authority(root / "pki")
+    cert, key = authority.sign("server")
+    authority.sign("feast")
+    (tmp_path / "tokens").write_text(TOKEN)
+    options = ["--tls-cert", cert, "--tls-key", key, "--client-ca", str(authority.ca)]
+    options += ["--token-file", str(tmp_path / "tokens")]
+    monkeypatch.setenv("TOKEN_OF_FEAST", TOKEN)
+    shown = {"token": "${TOKEN_OF_FEAST}", "ca": "pki/ca.crt"}
+    shown |= {"cert": "pki/feast.crt", "key": "pki/feast.key"}
+    with behind_a_server(root, *options, **shown) as store:
+        assert answers(store) == answers(both["sqlite"])
+        assert TOKEN not in repr(store.config.online_store)
+        for missing, error, reason in (
+            ("token", hitherto.DeniedError, "asks for a token"),
+            ("cert", hitherto.InvalidError, "name cert, too"),
+            ("url", hitherto.InvalidError, "a repository's path needs none"),
+        ):
+            store = feast.FeatureStore(root)
+            setattr(store.config.online_store, missing, None)
+            with pytest.raises(error, match=reason):
+                conv_rates(store)

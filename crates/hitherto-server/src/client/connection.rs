@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hitherto_core::limits::{CALL_BYTES_AHEAD_MAX, CALLS_WAITING_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::from_status;
 use http::Uri;
@@ -58,6 +59,8 @@ impl Connection {
         let is_encrypted = uri.scheme_str() == Some("https");
         let mut endpoint = Endpoint::from(uri)
             .connect_timeout(CONNECT_TIMEOUT)
+            .initial_stream_window_size(CALL_BYTES_AHEAD_MAX)
+            .initial_connection_window_size(CALL_BYTES_AHEAD_MAX * CALLS_WAITING_MAX)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         if is_encrypted {

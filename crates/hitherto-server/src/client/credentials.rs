@@ -1,16 +1,17 @@
 //! What a client shows a server, and whom it trusts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use hitherto_core::{Error, Result};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
+
+use crate::pem;
+use crate::secure::File;
 
 /// What a client shows a server, and whom it trusts. Files are PEM.
 #[derive(Clone, Debug, Default)]
@@ -33,12 +34,20 @@ impl Credentials {
         let tls = ClientTlsConfig::new().timeout(timeout);
         let tls = match &self.ca {
             None => tls.with_native_roots(),
-            Some(ca) => tls.ca_certificate(Certificate::from_pem(certificates(ca)?)),
+            Some(ca) => {
+                let ca = File::read(ca.clone())?;
+                pem::certificates(&ca)?;
+                tls.ca_certificate(Certificate::from_pem(ca.content))
+            }
         };
         Ok(match &self.identity {
             None => tls,
             Some((certificate, key)) => {
-                tls.identity(Identity::from_pem(certificates(certificate)?, private_key(key)?))
+                let (certificate, key) =
+                    (File::read(certificate.clone())?, File::read(key.clone())?);
+                pem::certificates(&certificate)?;
+                pem::private_key(&key)?;
+                tls.identity(Identity::from_pem(certificate.content, key.content))
             }
         })
     }
@@ -47,35 +56,6 @@ impl Credentials {
     pub(super) fn needs_tls(&self) -> bool {
         self.ca.is_some() || self.identity.is_some()
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<u8>> {
-    let pem = read(path)?;
-    match CertificateDer::pem_slice_iter(&pem).next() {
-        Some(Ok(_)) => Ok(pem),
-        _ => Err(Error::invalid(format!(
-            "{} has no certificate; it is to be PEM, which has BEGIN CERTIFICATE",
-            path.display()
-        ))),
-    }
-}
-
-fn private_key(path: &Path) -> Result<Vec<u8>> {
-    let pem = read(path)?;
-    match PrivateKeyDer::from_pem_slice(&pem) {
-        Ok(_) => Ok(pem),
-        Err(cause) => Err(Error::invalid(format!(
-            "{} has no key; a certificate needs its own, as PEM without a passphrase",
-            path.display()
-        ))
-        .with_source(cause)),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
-    })
 }
 
 /// What proves to a server that its caller may ask. It is not shown in logs.

@@ -145,8 +145,8 @@ impl Client {
         wire::verify::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
-    /// Builds a training set over a spine. Returns when the spine is sent and
-    /// the server has begun.
+    /// Builds a training set over a spine. Returns when the server has begun; the rows
+    /// are sent while the training set is read.
     ///
     /// # Errors
     /// Those of [`Engine::training_set`](hitherto_engine::Engine::training_set);
@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// Builds a training set over a spine that is sent, or that the server makes by SQL
-    /// or a scan. A reader is read to its end first: the server holds the rows anyway.
+    /// or a scan. A reader is read as the server has room for its rows.
     ///
     /// # Errors
     /// Those of [`Client::training_set`]; `Invalid` for a file, which is the caller's to
@@ -173,15 +173,11 @@ impl Client {
         request: &TrainingSetRequest,
         spine: Spine,
     ) -> Result<RemoteTrainingSet> {
-        let command = wire::training_set::encode_request(request, &spine);
-        let (upload, broken) = training_set::upload(command, training_set::rows(spine).await?);
-        let mut flights = self.flights();
-        let answer = tokio::select! {
-            Ok(error) = broken => return Err(error),
-            answer = flights.do_exchange(upload) => answer,
-        };
+        let command = wire::training_set::encode_request(request, &spine)?;
+        let (upload, sending) = training_set::upload(command, training_set::rows(spine)?);
+        let answer = self.flights().do_exchange(upload).await;
         let messages = self.connection.checked(answer)?.into_inner();
-        RemoteTrainingSet::begin(messages, self.connection.clone()).await
+        RemoteTrainingSet::begin(messages, sending, self.connection.clone()).await
     }
 
     /// What applying the definitions in the server's repository would change, and the

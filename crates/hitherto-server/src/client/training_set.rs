@@ -1,33 +1,35 @@
 //! A training set that a server builds.
 
-use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
-use futures::future::{pending, ready};
-use futures::{Stream, StreamExt, stream};
+use futures::future::{BoxFuture, pending, ready};
+use futures::{FutureExt, Stream, StreamExt, stream};
+use hitherto_core::limits::PIPELINE_BATCHES_MAX;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::Spine;
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::block_in_place;
 use tonic::Streaming;
 
 use super::connection::Connection;
 use crate::ipc::{self, Encoder};
 use crate::wire::training_set::Record;
 
-/// A training set that a server builds while it is read. Dropping it stops the
-/// server's work.
-#[derive(Debug)]
+/// A training set that a server builds while it is read, and whose spine is sent
+/// meanwhile. Dropping it stops the server's work.
 pub struct RemoteTrainingSet {
     connection: Connection,
     schema: SchemaRef,
+    plan: String,
     batches: FlightDataDecoder,
+    sending: Sending,
     /// Metadata of the last message, as soon as it has come.
     last: Arc<OnceLock<Bytes>>,
     state: State,
@@ -45,19 +47,18 @@ impl RemoteTrainingSet {
     /// Waits for the schema, which comes first.
     pub(super) async fn begin(
         messages: Streaming<FlightData>,
+        sending: Sending,
         connection: Connection,
     ) -> Result<Self> {
         let last = Arc::new(OnceLock::new());
         let mut batches = FlightDataDecoder::new(data(messages, Arc::clone(&last)));
-        let schema = match batches.next().await {
-            Some(Ok(message)) => match message.payload {
-                DecodedPayload::Schema(schema) => schema,
-                _ => return Err(malformed("it does not begin with a schema")),
-            },
-            Some(Err(cause)) => return Err(error(&connection, cause)),
-            None => return Err(malformed("it is empty")),
+        let first = batches.next().await.ok_or_else(|| malformed("it is empty"))?;
+        let first = first.map_err(|cause| error(&connection, cause))?;
+        let DecodedPayload::Schema(schema) = first.payload else {
+            return Err(malformed("it does not begin with a schema"));
         };
-        Ok(Self { connection, schema, batches, last, state: State::Reading })
+        let plan = String::from_utf8_lossy(&first.inner.app_metadata).into_owned();
+        Ok(Self { connection, schema, plan, batches, sending, last, state: State::Reading })
     }
 
     /// The spine's columns as they were sent, then the features in request
@@ -66,8 +67,16 @@ impl RemoteTrainingSet {
         Arc::clone(&self.schema)
     }
 
+    /// The server's physical plan, indented.
+    pub fn plan(&self) -> &str {
+        &self.plan
+    }
+
     /// The next rows, in the spine's order; `None` after the last, and after
-    /// an error.
+    /// an error. Reads the spine and sends it as far as the server takes it.
+    ///
+    /// # Panics
+    /// Where tokio has one thread alone, and the spine is not the server's to make.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
         if !matches!(self.state, State::Reading) {
             return None;
@@ -79,7 +88,7 @@ impl RemoteTrainingSet {
         batch.transpose()
     }
 
-    /// The report and the manifest.
+    /// The report, the manifest and the plan with what it measured.
     ///
     /// # Errors
     /// `Invalid` before [`RemoteTrainingSet::next`] has returned `None` after
@@ -95,7 +104,17 @@ impl RemoteTrainingSet {
     }
 
     async fn read(&mut self) -> Result<Option<RecordBatch>> {
-        while let Some(message) = self.batches.next().await {
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = self.batches.next() => message,
+                error = &mut self.sending => {
+                    // The call ends here: the server would take what it has for all rows.
+                    self.batches = FlightDataDecoder::new(stream::empty());
+                    return Err(error);
+                }
+            };
+            let Some(message) = message else { break };
             match message.map_err(|cause| error(&self.connection, cause))?.payload {
                 DecodedPayload::RecordBatch(batch) => return Ok(Some(batch)),
                 DecodedPayload::Schema(_) => return Err(malformed("it has two schemas")),
@@ -107,6 +126,12 @@ impl RemoteTrainingSet {
             .map_err(|cause| malformed("its record cannot be read").with_source(cause))?;
         self.state = State::Complete(Box::new(record));
         Ok(None)
+    }
+}
+
+impl fmt::Debug for RemoteTrainingSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteTrainingSet").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -127,22 +152,20 @@ fn data(
     })
 }
 
+/// The rows of a spine that are to be sent.
+pub(super) type Rows = Box<dyn RecordBatchReader + Send>;
+
 /// The rows of a spine that are to be sent; `None` if the server makes them.
 ///
 /// # Errors
-/// `Invalid` when a reader breaks off, or for a file.
-pub(super) async fn rows(spine: Spine) -> Result<Option<(Vec<RecordBatch>, SchemaRef)>> {
-    let broken = |cause| Error::invalid("the rows cannot be read to their end").with_source(cause);
+/// `Invalid` for a file.
+pub(super) fn rows(spine: Spine) -> Result<Option<Rows>> {
     match spine {
         Spine::Sql { .. } | Spine::Scan(_) => Ok(None),
-        Spine::Rows { batches, schema } => Ok(Some((batches, schema))),
-        Spine::Reader(reader) => {
-            let schema = reader.schema();
-            let read = spawn_blocking(move || reader.collect::<Result<Vec<_>, _>>()).await;
-            let batches = read
-                .map_err(|cause| Error::internal("the rows' reader panicked").with_source(cause))?;
-            Ok(Some((batches.map_err(broken)?, schema)))
+        Spine::Rows { batches, schema } => {
+            Ok(Some(Box::new(RecordBatchIterator::new(batches.into_iter().map(Ok), schema))))
         }
+        Spine::Reader { rows, .. } => Ok(Some(rows)),
         Spine::File(path) => Err(Error::invalid(format!(
             "a server reads no file of label rows; send the rows of {}",
             path.display()
@@ -150,54 +173,55 @@ pub(super) async fn rows(spine: Spine) -> Result<Option<(Vec<RecordBatch>, Schem
     }
 }
 
-/// A spine as messages, written as the connection takes them; of one that the server
-/// makes, the command alone.
-///
-/// Should one fail to be written, the stream stalls and the error comes out of
-/// the receiver: a stream that ended there would be a shorter spine to the
-/// server, and answered as such.
+/// Sends a spine while it is waited for, and ends only when it cannot go on.
+pub(super) type Sending = BoxFuture<'static, Error>;
+
+/// A spine as messages, of which the first has the command, and what sends the others; of
+/// a spine that the server makes, the command alone.
 pub(super) fn upload(
     command: Vec<u8>,
-    spine: Option<(Vec<RecordBatch>, SchemaRef)>,
-) -> (impl Stream<Item = FlightData> + Send + 'static, oneshot::Receiver<Error>) {
-    let is_made = spine.is_none();
-    let (spine, schema) = spine.unwrap_or_else(|| (Vec::new(), Arc::new(Schema::empty())));
-    let (encoder, first) = Encoder::new(schema);
-    let first = if is_made { FlightData::new() } else { first };
+    rows: Option<Rows>,
+) -> (impl Stream<Item = FlightData> + Send + 'static, Sending) {
+    let (sender, receiver) = mpsc::channel(PIPELINE_BATCHES_MAX);
+    let (first, sending) = match rows {
+        None => (FlightData::new(), pending().boxed()),
+        Some(rows) => {
+            let (encoder, schema) = Encoder::new(rows.schema());
+            let sending = async move {
+                match send(rows, encoder, sender).await {
+                    Ok(()) => pending().await,
+                    Err(error) => error,
+                }
+            };
+            (schema, sending.boxed())
+        }
+    };
     let first = first.with_descriptor(FlightDescriptor::new_cmd(command));
-    let (breaking, broken) = oneshot::channel();
-    let upload = Upload { encoder, messages: VecDeque::from([first]), spine: spine.into() };
-    let state = (upload, Some(breaking));
-    let messages = stream::unfold(state, |(mut upload, mut breaking)| async move {
-        match upload.next() {
-            Ok(message) => message.map(|message| (message, (upload, breaking))),
-            Err(error) => {
-                // Nobody waits for it when the call is over already.
-                let _ = breaking.take().map(|breaking| breaking.send(error));
-                pending().await
+    let others = stream::unfold(receiver, async |mut receiver: Receiver<FlightData>| {
+        receiver.recv().await.map(|message| (message, receiver))
+    });
+    (stream::once(ready(first)).chain(others), sending)
+}
+
+/// Reads and sends rows to their end, or as long as somebody takes them.
+async fn send(mut rows: Rows, mut encoder: Encoder, sender: Sender<FlightData>) -> Result<()> {
+    // In place, and not beside: nothing of a reader, which may run its owner's code, goes on
+    // when nobody waits for the training set.
+    while let Some(batch) = block_in_place(|| rows.next()) {
+        let batch = batch.map_err(|cause| {
+            Error::invalid("the rows cannot be read to their end").with_source(cause)
+        })?;
+        let messages = encoder.encode(&batch).map_err(|cause| {
+            Error::invalid("the spine cannot be sent as Arrow data").with_source(cause)
+        })?;
+        for message in messages {
+            if sender.send(message).await.is_err() {
+                // The call is over, and its answer says why.
+                return Ok(());
             }
         }
-    });
-    (messages, broken)
-}
-
-/// A spine on its way to a server.
-struct Upload {
-    encoder: Encoder,
-    messages: VecDeque<FlightData>,
-    spine: VecDeque<RecordBatch>,
-}
-
-impl Upload {
-    fn next(&mut self) -> Result<Option<FlightData>> {
-        while self.messages.is_empty() {
-            let Some(batch) = self.spine.pop_front() else { return Ok(None) };
-            self.messages.extend(self.encoder.encode(&batch).map_err(|cause| {
-                Error::invalid("the spine cannot be sent as Arrow data").with_source(cause)
-            })?);
-        }
-        Ok(self.messages.pop_front())
     }
+    Ok(())
 }
 
 fn error(connection: &Connection, cause: FlightError) -> Error {

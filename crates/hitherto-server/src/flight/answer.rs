@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_flight::FlightData;
 use hitherto_core::{Error, Result};
-use hitherto_engine::TrainingSet;
+use hitherto_engine::{Finished, TrainingSet};
 use hitherto_proto::convert::status::to_status;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
@@ -41,9 +41,10 @@ impl Place {
 }
 
 impl Answer {
-    /// Begins with the schema.
+    /// Begins with the schema, beside which the plan stands.
     pub fn new(set: TrainingSet, metrics: Arc<Metrics>, place: Place) -> Self {
         let (encoder, schema) = Encoder::new(set.schema());
+        let schema = schema.with_app_metadata(set.plan());
         Self {
             set: Some(set),
             encoder,
@@ -84,7 +85,8 @@ impl Answer {
             None => {
                 let finished = set.finish();
                 let manifest = finished.manifest()?;
-                self.messages.push_back(last(&Record { report: finished.report, manifest })?);
+                let Finished { report, plan, .. } = finished;
+                self.messages.push_back(last(&Record { report, manifest, plan })?);
                 if let Some(mut place) = self.place.take() {
                     place.call.answered();
                 }
@@ -94,7 +96,7 @@ impl Answer {
     }
 }
 
-/// The last message: report and manifest as metadata, and no data.
+/// The last message: the record as metadata, and no data.
 fn last(record: &Record) -> Result<FlightData> {
     let json = serde_json::to_vec(record).map_err(|cause| {
         Error::internal("the training set's record cannot be written").with_source(cause)

@@ -1,15 +1,15 @@
 //! Arrow Flight: a spine up, a training set down, in one `DoExchange`.
 //!
 //! ```text
-//! caller   command + schema | batch | batch | half-close
+//! caller   command + schema | batch | batch | half-close          as rows are needed
 //!          command that says what makes the spine | half-close
-//! server                                      schema | batch | batch | record
+//! server                               schema + plan | batch | batch | record
 //! ```
 //!
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
 //! | `spine`    | what a caller sends: a command and a spine                 |
-//! | `answer`   | what a caller gets: batches, then report and manifest      |
+//! | `answer`   | what a caller gets: batches, then their record             |
 //! | `workers`  | the threads that training sets are built on                |
 //!
 //! Flight's other methods are about data sets that have names and wait to be
@@ -29,7 +29,7 @@ use arrow_flight::{
 use futures::stream::BoxStream;
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{Engine, TrainingSet};
+use hitherto_engine::{Engine, QueryBounds, TrainingSet};
 use hitherto_proto::convert::status::to_status;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
@@ -52,6 +52,8 @@ pub struct Flights {
     pub metrics: Arc<Metrics>,
     /// Bounds training sets in flight.
     pub admission: Admission,
+    /// Bounds queries that make spines.
+    pub queries: QueryBounds,
     /// Run them.
     pub workers: Arc<Workers>,
 }
@@ -71,13 +73,12 @@ impl Flights {
             .accept_compressed(Gzip)
     }
 
-    /// Admits the caller, reads the spine and starts its training set: everything
+    /// Admits the caller, reads what is asked and starts its training set: everything
     /// that can be found wrong before the first row is found here.
     async fn begin(&self, messages: Streaming<FlightData>) -> Result<Admitted, Status> {
-        // First of all, because the spine may be large.
         let permit = self.admission.try_admit()?;
         let started = async {
-            let Question { request, spine } = Question::read(messages).await?;
+            let Question { request, spine } = Question::read(messages, self.queries).await?;
             let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.

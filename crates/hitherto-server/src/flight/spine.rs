@@ -1,15 +1,18 @@
 //! What a caller sends: a command and a spine.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow_flight::FlightData;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
+use futures::executor::block_on;
 use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use hitherto_core::limits::SPINE_ROWS_MAX;
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{Spine, TrainingSetRequest};
+use hitherto_engine::{QueryBounds, Spine, TrainingSetRequest};
 use hitherto_proto::convert::status::from_status;
 use tonic::Status;
 
@@ -20,19 +23,21 @@ use crate::{ipc, wire};
 pub struct Question {
     /// From the descriptor's command.
     pub request: TrainingSetRequest,
-    /// The rows that came, in the caller's order, or what is to make them.
+    /// The rows that come, in the caller's order, or what is to make them.
     pub spine: Spine,
 }
 
 impl Question {
-    /// Reads messages to their end. The first one carries the command, with or
-    /// without the schema.
+    /// Reads the first messages, and leaves the rows to whoever reads the spine. The
+    /// very first carries the command, with or without the schema. `bounds` are those of
+    /// a query that makes them.
     ///
     /// # Errors
     /// `Invalid` when there is no command or no spine, or when the spine is
-    /// not Arrow data or too long; the caller's own status when they give up.
+    /// not Arrow data; the caller's own status when they give up.
     pub async fn read(
         mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
+        bounds: QueryBounds,
     ) -> Result<Self> {
         let first = messages.next().await.transpose().map_err(|status| from_status(&status))?;
         let descriptor = first.as_ref().and_then(|first| first.flight_descriptor.as_ref());
@@ -43,10 +48,11 @@ impl Question {
             )
         })?;
         let request = wire::training_set::decode_request(&descriptor.cmd)?;
-        let made = wire::training_set::decode_spine(&descriptor.cmd)?;
+        let made = wire::training_set::decode_spine(&descriptor.cmd, bounds)?;
+        let times = wire::training_set::decode_times(&descriptor.cmd)?;
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let spine = match made {
-            None => read_batches(messages).await?,
+            None => Spine::Reader { rows: Box::new(Pulled::begin(messages).await?), times },
             Some(made) => check_no_batches(messages).await.map(|()| made)?,
         };
         Ok(Self { request, spine })
@@ -68,28 +74,58 @@ async fn check_no_batches(
     Ok(())
 }
 
-async fn read_batches(
-    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
-) -> Result<Spine> {
-    let data = messages.try_filter(|message| ready(!ipc::is_metadata(message)));
-    let mut decoder = FlightDataDecoder::new(data.map_err(FlightError::from));
-    let (mut spine, mut rows): (Vec<RecordBatch>, usize) = (Vec::new(), 0);
-    while let Some(message) = decoder.next().await {
-        let message = message.map_err(|cause| ipc::error(cause, Kind::Invalid, "the spine"))?;
-        if let DecodedPayload::RecordBatch(batch) = message.payload {
-            rows += batch.num_rows();
-            spine.push(batch);
-        }
-        if rows > SPINE_ROWS_MAX {
-            return Err(Error::invalid(format!(
-                "the spine has more than {SPINE_ROWS_MAX} rows; split it"
-            )));
+/// A spine that is still on its way. No message is taken before its rows are asked for:
+/// until then HTTP/2 holds the caller back.
+struct Pulled {
+    schema: SchemaRef,
+    messages: FlightDataDecoder,
+}
+
+impl Pulled {
+    /// Waits for the schema, which comes first.
+    async fn begin(
+        messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+    ) -> Result<Self> {
+        let data = messages.try_filter(|message| ready(!ipc::is_metadata(message)));
+        let mut messages = FlightDataDecoder::new(data.map_err(FlightError::from));
+        match messages.next().await.transpose().map_err(unreadable)?.map(|first| first.payload) {
+            Some(DecodedPayload::Schema(schema)) => Ok(Self { schema, messages }),
+            _ => Err(Error::invalid("the call brings no spine; send a schema and record batches")),
         }
     }
-    match decoder.schema() {
-        Some(schema) => Ok(Spine::Rows { batches: spine, schema: SchemaRef::clone(schema) }),
-        None => Err(Error::invalid("the call brings no spine; send a schema and record batches")),
+
+    async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        while let Some(message) = self.messages.next().await {
+            match message.map_err(unreadable)?.payload {
+                DecodedPayload::RecordBatch(batch) => return Ok(Some(batch)),
+                DecodedPayload::Schema(_) => {
+                    return Err(Error::invalid("the spine has two schemas; send one"));
+                }
+                DecodedPayload::None => {}
+            }
+        }
+        Ok(None)
     }
+}
+
+impl Iterator for Pulled {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    /// Blocks until the caller has sent more.
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = block_on(self.read()).transpose()?;
+        Some(batch.map_err(|error| ArrowError::ExternalError(error.into())))
+    }
+}
+
+impl RecordBatchReader for Pulled {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn unreadable(cause: FlightError) -> Error {
+    ipc::error(cause, Kind::Invalid, "the spine")
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ use watched::Watched;
 
 pub use accept::secured;
 pub use guard::{Guard, check};
+pub use watched::File;
 
 /// What a server asks of its callers. The default asks for nothing, in plain text.
 #[derive(Default)]

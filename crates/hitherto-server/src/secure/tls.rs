@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use hitherto_core::{Error, Result};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::watched::File;
+use crate::pem::{certificates, private_key};
 
 /// What is spoken inside.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -57,26 +56,4 @@ fn verifier(ca: &File, provider: Arc<CryptoProvider>) -> Result<Verifier> {
         .allow_unauthenticated()
         .build();
     verifier.map(|verifier| verifier as Verifier).map_err(|cause| refuse(cause.into()))
-}
-
-fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file.content).collect();
-    let path = file.path.display();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err(Error::invalid(format!(
-            "{path} has no certificate; it is to be PEM, which has BEGIN CERTIFICATE"
-        ))),
-        Err(cause) => Err(Error::invalid(format!("{path} is no PEM")).with_source(cause)),
-    }
-}
-
-fn private_key(file: &File) -> Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(&file.content).map_err(|cause| {
-        let path = file.path.display();
-        Error::invalid(format!(
-            "{path} has no key; it is to be PEM without a passphrase, which has BEGIN PRIVATE KEY"
-        ))
-        .with_source(cause)
-    })
 }

@@ -24,6 +24,22 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
+impl File {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be read.
+    pub fn read(path: PathBuf) -> Result<Self> {
+        match std::fs::read(&path) {
+            Ok(content) => Ok(Self { path, content }),
+            Err(cause) => {
+                let path = path.display();
+                Err(Error::unavailable(format!("{path} cannot be read")).with_source(cause))
+            }
+        }
+    }
+}
+
 /// Makes a value of files.
 type Parse<T> = fn(&[File]) -> Result<T>;
 
@@ -83,12 +99,5 @@ impl<T: Clone + Send + Sync + 'static> Watched<T> {
 }
 
 fn read(paths: Vec<PathBuf>) -> Result<Vec<File>> {
-    let read = |path: PathBuf| match std::fs::read(&path) {
-        Ok(content) => Ok(File { path, content }),
-        Err(cause) => {
-            let path = path.display();
-            Err(Error::unavailable(format!("{path} cannot be read")).with_source(cause))
-        }
-    };
-    paths.into_iter().map(read).collect()
+    paths.into_iter().map(File::read).collect()
 }

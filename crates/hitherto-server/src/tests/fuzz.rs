@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{Ack, Engine, PushRequest, Scan, Spine, WhyRequest};
+use hitherto_engine::{Ack, Engine, PushRequest, QueryBounds, Scan, Spine, WhyRequest};
 use hitherto_proto::v1;
 use prost::Message;
 
@@ -47,7 +47,7 @@ fn sound() -> Vec<(Wire, Vec<u8>)> {
         (Wire::Why, wire::why::encode_request(&why).unwrap().encode_to_vec()),
         (
             Wire::TrainingSet,
-            wire::training_set::encode_request(&training("deterioration_v1"), &scan),
+            wire::training_set::encode_request(&training("deterioration_v1"), &scan).unwrap(),
         ),
         (Wire::Push, wire::push::encode_request(&push).unwrap().encode_to_vec()),
     ]
@@ -77,7 +77,8 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
             wire::why::decode_request(request)?;
         }
         Wire::TrainingSet => {
-            drop(wire::training_set::decode_spine(bytes)?);
+            let bounds = QueryBounds { rows_max: 1, seconds_max: 1 };
+            drop(wire::training_set::decode_spine(bytes, bounds)?);
             drop(wire::training_set::decode_request(bytes)?);
         }
         Wire::Push => {

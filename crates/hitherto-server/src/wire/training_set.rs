@@ -3,7 +3,7 @@
 
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
-    FeatureNames, LabelFiles, Manifest, Scan, Selection, Spine, TrainingSetReport,
+    FeatureNames, LabelFiles, Manifest, QueryBounds, Scan, Selection, Spine, TrainingSetReport,
     TrainingSetRequest,
 };
 use hitherto_proto::v1::{
@@ -21,6 +21,8 @@ pub struct Record {
     pub report: TrainingSetReport,
     /// What the rows are made of.
     pub manifest: Manifest,
+    /// The physical plan with what every operator measured.
+    pub plan: String,
 }
 
 /// Reads a command that a caller sent. What it names is the engine's to find.
@@ -44,18 +46,30 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
 }
 
 /// What a command says of the spine; `None` if the call brings one. SQL that came over
-/// the wire reads no files but those of views.
+/// the wire reads no files but those of views, within `bounds`.
 ///
 /// # Errors
 /// `Invalid` when it is no command.
-pub fn decode_spine(command: &[u8]) -> Result<Option<Spine>> {
+pub fn decode_spine(command: &[u8], bounds: QueryBounds) -> Result<Option<Spine>> {
     Ok(decode(command)?.spine.map(|spine| match spine {
-        WireSpine::Sql(query) => Spine::Sql { query, files: LabelFiles::Closed },
+        WireSpine::Sql(query) => {
+            Spine::Sql { query, files: LabelFiles::Closed, bounds: Some(bounds) }
+        }
         WireSpine::AtMicros(at) => Spine::Scan(Scan::At(at)),
         WireSpine::Between(v1::Window { after_micros: after, until_micros: until }) => {
             Spine::Scan(Scan::Between { after, until })
         }
     }))
+}
+
+/// What a command says of the times of the spine that its call brings.
+///
+/// # Errors
+/// `Invalid` when it is no command.
+pub fn decode_times(command: &[u8]) -> Result<Option<(i64, i64)>> {
+    Ok(decode(command)?
+        .times
+        .map(|v1::Span { first_micros, last_micros }| (first_micros, last_micros)))
 }
 
 fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
@@ -66,9 +80,14 @@ fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
 }
 
 /// Writes a command whose call brings the spine, or none if the command says what makes it.
-pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Vec<u8> {
+///
+/// # Errors
+/// Those of [`Spine::times`].
+pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Result<Vec<u8>> {
+    let times = spine.times(&request.timestamp)?;
+    let times = times.map(|(first_micros, last_micros)| v1::Span { first_micros, last_micros });
     let spine = match spine {
-        Spine::Rows { .. } | Spine::Reader(_) | Spine::File(_) => None,
+        Spine::Rows { .. } | Spine::Reader { .. } | Spine::File(_) => None,
         Spine::Sql { query, .. } => Some(WireSpine::Sql(query.clone())),
         Spine::Scan(Scan::At(at)) => Some(WireSpine::AtMicros(*at)),
         Spine::Scan(Scan::Between { after, until }) => {
@@ -81,15 +100,16 @@ pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Vec<u8> {
             features: references.iter().map(ToString::to_string).collect(),
         }),
     };
-    v1::TrainingSetRequest {
+    let command = v1::TrainingSetRequest {
         selection: Some(selection),
         timestamp: request.timestamp.clone(),
         known_by_micros: request.known_by,
         known_time: known::encode(request.known).into(),
         full_names: request.names == FeatureNames::Full,
         spine,
-    }
-    .encode_to_vec()
+        times,
+    };
+    Ok(command.encode_to_vec())
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ Feast keeps its registry, definitions and commands. ``feast apply`` writes its v
 as definitions of Hitherto into ``path``, one project a folder; what Feast writes
 is pushed into them and what it reads is looked up. Without ``url`` the engine
 runs in this process and holds the folder, which one process at a time can; with
-it, all processes of Feast ask the server that serves the folder.
+it, all processes of Feast ask the server that serves the folder, and show it what it
+asks for: ``token``, ``cert`` with ``key``.
 
 Values whose type Hitherto lacks (maps, structs, JSON, sets, lists of text) are
 kept as Feast's own bytes, in features of type binary.
@@ -35,6 +36,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.type_map import NULL_TIMESTAMP_INT_VALUE
+from pydantic import SecretStr
 
 from .. import _store, definitions
 from .._errors import ConflictError, InvalidError
@@ -86,6 +88,15 @@ class OnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
     """A repository of Hitherto for one project of Feast, relative to Feast's."""
     url: str | None = None
     """The server that serves it. Without one, one process at a time opens it."""
+    token: SecretStr | None = None
+    """What the server asks for, if it has a token file."""
+    ca: str | None = None
+    """A PEM file with the CA that signed its certificate, relative to Feast's repository
+    as the next two; the system's if left out."""
+    cert: str | None = None
+    """For a server that asks for one: a PEM file with the certificate to show."""
+    key: str | None = None
+    """A PEM file with its key, if ``cert`` does not have it."""
 
 
 class OnlineStore(online_store.OnlineStore):  # type: ignore[misc]
@@ -227,7 +238,7 @@ class OnlineStore(online_store.OnlineStore):  # type: ignore[misc]
         if self._store is None:
             folder, url = _folder(config), _options(config).url
             try:
-                self._store = _store.connect(folder if url is None else url)
+                self._store = _store.connect(folder if url is None else url, **_shown(config))
             except ConflictError as error:
                 raise ConflictError(
                     f"{error}; for several processes of Feast, run `hitherto serve --repo "
@@ -243,6 +254,16 @@ def _options(config: Any) -> OnlineStoreConfig:
 
 def _folder(config: Any) -> Path:
     return Path(config.repo_path) / _options(config).path
+
+
+def _shown(config: Any) -> dict[str, Any]:
+    """What ``connect`` takes for a server."""
+    options, root = _options(config), Path(config.repo_path)
+    ca, cert, key = (name and root / name for name in (options.ca, options.cert, options.key))
+    if key and not cert:
+        raise InvalidError("online_store: key is that of a certificate; name cert, too")
+    token = options.token and options.token.get_secret_value()
+    return {"token": token, "ca": ca, "cert": (cert, key) if key else cert}
 
 
 def _definitions(view: Any) -> tuple[Entity, FeatureView]:

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use arrow::array::Int64Array;
+use arrow::array::TimestampMicrosecondArray;
 use arrow_flight::FlightDescriptor;
 use hitherto_engine::{FeatureNames, Scan, Selection};
+use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::ipc::Encoder;
+
+const BOUNDS: QueryBounds = QueryBounds { rows_max: 1, seconds_max: 1 };
 
 fn request() -> TrainingSetRequest {
     TrainingSetRequest {
@@ -18,22 +21,23 @@ fn request() -> TrainingSetRequest {
 }
 
 fn command() -> FlightDescriptor {
-    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request(), &rows()))
+    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request(), &rows()).unwrap())
 }
 
 fn spine() -> RecordBatch {
-    RecordBatch::try_from_iter([("at", Arc::new(Int64Array::from(vec![1, 2])) as _)]).unwrap()
+    let times = TimestampMicrosecondArray::from(vec![2, 1]);
+    RecordBatch::try_from_iter([("at", Arc::new(times) as _)]).unwrap()
 }
 
 fn rows() -> Spine {
-    Spine::Rows { batches: Vec::new(), schema: spine().schema() }
+    Spine::Rows { batches: vec![spine()], schema: spine().schema() }
 }
 
-fn rows_of(spine: Spine) -> (Vec<RecordBatch>, SchemaRef) {
-    match spine {
-        Spine::Rows { batches, schema } => (batches, schema),
-        other => panic!("{other:?} is made"),
-    }
+/// What comes of a spine, on a thread that may block.
+async fn rows_of(question: Question) -> Result<Vec<RecordBatch>, ArrowError> {
+    let Spine::Reader { rows, times } = question.spine else { panic!("{question:?} is made") };
+    assert_eq!((rows.schema(), times), (spine().schema(), Some((1, 2))));
+    spawn_blocking(|| rows.collect()).await.unwrap()
 }
 
 /// A schema and one batch.
@@ -44,7 +48,7 @@ fn messages() -> [FlightData; 2] {
 
 async fn read(messages: impl IntoIterator<Item = FlightData>) -> Result<Question> {
     let messages: Vec<_> = messages.into_iter().map(Ok).collect();
-    Question::read(stream::iter(messages)).await
+    Question::read(stream::iter(messages), BOUNDS).await
 }
 
 #[track_caller]
@@ -61,8 +65,8 @@ async fn the_command_comes_with_the_schema_or_before_it() {
     let apart = [FlightData::new().with_descriptor(command()), schema, batch];
     for question in [read(together).await, read(apart).await] {
         let question = question.unwrap();
-        assert_eq!(rows_of(question.spine), (vec![spine()], spine().schema()));
         assert_eq!(question.request.timestamp, "at");
+        assert_eq!(rows_of(question).await.unwrap(), [spine()]);
     }
 }
 
@@ -70,13 +74,13 @@ async fn the_command_comes_with_the_schema_or_before_it() {
 async fn a_spine_without_rows_has_a_schema() {
     let [schema, _] = messages();
     let question = read([schema.with_descriptor(command())]).await.unwrap();
-    assert_eq!(rows_of(question.spine), (Vec::new(), spine().schema()));
+    assert_eq!(rows_of(question).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_spine_that_is_made_comes_without_rows() {
     let scan = Scan::At(7);
-    let command = wire::training_set::encode_request(&request(), &Spine::Scan(scan));
+    let command = wire::training_set::encode_request(&request(), &Spine::Scan(scan)).unwrap();
     let alone = FlightData::new().with_descriptor(FlightDescriptor::new_cmd(command));
     let question = read([alone.clone()]).await.unwrap();
     assert!(matches!(question.spine, Spine::Scan(asked) if asked == scan));
@@ -100,10 +104,18 @@ async fn what_is_no_spine_is_refused() {
 
 #[tokio::test]
 async fn a_caller_who_gives_up_keeps_their_status() {
-    let messages = vec![
-        Ok(FlightData::new().with_descriptor(command())),
-        Err(Status::cancelled("changed my mind")),
-    ];
-    let error = Question::read(stream::iter(messages)).await.unwrap_err();
+    let gives_up = || Err(Status::cancelled("changed my mind"));
+    let alone = FlightData::new().with_descriptor(command());
+    let error =
+        Question::read(stream::iter(vec![Ok(alone), gives_up()]), BOUNDS).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
+
+    let [schema, batch] = messages();
+    let begun = vec![Ok(schema.with_descriptor(command())), Ok(batch), gives_up()];
+    let question = Question::read(stream::iter(begun), BOUNDS).await.unwrap();
+    let ArrowError::ExternalError(error) = rows_of(question).await.unwrap_err() else {
+        panic!("it is no error of ours")
+    };
+    let error = error.downcast::<Error>().unwrap();
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
 }

@@ -1,9 +1,13 @@
 use std::sync::Arc;
 
+use arrow::array::RecordBatchIterator;
+use arrow::datatypes::Schema;
 use hitherto_core::Kind;
 use hitherto_core::definition::Known;
 
 use super::*;
+
+const BOUNDS: QueryBounds = QueryBounds { rows_max: 2, seconds_max: 1 };
 
 fn request(known: Option<Known>, names: FeatureNames) -> TrainingSetRequest {
     TrainingSetRequest {
@@ -20,28 +24,31 @@ fn a_request_survives_the_wire() {
     for known in [None, Some(Known::Honor), Some(Known::Ignore)] {
         for names in [FeatureNames::Short, FeatureNames::Full] {
             let request = request(known, names);
-            let read = decode_request(&encode_request(&request, &rows())).unwrap();
+            let read = decode_request(&encode_request(&request, &rows()).unwrap()).unwrap();
             assert_eq!(format!("{read:?}"), format!("{request:?}"));
         }
     }
 }
 
 fn rows() -> Spine {
-    let schema = Arc::new(arrow::datatypes::Schema::empty());
-    Spine::Rows { batches: Vec::new(), schema }
+    let rows = RecordBatchIterator::new([], Arc::new(Schema::empty()));
+    Spine::Reader { rows: Box::new(rows), times: Some((i64::MIN, 7)) }
 }
 
 #[test]
 fn what_makes_a_spine_survives_the_wire() {
     let request = request(None, FeatureNames::Short);
-    let again = |spine: &Spine| decode_spine(&encode_request(&request, spine)).unwrap();
+    let command = |spine: &Spine| encode_request(&request, spine).unwrap();
+    let again = |spine: &Spine| decode_spine(&command(spine), BOUNDS).unwrap();
     assert!(again(&rows()).is_none());
+    assert_eq!(decode_times(&command(&rows())).unwrap(), Some((i64::MIN, 7)));
     for scan in [Scan::At(i64::MIN), Scan::Between { after: -1, until: i64::MAX }] {
         assert!(matches!(again(&Spine::Scan(scan)), Some(Spine::Scan(read)) if read == scan));
     }
-    let sql = Spine::Sql { query: String::from("SELECT 1"), files: LabelFiles::Readable };
-    let Some(Spine::Sql { query, files }) = again(&sql) else { panic!("no SQL came") };
-    assert_eq!((query.as_str(), files), ("SELECT 1", LabelFiles::Closed));
+    let query = String::from("SELECT 1");
+    let sql = Spine::Sql { query, files: LabelFiles::Readable, bounds: None };
+    let Some(Spine::Sql { query, files, bounds }) = again(&sql) else { panic!("no SQL came") };
+    assert_eq!((query.as_str(), files, bounds), ("SELECT 1", LabelFiles::Closed, Some(BOUNDS)));
 }
 
 #[test]

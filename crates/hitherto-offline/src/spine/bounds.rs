@@ -1,0 +1,159 @@
+//! Bounds on a query that came from elsewhere: how many rows it may give, and how long it
+//! may take for them.
+//!
+//! Each batch is waited for while a thread that may block computes it: DataFusion can go on
+//! for long without a pause in which anybody could look at a clock. A query that is beyond
+//! its time ends at its next pause, and whoever waits is told at once. Time in which nobody
+//! asks for rows does not count.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::arrow::array::RecordBatch;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use futures::StreamExt;
+use futures::stream::try_unfold;
+use hitherto_core::Error;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+/// What a query may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryBounds {
+    /// Rows that it may give.
+    pub rows_max: u64,
+    /// Seconds that it may compute.
+    pub seconds_max: u64,
+}
+
+/// The rows of a plan, as long as they are within bounds.
+#[derive(Debug)]
+pub(super) struct BoundedExec {
+    pub plan: Arc<dyn ExecutionPlan>,
+    pub bounds: QueryBounds,
+}
+
+impl DisplayAs for BoundedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let QueryBounds { rows_max, seconds_max } = self.bounds;
+        write!(f, "BoundedExec: rows_max={rows_max}, seconds_max={seconds_max}")
+    }
+}
+
+impl ExecutionPlan for BoundedExec {
+    fn name(&self) -> &str {
+        "BoundedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.plan.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.plan]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+    ) -> DataFusionResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let bounds = self.bounds;
+        match children.into_iter().next() {
+            Some(plan) => Ok(Arc::new(Self { plan, bounds })),
+            None => Err(DataFusionError::Internal(String::from("BoundedExec has one child"))),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let mode = ChildrenPropertiesMode::Recompute;
+        self.replace_children(children, ReplaceChildrenOptions::new(mode))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
+        let rows = self.plan.execute(partition, context)?;
+        let bounds = self.bounds;
+        let begun = (rows, 0, Duration::from_secs(bounds.seconds_max));
+        let batches = try_unfold(begun, move |(rows, count, time_left)| async move {
+            let asked = Instant::now();
+            let found = timeout(time_left, next(rows)).await.map_err(|_| bounds.too_long())?;
+            let (Some(batch), rows) = found? else { return Ok(None) };
+            let batch = batch?;
+            let count = count + batch.num_rows() as u64;
+            if count > bounds.rows_max {
+                return Err(bounds.too_many());
+            }
+            Ok(Some((batch, (rows, count, time_left.saturating_sub(asked.elapsed())))))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+    }
+}
+
+/// A batch that was asked for, and where others come from.
+type Next = (Option<DataFusionResult<RecordBatch>>, SendableRecordBatchStream);
+
+/// The next batch, computed elsewhere, until it is there or nobody waits for it.
+async fn next(mut rows: SendableRecordBatchStream) -> DataFusionResult<Next> {
+    let (_waiting, nobody_waits) = oneshot::channel::<()>();
+    let computing = SpawnedTask::spawn_blocking(move || {
+        let batch = Handle::current().block_on(async {
+            tokio::select! {
+                batch = rows.next() => batch,
+                _ = nobody_waits => None,
+            }
+        });
+        (batch, rows)
+    });
+    computing.join().await.map_err(|cause| DataFusionError::ExecutionJoin(Box::new(cause)))
+}
+
+impl QueryBounds {
+    fn too_many(self) -> DataFusionError {
+        refused(format!(
+            "the spine's SQL gives more than {} rows, which is the server's limit; ask for \
+             fewer, or raise server.sqlRowsMax in its hitherto.yaml",
+            self.rows_max
+        ))
+    }
+
+    fn too_long(self) -> DataFusionError {
+        refused(format!(
+            "the spine's SQL takes more than {} seconds, which is the server's limit; ask for \
+             less, or raise server.sqlSecondsMax in its hitherto.yaml",
+            self.seconds_max
+        ))
+    }
+}
+
+fn refused(message: String) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::invalid(message)))
+}

@@ -1,0 +1,37 @@
+//! Certificates and keys in PEM files, and what is said of files that have none.
+
+use hitherto_core::{Error, Result};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::secure::File;
+
+/// The certificates of a file, of which there is one at least.
+///
+/// # Errors
+/// `Invalid` when there is none, or the file is no PEM.
+pub fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file.content).collect();
+    let path = file.path.display();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(Error::invalid(format!(
+            "{path} has no certificate; it is to be PEM, which has BEGIN CERTIFICATE"
+        ))),
+        Err(cause) => Err(Error::invalid(format!("{path} is no PEM")).with_source(cause)),
+    }
+}
+
+/// The first key of a file.
+///
+/// # Errors
+/// `Invalid` when there is none.
+pub fn private_key(file: &File) -> Result<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(&file.content).map_err(|cause| {
+        let path = file.path.display();
+        Error::invalid(format!(
+            "{path} has no key; it is to be PEM without a passphrase, which has BEGIN PRIVATE KEY"
+        ))
+        .with_source(cause)
+    })
+}
