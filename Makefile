@@ -51,7 +51,8 @@ test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy 
 
 wheel: setup  ## an optimized wheel in target/wheels
 	$(VENV)/bin/pip install --quiet maturin
-	$(VENV)/bin/maturin build --release --manifest-path $(PACKAGE)/Cargo.toml --out target/wheels
+	CARGO=$(CURDIR)/scripts/cargo-workspace.sh \
+	    $(VENV)/bin/maturin build --release --manifest-path $(PACKAGE)/Cargo.toml --out target/wheels
 
 clean:  ## remove what was built in the clone; the shared target directory stays
 	rm -rf target $(VENV) fixtures/icu/.hitherto $(PACKAGE)/python/hitherto/_native.abi3.so
