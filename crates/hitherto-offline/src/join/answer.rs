@@ -3,9 +3,9 @@
 //! Winners' rows lie in the order of slots, answers are in the order of spine
 //! rows. Where nearly every slot has a row of its own, the columns are made at
 //! once, a stretch of the spine at a time by all threads, and the rows are dropped:
-//! batches are then slices of columns, and nothing is held twice. Where few rows answer many spine rows, or
-//! text makes them of unknown size, the rows stay and every batch gathers its
-//! own.
+//! batches are then slices of columns, and nothing is held twice. Where few rows answer
+//! many spine rows, or text makes them of unknown size, the rows stay and every batch
+//! gathers its own.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
