@@ -14,7 +14,7 @@ pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What `each` makes of so many things, in their order, by as many threads as given.
 ///
 /// # Errors
-/// The first that one of them returns.
+/// One of those that `each` returned; what nobody has begun is then left.
 pub fn map<T: Send>(
     threads: usize,
     count: usize,
@@ -27,7 +27,9 @@ pub fn map<T: Send>(
     let work = || {
         let taken = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
         let taken = taken.take_while(|index| *index < count);
-        taken.map(|index| Ok((index, each(index)?))).collect::<Result<Vec<_>>>()
+        let made = taken.map(|index| Ok((index, each(index)?)));
+        let made: Result<Vec<_>> = made.collect();
+        made.inspect_err(|_| next.store(count, Ordering::Relaxed))
     };
     let made = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.min(count)).map(|_| scope.spawn(work)).collect();

@@ -176,7 +176,7 @@ fn view(
 fn online(subject: &mut Subject<'_>, form: Option<&OnlineForm>) -> Online {
     let Some(form) = form else { return Online::default() };
     let mut share = |name: &str, found: Option<&Spanned<String>>| {
-        subject.share(&format!("online.maxChange.{name}"), found)
+        subject.parsed(&format!("online.maxChange.{name}"), found)
     };
     let max_change = form.max_change.as_ref().map(|form| MaxChange {
         entities: share("entities", form.entities.as_ref()),
@@ -219,7 +219,7 @@ fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> S
     }
     Source {
         parquet: subject.text("source.parquet", &form.parquet),
-        partitioned_by: subject.period("source.partitionedBy", partitioned_by),
+        partitioned_by: subject.parsed("source.partitionedBy", partitioned_by),
         sql: subject.optional_text("source.sql", form.sql.as_ref()),
         event_time: subject.text("source.eventTime", &form.event_time),
         known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),

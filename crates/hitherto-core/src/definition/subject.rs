@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde_saphyr::{Location, Spanned};
 
 use super::form::FieldForm;
 use super::place::{Places, Problem};
 use super::yaml::Document;
-use super::{Field, Metadata, Period, Share};
+use super::{Field, Metadata};
 use crate::types::DataType;
 use crate::{name, time};
 
@@ -131,24 +132,16 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Checks a period.
-    pub fn period(&mut self, path: &str, found: Option<&Spanned<String>>) -> Option<Period> {
+    /// Checks text that is written in a form of its own, such as a share or a period.
+    pub fn parsed<T: FromStr<Err = &'static str>>(
+        &mut self,
+        path: &str,
+        found: Option<&Spanned<String>>,
+    ) -> Option<T> {
         let found = found?;
         self.note(path, found.referenced);
-        let period = found.value.trim().parse();
-        let refuse = |error: &str| {
-            let message = format_args!("{path}: {:?} {error}", found.value);
-            self.refuse(found.referenced, message);
-        };
-        period.map_err(refuse).ok()
-    }
-
-    /// Checks a share.
-    pub fn share(&mut self, path: &str, found: Option<&Spanned<String>>) -> Option<Share> {
-        let found = found?;
-        self.note(path, found.referenced);
-        let share = found.value.trim().parse();
-        share
+        let parsed = found.value.trim().parse();
+        parsed
             .map_err(|error| {
                 self.refuse(found.referenced, format_args!("{path}: {:?} {error}", found.value))
             })
