@@ -1,17 +1,24 @@
-# Everything a newcomer types. One target directory outside the clone keeps the
-# dependencies built: they are nearly all of the work. Always the whole
-# workspace at once: Cargo would choose other features for a part of it, and
-# build DataFusion a second time.
+# Everything a newcomer types. One build folder outside the clone keeps the dependencies
+# built: they are nearly all of the work. What is run lies in the clone's own `target`, so
+# that two clones do not take each other's binaries. Always the whole workspace at once:
+# Cargo would choose other features for a part of it, and build DataFusion a second time.
 
-export CARGO_TARGET_DIR ?= $(HOME)/.cache/hitherto/target
+export HITHERTO_CACHE ?= $(HOME)/.cache/hitherto
+export CARGO_BUILD_BUILD_DIR ?= $(HITHERTO_CACHE)/target
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# Compiled once, beside Cargo: its own build would compile it for every profile again.
+# Asked for by each command, and not once: the compiler may come by `setup`.
+export ROCKSDB_LIB_DIR = $(shell scripts/rocksdb.sh --where)
+export ROCKSDB_STATIC := 1
+export RUSTC_WORKSPACE_WRAPPER := $(CURDIR)/scripts/rustc.sh
 VENV ?= .venv
 HITHERTO := $(CARGO_TARGET_DIR)/debug/hitherto
 PYTHON := $(VENV)/bin/python
 PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
-.PHONY: help demo test setup build python format lint test-rust test-python test-neighbours \
-    wheel clean
+.PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
+    test-neighbours wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +30,8 @@ test: lint test-rust test-python  ## everything that CI checks
 
 setup:  ## install what is missing, or say what to install
 	@scripts/setup.sh $(VENV)
+	@scripts/trim.sh
+	@scripts/rocksdb.sh >/dev/null
 
 build: setup  ## the binary and the Python module
 	cargo build $(CARGO_FLAGS)
@@ -34,16 +43,20 @@ python: build  ## put the built module where Python finds it
 format: setup  ## check formatting
 	cargo fmt --all --check
 
-# Clippy as the compiler of our crates only: `cargo clippy` would check all
-# dependencies a second time.
 lint: format  ## clippy with the workspace's lints
-	RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo build $(CARGO_FLAGS) --all-targets
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/scripts/clippy.sh cargo build $(CARGO_FLAGS) --all-targets
 
 test-rust: setup  ## unit, property and integration tests
-	HITHERTO_FUZZ_SECONDS=60 HITHERTO_CRASHES=200 cargo test $(CARGO_FLAGS)
+	cargo test $(CARGO_FLAGS)
+
+test-long: setup  ## the same with 5,000 kills and half an hour of each fuzzer
+	HITHERTO_FUZZ_SECONDS=1800 HITHERTO_CRASHES=5000 cargo test $(CARGO_FLAGS)
 
 test-python: python  ## the client, against DuckDB and a running server
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests
+
+test-bare:  ## both commands on a machine on which nothing is installed; root, two hours
+	scripts/bare-machine.sh
 
 test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy and pyright
 	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
