@@ -49,7 +49,7 @@ crate=$(sources librocksdb-sys)
 flags+=(-I"$crate/rocksdb/include" -I"$crate/rocksdb" -I"$crate"
     -I"$(sources lz4-sys)/liblz4/lib" -I"$(sources zstd-sys)/zstd/lib")
 
-building=$(mktemp -d "$folder/XXXXXX")
+building=$(mktemp -d -p "$folder")
 trap 'rm -rf "$building"' EXIT
 trap 'kill $(jobs -p) 2>/dev/null; wait' ERR
 cp "$crate/build_version.cc" "$building"
