@@ -13,6 +13,27 @@
 //! sign flipped and all bits inverted, so that plain bytewise order puts the
 //! newest fact first. Entity keys are self-delimiting (see
 //! [`hitherto_core::key`]), so no entity's keys are a prefix of another's.
+//!
+//! # Format numbers
+//!
+//! Of everything on disk. A number rises in the order in which changes land and never
+//! means anything else; `fixtures/formats` has what each wrote, opened by a test. A newer
+//! one is refused and nothing is touched.
+//!
+//! | structure            | where its number is    | written | described in                  |
+//! | -------------------- | ---------------------- | ------- | ----------------------------- |
+//! | store's folder, keys | `FORMAT` beside it     | 2       | here and in `rocks`           |
+//! | catalog              | `format` in its JSON   | 1       | `core/catalog.rs`             |
+//! | row                  | first byte             | 1       | `core/row`                    |
+//! | batch of the log     | first byte             | 1       | `engine/push/batch.rs`        |
+//! | consumed files       | none, the folder's     | -       | `engine/materialize/consumed` |
+//! | file of pushed facts | none, the folder's     | -       | `engine/push/landed.rs`       |
+//! | optimized copy       | `format` in copy.json  | 1       | `engine/optimize/record.rs`   |
+//! | backup               | `format` in backup.json | 1      | `engine/backup.rs`            |
+//! | manifest             | `format` in its JSON   | 1       | `engine/manifest`             |
+//!
+//! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of
+//! being merged; it becomes 2 when it is opened for writing.
 
 use hitherto_core::key::{descending, from_descending};
 use hitherto_core::rule::Times;
