@@ -72,7 +72,6 @@ machine() { # folder, home, then a command and its arguments
         mount --bind "/dev/$device" "$root/dev/$device"
     done
     chmod 1777 "$root/dev/shm"
-    ip link set lo up 2>/dev/null || true
     "$@"
 }
 

@@ -3,13 +3,13 @@
 # the folder of the archive, for ROCKSDB_LIB_DIR. `--where` prints it and compiles nothing.
 #
 # librocksdb-sys compiles each of its 343 files by itself, and all of them again for each
-# profile and after each `cargo clean`. Most of that is reading the same headers: RocksDB can
-# also be compiled many files at a time (its Makefile calls that `unity`), which takes a third
-# of the time. The definitions below are those of the crate's build.rs for Linux.
+# profile and after each `cargo clean`. Much of that is reading the same headers: RocksDB can
+# also be compiled many files at a time (its Makefile calls that `unity`). The definitions
+# below are those of the crate's build.rs for Linux.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Enough to share the headers, few enough for all cores and a gigabyte of memory each.
+# Enough to share the headers, few enough for all cores and 1.5 GB of memory each.
 files_at_a_time=18
 flags=(-O2 -std=c++20 -fPIC -ffunction-sections -fdata-sections -w -include cstdint
     -DNDEBUG -DLZ4 -DZSTD -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION
@@ -56,8 +56,8 @@ cp "$crate/build_version.cc" "$building"
 grep -v util/build_version.cc "$crate/rocksdb_lib_sources.txt" | sed 's|.*|#include "&"|' |
     split --lines "$files_at_a_time" --numeric-suffixes --additional-suffix .cc - "$building/part"
 
-gigabytes=$(awk '/MemAvailable/ { print int($2 / 1500000) }' /proc/meminfo)
-jobs=$((gigabytes < 1 ? 1 : gigabytes < $(nproc) ? gigabytes : $(nproc)))
+fitting=$(awk '/MemAvailable/ { print int($2 / 1500000) }' /proc/meminfo)
+jobs=$((fitting < 1 ? 1 : fitting < $(nproc) ? fitting : $(nproc)))
 parts=("$building"/*.cc)
 echo "setup: compiling RocksDB, once, with $jobs compilers" >&2
 started=$SECONDS

@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 say() { echo "setup: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
-# Each proof is quiet when it succeeds, and leaves in $scratch/why what it saw when not.
+# The proofs. What those that fail have said is in $scratch/why.
 
 rust() {
     local needed found
@@ -38,17 +38,20 @@ libclang() { # bindgen reads RocksDB's C header with it, and needs Clang's own h
 }
 
 virtual_environment() {
-    [ -x "$venv/bin/pip" ] && "$venv/bin/python" -c 'import pip' && return
+    "$venv/bin/python" -c 'import pip' && return
     rm -rf "$venv"
     python3 -c 'import sys; assert sys.version_info >= (3, 10), "Python is older than 3.10"' &&
         python3 -m venv "$venv"
 }
 
-# Two words more for Debian than for anybody: the package that a proof wants.
+# Whether a proof fails; `packages` are those of Debian that would mend it.
 missing() {
     packages=()
+    : >"$scratch/why"
     for proof in "cxx g++" "libclang libclang-dev" "virtual_environment python3-venv"; do
-        "${proof% *}" >"$scratch/why" 2>&1 || { packages+=("${proof#* }"); cp "$scratch/why" "$scratch/first"; }
+        "${proof% *}" >"$scratch/said" 2>&1 && continue
+        packages+=("${proof#* }")
+        cat "$scratch/said" >>"$scratch/why"
     done
     [ ${#packages[@]} -gt 0 ]
 }
@@ -63,8 +66,8 @@ if missing; then
     command -v apt-get >/dev/null || fail "install what Debian calls ${packages[*]}, and try again"
     [ "$(id -u)" = 0 ] || fail "run: sudo $install"
     say "installing ${packages[*]}"
-    { apt-get update && DEBIAN_FRONTEND=noninteractive $install; } >"$scratch/why" 2>&1 ||
-        { cat "$scratch/why" >&2; fail "apt-get could not install ${packages[*]}"; }
+    { apt-get update && DEBIAN_FRONTEND=noninteractive $install; } >"$scratch/said" 2>&1 ||
+        { cat "$scratch/said" >&2; fail "apt-get could not install ${packages[*]}"; }
     if missing; then
         cat "$scratch/why" >&2
         fail "${packages[*]} is installed, and does not work: see above"

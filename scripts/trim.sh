@@ -7,9 +7,13 @@ gigabytes_max=${HITHERTO_BUILD_GIGABYTES_MAX:-12}
 folder=${CARGO_BUILD_BUILD_DIR:-${HITHERTO_CACHE:-$HOME/.cache/hitherto}/target}
 [ -d "$folder" ] || exit 0
 
-# A line a thing: when it was last written, its kilobytes, its path. Newest first.
-find "$folder" \( -path '*/incremental/*' -prune -o -path '*/deps/*hitherto*' \) \
-    -printf '%T@\t%p\n' 2>/dev/null | sort -rn | cut -f2- |
-    tr '\n' '\0' | du -sk --files0-from=- 2>/dev/null |
+# Each thing's kilobytes and path, what was written last first. A build beside this one may
+# take a thing away while it is looked at.
+things() {
+    find "$folder" \( -path '*/incremental/*' -prune \
+        -o -path '*/deps/*hitherto*' -o -path '*/deps/all-*' \) -printf '%T@\t%p\0' |
+        sort -rnz | cut -zf2- | du -sk --files0-from=-
+}
+{ things 2>/dev/null || true; } |
     awk -F'\t' -v max="$((gigabytes_max << 20))" '{ sum += $1 } sum > max { print $2 }' |
-    tr '\n' '\0' | xargs -0 --no-run-if-empty rm -rf
+    xargs -d '\n' --no-run-if-empty rm -rf
