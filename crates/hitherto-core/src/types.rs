@@ -302,11 +302,36 @@ fn parameterized(text: &str) -> Option<DataType> {
 }
 
 fn unknown(text: &str) -> Error {
+    let meant = match elsewhere(text) {
+        Some(ours) => format!("; did you mean {ours:?}?"),
+        None => crate::name::suggestion(text, DataType::NAMES),
+    };
     Error::invalid(format!(
-        "type {text:?} is not known{}; parameterized types are written decimal128(10, 2), \
-         timestamp(us, UTC), list(float32) and list(float32, 768)",
-        crate::name::suggestion(text, DataType::NAMES)
+        "type {text:?} is not known{meant}; parameterized types are written decimal128(10, 2), \
+         timestamp(us, UTC), list(float32) and list(float32, 768)"
     ))
+}
+
+/// What a type is called here that SQL, Spark, pandas or Feast call `text`.
+fn elsewhere(text: &str) -> Option<&'static str> {
+    Some(match text.trim().to_ascii_lowercase().as_str() {
+        "double" | "double precision" | "number" | "numeric" | "f64" => "float64",
+        "float" | "real" | "f32" => "float32",
+        "int" | "integer" | "i32" => "int32",
+        "long" | "bigint" | "i64" => "int64",
+        "short" | "smallint" => "int16",
+        "byte" | "tinyint" => "int8",
+        "text" | "str" | "varchar" | "char" | "object" | "utf8" | "large_string" => "string",
+        "bytes" | "blob" | "varbinary" | "bytea" => "binary",
+        "boolean" | "bit" => "bool",
+        "date" => "date32",
+        "datetime" | "timestamp" | "timestamptz" | "datetime64[ns]" | "unixtimestamp" => {
+            "timestamp(us, UTC)"
+        }
+        "decimal" => "decimal128(10, 2)",
+        "array" | "list" | "vector" => "list(float32)",
+        _ => return None,
+    })
 }
 
 impl From<DataType> for String {

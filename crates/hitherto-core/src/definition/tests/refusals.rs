@@ -81,6 +81,8 @@ refused! {
     // Types and durations.
     unknown_type_of_a_feature: "type: float64" => "type: flaot64",
         r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
+    type_of_elsewhere: "type: float64" => "type: double",
+        r#"21:28: feature view "lactate": feature "value": type "double" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_type_of_a_key: "stay_id, type: string" => "stay_id, type: uuid",
         r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     floating_point_key: "stay_id, type: string" => "stay_id, type: float64",
