@@ -13,6 +13,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::not_utf8;
 use crate::machine::read_memory_bytes;
 
 /// The name of the configuration file in a repository's root.
@@ -108,6 +109,9 @@ impl Config {
             Ok(text) => text,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());
+            }
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(not_utf8(&path, cause));
             }
             Err(cause) => {
                 return Err(Error::unavailable(format!("{} cannot be read", path.display()))

@@ -12,7 +12,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 
 use crate::config;
-use crate::disk::unwritable;
+use crate::disk::{not_utf8, unwritable};
 
 /// Loads and checks all definitions of the repository in `root`, as if `replaced` were
 /// written already.
@@ -146,7 +146,10 @@ fn collect(
                     path.display()
                 )));
             }
-            let text = fs::read_to_string(&path).map_err(|cause| unreadable(&path, cause))?;
+            let text = fs::read_to_string(&path).map_err(|cause| match cause.kind() {
+                ErrorKind::InvalidData => not_utf8(&path, cause),
+                _ => unreadable(&path, cause),
+            })?;
             let shown = path.strip_prefix(root).unwrap_or(&path);
             files.push((shown.to_string_lossy().into_owned(), text));
         }

@@ -318,6 +318,8 @@ def load(path: str | os.PathLike[str]) -> list[Definition]:
     for file in _files(Path(path)):
         try:
             found += loads(file.read_text("utf-8"))
+        except UnicodeDecodeError as cause:
+            raise InvalidError(f"{file} is not UTF-8 text; save it as UTF-8") from cause
         except InvalidError as error:
             raise InvalidError(f"{file}: {error}") from error
     return found
