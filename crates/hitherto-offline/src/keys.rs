@@ -1,7 +1,7 @@
 //! Join-key arrays as encoded entity keys.
 
 use ::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, UInt64Array,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, UInt64Array, new_null_array,
 };
 use ::arrow::buffer::NullBuffer;
 use ::arrow::compute::cast;
@@ -12,7 +12,7 @@ use hitherto_core::key::{self, Part};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
-use crate::arrow::normalize;
+use crate::arrow::{normalize, to_arrow};
 
 /// Encodes join-key arrays of `rows` rows whose types were checked against
 /// `keys`. Without any key every row has the same, empty one.
@@ -44,7 +44,8 @@ pub fn encode_keys(arrays: &[ArrayRef], keys: &[Field], rows: usize) -> Result<K
             }
             for (array, key) in arrays.iter().zip(keys) {
                 key::encode_part(out, &key.data_type, array.part(row)).map_err(|cause| {
-                    Error::new(cause.kind(), format!("join key {:?}: {cause}", key.name))
+                    let place = format!("join key {:?} of row {row} of a batch", key.name);
+                    Error::new(cause.kind(), format!("{place}: {cause}"))
                 })?;
             }
             Ok(true)
@@ -62,7 +63,11 @@ enum KeyArray {
 
 impl KeyArray {
     fn new(array: &ArrayRef, data_type: &DataType) -> Result<Self> {
-        let array = normalize(array)?;
+        let array = match array.data_type() {
+            // Nothing but nulls, of a column whose type nobody could see.
+            ArrowType::Null => new_null_array(&to_arrow(data_type), array.len()),
+            _ => normalize(array)?,
+        };
         let unreadable = |cause| Error::internal("a join key cannot be read").with_source(cause);
         let to = |target: &ArrowType| cast(&array, target).map_err(unreadable);
         Ok(match data_type {

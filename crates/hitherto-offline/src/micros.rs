@@ -40,6 +40,8 @@ impl Micros {
             ArrowType::Timestamp(TimeUnit::Millisecond, _) => (1_000, 1),
             ArrowType::Timestamp(TimeUnit::Nanosecond, _) => (1, 1_000),
             ArrowType::Date32 => (86_400_000_000, 1),
+            // Nothing but nulls, of a column whose type nobody could see.
+            ArrowType::Null => return Ok(Self { values: vec![0; array.len()].into(), nulls }),
             other => return Err(Error::invalid(format!("a column of times has type {other}"))),
         };
         let counts = match array.data_type() {
@@ -63,7 +65,11 @@ impl Micros {
                 _ if is_null => Ok(0),
                 Some(micros) => Ok(micros),
                 None => {
-                    Err(Error::invalid(format!("time {count} is beyond the range of microseconds")))
+                    let unit = array.data_type();
+                    Err(Error::invalid(format!(
+                        "the time {count} of row {row} of a batch, a {unit}, is beyond what 64 \
+                         bits of microseconds hold; clear it or write one that fits"
+                    )))
                 }
             }
         });

@@ -34,12 +34,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
 use crate::Offline;
-use crate::arrow::{to_array, to_arrow};
+use crate::arrow::{from_arrow, to_array, to_arrow};
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::optimize::layout;
 use crate::pairs::key_column;
-use crate::source::{FactQuery, Shape, check_type};
+use crate::source::{FactQuery, Shape};
 
 /// Shows the facts of a batch that arrived at `now` to `visit`: encoded entity key,
 /// times and row bytes.
@@ -70,7 +70,10 @@ pub fn read_batch(
         if times.known == NEVER {
             return Err(refuse("no known time; leave that column out to mean the time of arrival"));
         }
-        facts.encode(index, times, &mut bytes)?;
+        facts.encode(index, times, &mut bytes).map_err(|cause| {
+            let view = view.name();
+            Error::new(cause.kind(), format!("fact {index} for feature view {view:?}: {cause}"))
+        })?;
         visit(&entity, times, &bytes);
     }
     Ok(())
@@ -94,13 +97,22 @@ fn fact_columns(
     };
     let value = |field: &Field| {
         let column = find(&field.name)?;
-        let problem = check_type(column.data_type(), &field.name, field);
-        problem.map_or_else(|| Ok(Arc::clone(column)), Err)
+        match column.data_type() {
+            // Nothing but nulls, of a column whose type nobody could see.
+            ArrowType::Null => Ok(new_null_array(&to_arrow(&field.data_type), column.len())),
+            found if from_arrow(found).as_ref() == Some(&field.data_type) => Ok(Arc::clone(column)),
+            found => Err(format!(
+                "column {:?} has type {found} where {} is declared; push it as {}",
+                field.name, field.data_type, field.data_type
+            )),
+        }
     };
     let time = |name: &str| {
         let column = find(name)?;
         match column.data_type() {
-            ArrowType::Timestamp(..) | ArrowType::Date32 => Ok(Arc::clone(column)),
+            ArrowType::Timestamp(..) | ArrowType::Date32 | ArrowType::Null => {
+                Ok(Arc::clone(column))
+            }
             other => {
                 Err(format!("column {name:?} has type {other}; a timestamp or date is needed"))
             }
@@ -122,6 +134,9 @@ fn fact_columns(
         columns.push(match schema.index_of(deleted) {
             Ok(index) if *batch.column(index).data_type() == ArrowType::Boolean => {
                 Arc::clone(batch.column(index))
+            }
+            Ok(index) if *batch.column(index).data_type() == ArrowType::Null => {
+                new_null_array(&ArrowType::Boolean, batch.num_rows())
             }
             Ok(index) => {
                 let found = batch.column(index).data_type();

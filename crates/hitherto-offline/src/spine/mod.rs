@@ -51,7 +51,7 @@ impl SpineLayout {
     pub fn new(schema: &SchemaRef, timestamp: &str) -> Result<Self> {
         let index = find(schema, timestamp, "column of times")?;
         let found = schema.field(index).data_type();
-        if !matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32) {
+        if !matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32 | ArrowType::Null) {
             return Err(Error::invalid(format!(
                 "the spine's column {timestamp:?} has type {found}; a timestamp or date is needed"
             )));
@@ -72,10 +72,14 @@ impl SpineLayout {
     /// `Invalid` when one is null or out of range; `Conflict` when one is not within what
     /// was said of the spine before it was read.
     pub fn times(&self, batch: &RecordBatch) -> Result<ScalarBuffer<i64>> {
-        let times = Micros::read(batch.column(self.timestamp), Rounding::Down)?;
+        let name = || batch.schema_ref().field(self.timestamp).name().clone();
+        let times = Micros::read(batch.column(self.timestamp), Rounding::Down);
+        let times = times.map_err(|cause| {
+            Error::new(cause.kind(), format!("the spine's column {:?}: {cause}", name()))
+        })?;
         if let Some(nulls) = &times.nulls {
             let row = nulls.iter().position(|is_valid| !is_valid).unwrap_or_default();
-            let name = batch.schema_ref().field(self.timestamp).name().clone();
+            let name = name();
             return Err(Error::invalid(format!(
                 "the spine's column {name:?} is null (row {row} of a batch); every row of a spine \
                  needs its time"
@@ -101,7 +105,7 @@ pub fn key_columns(schema: &SchemaRef, keys: &[Field], view: &str) -> Result<Vec
         .map(|key| {
             let index = find(schema, &key.name, &format!("join key of feature view {view:?}"))?;
             let found = schema.field(index).data_type();
-            if from_arrow(found).as_ref() != Some(&key.data_type) {
+            if *found != ArrowType::Null && from_arrow(found).as_ref() != Some(&key.data_type) {
                 return Err(Error::invalid(format!(
                     "the spine's column {:?} has type {found}; the join key of feature view \
                      {view:?} is {}; cast the spine",
