@@ -1,12 +1,14 @@
 //! Feature values as text and as JSON.
 //!
 //! Arrow's own formatter writes the text, so that decimals, dates and
-//! timestamps read as in every other Arrow tool. JSON has bool, number,
+//! timestamps read as in every other Arrow tool; one of a year that no calendar holds is
+//! its count since 1970 and its unit, such as `2147483647d`. JSON has bool, number,
 //! array and string; what fits none of the first three exactly is the text as a
 //! string.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType as ArrowType;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType as ArrowType, Date32Type, Int64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hitherto_core::column::{Column, Values};
 use hitherto_core::key::OwnedPart;
@@ -58,7 +60,7 @@ impl<'l> Cells<'l> {
         let options = FormatOptions::default().with_null("null");
         let written = ArrayFormatter::try_new(array, &options)
             .and_then(|formatter| formatter.value(row).try_to_string());
-        written.map_err(|cause| {
+        written.or_else(|cause| beyond_calendar(array, row).ok_or(cause)).map_err(|cause| {
             let name = &self.columns[column].name;
             Error::internal(format!("a value of {name} cannot be written")).with_source(cause)
         })
@@ -109,6 +111,23 @@ impl<'l> Cells<'l> {
             None => self.text(column, row).map(Value::String),
         }
     }
+}
+
+/// A date or timestamp of a year that no calendar holds: its count since 1970 and its
+/// unit, such as `2147483647d`.
+fn beyond_calendar(array: &ArrayRef, row: usize) -> Option<String> {
+    let unit = match array.data_type() {
+        ArrowType::Date32 => {
+            return Some(format!("{}d", array.as_primitive_opt::<Date32Type>()?.value(row)));
+        }
+        ArrowType::Timestamp(TimeUnit::Second, _) => "s",
+        ArrowType::Timestamp(TimeUnit::Millisecond, _) => "ms",
+        ArrowType::Timestamp(TimeUnit::Microsecond, _) => "us",
+        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => "ns",
+        _ => return None,
+    };
+    let counts = cast(array, &ArrowType::Int64).ok()?;
+    Some(format!("{}{unit}", counts.as_primitive_opt::<Int64Type>()?.value(row)))
 }
 
 /// A join key's value as JSON; null is null.

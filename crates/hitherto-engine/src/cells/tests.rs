@@ -10,6 +10,29 @@ fn column(name: &str, data_type: &str, values: Values) -> Column {
     Column { name: name.to_owned(), data_type, statuses, values, is_filled: false }
 }
 
+#[test]
+fn times_beyond_the_calendar_are_counts_with_their_unit() {
+    let columns = vec![
+        column("v:d", "date32", Values::I32(vec![i32::MAX, 0])),
+        column("v:s", "timestamp(s)", Values::I64(vec![i64::MAX, 0])),
+        column("v:us", "timestamp(us, UTC)", Values::I64(vec![i64::MIN, 0])),
+        column("v:z", "timestamp(ms, Asia/Tokyo)", Values::I64(vec![i64::MAX, 0])),
+        column("v:y", "date32", Values::I32(vec![2_932_897, 0])),
+    ];
+    let lookup = Lookup { at: 0, rows: 2, columns, times: Vec::new(), catalog_version: 1 };
+    let cells = Cells::new(&lookup).expect("cells");
+
+    let shown: Vec<Value> = (0..5).map(|column| cells.json(column, 0).expect("json")).collect();
+    let expected = json!([
+        "2147483647d",
+        "9223372036854775807s",
+        "-9223372036854775808us",
+        "9223372036854775807ms",
+        "+10000-01-01",
+    ]);
+    assert_eq!(Value::Array(shown), expected);
+}
+
 /// One list, and then an absent one.
 fn list(bytes: &[u8]) -> Values {
     let end = bytes.len() as u32;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._errors import InvalidError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     Matrix = numpy.ndarray[Any, numpy.dtype[Any]]
+
+
+EPOCH = date(1970, 1, 1)
 
 
 class ArrowStream(Protocol):
@@ -97,7 +101,8 @@ def to_pandas(stream: ArrowStream) -> DataFrame:
     integer and boolean columns that contain nulls. pyarrow would turn the first
     into float64, which rounds beyond 2**53, and the second into objects; they
     get pandas' nullable types instead (``Int64``, ``boolean``, ...). Without a
-    null they stay ``int64`` and ``bool``.
+    null they stay ``int64`` and ``bool``. A column of dates, of which some lie outside
+    of Python's years 1 to 9999, is of pandas' ``datetime64[ms]`` and not of objects.
     """
     pandas = imported("pandas", "to_pandas()")
     pyarrow = imported("pyarrow", "to_pandas()")
@@ -120,6 +125,7 @@ def to_pandas(stream: ArrowStream) -> DataFrame:
         if column.null_count and column.type in nullable
     ]
     together = [place for place in range(table.num_columns) if place not in set(apart)]
+    table = _with_far_dates(table)
     frame: DataFrame = table.select(together).to_pandas()
     if not together:
         frame = pandas.DataFrame(index=range(table.num_rows))
@@ -128,6 +134,24 @@ def to_pandas(stream: ArrowStream) -> DataFrame:
         series = table.column(place).to_pandas(types_mapper=nullable.get)
         frame.insert(place, table.column_names[place], series)
     return frame
+
+
+def _with_far_dates(table: pyarrow.Table) -> pyarrow.Table:
+    """Columns of dates that Python's calendar does not hold, as timestamps, which
+    pandas does."""
+    pyarrow, compute = (imported(name, "to_pandas()") for name in ("pyarrow", "pyarrow.compute"))
+    for place, column in enumerate(table.columns):
+        if pyarrow.types.is_date32(column.type) and len(column) > column.null_count:
+            bounds = compute.min_max(column.cast(pyarrow.int32())).as_py()
+            if bounds["min"] < FIRST_DAY or bounds["max"] > LAST_DAY:
+                days = column.cast(pyarrow.int32()).cast(pyarrow.int64())
+                millis = compute.multiply(days, 86_400_000).cast(pyarrow.timestamp("ms"))
+                table = table.set_column(place, table.column_names[place], millis)
+    return table
+
+
+FIRST_DAY, LAST_DAY = (day.toordinal() - EPOCH.toordinal() for day in (date.min, date.max))
+"""Days since 1970 of the ends of Python's calendar."""
 
 
 def to_matrix(table: pyarrow.Table, names: Sequence[str], dtype: str) -> Matrix:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _arrow, _html, _native
 from ._errors import InvalidError
-from ._time import to_datetime, to_known_time
+from ._time import Time, to_datetime, to_known_time, to_time
 from ._values import is_number, to_values
 
 if TYPE_CHECKING:
@@ -52,14 +52,15 @@ class Lookup:
         return self._native.statuses()
 
     @property
-    def times(self) -> dict[str, list[tuple[datetime, datetime | None] | None]]:
+    def times(self) -> dict[str, list[tuple[Time, Time | None] | None]]:
         """For each view the event time and known time of the fact that answered
         each entity, in UTC; None where none did, and for a known time that
-        nobody can say. Empty unless the lookup was made with ``times=True``.
+        nobody can say. Empty unless the lookup was made with ``times=True``. A time
+        that no ``datetime`` holds is text, as in :meth:`to_dict`.
         """
         return {
             view: [
-                None if pair is None else (to_datetime(pair[0]), to_known_time(pair[1]))
+                None if pair is None else (to_time(pair[0]), to_known_time(pair[1]))
                 for pair in pairs
             ]
             for view, pairs in self._native.times().items()
@@ -70,7 +71,9 @@ class Lookup:
 
         Values are Python's own: bool, int, float, str, bytes, ``date``,
         ``Decimal``, lists, and ``datetime``, aware if the type has a zone. A datetime
-        holds microseconds; nanoseconds are cut off (:meth:`to_arrow` has them).
+        holds microseconds; nanoseconds are cut off (:meth:`to_arrow` has them). A date
+        or time outside of Python's years, 1 to 9999, is text: its count since 1970 and
+        its unit, such as ``"2147483647d"``.
         """
         answer = {name: list(values) for name, values in self._keys.items()}
         for name, data_type, stored in self._native.columns():

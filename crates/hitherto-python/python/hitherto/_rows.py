@@ -80,7 +80,8 @@ class Rows(ABC):
         Integer and boolean columns that contain nulls get pandas' nullable
         types (``Int64``, ``boolean``), so that no integer is ever rounded
         through float64; without a null they are ``int64`` and ``bool``. Dates
-        and decimals are objects, as pandas has no other type for them.
+        and decimals are objects, as pandas has no other type for them; a column of
+        which some dates lie outside of Python's years 1 to 9999 is ``datetime64[ms]``.
 
         Raises:
             As :meth:`to_arrow`.

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import calendar
 import re
-from datetime import datetime, timedelta, timezone
+import sys
+from datetime import date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from . import _native
 from ._errors import InvalidError
 
-Moment = datetime | str
-"""A datetime (pandas' Timestamp is one), aware or else in UTC, or RFC 3339 text."""
+if TYPE_CHECKING:
+    import numpy
+
+    Moment = datetime | date | numpy.datetime64 | str
+else:
+    Moment = datetime | date | str
+"""A datetime (pandas' Timestamp is one) or numpy's datetime64, aware or else in UTC; a
+date, for its midnight in UTC; or RFC 3339 text."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -21,34 +29,76 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 def to_micros(moment: Moment | None) -> int | None:
     """Microseconds UTC.
 
-    Nanoseconds of a pandas Timestamp are cut off: the question is then asked a
-    little earlier, which can hide a fact but never show one too soon.
+    Nanoseconds of a pandas Timestamp or of numpy are cut off: the question is then
+    asked a little earlier, which can hide a fact but never show one too soon.
     """
     if moment is None:
         return None
     if isinstance(moment, str):
         return _native.parse_timestamp(moment)
-    if not isinstance(moment, datetime):
+    if not isinstance(moment, date):
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(moment, numpy.datetime64):
+            return _numpy_micros(moment)
         raise InvalidError(
-            f"a moment is a datetime or text such as 2180-07-23T17:36:00Z; found {moment!r}"
+            f"a moment is a datetime, a date or text such as 2180-07-23T17:36:00Z; found {moment!r}"
         )
     if moment != moment:
-        raise InvalidError("a moment is missing (NaT); leave the argument out for none")
+        raise InvalidError(MISSING)
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(), timezone.utc)
     return calendar.timegm(moment.utctimetuple()) * 1_000_000 + moment.microsecond
 
 
+MISSING = "a moment is missing (NaT); leave the argument out for none"
+
+
+def _numpy_micros(moment: numpy.datetime64) -> int:
+    numpy = sys.modules["numpy"]
+    if numpy.isnat(moment):
+        raise InvalidError(MISSING)
+    micros = moment.astype("datetime64[us]")
+    # What 64 bits of microseconds cannot hold wraps in numpy, without a word.
+    if micros.astype("datetime64[Y]") != moment.astype("datetime64[Y]"):
+        raise InvalidError(f"a moment is within the range of microseconds; found {moment!r}")
+    return int(micros.astype("int64"))
+
+
+Time = datetime | str
+"""A moment in an answer: a datetime, or its text where that is of a year that no
+datetime holds."""
+
+
 def to_datetime(micros: int) -> datetime:
-    """An aware datetime in UTC."""
+    """An aware datetime in UTC.
+
+    Raises:
+        OverflowError: it is of no year from 1 to 9999.
+    """
     return EPOCH + timedelta(microseconds=micros)
+
+
+def to_time(micros: int) -> Time:
+    """An aware datetime in UTC; where no datetime holds it, microseconds since 1970 as
+    text with their unit, such as ``253402300800000000us``."""
+    try:
+        return to_datetime(micros)
+    except OverflowError:
+        return f"{micros}us"
+
+
+def show_time(moment: Time) -> str:
+    """A time for reading, to the second."""
+    return moment if isinstance(moment, str) else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 NEVER = 2**63 - 1
 """The known time of a fact of which nobody can say when it was known."""
 
 
-def to_known_time(micros: int) -> datetime | None:
+def to_known_time(micros: int) -> Time | None:
     """A known time in UTC; None if nobody can say when."""
-    return None if micros == NEVER else to_datetime(micros)
+    return None if micros == NEVER else to_time(micros)
 
 
 Duration = timedelta | str

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ._html import text
+from ._time import Time
 
 WIDTH, LEFT, RIGHT = 640, 20, 200
 """Pixels: the drawing, and what is left free beside the line of time."""
@@ -28,12 +29,15 @@ ROW, TOP = 22, 30
 def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -> str:
     """An SVG of ``facts`` (candidates of a Why) around the moment ``at``."""
     happened = [fact for fact in facts if fact["verdict"] != "not_yet_happened"]
-    times = [at, *(fact["event_time"] for fact in happened)]
-    times += [fact["known_time"] for fact in happened if fact["known_time"] is not None]
+    drawn = [fact[name] for fact in happened for name in ("event_time", "known_time")]
+    times = [at, *(moment for moment in drawn if isinstance(moment, datetime))]
     first, last = min(times), max(times)
     span = max((last - first).total_seconds(), 1e-6)
 
-    def x(moment: datetime) -> float:
+    def x(moment: Time) -> float:
+        if isinstance(moment, str):
+            # Of a year that no calendar holds: at the end that it lies beyond.
+            return LEFT if moment.startswith("-") else WIDTH - RIGHT
         share: float = (min(max(moment, first), last) - first).total_seconds() / span
         return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
 
@@ -60,7 +64,7 @@ def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -
     return "".join([*parts, "</svg>"])
 
 
-def _fact(fact: dict[str, Any], y: float, x: Callable[[datetime], float]) -> str:
+def _fact(fact: dict[str, Any], y: float, x: Callable[[Time], float]) -> str:
     begin = x(fact["event_time"])
     known = fact["known_time"]
     end = WIDTH - RIGHT if known is None else x(known)

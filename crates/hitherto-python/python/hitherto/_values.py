@@ -2,6 +2,11 @@
 
 Numbers, text and bytes come as themselves. Dates, timestamps and decimals come
 as the integers that are stored, and get their meaning from the type's name.
+
+Python's calendar has the years 1 to 9999. A date or a time of another year is text:
+its count since 1970 with its unit, such as ``2147483647d``, which is what JSON has
+where its calendar ends, too. A time that its zone alone would move out of these years
+stays in UTC.
 """
 
 from __future__ import annotations
@@ -42,7 +47,7 @@ def _converter(data_type: str) -> Callable[[int], Any] | None:
     name, _, arguments = data_type.rstrip(")").partition("(")
     parameters = arguments.split(", ")
     if name == "date32":
-        return lambda days: date(1970, 1, 1) + timedelta(days=days)
+        return _date
     if name == "decimal128":
         exponent = -int(parameters[1])
         return lambda unscaled: Decimal(f"{unscaled}E{exponent}")
@@ -52,13 +57,28 @@ def _converter(data_type: str) -> Callable[[int], Any] | None:
     return None
 
 
-def _timestamp(unit: str, zone: tzinfo | None) -> Callable[[int], datetime]:
+def _date(days: int) -> date | str:
+    try:
+        return date(1970, 1, 1) + timedelta(days=days)
+    except OverflowError:
+        return f"{days}d"
+
+
+def _timestamp(unit: str, zone: tzinfo | None) -> Callable[[int], datetime | str]:
     epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-    def convert(count: int) -> datetime:
+    def convert(count: int) -> datetime | str:
         micros = count // 1_000 if unit == "ns" else count * MICROS[unit]
-        moment = epoch + timedelta(microseconds=micros)
-        return moment.replace(tzinfo=None) if zone is None else moment.astimezone(zone)
+        try:
+            moment = epoch + timedelta(microseconds=micros)
+        except OverflowError:
+            return f"{count}{unit}"
+        if zone is None:
+            return moment.replace(tzinfo=None)
+        try:
+            return moment.astimezone(zone)
+        except OverflowError:
+            return moment
 
     return convert
 

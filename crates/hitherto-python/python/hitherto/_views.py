@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from . import _html
-from ._time import format_duration, to_datetime
+from ._time import format_duration, show_time, to_time
 
 VIEW_COLUMNS = ("view", "entity", "features", "ttl", "online entities", "up to")
 """What a notebook shows of each view."""
@@ -22,7 +22,7 @@ def _row(view: dict[str, Any]) -> tuple[object, ...]:
         ", ".join(feature["name"] for feature in definition["features"]),
         "" if ttl is None else format_duration(timedelta(microseconds=ttl)),
         _html.Dim("not online") if generation is None else generation["entities"],
-        "" if generation is None else f"{to_datetime(generation['watermark']):%Y-%m-%dT%H:%M:%SZ}",
+        "" if generation is None else show_time(to_time(generation["watermark"])),
     )
 
 

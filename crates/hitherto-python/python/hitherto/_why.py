@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import _html, _native, _timeline
-from ._time import to_datetime, to_known_time
+from ._time import Time, show_time, to_datetime, to_known_time, to_time
 from ._values import to_values
 
 REASONS = {
@@ -22,7 +22,7 @@ REASONS = {
 SENTENCES = {
     "answers": "answers",
     "superseded": "superseded by a newer fact",
-    "not_yet_known": "not known until {known:%Y-%m-%dT%H:%M:%SZ}, {by} later",
+    "not_yet_known": "not known until {known}, {by} later",
     "after_cutoff": "known {by} after the cutoff",
     "not_yet_happened": "happens {by} later",
     "expired": "older than the ttl by {by}",
@@ -45,7 +45,8 @@ class Why:
     ``known_time`` (None: nobody can say when), ``verdict``, ``missed_by`` (a
     timedelta: how long after the moment it happened or was known, after the
     cutoff it was known, or beyond the ttl it is), ``is_deletion`` and ``values``
-    by feature.
+    by feature. A time that no ``datetime`` holds is text, such as
+    ``"253402300800000000us"``.
 
     Verdicts: ``answers``, ``superseded``, ``not_yet_known``, ``after_cutoff``,
     ``not_yet_happened``, ``expired``, ``deleted``."""
@@ -62,7 +63,7 @@ class Why:
         rows = _rows(native.columns(), len(self._report["candidates"]))
         self.candidates = [
             {
-                "event_time": to_datetime(fact["event"]),
+                "event_time": to_time(fact["event"]),
                 "known_time": to_known_time(fact["known"]),
                 "verdict": fact["verdict"],
                 "missed_by": timedelta(microseconds=fact["missed_by_micros"]),
@@ -119,7 +120,7 @@ class Why:
     def __str__(self) -> str:
         lines = [f"{self._asked()}: {self._answered()}"]
         lines += [
-            f"  event {fact['event_time']:%Y-%m-%dT%H:%M:%SZ}  "
+            f"  event {show_time(fact['event_time'])}  "
             f"known {_said_time(fact['known_time'])}  {_said(fact['values'])}: " + _sentence(fact)
             for fact in self.candidates
         ]
@@ -134,7 +135,8 @@ class Why:
         if answer is None:
             return f"nothing, because {REASONS[self.absence or 'never_seen']}"
         event = answer["event_time"]
-        return f"{_said(answer['values'])}, event {event:%Y-%m-%dT%H:%M:%SZ}, {self.at - event} old"
+        age = "" if isinstance(event, str) else f", {self.at - event} old"
+        return f"{_said(answer['values'])}, event {show_time(event)}{age}"
 
     def __repr__(self) -> str:
         return f"<hitherto.Why>\n{self}"
@@ -143,7 +145,7 @@ class Why:
         """For notebooks: a drawing of the facts over time, then each in words."""
         rows = [
             (
-                f"{fact['event_time']:%Y-%m-%dT%H:%M:%SZ}",
+                show_time(fact["event_time"]),
                 _said_time(fact["known_time"]),
                 _said(fact["values"]),
                 _sentence(fact),
@@ -175,27 +177,28 @@ def _rows(columns: Columns, rows: int) -> list[dict[str, Any]]:
 
 def _online(online: dict[str, Any], columns: Columns) -> dict[str, Any]:
     if online["state"] == "before_horizon":
-        return {"state": "before_horizon", "horizon": to_datetime(online["horizon"])}
+        return {"state": "before_horizon", "horizon": to_time(online["horizon"])}
     if online["state"] != "answers":
         return {"state": online["state"]}
     event, known = online["event"], online["known"]
     return {
         "state": "answers",
         "agrees": online["agrees"],
-        "event_time": None if event is None else to_datetime(event),
+        "event_time": None if event is None else to_time(event),
         "known_time": None if known is None else to_known_time(known),
         "values": _rows(columns, 1)[0],
     }
 
 
-def _said_time(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def _said_time(moment: Time | None) -> str:
+    return "never" if moment is None else show_time(moment)
 
 
 def _sentence(fact: dict[str, Any]) -> str:
     if fact["verdict"] == "not_yet_known" and fact["known_time"] is None:
         return "has no known time: nobody can say when it was known"
-    return SENTENCES[fact["verdict"]].format(by=fact["missed_by"], known=fact["known_time"])
+    known = _said_time(fact["known_time"])
+    return SENTENCES[fact["verdict"]].format(by=fact["missed_by"], known=known)
 
 
 def _said(values: dict[str, Any]) -> str:
@@ -209,7 +212,7 @@ def _said_online(online: dict[str, Any]) -> str:
         case "answers":
             return "the same" if online["agrees"] else f"DIFFERS: {_said(online['values'])}"
         case "before_horizon":
-            return f"not kept; its history begins at {online['horizon']:%Y-%m-%dT%H:%M:%SZ}"
+            return f"not kept; its history begins at {show_time(online['horizon'])}"
         case "nothing":
             return "nothing of the view yet; materialize it"
         case _:
