@@ -154,6 +154,10 @@ def test_which_texts_are_sql() -> None:
         "-- labels\nSELECT(1)",
         "/* all\nof them */ -- two\n /**/SELECT'a'",
         "select--\n1",
+        "(SELECT 1)",
+        " ( /* a */ (with x as (select 1) select 1))",
+        "EXPLAIN SELECT 1",
+        "values (1)",
     ):
         assert SQL.match(sql), sql
     for path in (
@@ -165,6 +169,9 @@ def test_which_texts_are_sql() -> None:
         "withal",
         "",
         "-- SELECT 1",
+        "explain.parquet",
+        "show me.parquet",
+        "(explained)",
     ):
         assert not SQL.match(path), path
 

@@ -71,11 +71,11 @@ def write(
         raise InvalidError(f"a file holds at least one row; found {max_rows_per_file=}")
     wanted = Path(path)
     if not partition_by and max_rows_per_file is None:
-        with _becoming(wanted) as growing:
+        with becoming(wanted) as growing:
             return _write_file(reader, growing)
     if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
         raise InvalidError(f"{wanted} is not empty; name a new folder or an empty one")
-    with _becoming(wanted) as growing:
+    with becoming(wanted) as growing:
         return _write_folder(reader, growing, partition_by, max_rows_per_file)
 
 
@@ -86,7 +86,7 @@ def write_each(
 ) -> list[int]:
     """Writes to each path its own of every group of batches, all at once."""
     with contextlib.ExitStack() as stack:
-        growing = [stack.enter_context(_becoming(path)) for path in paths]
+        growing = [stack.enter_context(becoming(path)) for path in paths]
         files = [stack.enter_context(_File(schema, path)) for path in growing]
         for group in groups:
             for file, batch in zip(files, group, strict=True):
@@ -149,6 +149,7 @@ def _write_folder(
             yield batch
 
     folder.mkdir()
+    reader = _with_plain_text(reader, partition_by)
     partitions = arrow.schema([reader.schema.field(name) for name in partition_by])
     dataset.write_dataset(
         arrow.RecordBatchReader.from_batches(reader.schema, counted()),
@@ -169,8 +170,26 @@ def _write_folder(
     return rows
 
 
+def _with_plain_text(
+    reader: pyarrow.RecordBatchReader, names: Sequence[str]
+) -> pyarrow.RecordBatchReader:
+    """The same rows; text to partition by is plain text, where pyarrow cannot take the
+    views of it that polars sends."""
+    arrow = imported("pyarrow", "write_parquet()")
+    fields = [
+        field.with_type(arrow.string())
+        if field.name in names and field.type == arrow.string_view()
+        else field
+        for field in reader.schema
+    ]
+    schema = arrow.schema(fields, reader.schema.metadata)
+    if schema == reader.schema:
+        return reader
+    return arrow.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in reader))
+
+
 @contextlib.contextmanager
-def _becoming(path: Path) -> Generator[Path, None, None]:
+def becoming(path: Path) -> Generator[Path, None, None]:
     """A name that becomes ``path`` when all went well, and is gone otherwise."""
     growing = path.with_name(f".{path.name}.{os.getpid()}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)

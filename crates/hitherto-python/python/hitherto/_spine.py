@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, cast
+from typing import Any
 
-from . import _parquet
+from . import _frames, _parquet
 from ._arrow import ArrowArray, ArrowStream, chosen, imported
 from ._errors import InvalidError
 from ._time import Moment, to_micros
@@ -17,11 +17,15 @@ Spine = ArrowStream | ArrowArray | str | os.PathLike[str]
 a Parquet file, or SQL."""
 
 SQL = re.compile(
-    r"""(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?:select|with)(?=[\s("'*]|--|/\*)""",
+    r"""(?:[\s(]|--[^\n]*(?:\n|$)|/\*.*?\*/)*"""
+    r"""(?:(?:select|with)(?=[\s("'*]|--|/\*)"""
+    r"""|(?:explain|describe|show|values|insert|update|delete|create|drop|copy|set)(?=[\s(])"""
+    r"""(?!.*\.parquet$))""",
     re.IGNORECASE | re.DOTALL,
 )
-"""How a text that is SQL begins: after space and comments with one of the two words
-that begin a query, and not as ``with-labels.parquet`` does."""
+"""How a text that is SQL begins: after space, parentheses and comments with one of the
+words that begin a statement, and not as ``with-labels.parquet`` does. That a spine is a
+query, and no other statement, is for the engine to say."""
 
 Asked = tuple[str, object]
 """The form of a spine, and what it is made of."""
@@ -72,13 +76,19 @@ def _window(between: object) -> tuple[int, int]:
 
 
 def read(spine: Spine) -> ArrowStream | ArrowArray:
-    """The columns of ``spine`` and nothing else: an index of pandas is no column."""
+    """The columns of ``spine`` and nothing else: an index of pandas is no column.
+
+    Raises:
+        InvalidError: a frame cannot be read as Arrow data; it is one column alone.
+    """
     if isinstance(spine, (str, os.PathLike)):
         reader: ArrowStream = _parquet.read(spine)
         return reader
-    pandas, rows = sys.modules.get("pandas"), cast(Any, spine)
-    if pandas is not None and isinstance(rows, pandas.DataFrame):
-        rows = rows.reset_index(drop=True)
+    if _frames.is_series(spine):
+        raise InvalidError(
+            "rows come in a frame with named columns; found a Series: write series.to_frame()"
+        )
+    rows = _frames.to_table(spine) if _frames.is_frame(spine) else _frames.plain(spine)
     found: ArrowStream | ArrowArray = rows
     return found
 

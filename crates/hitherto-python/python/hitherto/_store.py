@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _html, _native, _plan, _spine, _views
+from . import _frames, _html, _native, _plan, _spine, _views
 from ._errors import Error, InvalidError
 from ._lookup import Lookup
 from ._plan import Plan
@@ -21,9 +21,13 @@ from ._why import Why
 from .definitions import Definition
 
 if TYPE_CHECKING:
+    import pandas
+    import polars
+
     from ._native import Shown
     from .aio import StoreTwin
 
+    Frame = pandas.DataFrame | polars.DataFrame
 
 File = str | os.PathLike[str]
 """A path."""
@@ -194,20 +198,16 @@ class Store:
                 table that there is not; rows come from nowhere, or from two places.
         """
         names = _names(features)
-        native = self._native.training_set(
-            _spine.asked(spine, at, between, sample, self._open().is_remote),
-            names,
-            service,
-            timestamp,
-            to_micros(known_by),
-            known,
-            full_names,
-        )
+        asked = _spine.asked(spine, at, between, sample, self._open().is_remote)
+        with _frames.naming_index(spine):
+            native = self._native.training_set(
+                asked, names, service, timestamp, to_micros(known_by), known, full_names
+            )
         return TrainingSet(native, timestamp, lambda: resolve(self.catalog(), names, service))
 
     def lookup(
         self,
-        keys: Mapping[str, Iterable[Any]],
+        keys: Mapping[str, Iterable[Any]] | Frame,
         features: Sequence[str] | None = None,
         *,
         service: str | None = None,
@@ -218,7 +218,8 @@ class Store:
 
         Args:
             keys: a list for each join key, all of one length: str, int, bytes,
-                bool, date, None; a column of a frame will do.
+                bool, date, None; a column of a frame will do, and so will a
+                DataFrame of pandas or polars with nothing but join keys.
             features: what to look up: ``["view:feature", "view:*"]``; or else
             service: the name of a feature service.
             as_of: the moment to answer for, now if left out; bounded by the
@@ -235,7 +236,8 @@ class Store:
                 length, or ``as_of`` is before a view's history.
             UnavailableError: the server is busy or cannot be reached.
         """
-        lists = {name: _values(name, values) for name, values in keys.items()}
+        columns = _frames.key_columns(keys)
+        lists = {name: _values(name, values) for name, values in columns.items()}
         native = self._native.lookup(lists, _names(features), service, to_micros(as_of), times)
         return Lookup(native, lists)
 
@@ -435,9 +437,10 @@ class Store:
         """
         if ack not in ("durable", "async"):
             raise InvalidError(f'ack is "durable" or "async"; found {ack!r}')
-        batches: list[dict[str, Any]] = json.loads(
-            self._native.push(view, _spine.read(facts), idempotency_key, ack == "durable")
-        )
+        rows = _spine.read(facts)
+        with _frames.naming_index(facts):
+            pushed = self._native.push(view, rows, idempotency_key, ack == "durable")
+        batches: list[dict[str, Any]] = json.loads(pushed)
         repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
         return {
             "facts": sum(batch["facts"] for batch in batches),
