@@ -8,7 +8,7 @@ from its file's is refused; where a file cannot be read, those that are declared
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,11 +59,19 @@ class Conversion:
     Args:
         root: the folder of Feast's repository, to which its paths are relative.
         known: what views say of known time; ``ignore`` gives Feast's answers.
+        stand_ins: what stands for a type that no feature can have, if whoever reads
+            the answers turns it back; by default nothing does.
     """
 
-    def __init__(self, root: Path, known: Literal["honor", "ignore"] = "honor") -> None:
+    def __init__(
+        self,
+        root: Path,
+        known: Literal["honor", "ignore"] = "honor",
+        stand_ins: StandIns = lambda kind: None,
+    ) -> None:
         self._root = root
         self._known: Literal["honor", "ignore"] = known
+        self._stand_ins = stand_ins
         self._entities: dict[str, Entity] = {}
         self._views: dict[str, FeatureView] = {}
         self._services: list[FeatureService] = []
@@ -99,15 +107,29 @@ class Conversion:
     def _view(self, view: Any) -> FeatureView:
         source = view.batch_source
         path = source_path(self._root, source)
-        schema = file_types(path)
-        back = {feature: column for column, feature in source.field_mapping.items()}
+        kinds = file_types(path)
+        schema = None if kinds is None else {
+            name: type_name(self._stand_ins(kind) or kind) or "" for name, kind in kinds.items()
+        }  # fmt: skip
+        # As in Feast, a mapping of a column that is not in the file says nothing.
+        back = {
+            feature: column
+            for column, feature in source.field_mapping.items()
+            if schema is None or column in schema
+        }
+        asked = [back.get(feature.name, feature.name) for feature in view.features]
+        sql = stand_in_sql(
+            {name: kinds[name] for name in asked if kinds and name in kinds}, self._stand_ins
+        )
+        entity = self._entity(view, schema, back)
         fields, columns = self._features(view, schema, back)
-        entity = self._entity(view, schema)
         keys = () if entity is None else self._entities[entity].keys
         for key in keys:
             if key.name in back:
                 columns[key.name] = back[key.name]
+        event = back.get(source.timestamp_field, source.timestamp_field)
         created = source.created_timestamp_column or None
+        created = created and back.get(created, created)
         if getattr(view, "stream_source", None) is not None:
             self.find(
                 "source", view.stream_source.name, "left_out",
@@ -117,7 +139,7 @@ class Conversion:
         return FeatureView(
             plain_name(view.name),
             entity=entity,
-            source=Source(str(path), source.timestamp_field, known_time=created, columns=columns),
+            source=Source(str(path), event, known_time=created, sql=sql, columns=columns),
             features=fields,
             ttl=view.ttl or None,
             known=None if self._known == "honor" else self._known,
@@ -139,7 +161,9 @@ class Conversion:
             "does; known: ignore on the view gives Feast's answers"
         )
 
-    def _entity(self, view: Any, schema: Mapping[str, str] | None) -> str | None:
+    def _entity(
+        self, view: Any, schema: Mapping[str, str] | None, back: Mapping[str, str]
+    ) -> str | None:
         names = [name for name in view.entities if name != DUMMY_ENTITY]
         if not names:
             return None
@@ -147,7 +171,6 @@ class Conversion:
         if unknown:
             raise _LeftOut(f"its entity {unknown[0]} is not defined")
         declared = {column.name: column.dtype for column in view.entity_columns}
-        back = {key: column for column, key in view.batch_source.field_mapping.items()}
         keys: list[Field] = []
         for key in (key for name in names for key in self._join_keys[name]):
             found = _type_of(key, back.get(key, key), schema, declared.get(key))
@@ -171,7 +194,10 @@ class Conversion:
     ) -> tuple[list[Field], dict[str, str]]:
         fields: list[Field] = []
         columns: dict[str, str] = {}
+        keys = {key for name in self._joined.get(view.name, ()) for key in self._join_keys[name]}
         for feature in view.features:
+            if feature.name in keys:
+                continue  # A schema may name the join key, too.
             column = back.get(feature.name, feature.name)
             found = _type_of(feature.name, column, schema, feature.dtype)
             name, full = plain_name(feature.name), f"{view.name}:{feature.name}"
@@ -272,14 +298,44 @@ def _type_of(
     return DECLARED.get(str(declared))
 
 
-def file_types(path: Path) -> dict[str, str] | None:
-    """Types of the columns of a file, or of a folder's first; an empty text for
-    one that no feature can have. None if there is nothing to look at."""
+def file_types(path: Path) -> dict[str, Any] | None:
+    """Arrow's types of the columns of a file, or of a folder's first. None if there is
+    nothing to look at."""
     parquet = imported("pyarrow.parquet", "reading a Feast repository")
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         return None
-    return {field.name: type_name(field.type) or "" for field in parquet.read_schema(files[0])}
+    return {field.name: field.type for field in parquet.read_schema(files[0])}
+
+
+StandIns = Callable[[Any], Any]
+"""An Arrow type to the one that stands for it, or None."""
+
+
+def stand_in(kind: Any) -> Any:
+    """What keeps every value of ``kind``, and can be turned back: lists of bools and of
+    times are lists of integers."""
+    pyarrow = imported("pyarrow", "reading a Feast repository")
+    if not (pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind)):
+        return None
+    item = kind.value_type
+    if pyarrow.types.is_boolean(item):
+        return pyarrow.list_(pyarrow.int8())
+    if pyarrow.types.is_timestamp(item):
+        return pyarrow.list_(pyarrow.int64())
+    return pyarrow.list_(pyarrow.int32()) if pyarrow.types.is_date32(item) else None
+
+
+def stand_in_sql(kinds: Mapping[str, Any], stand_ins: StandIns) -> str | None:
+    """A source's SQL that puts stand-ins into their columns; None if none is needed."""
+    items = {"int8": "Int8", "int32": "Int32", "int64": "Int64"}
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in kinds}
+    replaced = [
+        f"arrow_cast({quoted[name]}, 'List({items[str(found.value_type)]})') AS {quoted[name]}"
+        for name, kind in kinds.items()
+        if (found := stand_ins(kind)) is not None
+    ]
+    return f"SELECT * REPLACE ({', '.join(replaced)}) FROM source" if replaced else None
 
 
 def type_name(kind: Any) -> str | None:

@@ -10,36 +10,43 @@ store is asked of an engine in this process: for each set of views a repository
 of Hitherto is written below ``path`` and applied once, and read ever after, so
 that processes do not shut each other out.
 
-Offered are training sets (``get_historical_features``, with on demand views) and
-what ``feast materialize`` reads (``pull_latest_from_table_or_query`` and
-``pull_all_from_table_or_query``), over Parquet files. The rest of Feast's
-interface is left as Feast leaves it: it says that it is not implemented.
+Offered are training sets (``get_historical_features``, with on demand views, and
+without ``entity_df`` for a window of time), what ``feast materialize`` reads
+(``pull_latest_from_table_or_query`` and ``pull_all_from_table_or_query``), and what
+Feast writes: saved datasets, rows for a view's source, logged features. All of it
+over Parquet files on a disk. The rest of Feast's interface (its monitoring) is left as
+Feast leaves it: it says that it is not implemented.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas
 import pyarrow
-import pyarrow.compute as compute
 import pyarrow.dataset as dataset
 from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.feature_view import FeatureView as FeastView
-from feast.infra.offline_stores import offline_store, offline_utils
+from feast.infra.offline_stores import offline_store
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.saved_dataset import SavedDatasetStorage
+from feast.utils import compute_non_entity_date_range
 
 from .. import _store, definitions
 from .._errors import InvalidError, NotFoundError
 from ..definitions import Definition, Entity, FeatureView, Field, Source
-from ._convert import Conversion, file_types, plain_name, reference, source_path
+from . import _files
+from ._asked import Asked, label_rows
+from ._convert import file_types, source_path, stand_in, stand_in_sql, type_name
 
 
 class OfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
@@ -70,59 +77,52 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
         project: str,
         full_feature_names: bool = False,
         filter_by_created_timestamp: bool = False,
-        **_: Any,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
     ) -> offline_store.RetrievalJob:
         """Joins features to ``entity_df``, a row for each of its rows and in its
-        order.
+        order. Without it there is a row for every entity and event time of the views'
+        facts from ``start_date`` to ``end_date``, ordered by them.
+
+        A feature that is called as a column of ``entity_df`` gets ``__`` behind its
+        name, as in Feast.
 
         Raises:
-            InvalidError: ``entity_df`` is no DataFrame; a view or feature has no
-                equivalent, and why.
+            InvalidError: ``entity_df`` is SQL; it is left out and the views have
+                different join keys; a view or feature has no equivalent, and why.
         """
-        if not isinstance(entity_df, pandas.DataFrame):
-            raise InvalidError(
-                "entity_df is a DataFrame; SQL and ranges of time without one are not taken"
-            )
-        options = _options(config, filter_by_created_timestamp)
-        conversion = Conversion(_root(config), options.known)
-        conversion.add_entities(registry.list_entities(project))
-        asked: dict[str, str] = {}
-        for view in feature_views:
-            conversion.add_view(view)
-            role = view.projection.name_to_use()
-            for ref in feature_refs:
-                of, feature = ref.rsplit(":", 1)
-                if of == role:
-                    shown = f"{role}__{feature}" if full_feature_names else feature
-                    asked[f"{reference(view.projection)}:{plain_name(feature)}"] = shown
-                    _refuse_left_out(conversion, view.name, feature)
-        timestamp = offline_utils.infer_event_timestamp_from_entity_df(
-            dict(zip(entity_df.columns, entity_df.dtypes, strict=True))
-        )
-        spine = entity_df.copy()
-        if not pandas.api.types.is_datetime64_any_dtype(spine[timestamp]):
-            spine[timestamp] = pandas.to_datetime(spine[timestamp], utc=True)
+        options, root = _options(config, filter_by_created_timestamp), _root(config)
+        asked = Asked(root, options.known, registry.list_entities(project))
+        asked.add(feature_views, feature_refs, full_feature_names)
+        if entity_df is None:
+            window = compute_non_entity_date_range(feature_views, start_date, end_date)
+            spine = asked.facts_within(*window)
+        else:
+            spine, window = label_rows(entity_df)
 
         def run() -> pyarrow.Table:
-            store = _applied(config, options, conversion.definitions)
+            store = _applied(config, options, asked.definitions)
             rows = store.training_set(
-                spine, list(asked), timestamp=timestamp, known=options.known, full_names=True
+                spine.table,
+                list(asked.shown),
+                timestamp=spine.time,
+                known=options.known,
+                full_names=True,
             )
             table = rows.to_arrow()
             _warn_of_unknown(rows.report())
-            return table.rename_columns(
-                [*table.column_names[: len(spine.columns)], *asked.values()]
-            )
+            return asked.answer(table)
 
         return _Job(
+            root,
             run,
             full_feature_names,
             OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
             offline_store.RetrievalMetadata(
                 features=feature_refs,
-                keys=[name for name in entity_df.columns if name != timestamp],
-                min_event_timestamp=spine[timestamp].min(),
-                max_event_timestamp=spine[timestamp].max(),
+                keys=[name for name in spine.table.column_names if name != spine.time],
+                min_event_timestamp=window[0],
+                max_event_timestamp=window[1],
             ),
         )
 
@@ -144,33 +144,44 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
             InvalidError: the source is not of Parquet files, or a column has a
                 type that no feature can have.
         """
-        options = _options(config, False)
-        path = source_path(_root(config), data_source)
+        options, root = _options(config, False), _root(config)
+        path = source_path(root, data_source)
         times = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
         # Columns have names here that any column's name allows.
         keys = {f"k{place}": name for place, name in enumerate(join_key_columns)}
         features = {f"f{place}": name for place, name in enumerate([*feature_name_columns, *times])}
-        known = created_timestamp_column or None
-        source = Source(str(path), timestamp_field, known_time=known, columns={**keys, **features})
+        kinds = _kinds(path, [*keys.values(), *features.values()])
+        source = Source(
+            str(path),
+            timestamp_field,
+            known_time=created_timestamp_column or None,
+            sql=stand_in_sql({name: kinds[name] for name in feature_name_columns}, stand_in),
+            columns={**keys, **features},
+        )
+        entity = [Entity("entity", _fields(path, keys, kinds))] if keys else []
         found: list[Definition] = [
-            Entity("entity", _fields(path, keys)),
-            FeatureView("facts", source, _fields(path, features), "entity"),
+            *entity,
+            FeatureView(
+                "facts", source, _fields(path, features, kinds), "entity" if entity else None
+            ),
         ]
 
         def run() -> pyarrow.Table:
-            spine = _entities(path, list(keys.values())).rename_columns(list(keys))
-            end = pyarrow.repeat(
-                pyarrow.scalar(end_date, pyarrow.timestamp("us", "UTC")), len(spine)
-            )
+            spine = _entities(path, keys, end_date)
             rows = _applied(config, options, found).training_set(
-                spine.append_column("t", end), ["facts:*"], timestamp="t", known=options.known
+                spine, ["facts:*"], timestamp="t", known=options.known
             )
             table = rows.to_arrow().drop_columns("t")
-            table = table.rename_columns([*keys.values(), *features.values()])
-            begin = pyarrow.scalar(start_date).cast(table.schema.field(timestamp_field).type)
-            return table.filter(compute.field(timestamp_field) >= begin)
+            names = [*keys.values(), *features.values()]
+            columns = [
+                column.cast(kinds[name]) for name, column in zip(names, table.columns, strict=True)
+            ]
+            table = pyarrow.table(columns, names)
+            kind = kinds[timestamp_field]
+            recent = _files.within(timestamp_field, kind, start_date, None)
+            return _with_dummy(table.filter(recent), join_key_columns)
 
-        return _Job(run, False, [], None)
+        return _Job(root, run, False, [], None)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -183,7 +194,8 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> offline_store.RetrievalJob:
-        """All facts from ``start_date`` to ``end_date``, as the files have them.
+        """All facts from ``start_date`` to ``end_date``, as the files have them;
+        all columns, if no features are named.
 
         Raises:
             InvalidError: the source is not of Parquet files.
@@ -193,16 +205,57 @@ class OfflineStore(offline_store.OfflineStore):  # type: ignore[misc]
         columns += [created_timestamp_column] if created_timestamp_column else []
 
         def run() -> pyarrow.Table:
-            files = dataset.dataset(path)
-            event, kind = dataset.field(timestamp_field), files.schema.field(timestamp_field).type
-            within = dataset.scalar(True)
-            if start_date is not None:
-                within = within & (event >= pyarrow.scalar(start_date).cast(kind))
-            if end_date is not None:
-                within = within & (event <= pyarrow.scalar(end_date).cast(kind))
-            return files.to_table(columns=columns, filter=within)
+            files = dataset.dataset(path, format="parquet")
+            kind = files.schema.field(timestamp_field).type
+            within = _files.within(timestamp_field, kind, start_date, end_date)
+            named = list(dict.fromkeys(columns)) if feature_name_columns else None
+            return _with_dummy(files.to_table(columns=named, filter=within), join_key_columns)
 
-        return _Job(run, False, [], None)
+        return _Job(_root(config), run, False, [], None)
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeastView,
+        table: pyarrow.Table,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Adds rows to the source of a view: to its file, or as one more file of its
+        folder. Readers see all of them or none.
+
+        Raises:
+            InvalidError: the rows have other columns than the source, or a value that
+                does not fit.
+        """
+        source: Any = feature_view.batch_source
+        # Feast has renamed the columns already; the files have the names of before.
+        back = {new: old for old, new in source.field_mapping.items()}
+        path = source_path(_root(config), source)
+        there = _kinds(path, [])
+        names = [
+            back[name] if name not in there and name in back else name
+            for name in table.column_names
+        ]
+        _files.append(path, table.rename_columns(names))
+        if progress:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pyarrow.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
+    ) -> None:
+        """Adds logged features to the folder of their destination.
+
+        Raises:
+            InvalidError: the destination is not a folder on a disk.
+        """
+        destination: Any = logging_config.destination
+        path = source_path(_root(config), destination.to_data_source())
+        _files.write_logs(path, data, destination.partition_by)
 
 
 class _Job(offline_store.RetrievalJob):  # type: ignore[misc]
@@ -210,11 +263,13 @@ class _Job(offline_store.RetrievalJob):  # type: ignore[misc]
 
     def __init__(
         self,
+        root: Path,
         run: Callable[[], pyarrow.Table],
         full_feature_names: bool,
         on_demand_feature_views: Sequence[OnDemandFeatureView],
         metadata: offline_store.RetrievalMetadata | None,
     ) -> None:
+        self._root = root
         self._run = run
         self._full_feature_names = full_feature_names
         self._on_demand_feature_views = list(on_demand_feature_views)
@@ -226,6 +281,23 @@ class _Job(offline_store.RetrievalJob):  # type: ignore[misc]
     def _to_df_internal(self, timeout: int | None = None) -> pandas.DataFrame:
         frame: pandas.DataFrame = self._run().to_pandas()
         return frame
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Writes the rows to a file, or to a folder instead of its Parquet files.
+
+        Raises:
+            SavedDatasetLocationAlreadyExists: there is something, and it may not be
+                written over.
+            InvalidError: the storage is not of Parquet files on a disk.
+        """
+        path = source_path(self._root, storage.to_data_source())
+        _files.check_free(path, allow_overwrite=allow_overwrite)
+        _files.persist(path, self.to_arrow())
 
     @property
     def full_feature_names(self) -> bool:
@@ -267,12 +339,6 @@ def _applied(
     return _store.connect(folder, read_only=True)
 
 
-def _refuse_left_out(conversion: Conversion, view: str, feature: str) -> None:
-    for finding in conversion.findings:
-        if finding.outcome == "left_out" and finding.name in (view, f"{view}:{feature}"):
-            raise InvalidError(f"{finding.kind} {finding.name} has no equivalent: {finding.reason}")
-
-
 def _warn_of_unknown(report: dict[str, Any]) -> None:
     """Feast's users do not expect a fact to be hidden: it is said."""
     for view in report["views"]:
@@ -286,25 +352,56 @@ def _warn_of_unknown(report: dict[str, Any]) -> None:
             )
 
 
-def _fields(path: Path, columns: dict[str, str]) -> list[Field]:
-    types = file_types(path) or {}
-    wrong = [column for column in columns.values() if not types.get(column)]
+def _kinds(path: Path, columns: Iterable[str]) -> Mapping[str, Any]:
+    """Types of all columns of the files, ``columns`` among them."""
+    kinds = file_types(path)
+    if kinds is None:
+        raise InvalidError(f"there is no Parquet file at {path}")
+    missing = [column for column in columns if column not in kinds]
+    if missing:
+        raise InvalidError(
+            f"{path} has no column {', '.join(missing)}; there are {', '.join(kinds)}"
+        )
+    return kinds
+
+
+def _fields(path: Path, columns: dict[str, str], kinds: Mapping[str, Any]) -> list[Field]:
+    types = {
+        name: type_name(stand_in(kinds[column]) or kinds[column])
+        for name, column in columns.items()
+    }
+    wrong = [f"{columns[name]} ({kinds[columns[name]]})" for name in types if types[name] is None]
     if wrong:
         raise InvalidError(
             f"{path} has no column of a type that a feature can have for {', '.join(wrong)}; leave "
-            "it out of the view's schema"
+            "it out of the view's schema, or let Feast pull all facts (materialization: "
+            "pull_latest_features: false)"
         )
-    return [Field(name, types[column]) for name, column in columns.items()]
+    return [Field(name, str(found)) for name, found in types.items()]
 
 
-def _entities(path: Path, keys: list[str]) -> pyarrow.Table:
-    """Every combination of join keys in the files, once."""
-    batches = dataset.dataset(path).scanner(columns=keys).to_batches()
-    found: pyarrow.Table | None = None
-    for batch in batches:
-        more = pyarrow.Table.from_batches([batch])
-        both = more if found is None else pyarrow.concat_tables([found, more])
-        found = both.group_by(keys).aggregate([]).select(keys)
-    if found is None:
-        raise InvalidError(f"{path} has no rows; there is nothing to materialize")
-    return found
+def _entities(path: Path, keys: dict[str, str], moment: datetime) -> pyarrow.Table:
+    """Every combination of join keys in the files, once, as of ``moment``; one row, if
+    there are none."""
+    rows = 1
+    columns: list[Any] = []
+    if keys:
+        names = list(keys.values())
+        found: pyarrow.Table | None = None
+        for batch in dataset.dataset(path, format="parquet").scanner(columns=names).to_batches():
+            more = pyarrow.Table.from_batches([batch])
+            both = more if found is None else pyarrow.concat_tables([found, more])
+            found = both.group_by(names).aggregate([]).select(names)
+        if found is None:
+            raise InvalidError(f"{path} has no rows; there is nothing to materialize")
+        rows, columns = found.num_rows, found.columns
+    time = pyarrow.repeat(pyarrow.scalar(moment, pyarrow.timestamp("us", "UTC")), rows)
+    return pyarrow.table([*columns, time], [*keys, "t"])
+
+
+def _with_dummy(table: pyarrow.Table, keys: Sequence[str]) -> pyarrow.Table:
+    """The join key that Feast makes up for a view without an entity."""
+    if keys or DUMMY_ENTITY_ID in table.column_names:
+        return table
+    made_up = pyarrow.repeat(pyarrow.scalar(DUMMY_ENTITY_VAL), table.num_rows)
+    return table.append_column(DUMMY_ENTITY_ID, made_up)

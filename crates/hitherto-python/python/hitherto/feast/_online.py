@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -197,11 +197,12 @@ class OnlineStore(online_store.OnlineStore):  # type: ignore[misc]
             ConflictError: another process has the folder open.
         """
         store, view = self._opened(config), plain_name(table.name)
-        features = [
-            feature
-            for feature in table.features
-            if requested_features is None or feature.name in requested_features
-        ]
+        kept = _features(table)
+        wanted = {feature.name for feature in table.features}
+        wanted &= wanted if requested_features is None else set(requested_features)
+        # Whatever is wanted, one feature at least tells whether a fact answers.
+        features = [feature for feature in kept if feature.name in wanted] or kept[:1]
+        named = wanted - {feature.name for feature in kept}
         names = [f"{view}:{plain_name(feature.name)}" for feature in features]
         answers: list[Answer] = []
         keys = iter(entity_keys)
@@ -215,8 +216,16 @@ class OnlineStore(online_store.OnlineStore):  # type: ignore[misc]
             answers += [
                 (None, None)
                 if times is None
-                else (times[0], {name: column[row] for name, column in values.items()})
-                for row, times in enumerate(found.times[view])
+                else (
+                    _held(times[0]),
+                    {name: column[row] for name, column in values.items() if name in wanted}
+                    | {
+                        name: value
+                        for name, value in zip(key.join_keys, key.entity_values, strict=True)
+                        if name in named
+                    },
+                )
+                for key, row, times in zip(some, count(), found.times[view], strict=False)
             ]
         return answers
 
@@ -266,6 +275,14 @@ def _shown(config: Any) -> dict[str, Any]:
     return {"token": token, "ca": ca, "cert": (cert, key) if key else cert}
 
 
+def _held(moment: datetime | str) -> datetime:
+    """A time as Feast takes it: of Python's years, or the last of them."""
+    if isinstance(moment, datetime):
+        return moment
+    ends = datetime.min if moment.startswith("-") else datetime.max
+    return ends.replace(tzinfo=timezone.utc)
+
+
 def _definitions(view: Any) -> tuple[Entity, FeatureView]:
     name = plain_name(view.name)
     # An entity for each view: in Feast one join key may have a type in one view and
@@ -276,7 +293,7 @@ def _definitions(view: Any) -> tuple[Entity, FeatureView]:
         source=Source(f"sources/{name}.parquet", EVENT_TIME, known_time=KNOWN_TIME),
         features=[
             Field(plain_name(feature.name), str(type_name(_type(feature)[1])))
-            for feature in view.features
+            for feature in _features(view)
         ],
         entity=name,
         ttl=getattr(view, "ttl", None) or None,
@@ -290,6 +307,12 @@ def _keys(view: Any) -> list[Any]:
     """Its join keys. A view without an entity has one of Feast's making, which
     ``write_to_online_store`` leaves out and ``get_online_features`` asks for."""
     return view.entity_columns or [DUMMY_ENTITY_FIELD]
+
+
+def _features(view: Any) -> list[Any]:
+    """Its features. A schema may name a join key, too: every answer has that already."""
+    keys = {key.name for key in _keys(view)}
+    return [feature for feature in view.features if feature.name not in keys]
 
 
 def _key_type(view: Any, key: Any) -> str:
@@ -342,7 +365,7 @@ def _facts(view: Any, rows: Sequence[Row]) -> pyarrow.Table:
         name = plain_name(key.name)
         values = keys.get(name) or [DUMMY_ENTITY_VAL] * len(rows)
         columns[name] = pyarrow.array(values, _type(key)[1])
-    for feature in view.features:
+    for feature in _features(view):
         found = _from_feast(view, feature, (row[1].get(feature.name, Value()) for row in rows))
         columns[plain_name(feature.name)] = pyarrow.array(found, _type(feature)[1])
     return pyarrow.table(columns)
