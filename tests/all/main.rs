@@ -3,6 +3,7 @@
 //! | module           | what it shows                                             |
 //! | ---------------- | ---------------------------------------------------------- |
 //! | `architecture`   | which crate may know which, one version of key crates       |
+//! | `arrivals`       | pushed facts are known from their arrival, whatever the clock |
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
 //! | `tidy`           | file sizes, words, marks left behind                        |
 //! | `rule`           | slots and search against the naive oracle                   |
@@ -38,6 +39,7 @@
 )]
 
 mod architecture;
+mod arrivals;
 mod bad_input;
 mod crashes;
 mod damage;

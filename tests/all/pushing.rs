@@ -58,7 +58,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-fn push(engine: &Engine, view: &str, facts: RecordBatch, key: &str, now: i64) -> Result<Pushed> {
+pub fn push(engine: &Engine, view: &str, facts: RecordBatch, key: &str, now: i64) -> Result<Pushed> {
     let request = PushRequest {
         view: view.to_owned(),
         facts,
@@ -149,7 +149,7 @@ async fn check_steps(
 }
 
 /// A view of one stay's value, its source in `labs`.
-fn labs(source: &str, features: &str) -> String {
+pub fn labs(source: &str, features: &str) -> String {
     format!(
         "
 apiVersion: hitherto/v1
@@ -168,9 +168,9 @@ spec:
     )
 }
 
-const VALUE: &str = "{ name: value, type: int64 }";
+pub const VALUE: &str = "{ name: value, type: int64 }";
 
-fn facts(rows: &[(&str, i64, i64)]) -> Vec<(&'static str, ArrayRef)> {
+pub fn facts(rows: &[(&str, i64, i64)]) -> Vec<(&'static str, ArrayRef)> {
     vec![
         ("stay", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0)))),
         ("event", times(rows.iter().map(|row| row.1))),
@@ -178,11 +178,11 @@ fn facts(rows: &[(&str, i64, i64)]) -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-fn times(micros: impl Iterator<Item = i64>) -> ArrayRef {
+pub fn times(micros: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter_values(micros))
 }
 
-fn value(engine: &Engine, stay: &str, as_of: Option<i64>, now: i64) -> Result<i64, Status> {
+pub fn value(engine: &Engine, stay: &str, as_of: Option<i64>, now: i64) -> Result<i64, Status> {
     let parts = vec![Some(OwnedPart::Bytes(stay.as_bytes().to_vec()))];
     let keys = vec![KeyColumn { name: String::from("stay"), parts }];
     let found = lookup(engine, &["labs:value"], keys, as_of, now).unwrap();
@@ -193,7 +193,7 @@ fn value(engine: &Engine, stay: &str, as_of: Option<i64>, now: i64) -> Result<i6
 }
 
 /// The training set's values for stays at moments.
-async fn trained(engine: &Engine, spine: &[(&str, i64)], feature: &str) -> Vec<Option<i64>> {
+pub async fn trained(engine: &Engine, spine: &[(&str, i64)], feature: &str) -> Vec<Option<i64>> {
     let stays = StringArray::from_iter_values(spine.iter().map(|row| row.0));
     let spine = repo::batch(vec![
         ("stay", Arc::new(stays) as ArrayRef),
@@ -204,7 +204,7 @@ async fn trained(engine: &Engine, spine: &[(&str, i64)], feature: &str) -> Vec<O
     all.column(2).as_primitive::<Int64Type>().iter().collect()
 }
 
-async fn online_repo(source: &str) -> (Repo, Engine) {
+pub async fn online_repo(source: &str) -> (Repo, Engine) {
     let repo = Repo::new(&labs(source, VALUE));
     let mut first = facts(&[("x", 10, 1)]);
     if source.contains("known") {
@@ -293,10 +293,10 @@ async fn a_batch_of_one_name_is_pushed_once() {
     let (repo, engine) = online_repo(", knownTime: known").await;
     let batch = || repo::batch(facts(&[("x", 40, 4), ("y", 41, 5)]));
     let first = push(&engine, "labs", batch(), "night-1", 60).unwrap();
-    assert_eq!(first, Pushed { facts: 2, is_repeated: false });
+    assert_eq!((first.facts, first.is_repeated, first.known_from), (2, false, Some(60)));
     // Without a name the second would be another fact: known later.
     let again = push(&engine, "labs", batch(), "night-1", 70).unwrap();
-    assert_eq!(again, Pushed { facts: 2, is_repeated: true });
+    assert_eq!((again.facts, again.is_repeated, again.known_from), (2, true, Some(60)));
     assert_eq!(trained(&engine, &[("x", 65)], "labs:value").await, [Some(4)]);
     drop(engine);
     let engine = repo.open(Access::ReadWrite).unwrap();
@@ -365,7 +365,12 @@ async fn a_view_of_which_nothing_is_online_takes_no_push() {
 async fn pushes_of_many_threads_and_builds_lose_nothing() {
     const THREADS: i64 = 6;
     const PUSHES: i64 = 60;
-    let (repo, engine) = online_repo("").await;
+    let (repo, engine) = online_repo(", knownTime: known").await;
+    let facts = |rows: &[(&str, i64, i64)]| {
+        let mut columns = facts(rows);
+        columns.push(("known", times(rows.iter().map(|row| row.1))));
+        columns
+    };
     let pushed = AtomicI64::new(0);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -451,7 +456,8 @@ async fn pushed_facts_follow_the_view_to_its_new_definition() {
     apply(&engine).await;
     materialize(&engine, MaterializeMode::Incremental, 70).await;
     assert_eq!(value(&engine, "x", None, 70), Ok(4));
-    assert_eq!(trained(&engine, &[("x", 20), ("x", 50)], "labs:value").await, [Some(1), Some(4)]);
+    let spine = [("x", 20), ("x", 59), ("x", 60)];
+    assert_eq!(trained(&engine, &spine, "labs:value").await, [Some(1), Some(1), Some(4)]);
 
     repo.write("definitions.yaml", &labs("", "{ name: value, type: float64 }"));
     repo.parquet("labs/a.parquet", {
@@ -471,12 +477,12 @@ async fn pushed_facts_outlive_the_store_that_lookups_read() {
     let (repo, engine) = online_repo("").await;
     push(&engine, "labs", repo::batch(facts(&[("x", 40, 4)])), "", 60).unwrap();
     // They are in files once somebody trains on them.
-    assert_eq!(trained(&engine, &[("x", 50)], "labs:value").await, [Some(4)]);
+    assert_eq!(trained(&engine, &[("x", 60)], "labs:value").await, [Some(4)]);
     drop(engine);
     std::fs::remove_dir_all(repo.path().join(".hitherto/online")).unwrap();
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, 70).await;
     assert_eq!(value(&engine, "x", None, 70), Ok(4));
     push(&engine, "labs", repo::batch(facts(&[("x", 45, 5)])), "", 71).unwrap();
-    assert_eq!(trained(&engine, &[("x", 44), ("x", 45)], "labs:value").await, [Some(4), Some(5)]);
+    assert_eq!(trained(&engine, &[("x", 70), ("x", 71)], "labs:value").await, [Some(4), Some(5)]);
 }

@@ -13,7 +13,8 @@ use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{
-    Access, Beneath, Durability, Fact, GenerationId, LogEntry, OnlineStore, Reach, Rows, Snapshot,
+    Access, BatchName, Beneath, Durability, Fact, GenerationId, LogEntry, OnlineStore, Reach, Rows,
+    Snapshot,
 };
 use proptest::prelude::*;
 
@@ -24,6 +25,7 @@ enum Step {
     Put { generation: u32, facts: Vec<(u8, i64, i64, u8)> },
     Append { batches: Vec<(u8, u8)> },
     Trim { view: u8, batches: u8, names: u8 },
+    CarryNames { from: u8, to: u8 },
     Drop { generation: u32 },
     Meta { key: u8, value: Option<u8> },
 }
@@ -40,6 +42,7 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(view, batches, names)| Step::Trim { view, batches, names }),
         6 => (1..3_u32, latest, history)
             .prop_map(|(generation, latest, history)| Step::Load { generation, latest, history }),
+        1 => (0..2_u8, 0..2_u8).prop_map(|(from, to)| Step::CarryNames { from, to }),
         1 => (1..3_u32).prop_map(|generation| Step::Drop { generation }),
         1 => (0..3_u8, prop::option::of(any::<u8>()))
             .prop_map(|(key, value)| Step::Meta { key, value }),
@@ -130,7 +133,9 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
                     view: (*view).into(),
                     number: (*number).into(),
                     // A number has one name for ever, or none.
-                    name: (number % 3 > 0).then(|| (*number).into()),
+                    name: (number % 3 > 0)
+                        .then(|| BatchName { name: (*number).into(), content: u128::MAX - 5 }),
+                    arrived: i64::from(*number) - 2,
                     bytes: std::slice::from_ref(number),
                 })
                 .collect();
@@ -139,6 +144,7 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
         Step::Trim { view, batches, names } => {
             store.trim_log((*view).into(), (*batches).into(), (*names).into())
         }
+        Step::CarryNames { from, to } => store.carry_names((*from).into(), (*to).into()),
         Step::Drop { generation } => store.drop_generation(id(*generation)),
         Step::Meta { key, value } => {
             store.commit_meta(&[(key.to_string(), value.map(|value| vec![value]))])
@@ -188,6 +194,7 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
                 .push(format!("name {view} {name} {:?}", store.find_logged(view, name).unwrap()));
         }
     }
+    answers.push(format!("arrived {:?}", store.arrived().unwrap()));
     for key in 0..3 {
         answers.push(format!("meta {key} {:?}", store.read_meta(&key.to_string()).unwrap()));
     }

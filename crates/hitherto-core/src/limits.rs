@@ -95,6 +95,12 @@ pub const PUSH_GROUP_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a view's pushed facts in the log before they are written to a file: all of
 /// them are applied again when the store is opened.
 pub const PUSH_LAND_BYTES: u64 = 64 << 20;
+/// Microseconds by which the clock may run ahead of what it last said before that is told,
+/// and before history is given up by it: a clock that is set ahead would otherwise take
+/// history away for good.
+pub const CLOCK_JUMP_MICROS_MAX: i64 = 2 * 86_400_000_000;
+/// Microseconds that a clock has to go on from where it jumped to before it is believed.
+pub const CLOCK_TRUST_MICROS: i64 = 86_400_000_000;
 /// Batches that one server pushes at a time, over all streams: each waits on a thread.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 /// TLS handshakes that one server has under way: callers who begin one and say no more

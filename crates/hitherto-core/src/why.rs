@@ -83,6 +83,8 @@ pub struct Candidate {
     pub times: Times,
     /// Its row bytes.
     pub row: Vec<u8>,
+    /// When it was pushed; `None` for one of the source, or if nobody kept it.
+    pub arrived: Option<i64>,
     /// What became of it.
     pub verdict: Verdict,
     /// By how much it missed, in microseconds: how long after the moment it
@@ -144,6 +146,11 @@ impl Inquiry {
 
     /// Shows one more fact. Copies its row if it makes a short list.
     pub fn show(&mut self, times: Times, row: &[u8]) {
+        self.show_pushed(times, row, None);
+    }
+
+    /// Shows one more fact, which was pushed at `arrived`.
+    pub fn show_pushed(&mut self, times: Times, row: &[u8], arrived: Option<i64>) {
         let unseen = self.unseen(times);
         let counts = &mut self.counts;
         let (count, list) = match unseen {
@@ -155,14 +162,14 @@ impl Inquiry {
             Some(_) => (&mut counts.not_yet_known, &mut self.not_yet_known),
         };
         *count += 1;
-        list.offer(times, row);
+        list.offer(times, row, arrived);
     }
 
     /// The answer, when no fact is left to show.
     pub fn finish(mut self) -> Finding {
         let has_unknown = self.counts.not_yet_known + self.counts.after_cutoff > 0;
         let winner = self.seen.facts.first();
-        let winner = winner.map(|(times, row)| (times.event, Says::of_row(row)));
+        let winner = winner.map(|fact| (fact.times.event, Says::of_row(&fact.row)));
         let judged = rule::judge(winner, has_unknown, self.moment.at, self.ttl_micros);
         let won = match judged {
             Err(Absence::Expired) => Verdict::Expired,
@@ -201,7 +208,7 @@ impl Inquiry {
         })
     }
 
-    fn candidate(&self, (times, row): Fact, verdict: Verdict) -> Candidate {
+    fn candidate(&self, Fact { times, row, arrived }: Fact, verdict: Verdict) -> Candidate {
         let Moment { at, known_by, .. } = self.moment;
         let missed_by_micros = match verdict {
             Verdict::NotYetHappened => times.event.saturating_sub(at),
@@ -214,7 +221,7 @@ impl Inquiry {
             }
             Verdict::Answers | Verdict::Superseded | Verdict::Deleted => 0,
         };
-        Candidate { times, row, verdict, missed_by_micros }
+        Candidate { times, row, arrived, verdict, missed_by_micros }
     }
 }
 
@@ -225,8 +232,13 @@ impl Candidate {
     }
 }
 
-/// Times and row bytes.
-type Fact = (Times, Vec<u8>);
+/// A fact that was shown.
+#[derive(Clone, Debug)]
+struct Fact {
+    times: Times,
+    row: Vec<u8>,
+    arrived: Option<i64>,
+}
 
 /// Which facts of a sort are near.
 #[derive(Clone, Copy, Debug, Default)]
@@ -244,22 +256,22 @@ struct Shortlist {
 }
 
 impl Shortlist {
-    fn offer(&mut self, times: Times, row: &[u8]) {
-        let place = self
-            .facts
-            .binary_search_by(|(held, bytes)| rule::rank((times, row), (*held, bytes.as_slice())));
+    fn offer(&mut self, times: Times, row: &[u8], arrived: Option<i64>) {
+        let rank = |held: &Fact| rule::rank((times, row), (held.times, held.row.as_slice()));
+        let place = self.facts.binary_search_by(rank);
         // Found is the same fact read twice.
         let Err(place) = place else { return };
         let is_full = self.facts.len() == WHY_CANDIDATES_MAX;
+        let fact = || Fact { times, row: row.to_vec(), arrived };
         match self.keep {
             Keep::Newest if place == WHY_CANDIDATES_MAX => {}
             Keep::Oldest if is_full && place == 0 => {}
             Keep::Newest => {
                 self.facts.truncate(WHY_CANDIDATES_MAX - 1);
-                self.facts.insert(place, (times, row.to_vec()));
+                self.facts.insert(place, fact());
             }
             Keep::Oldest => {
-                self.facts.insert(place, (times, row.to_vec()));
+                self.facts.insert(place, fact());
                 if is_full {
                     self.facts.remove(0);
                 }

@@ -3,6 +3,7 @@
 //! | module           | the path                                               |
 //! | ---------------- | ------------------------------------------------------ |
 //! | [`config`]       | the repository's one configuration file                 |
+//! | `clock`          | what is believed of the clock                           |
 //! | `disk`           | what is said of the disk                                |
 //! | `machine`        | how much memory there is                                |
 //! | [`background`]   | threads that give way to lookups                        |
@@ -31,6 +32,7 @@ pub mod background;
 pub mod backup;
 pub mod cells;
 pub mod config;
+mod clock;
 mod disk;
 pub mod lookup;
 mod machine;
@@ -46,7 +48,7 @@ pub mod verify;
 pub mod why;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 use hitherto_core::Result;
@@ -65,7 +67,7 @@ pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;
 pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack};
 pub use optimize::{OptimizeMode, OptimizeReport};
-pub use push::{Ack, PushRequest, Pushed};
+pub use push::{Ack, PushRequest, Pushed, content_key};
 pub use selection::Selection;
 pub use training_set::{
     FeatureNames, Finished, LabelFiles, QueryBounds, Scan, Spine, Thresholds, TrainingSet,
@@ -94,6 +96,8 @@ pub struct Engine {
     counts: Arc<lookup::AllCounts>,
     writer: Mutex<()>,
     pushes: push::Pushes,
+    /// Locked for moments.
+    believed: std::sync::Mutex<clock::Believed>,
 }
 
 impl Engine {
@@ -121,6 +125,8 @@ impl Engine {
             Some(json) => Catalog::from_json(&json)?,
             None => Catalog::default(),
         };
+        let pushes = push::Pushes::new(store.arrived()?);
+        let believed = clock::Believed::from_json(store.read_meta(clock::CLOCK_KEY)?)?;
         let counts = Arc::default();
         let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
         let engine = Self {
@@ -132,7 +138,8 @@ impl Engine {
             catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog, &counts)?),
             counts,
             writer: Mutex::new(()),
-            pushes: push::Pushes::default(),
+            pushes,
+            believed: believed.into(),
         };
         engine.recover_pushes()?;
         engine.reclaim_history();
@@ -157,6 +164,16 @@ impl Engine {
     /// What the online store holds.
     pub fn usage(&self) -> Usage {
         self.store.usage()
+    }
+
+    /// Hears what the clock says; returns the time to go by where a clock that is set ahead
+    /// would do harm for good.
+    fn hear(&self, now: i64) -> i64 {
+        self.believed.lock().unwrap_or_else(PoisonError::into_inner).hear(now)
+    }
+
+    fn believed(&self) -> clock::Believed {
+        *self.believed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes `catalog` durable together with `changes`, then visible.

@@ -7,9 +7,11 @@
 
 use hitherto_core::Result;
 use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_online::GenerationId;
 
 use crate::Engine;
+use crate::clock::CLOCK_KEY;
 
 /// Lookups that began before a horizon was moved have ended after so many microseconds.
 const LOOKUPS_END_MICROS: i64 = 60_000_000;
@@ -27,6 +29,14 @@ impl Engine {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let mut next = (*catalog).clone();
+        let (clock, now) = (now, self.hear(now));
+        if now < clock {
+            tracing::warn!(
+                behind_seconds = (clock - now) / MICROS_PER_SECOND,
+                "the clock has jumped ahead: no history is given up until it has stood there for \
+                 a day",
+            );
+        }
         let mut moved = 0;
         for view in &mut next.views {
             let Some(horizon) = self.promised(view, now) else { continue };
@@ -36,7 +46,8 @@ impl Engine {
         }
         if moved > 0 {
             next.version += 1;
-            self.commit(next, Vec::new())?;
+            let believed = self.believed().to_json()?;
+            self.commit(next, vec![(CLOCK_KEY.to_owned(), Some(believed))])?;
             self.reclaim_history();
         }
         Ok(moved)

@@ -313,7 +313,7 @@ impl Engine {
     ) -> Result<Vec<FactQuery>> {
         let (pushed, of_source): (Vec<_>, Vec<_>) =
             files.iter().cloned().partition(|file| self.is_pushed(file));
-        let mut queries: Vec<_> = self.offline.pushed_query(view, &pushed)?.into_iter().collect();
+        let mut queries = self.offline.pushed_queries(view, &pushed)?;
         if !of_source.is_empty() {
             queries.push(self.offline.all_facts(view, &of_source).await?);
         }

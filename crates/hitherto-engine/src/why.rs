@@ -80,6 +80,9 @@ pub struct ShownFact {
     pub is_deletion: bool,
     /// What became of it.
     pub verdict: Verdict,
+    /// When it was pushed, whatever known time it claims; `None` for a fact of the source,
+    /// and where an earlier release did not keep it.
+    pub arrived: Option<i64>,
     /// By how much it missed; see [`Candidate::missed_by_micros`].
     pub missed_by_micros: i64,
 }
@@ -150,7 +153,9 @@ impl Engine {
             Some(parts) => {
                 let files = self.offline.list_files(&view.definition)?;
                 let pushed = self.pushed_files(view)?;
-                let show = |times: Times, row: &[u8]| inquiry.show(times, row);
+                let show = |times: Times, row: &[u8], arrived: Option<i64>| {
+                    inquiry.show_pushed(times, row, arrived);
+                };
                 self.offline.scan_entity(view, &files, &pushed, parts, show).await?
             }
         };
@@ -213,6 +218,7 @@ impl From<&Candidate> for ShownFact {
             known: candidate.times.known,
             is_deletion: candidate.is_deletion(),
             verdict: candidate.verdict,
+            arrived: candidate.arrived,
             missed_by_micros: candidate.missed_by_micros,
         }
     }

@@ -18,8 +18,8 @@ use hitherto_core::types::DataType;
 
 use crate::Offline;
 use crate::error::from_datafusion;
-use crate::facts::FactLayout;
 use crate::files::SourceFile;
+use crate::pushed::arrivals;
 use crate::source::column;
 
 /// What an entity's facts were, apart from those that were shown.
@@ -31,9 +31,10 @@ pub struct EntityScan {
 
 impl Offline {
     /// Shows every fact of the entity `parts`, one for each join key in declared
-    /// order, to `visit`: times and row bytes, in no order. They come from the source's
-    /// `files` and from those of facts that were `pushed`. An entity that cannot exist,
-    /// because a part does not fit its key's type, has none.
+    /// order, to `visit`: times, row bytes and, if it was pushed, when it arrived, in no
+    /// order. They come from the source's `files` and from those of facts that were
+    /// `pushed`. An entity that cannot exist, because a part does not fit its key's type,
+    /// has none.
     ///
     /// # Errors
     /// Those of [`Offline::fact_query`] and of reading the files.
@@ -43,7 +44,7 @@ impl Offline {
         files: &[SourceFile],
         pushed: &[SourceFile],
         parts: &[OwnedPart],
-        mut visit: impl FnMut(Times, &[u8]),
+        mut visit: impl FnMut(Times, &[u8], Option<i64>),
     ) -> Result<EntityScan> {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
@@ -54,7 +55,6 @@ impl Offline {
         };
         let mut queries = vec![self.filtered_fact_query(view, files, None, Some(condition)).await?];
         queries.extend(self.pushed_query(view, pushed)?);
-        let layout = FactLayout::new(view);
         let mut scan = EntityScan::default();
         let (mut key, mut row) = (Vec::new(), Vec::new());
         for query in queries {
@@ -62,7 +62,8 @@ impl Offline {
             let mut batches = execute_stream(query.plan, context).map_err(failed)?;
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(failed)?;
-                let facts = layout.read(batch.columns(), batch.num_rows())?;
+                let facts = query.layout.read(batch.columns(), batch.num_rows())?;
+                let arrived = arrivals(&query.layout, &batch)?;
                 for index in 0..facts.heads.len() {
                     if !facts.heads.keys.read_into(index, &mut key) || key != entity {
                         continue;
@@ -70,7 +71,7 @@ impl Offline {
                     match facts.heads.times(index) {
                         Some(times) => {
                             facts.encode(index, times, &mut row)?;
-                            visit(times, &row);
+                            visit(times, &row, arrived.as_ref().and_then(|all| all.get(index)));
                         }
                         None => scan.without_time += 1,
                     }

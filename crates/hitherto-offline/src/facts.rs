@@ -3,7 +3,7 @@
 //! The columns of facts have one order, fixed by [`FactLayout`]:
 //!
 //! ```text
-//! join keys ... | event time | known time, if the view has one
+//! join keys ... | event time | known time, if the view has one or the facts were pushed
 //!               | deleted, if the view has it | features ...
 //! '------------------ heads -----------------' '- features -'
 //! ```
@@ -52,6 +52,12 @@ impl FactLayout {
         }
     }
 
+    /// The layout of facts that were pushed: each brings a known time, or was given one
+    /// when it arrived.
+    pub fn pushed(view: &AppliedView) -> Self {
+        Self { has_known_time: true, ..Self::new(view) }
+    }
+
     /// The view's join keys.
     pub fn keys(&self) -> &[Field] {
         &self.keys
@@ -65,6 +71,11 @@ impl FactLayout {
     /// How many columns are heads; the rest are features.
     pub fn heads(&self) -> usize {
         self.keys.len() + 1 + usize::from(self.has_known_time) + usize::from(self.has_deleted)
+    }
+
+    /// How many columns a fact has.
+    pub fn columns(&self) -> usize {
+        self.heads() + self.schema.types().len()
     }
 
     /// Reads whole facts: all columns, in order, of `rows` rows.

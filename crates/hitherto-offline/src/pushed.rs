@@ -4,12 +4,18 @@
 //! batch   join keys and features under their own names; times and the mark of
 //!         deletions under the names that the source has for them
 //!      -> facts: entity key, row bytes            (for the online store and its log)
-//!      -> files: the columns of facts, by position, as in an optimized copy
+//!      -> files: the columns of facts, by position, and when each arrived
 //! ```
 //!
-//! A fact whose known time the batch does not say was known when it arrived. Unlike a
-//! source, which may hold anything, whoever pushes is there to be told: a fact that
-//! could never answer is refused.
+//! **A fact whose known time the batch does not say was known when it arrived**, also
+//! where a source's facts are known by their event time: nobody can have known it before
+//! it was told. That time is part of the fact and stored with it. When a fact arrived is
+//! kept beside the known time that a batch claims for it, so that backdating shows.
+//! Unlike a source, which may hold anything, whoever pushes is there to be told: a fact
+//! that could never answer is refused.
+//!
+//! Files have two forms, told by their names. Those of the first, which earlier releases
+//! wrote, have known times only where the view's source has, and no arrivals.
 
 use std::fs::File;
 use std::path::Path;
@@ -27,22 +33,51 @@ use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Field;
 use hitherto_core::key;
 use hitherto_core::name::suggestion;
-use hitherto_core::rule::{NEVER, Times};
+use hitherto_core::rule::NEVER;
 use hitherto_core::{Error, Result, row};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::physical_plan::ExecutionPlan;
 use parquet::errors::ParquetError;
 
 use crate::Offline;
 use crate::arrow::{from_arrow, to_array, to_arrow};
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
+use crate::micros::{Micros, Rounding};
 use crate::optimize::layout;
 use crate::pairs::key_column;
 use crate::source::{FactQuery, Shape};
 
-/// Shows the facts of a batch that arrived at `now` to `visit`: encoded entity key,
-/// times and row bytes.
+/// Where the known times of a batch come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownFrom {
+    /// The batch says.
+    Batch,
+    /// Its arrival.
+    Arrival,
+}
+
+/// A fact on its way to a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'f> {
+    /// The encoded entity key.
+    pub entity_key: &'f [u8],
+    /// The row.
+    pub row: &'f [u8],
+    /// When it arrived; `None` if nobody kept it.
+    pub at: Option<i64>,
+}
+
+/// How the names of files end that have known times and arrivals of all facts.
+pub const FILE_SUFFIX: &str = ".v2.parquet";
+/// How those of the form before end.
+pub const OLD_FILE_SUFFIX: &str = ".parquet";
+/// The column of arrivals.
+const ARRIVED: &str = "arrived";
+
+/// Shows the facts of a batch that arrived at `now` to `visit`: encoded entity key and
+/// row bytes.
 ///
 /// # Errors
 /// `Invalid` naming column or row: a column that is missing, unknown or of another
@@ -51,10 +86,11 @@ pub fn read_batch(
     view: &AppliedView,
     batch: &RecordBatch,
     now: i64,
-    mut visit: impl FnMut(&[u8], Times, &[u8]),
-) -> Result<()> {
-    let layout = FactLayout::new(view);
-    let columns = fact_columns(view, batch, now).map_err(|problem| {
+    mut visit: impl FnMut(&[u8], &[u8]),
+) -> Result<KnownFrom> {
+    let layout = FactLayout::pushed(view);
+    let source = &view.definition.source;
+    let (known_from, columns) = fact_columns(view, batch, now).map_err(|problem| {
         Error::invalid(format!("facts for feature view {:?}: {problem}", view.name()))
     })?;
     let facts = layout.read(&columns, batch.num_rows())?;
@@ -66,25 +102,29 @@ pub fn read_batch(
         if !facts.heads.keys.read_into(index, &mut entity) {
             return Err(refuse("a null join key"));
         }
-        let times = facts.heads.times(index).ok_or_else(|| refuse("no event time"))?;
+        let mut times = facts.heads.times(index).ok_or_else(|| refuse("no event time"))?;
         if times.known == NEVER {
             return Err(refuse("no known time; leave that column out to mean the time of arrival"));
+        }
+        if source.known_time.is_none() {
+            // What the source's facts wait for, pushed ones wait for too.
+            times.known = times.known.max(times.event.saturating_add(source.delay_micros));
         }
         facts.encode(index, times, &mut bytes).map_err(|cause| {
             let view = view.name();
             Error::new(cause.kind(), format!("fact {index} for feature view {view:?}: {cause}"))
         })?;
-        visit(&entity, times, &bytes);
+        visit(&entity, &bytes);
     }
-    Ok(())
+    Ok(known_from)
 }
 
-/// The batch's columns in the order of facts.
+/// The batch's columns in the order of pushed facts.
 fn fact_columns(
     view: &AppliedView,
     batch: &RecordBatch,
     now: i64,
-) -> Result<Vec<ArrayRef>, String> {
+) -> Result<(KnownFrom, Vec<ArrayRef>), String> {
     let source = &view.definition.source;
     let schema = batch.schema_ref();
     let mut columns = Vec::with_capacity(schema.fields().len());
@@ -123,13 +163,13 @@ fn fact_columns(
     }
     columns.push(time(&source.event_time)?);
     let mut names: Vec<&str> = vec![&source.event_time];
-    if let Some(known) = &source.known_time {
-        columns.push(match schema.index_of(known) {
-            Ok(_) => time(known)?,
-            Err(_) => Arc::new(to_times(vec![now; batch.num_rows()])),
-        });
-        names.push(known);
-    }
+    names.extend(source.known_time.as_deref());
+    let told = source.known_time.as_deref().filter(|known| schema.index_of(known).is_ok());
+    let known_from = if told.is_some() { KnownFrom::Batch } else { KnownFrom::Arrival };
+    columns.push(match told {
+        Some(known) => time(known)?,
+        None => Arc::new(to_times(vec![now; batch.num_rows()])),
+    });
     if let Some(deleted) = &source.deleted {
         columns.push(match schema.index_of(deleted) {
             Ok(index) if *batch.column(index).data_type() == ArrowType::Boolean => {
@@ -152,7 +192,7 @@ fn fact_columns(
     let fields = view.keys.iter().chain(&view.definition.features);
     names.extend(fields.map(|field| field.name.as_str()));
     match schema.fields().iter().find(|field| !names.contains(&field.name().as_str())) {
-        None => Ok(columns),
+        None => Ok((known_from, columns)),
         Some(unknown) => {
             let name = unknown.name();
             Err(format!("it has no column {name:?}{}", suggestion(name, names.iter().copied())))
@@ -164,13 +204,13 @@ fn to_times(micros: Vec<i64>) -> TimestampMicrosecondArray {
     TimestampMicrosecondArray::from(micros).with_timezone("UTC")
 }
 
-/// Writes facts, encoded entity key and row each, as a file at `path`, durably; the
-/// caller makes its name so.
+/// Writes facts as a file at `path`, durably; the caller makes its name so, which ends with
+/// [`FILE_SUFFIX`].
 ///
 /// # Errors
 /// `Corrupt` when the bytes are no facts of this view, `Unavailable` when the file
 /// cannot be written.
-pub fn write_file(view: &AppliedView, facts: &[(&[u8], &[u8])], path: &Path) -> Result<()> {
+pub fn write_file(view: &AppliedView, facts: &[Arrived<'_>], path: &Path) -> Result<()> {
     write_batch(view, &to_batch(view, facts)?, path)
 }
 
@@ -192,13 +232,13 @@ fn write_batch(view: &AppliedView, batch: &RecordBatch, path: &Path) -> Result<(
     writer.into_inner().map_err(unencodable)?.sync_all().map_err(unwritable)
 }
 
-/// Facts as the columns of facts, named by their position.
-fn to_batch(view: &AppliedView, facts: &[(&[u8], &[u8])]) -> Result<RecordBatch> {
+/// Facts as the columns of pushed facts, named by their position, and their arrivals.
+fn to_batch(view: &AppliedView, facts: &[Arrived<'_>]) -> Result<RecordBatch> {
     let definition = &view.definition;
     let schema = view.row_schema();
-    let entities = facts.iter().map(|(entity, _)| key::decode(entity, &view.keys));
+    let entities = facts.iter().map(|fact| key::decode(fact.entity_key, &view.keys));
     let entities = entities.collect::<Result<Vec<_>>>()?;
-    let times = facts.iter().map(|(_, bytes)| row::times(bytes)).collect::<Result<Vec<_>>>()?;
+    let times = facts.iter().map(|fact| row::times(fact.row)).collect::<Result<Vec<_>>>()?;
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (index, key) in view.keys.iter().enumerate() {
         let column = key_column(key, entities.iter().map(|parts| parts.get(index)));
@@ -206,31 +246,34 @@ fn to_batch(view: &AppliedView, facts: &[(&[u8], &[u8])]) -> Result<RecordBatch>
         columns.push(to_array(column)?);
     }
     columns.push(Arc::new(to_times(times.iter().map(|times| times.event).collect())));
-    if definition.source.known_time.is_some() {
-        columns.push(Arc::new(to_times(times.iter().map(|times| times.known).collect())));
-    }
+    columns.push(Arc::new(to_times(times.iter().map(|times| times.known).collect())));
     if definition.source.deleted.is_some() {
-        let marks = facts.iter().map(|(_, bytes)| Some(row::is_deletion(bytes)));
+        let marks = facts.iter().map(|fact| Some(row::is_deletion(fact.row)));
         columns.push(Arc::new(marks.collect::<BooleanArray>()));
     }
     for (index, Field { name, data_type, .. }) in definition.features.iter().enumerate() {
         let mut column = Column::with_capacity(name.clone(), data_type.clone(), facts.len());
-        for (_, bytes) in facts {
-            match row::is_deletion(bytes) {
+        for Arrived { row, .. } in facts {
+            match row::is_deletion(row) {
                 true => column.push_absent(Status::NotFound),
-                false => column.push_row(&schema.read(bytes)?, index)?,
+                false => column.push_row(&schema.read(row)?, index)?,
             }
         }
         columns.push(to_array(column)?);
     }
-    to_record_batch(columns)
+    let arrived = facts.iter().map(|fact| fact.at).collect::<TimestampMicrosecondArray>();
+    to_record_batch(columns, Some(Arc::new(arrived.with_timezone("UTC"))))
 }
 
-/// Columns under their positions as names.
-fn to_record_batch(columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    let fields = columns.iter().enumerate();
-    let fields = fields
-        .map(|(index, array)| ArrowField::new(index.to_string(), array.data_type().clone(), true));
+/// Columns under their positions as names, and arrivals.
+fn to_record_batch(mut columns: Vec<ArrayRef>, arrived: Option<ArrayRef>) -> Result<RecordBatch> {
+    let mut names: Vec<String> = (0..columns.len()).map(|index| index.to_string()).collect();
+    if let Some(arrived) = arrived {
+        names.push(ARRIVED.to_owned());
+        columns.push(arrived);
+    }
+    let fields = names.into_iter().zip(&columns);
+    let fields = fields.map(|(name, array)| ArrowField::new(name, array.data_type().clone(), true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     RecordBatch::try_new(schema, columns)
         .map_err(|cause| Error::internal("pushed facts are no record batch").with_source(cause))
@@ -238,9 +281,10 @@ fn to_record_batch(columns: Vec<ArrayRef>) -> Result<RecordBatch> {
 
 /// How facts of one definition of a view become those of another.
 pub struct Carried<'v> {
+    old: &'v AppliedView,
     new: &'v AppliedView,
-    /// For each column of a fact where it was, or of what type it is null.
-    columns: Vec<Result<usize, ArrowType>>,
+    /// For each feature its number before, or of what type it is null.
+    features: Vec<Result<usize, ArrowType>>,
 }
 
 impl<'v> Carried<'v> {
@@ -251,16 +295,12 @@ impl<'v> Carried<'v> {
     pub fn new(old: &'v AppliedView, new: &'v AppliedView) -> Result<Self, String> {
         let heads = |view: &AppliedView| {
             let keys = view.keys.iter().map(|key| (key.name.clone(), key.data_type.clone()));
-            let source = &view.definition.source;
-            (keys.collect::<Vec<_>>(), source.known_time.is_some(), source.deleted.is_some())
+            (keys.collect::<Vec<_>>(), view.definition.source.deleted.is_some())
         };
         if heads(old) != heads(new) {
-            return Err(String::from(
-                "its join keys, or whether it has known times or deletions, are to change",
-            ));
+            return Err(String::from("its join keys, or whether it has deletions, are to change"));
         }
-        let first = FactLayout::new(new).heads();
-        let mut columns: Vec<_> = (0..first).map(Ok).collect();
+        let mut features = Vec::new();
         let before = &old.definition.features;
         for feature in &new.definition.features {
             match before.iter().position(|other| other.name == feature.name) {
@@ -270,18 +310,28 @@ impl<'v> Carried<'v> {
                         feature.name, before[index].data_type, feature.data_type
                     ));
                 }
-                Some(index) => columns.push(Ok(first + index)),
-                None => columns.push(Err(to_arrow(&feature.data_type))),
+                Some(index) => features.push(Ok(index)),
+                None => features.push(Err(to_arrow(&feature.data_type))),
             }
         }
-        Ok(Self { new, columns })
+        Ok(Self { old, new, features })
     }
 
-    /// Writes a file's facts in their new form.
+    /// Writes a file's facts as the new definition has them, in the form that they are in.
     ///
     /// # Errors
+    /// `Invalid` for facts of the first form if the view is to gain or lose known times,
     /// `Corrupt` when it is no such file, `Unavailable` for I/O.
     pub fn rewrite(&self, file: &SourceFile, path: &Path) -> Result<()> {
+        let [old, new] = [self.old, self.new].map(|view| layout_of(view, file));
+        if old.heads() != new.heads() {
+            return Err(Error::invalid(format!(
+                "feature view {:?} has facts that were pushed to an earlier release, which kept \
+                 no known time of them, and whether it has known times is to change; give the \
+                 view another name to begin without them",
+                self.new.name()
+            )));
+        }
         let damaged = |cause: ParquetError| {
             Error::corrupt(format!("{} is damaged; restore a backup", file.name)).with_source(cause)
         };
@@ -292,29 +342,76 @@ impl<'v> Carried<'v> {
         let facts = facts.and_then(|facts| concat_batches(&schema, &facts));
         let facts = facts.map_err(|cause| damaged(cause.into()))?;
         let missing = || Error::corrupt(format!("{} lacks a column; restore a backup", file.name));
-        let columns = self.columns.iter().map(|column| match column {
-            Ok(index) => facts.column_by_name(&index.to_string()).cloned().ok_or_else(missing),
+        let column = |index: usize| facts.column_by_name(&index.to_string()).cloned();
+        let heads = (0..old.heads()).map(|index| column(index).ok_or_else(missing));
+        let features = self.features.iter().map(|feature| match feature {
+            Ok(index) => column(old.heads() + index).ok_or_else(missing),
             Err(data_type) => Ok(new_null_array(data_type, facts.num_rows())),
         });
-        write_batch(self.new, &to_record_batch(columns.collect::<Result<_>>()?)?, path)
+        let columns = heads.chain(features).collect::<Result<_>>()?;
+        let batch = to_record_batch(columns, facts.column_by_name(ARRIVED).cloned())?;
+        write_batch(self.new, &batch, path)
     }
 }
 
+/// Whether a file has a known time of each fact, and when it arrived.
+fn has_arrivals(file: &SourceFile) -> bool {
+    file.name.ends_with(FILE_SUFFIX)
+}
+
+/// The columns of the facts in a file of pushed facts.
+fn layout_of(view: &AppliedView, file: &SourceFile) -> FactLayout {
+    match has_arrivals(file) {
+        true => FactLayout::pushed(view),
+        false => FactLayout::new(view),
+    }
+}
+
+/// When the facts of a batch arrived, if it says.
+pub(crate) fn arrivals(layout: &FactLayout, batch: &RecordBatch) -> Result<Option<Micros>> {
+    let arrived = batch.columns().get(layout.columns());
+    arrived.map(|arrived| Micros::read(arrived, Rounding::Up)).transpose()
+}
+
+/// Files of each form, those of a form that has any.
+fn by_form(files: &[SourceFile]) -> Vec<Vec<SourceFile>> {
+    let (new, old): (Vec<_>, Vec<_>) = files.iter().cloned().partition(has_arrivals);
+    [new, old].into_iter().filter(|files| !files.is_empty()).collect()
+}
+
 impl Offline {
-    /// A query over files that [`write_file`] wrote; none if there is none.
+    /// Queries over files that [`write_file`] wrote, now or in an earlier release; none if
+    /// there is none. Arrivals follow the columns of facts, where they were kept.
     ///
     /// # Errors
     /// `Corrupt` when they are no such files, `Unavailable` when they are gone.
-    pub fn pushed_query(
+    pub fn pushed_queries(
         &self,
         view: &AppliedView,
         files: &[SourceFile],
-    ) -> Result<Option<FactQuery>> {
-        if files.is_empty() {
-            return Ok(None);
-        }
-        let plan = self.own_facts(view, files)?;
-        let files = files.to_vec();
-        Ok(Some(FactQuery { plan, shape: Shape::RowWise, files, window: None }))
+    ) -> Result<Vec<FactQuery>> {
+        let queries = by_form(files).into_iter().map(|files| {
+            let layout = layout_of(view, &files[0]);
+            let beside: &[&str] = if has_arrivals(&files[0]) { &[ARRIVED] } else { &[] };
+            let plan = self.own_facts(layout.clone(), &files, beside)?;
+            Ok(FactQuery { plan, layout, shape: Shape::RowWise, files, window: None })
+        });
+        queries.collect()
+    }
+
+    /// The facts in such files, without arrivals.
+    ///
+    /// # Errors
+    /// As [`Offline::pushed_queries`].
+    pub(crate) fn pushed_plans(
+        &self,
+        view: &AppliedView,
+        files: &[SourceFile],
+    ) -> Result<Vec<(FactLayout, Arc<dyn ExecutionPlan>)>> {
+        let plans = by_form(files).into_iter().map(|files| {
+            let layout = layout_of(view, &files[0]);
+            Ok((layout.clone(), self.own_facts(layout, &files, &[])?))
+        });
+        plans.collect()
     }
 }

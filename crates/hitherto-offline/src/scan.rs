@@ -8,7 +8,6 @@ use hitherto_core::rule::Times;
 
 use crate::Offline;
 use crate::error::from_datafusion;
-use crate::facts::FactLayout;
 use crate::source::FactQuery;
 
 impl Offline {
@@ -26,13 +25,13 @@ impl Offline {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
-        let layout = FactLayout::new(view);
         let mut key = Vec::new();
         for query in queries {
             let context = self.session().task_ctx();
             let mut batches = execute_stream(query.plan, context).map_err(failed)?;
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(failed)?;
+                let layout = &query.layout;
                 let heads = &batch.columns()[..layout.heads()];
                 let heads = layout.read_heads(heads, batch.num_rows())?;
                 for index in 0..heads.len() {

@@ -45,10 +45,11 @@ pub enum Shape {
     WholeSource,
 }
 
-/// A view's facts as a query: columns in the order of
-/// [`crate::facts::FactLayout`].
+/// A view's facts as a query.
 pub struct FactQuery {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// The order of its columns; further ones may follow.
+    pub(crate) layout: FactLayout,
     /// What it reads.
     pub(crate) files: Vec<SourceFile>,
     /// Whether new files can be read alone.
@@ -152,6 +153,7 @@ impl Offline {
             Some(_) => self.fact_query(view, files, None).await,
             None => Ok(FactQuery {
                 plan: self.fact_files(view, files, None)?,
+                layout: FactLayout::new(view),
                 shape: Shape::RowWise,
                 files: files.to_vec(),
                 window: None,
@@ -238,7 +240,8 @@ impl Offline {
         let query = query.map_err(failed)?;
         footers.check(&columns_read(query.clone()).map_err(failed)?)?;
         let plan = query.create_physical_plan().await.map_err(failed)?;
-        Ok(FactQuery { plan, shape, files: files.to_vec(), window: None })
+        let layout = FactLayout::new(view);
+        Ok(FactQuery { plan, layout, shape, files: files.to_vec(), window: None })
     }
 
     /// The view's source before projection: its files, through its SQL if any.

@@ -5,7 +5,7 @@
 //! history   view u32 | generation u32 | entity key | !e | !n         -> row
 //! meta      text                                                     -> see the writer
 //! pushed    view u32 | 0 | number u64                                -> batch of facts
-//!           view u32 | 1 | name u128                                 -> number u64
+//!           view u32 | 1 | name u128      -> number u64 | digest u128 | arrived i64
 //!           view u32 | 2 | number u64                                -> name u128
 //! ```
 //!
@@ -20,25 +20,26 @@
 //! means anything else; `fixtures/formats` has what each wrote, opened by a test. A newer
 //! one is refused and nothing is touched.
 //!
-//! | structure            | where its number is    | written | described in                  |
-//! | -------------------- | ---------------------- | ------- | ----------------------------- |
-//! | store's folder, keys | `FORMAT` beside it     | 2       | here and in `rocks`           |
-//! | catalog              | `format` in its JSON   | 1       | `core/catalog.rs`             |
-//! | row                  | first byte             | 1       | `core/row`                    |
-//! | batch of the log     | first byte             | 1       | `engine/push/batch.rs`        |
-//! | consumed files       | none, the folder's     | -       | `engine/materialize/consumed` |
-//! | file of pushed facts | none, the folder's     | -       | `engine/push/landed.rs`       |
-//! | optimized copy       | `format` in copy.json  | 1       | `engine/optimize/record.rs`   |
-//! | backup               | `format` in backup.json | 1      | `engine/backup.rs`            |
-//! | manifest             | `format` in its JSON   | 1       | `engine/manifest`             |
+//! | structure            | where its number is     | written | described in                  |
+//! | -------------------- | ----------------------- | ------- | ----------------------------- |
+//! | store's folder, keys | `FORMAT` beside it      | 3       | here and in `rocks`           |
+//! | catalog              | `format` in its JSON    | 2       | `core/catalog.rs`             |
+//! | row                  | first byte              | 1       | `core/row`                    |
+//! | batch of the log     | first byte              | 2       | `engine/push/batch.rs`        |
+//! | consumed files       | none, the folder's      | -       | `engine/materialize/consumed` |
+//! | file of pushed facts | its name                | 2       | `offline/pushed.rs`           |
+//! | optimized copy       | `format` in copy.json   | 2       | `engine/optimize/record.rs`   |
+//! | backup               | `format` in backup.json | 1       | `engine/backup.rs`            |
+//! | manifest             | `format` in its JSON    | 1       | `engine/manifest`             |
 //!
 //! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of
-//! being merged; it becomes 2 when it is opened for writing.
+//! being merged. Up to 2 the log's keys had no digest of what a name says, and nothing told
+//! how much had been acknowledged. Either becomes 3 when it is opened for writing.
 
 use hitherto_core::key::{descending, from_descending};
 use hitherto_core::rule::Times;
 
-use crate::store::GenerationId;
+use crate::store::{BatchName, GenerationId, LogEntry, NamedBatch};
 
 /// Bytes before the entity key.
 pub const GENERATION_BYTES: usize = 8;
@@ -151,6 +152,31 @@ pub enum Logged {
     Number = 1,
     /// The name of a batch, by its number.
     Name = 2,
+}
+
+/// Where it is kept when the last pushed facts arrived: a key of `meta`, in microseconds
+/// UTC, big endian.
+pub const ARRIVED: &str = "arrived";
+
+/// What a name leads to.
+pub fn named(entry: &LogEntry<'_>, BatchName { content, .. }: BatchName) -> Vec<u8> {
+    let mut value = entry.number.to_be_bytes().to_vec();
+    value.extend_from_slice(&content.to_be_bytes());
+    value.extend_from_slice(&entry.arrived.to_be_bytes());
+    value
+}
+
+/// Reads what a name leads to; `None` if it is anything else. An earlier release wrote the
+/// number alone.
+pub fn read_named(value: &[u8]) -> Option<NamedBatch> {
+    let (number, rest) = value.split_first_chunk()?;
+    let number = u64::from_be_bytes(*number);
+    if rest.is_empty() {
+        return Some(NamedBatch { number, facts: None });
+    }
+    let (content, arrived) = rest.split_first_chunk()?;
+    let arrived = i64::from_be_bytes(arrived.try_into().ok()?);
+    Some(NamedBatch { number, facts: Some((u128::from_be_bytes(*content), arrived)) })
 }
 
 /// A key of the log of pushed facts; `rest` is a number or a name, big endian.

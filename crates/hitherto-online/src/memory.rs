@@ -12,10 +12,10 @@ use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 
-use crate::keys::{self, LatestKeys, Logged, logged};
+use crate::keys::{self, ARRIVED, LatestKeys, Logged, logged};
 use crate::store::{
     Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, LogVisitor, OnlineStore, Reach, Rows, Snapshot, Usage,
+    LogEntry, LogVisitor, NamedBatch, OnlineStore, Reach, Rows, Snapshot, Usage,
 };
 
 #[derive(Clone, Default)]
@@ -82,14 +82,17 @@ impl OnlineStore for MemoryStore {
     }
 
     fn append_log(&self, entries: &[LogEntry<'_>], _: Durability) -> Result<()> {
-        self.change(|Tables { pushed, .. }| {
-            for LogEntry { view, number, name, bytes } in entries {
-                let number = number.to_be_bytes();
-                pushed.insert(logged(*view, Logged::Batch, &number), bytes.to_vec());
-                if let Some(name) = name.map(u128::to_be_bytes) {
-                    pushed.insert(logged(*view, Logged::Number, &name), number.to_vec());
-                    pushed.insert(logged(*view, Logged::Name, &number), name.to_vec());
+        self.change(|Tables { pushed, meta, .. }| {
+            for entry in entries {
+                let (view, number) = (entry.view, entry.number.to_be_bytes());
+                pushed.insert(logged(view, Logged::Batch, &number), entry.bytes.to_vec());
+                if let Some(named) = entry.name {
+                    let name = named.name.to_be_bytes();
+                    let value = keys::named(entry, named);
+                    pushed.insert(logged(view, Logged::Number, &name), value);
+                    pushed.insert(logged(view, Logged::Name, &number), name.to_vec());
                 }
+                meta.insert(ARRIVED.to_owned(), entry.arrived.to_be_bytes().to_vec());
             }
         });
         Ok(())
@@ -106,9 +109,29 @@ impl OnlineStore for MemoryStore {
         tables.pushed.range(from..to).try_for_each(|(key, bytes)| visit(number(&key[5..]), bytes))
     }
 
-    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>> {
+    fn arrived(&self) -> Result<Option<i64>> {
+        Ok(self.read().meta.get(ARRIVED).map(|bytes| number(bytes) as i64))
+    }
+
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
         let key = logged(view, Logged::Number, &name.to_be_bytes());
-        Ok(self.read().pushed.get(&key).map(|found| number(found)))
+        Ok(self.read().pushed.get(&key).and_then(|found| keys::read_named(found)))
+    }
+
+    fn carry_names(&self, from: u32, to: u32) -> Result<()> {
+        self.change(|Tables { pushed, .. }| {
+            let is_name = |key: &[u8]| {
+                key.starts_with(&logged(from, Logged::Number, &[]))
+                    || key.starts_with(&logged(from, Logged::Name, &[]))
+            };
+            let names = pushed.iter().filter(|(key, _)| is_name(key));
+            let names = names.map(|(key, value)| {
+                ([&to.to_be_bytes(), &key[4..]].concat(), value.clone())
+            });
+            let names: Vec<_> = names.collect();
+            pushed.extend(names);
+        });
+        Ok(())
     }
 
     fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
@@ -119,7 +142,7 @@ impl OnlineStore for MemoryStore {
         let is_of_view = |key: &[u8]| key.starts_with(&logged(view, Logged::Number, &[]));
         self.change(|tables| {
             tables.pushed.retain(|key, value| match is_of_view(key) {
-                true => number(value) >= names,
+                true => keys::read_named(value).is_none_or(|named| named.number >= names),
                 false => !batch.contains(key) && !name.contains(key),
             });
         });

@@ -167,9 +167,29 @@ pub struct LogEntry<'l> {
     /// Its place among the view's batches, ascending.
     pub number: u64,
     /// Names the batch: see [`OnlineStore::find_logged`].
-    pub name: Option<u128>,
+    pub name: Option<BatchName>,
+    /// When it arrived; never before the one before it.
+    pub arrived: i64,
     /// The batch.
     pub bytes: &'l [u8],
+}
+
+/// What a batch is known by when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchName {
+    /// Its name among the view's batches.
+    pub name: u128,
+    /// Says whether another has the same facts.
+    pub content: u128,
+}
+
+/// A batch that was logged under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedBatch {
+    /// Its place among the view's batches.
+    pub number: u64,
+    /// The digest of its facts, and when it arrived; an earlier release kept neither.
+    pub facts: Option<(u128, i64)>,
 }
 
 /// Takes one batch of the log with its number.
@@ -273,7 +293,8 @@ pub trait OnlineStore: Send + Sync {
     /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
     fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>>;
 
-    /// Appends batches to the log of pushed facts, all or none.
+    /// Appends batches to the log of pushed facts, all or none, and keeps when the last of
+    /// them arrived: see [`OnlineStore::arrived`].
     ///
     /// # Errors
     /// `Unavailable` for I/O, `Invalid` on a store opened for reading.
@@ -291,12 +312,25 @@ pub trait OnlineStore: Send + Sync {
     /// `Unavailable` for I/O, `Corrupt` for damaged bytes; what `visit` returns.
     fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()>;
 
-    /// The number of the batch of that name, if it was appended and its name is not
-    /// forgotten.
+    /// When the last batch of all views arrived, also of one that is not in the log any
+    /// more.
     ///
     /// # Errors
     /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
-    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>>;
+    fn arrived(&self) -> Result<Option<i64>>;
+
+    /// The batch of that name, if it was appended and its name is not forgotten.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>>;
+
+    /// Makes the names of a view's batches those of another view's.
+    ///
+    /// # Errors
+    /// `Unavailable` for I/O, `Corrupt` for damaged bytes, `Invalid` on a store opened for
+    /// reading.
+    fn carry_names(&self, from: u32, to: u32) -> Result<()>;
 
     /// Removes a view's batches with numbers below `batches`, and the names of those
     /// below `names`.

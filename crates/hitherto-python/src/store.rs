@@ -15,6 +15,7 @@ use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
     Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
     PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest,
+    content_key,
 };
 use hitherto_server::client::{Client, Credentials, MaterializeWork};
 use pyo3::prelude::*;
@@ -392,7 +393,7 @@ impl Store {
         &self,
         view: String,
         facts: &Bound<'_, PyAny>,
-        idempotency_key: &str,
+        idempotency_key: Option<&str>,
         is_durable: bool,
     ) -> PyResult<String> {
         let py = facts.py();
@@ -402,18 +403,19 @@ impl Store {
         let facts = concat_batches(&schema, &batches).map_err(|cause| {
             raise(Error::invalid("the facts do not fit one batch").with_source(cause))
         })?;
-        let requests: Vec<PushRequest> = (0..facts.num_rows())
+        let requests: Result<Vec<PushRequest>> = (0..facts.num_rows())
             .step_by(BATCH_ROWS)
-            .map(|first| PushRequest {
-                view: view.clone(),
-                facts: facts.slice(first, BATCH_ROWS.min(facts.num_rows() - first)),
-                idempotency_key: match idempotency_key {
-                    "" => String::new(),
-                    key => format!("{key}/{BATCH_ROWS}/{}", first / BATCH_ROWS),
-                },
-                ack,
+            .map(|first| {
+                let facts = facts.slice(first, BATCH_ROWS.min(facts.num_rows() - first));
+                let idempotency_key = match idempotency_key {
+                    Some("") => String::new(),
+                    Some(key) => format!("{key}/{BATCH_ROWS}/{}", first / BATCH_ROWS),
+                    None => content_key(&facts)?,
+                };
+                Ok(PushRequest { view: view.clone(), facts, idempotency_key, ack })
             })
             .collect();
+        let requests = requests.map_err(raise)?;
         let pushed = match backend {
             Backend::Engine(engine) => wait_blocking(py, move || {
                 requests.iter().map(|request| engine.push(request, now)).collect()

@@ -113,8 +113,16 @@ def test_every_frame_can_be_pushed(store: hitherto.Store, frame: type) -> None:
 def test_a_push_of_one_name_counts_once(store: hitherto.Store) -> None:
     arrived = facts([(1, 3, 4.0)], with_known=False)
     assert store.push("labs", arrived, idempotency_key="a")["facts_repeated"] == 0
-    assert store.push("labs", arrived, idempotency_key="a") == {"facts": 1, "facts_repeated": 1}
+    assert store.push("labs", arrived, idempotency_key="a")["facts_repeated"] == 1
     assert store.push("labs", arrived, idempotency_key="b")["facts_repeated"] == 0
+    with pytest.raises(hitherto.ConflictError):
+        store.push("labs", facts([(1, 3, 5.0)], with_known=False), idempotency_key="a")
+    # By default the facts are their own name.
+    first = store.push("labs", arrived)
+    assert (first["facts_repeated"], first["known_from"]) == (0, first["known_from"])
+    again = store.push("labs", arrived)
+    assert (again["facts_repeated"], again["known_from"]) == (1, first["known_from"])
+    assert store.push("labs", arrived, idempotency_key="")["facts_repeated"] == 0
     assert lactate(store, 1) == 4.0
     # Known when it arrived, which was later than every result of that day.
     assert lactate(store, 1, hour(11)) == 1.0
@@ -163,6 +171,7 @@ def test_the_command_line_pushes_backs_up_and_restores(root: Path, tmp_path: Pat
     file = tmp_path / "new.parquet"
     pq.write_table(facts([(1, 2, 4.0)]), file)
     pushed = {"view": "labs", "facts": 1, "facts_repeated": 0}
+    pushed |= {"known_from": None, "clock_off_micros": 0}
     assert run(root, "push", "labs", str(file), "--idempotency-key", "n") == pushed
     again = run(root, "push", "labs", str(file), "--idempotency-key", "n")
     assert again == {**pushed, "facts_repeated": 1}

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use hitherto_core::Result;
 use hitherto_core::limits::BATCH_ROWS;
-use hitherto_engine::{Ack, PushRequest, Pushed};
+use hitherto_core::time::{format_duration, format_timestamp};
+use hitherto_engine::{Ack, PushRequest, Pushed, content_key};
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;
@@ -21,9 +22,12 @@ const BATCHES_AT_ONCE: usize = 64;
 ///
 /// Takes a Parquet file with the view's join keys and features under their own names,
 /// and times under the names that the view's source has for them. Without a column of
-/// known times the facts are known from now on. A fact replaces another only if it is
-/// newer, so pushing late or twice does no harm. They are kept beside the view's source:
-/// no materialization takes them away.
+/// known times the facts are known from now on: no row of a training set before now sees
+/// them, however long ago they happened. A fact replaces another only if it is newer, so
+/// pushing late does no harm. Pushed again, the same file changes nothing and keeps the
+/// known time that it was given first; under another --idempotency-key its facts are
+/// stated anew. They are kept beside the view's source: no materialization takes them
+/// away.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto push lactate results.parquet\n  \
@@ -36,9 +40,10 @@ pub struct Push {
     /// A Parquet file of facts
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name this push: pushed again under the same name, the file changes nothing
-    #[arg(long, value_name = "KEY", default_value = "")]
-    idempotency_key: String,
+    /// Name this push: pushed again under the same name, the same facts change nothing, and
+    /// other facts are refused [default: a name made of the facts; "" is no name]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// When a batch counts as pushed: on the disk, or as soon as lookups see it
     #[arg(long, value_enum, default_value_t = AckArgument::Durable)]
     ack: AckArgument,
@@ -95,17 +100,16 @@ impl Push {
     /// The file's facts in batches, each named after its place if the push has a name.
     fn requests(&self) -> Result<Vec<PushRequest>> {
         let batches = Spine::read(&self.file)?.batches.into_iter().enumerate();
-        let requests = batches.map(|(number, facts)| PushRequest {
-            view: self.view.clone(),
-            facts,
-            idempotency_key: match self.idempotency_key.as_str() {
-                "" => String::new(),
+        let requests = batches.map(|(number, facts)| {
+            let idempotency_key = match self.idempotency_key.as_deref() {
+                Some("") => String::new(),
                 // The batches of a file are the same whenever it is read.
-                key => format!("{key}/{BATCH_ROWS}/{number}"),
-            },
-            ack: self.ack.into(),
+                Some(key) => format!("{key}/{BATCH_ROWS}/{number}"),
+                None => content_key(&facts)?,
+            };
+            Ok(PushRequest { view: self.view.clone(), facts, idempotency_key, ack: self.ack.into() })
         });
-        Ok(requests.collect())
+        requests.collect()
     }
 }
 
@@ -116,6 +120,10 @@ struct Shown {
     facts: u64,
     /// Facts of batches that had been pushed before.
     facts_repeated: u64,
+    /// From when on those are known that brought no known time.
+    known_from: Option<String>,
+    /// See [`Pushed::clock_off_micros`]; of the batches the one that was most off.
+    clock_off_micros: i64,
 }
 
 impl Shown {
@@ -125,17 +133,40 @@ impl Shown {
             view,
             facts: pushed.iter().map(|pushed| pushed.facts).sum(),
             facts_repeated: repeated.map(|pushed| pushed.facts).sum(),
+            known_from: pushed.iter().filter_map(|pushed| pushed.known_from).max().map(format_timestamp),
+            clock_off_micros: pushed
+                .iter()
+                .map(|pushed| pushed.clock_off_micros)
+                .max_by_key(|off| off.unsigned_abs())
+                .unwrap_or(0),
         }
     }
 }
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { view, facts, facts_repeated } = self;
+        let Self { view, facts, facts_repeated, known_from, clock_off_micros } = self;
         write!(f, "{view}: {} pushed", counted(*facts, "fact"))?;
-        match facts_repeated {
-            0 => writeln!(f),
-            repeated => writeln!(f, ", {} of them before already", counted(*repeated, "fact")),
+        if *facts_repeated > 0 {
+            write!(f, ", {} of them before already", counted(*facts_repeated, "fact"))?;
+        }
+        if let Some(known_from) = known_from {
+            write!(f, ", known from {known_from} on")?;
+        }
+        writeln!(f)?;
+        let off = format_duration(clock_off_micros.saturating_abs());
+        match clock_off_micros.signum() {
+            -1 => writeln!(
+                f,
+                "the clock is {off} behind the known times that were given to facts before, so \
+                 these were given the last of those: set the clock"
+            ),
+            1 => writeln!(
+                f,
+                "the clock is {off} ahead of the facts pushed before: if it is wrong, set it now, \
+                 for no fact will be known before these"
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -140,6 +140,24 @@ pub fn times(bytes: &[u8]) -> Result<Times> {
     Ok(Times { event: time(4)?, known: time(12)? })
 }
 
+/// Moves the known time of a row up to `known`, if it is earlier. Bytes that are no row
+/// stay as they are.
+pub fn raise_known(bytes: &mut [u8], known: i64) {
+    if let Some(field) = bytes.get_mut(12..HEADER_BYTES)
+        && let Ok(stored) = <[u8; 8]>::try_from(&*field)
+    {
+        field.copy_from_slice(&i64::from_le_bytes(stored).max(known).to_le_bytes());
+    }
+}
+
+/// What a row says, whatever the version of its schema: without its known time, and the
+/// known time.
+pub fn content(bytes: &[u8]) -> ([&[u8]; 3], &[u8]) {
+    let part = |range: std::ops::Range<usize>| bytes.get(range).unwrap_or_default();
+    let rest = bytes.get(HEADER_BYTES..).unwrap_or_default();
+    ([part(0..2), part(4..12), rest], part(12..HEADER_BYTES))
+}
+
 /// How many features are null in a stored row, of those whose bit is set in `asked`.
 pub fn count_nulls(bytes: &[u8], asked: &[u8]) -> u32 {
     let nulls = bytes.get(HEADER_BYTES..).unwrap_or_default();

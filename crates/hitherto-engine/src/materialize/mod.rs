@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
-use crate::push::{FactBytes, facts};
+use crate::push::{FactBytes, read};
 
 pub(crate) use consumed::{Consumed, consumed_key, previous_key};
 
@@ -181,7 +181,7 @@ impl Engine {
         let window = request.window.unwrap_or(TimeRange::ALL);
         let queries = self.fact_queries(view, &run.files).await?.into_iter();
         let queries = queries.map(|query| query.within(window));
-        let queries: Vec<_> = queries.chain(self.offline.pushed_query(view, pushed)?).collect();
+        let queries: Vec<_> = queries.chain(self.offline.pushed_queries(view, pushed)?).collect();
         let advance = |facts| progress.advance(view.name(), facts);
         let (facts, merged) = loop {
             let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
@@ -214,8 +214,9 @@ impl Engine {
         };
         let id = GenerationId { view: view.id, number: to.number };
         let held = self.hold_pushes(view)?;
-        if let Some(missed) = self.offline.pushed_query(view, &held.files_since(to.pushed))? {
-            let mut facts = self.offline.sort_facts(view, &[missed], i64::MIN, |_| {}).await?;
+        let missed = self.offline.pushed_queries(view, &held.files_since(to.pushed))?;
+        if !missed.is_empty() {
+            let mut facts = self.offline.sort_facts(view, &missed, i64::MIN, |_| {}).await?;
             loop {
                 let runs = facts.next_runs();
                 if runs.is_empty() {
@@ -246,9 +247,9 @@ impl Engine {
                 return Ok(());
             }
             let full = std::mem::take(&mut pending);
-            self.store.put(generation, &facts(full.as_bytes())?)
+            self.store.put(generation, &read(full.as_bytes())?.facts)
         })?;
-        self.store.put(generation, &facts(pending.as_bytes())?)
+        self.store.put(generation, &read(pending.as_bytes())?.facts)
     }
 
     /// Removes all rows of a view that nothing names any more.

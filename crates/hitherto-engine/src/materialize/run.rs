@@ -13,6 +13,7 @@ use super::consumed::{Consumed, News, consumed_key, previous_key};
 use super::merge::{Merge, Merged};
 use super::{MaterializeMode, MaterializeRequest, Materialized};
 use crate::Engine;
+use crate::clock::CLOCK_KEY;
 use crate::push::CaughtUp;
 
 /// One run over one view.
@@ -77,7 +78,9 @@ impl<'r> Run<'r> {
         };
         let horizon = match (&view.generation, view.definition.online.history_micros) {
             (Some(generation), Some(_)) if !is_full => generation.horizon,
-            (_, history) => now.saturating_sub(history.unwrap_or(0)),
+            // A clock that was set ahead takes no history away.
+            (_, Some(history)) => engine.hear(now).saturating_sub(history),
+            (_, None) => now,
         };
         let generation = GenerationId { view: view.id, number };
         let is_latest_enough = view.definition.online.history_micros.is_none()
@@ -221,7 +224,10 @@ impl<'r> Run<'r> {
             MaterializeMode::Incremental => merged.figures.and(&self.consumed.figures),
         };
         let consumed = self.consumed.to_json()?;
-        let mut changes = vec![(consumed_key(self.view.id), Some(consumed))];
+        let mut changes = vec![
+            (consumed_key(self.view.id), Some(consumed)),
+            (CLOCK_KEY.to_owned(), Some(engine.believed().to_json()?)),
+        ];
         let (generation, previous) = match (&pushes, old) {
             (Some(pushes), old) => {
                 changes.push((

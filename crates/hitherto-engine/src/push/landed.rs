@@ -1,8 +1,9 @@
 //! Pushed facts as files, where training sets read them.
 //!
 //! ```text
-//! <store>/pushed/<view>/<fingerprint>/<from>-<to>.parquet   batches from..to of the log
-//!                                     /writing              a file that is not whole yet
+//! <store>/pushed/<view>/<fingerprint>/<from>-<to>.v2.parquet  batches from..to of the log
+//!                                     /<from>-<to>.parquet     the same, of earlier releases
+//!                                     /writing                 a file that is not whole yet
 //! ```
 //!
 //! A file is whole from the moment that it has its name, and never changed. What is in
@@ -23,9 +24,11 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{PUSH_LAND_BYTES, PUSH_NAMES_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use hitherto_offline::pushed::{Carried, write_file};
+use hitherto_offline::pushed::{Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, write_file};
+use hitherto_online::Fact;
 
-use super::{ViewLog, batch, lock};
+use super::batch::{Batch, read};
+use super::{ViewLog, lock};
 use crate::Engine;
 use crate::disk::unwritable;
 
@@ -163,11 +166,16 @@ impl Engine {
         if to == from {
             return Err(Error::corrupt("the log of pushed facts lacks a batch; restore a backup"));
         }
-        let facts = batches.iter().map(|bytes| batch::facts(bytes)).collect::<Result<Vec<_>>>()?;
-        let mut facts: Vec<(&[u8], &[u8])> =
-            facts.iter().flatten().map(|fact| (fact.entity_key, fact.row)).collect();
-        facts.sort_by_key(|(entity, _)| *entity);
-        let path = folder.join(format!("{from:020}-{to:020}.parquet"));
+        let batches = batches.iter().map(|bytes| read(bytes)).collect::<Result<Vec<_>>>()?;
+        let facts = batches.iter().flat_map(|Batch { arrived, facts }| {
+            let arrived = |fact: &Fact<'_>| {
+                Arrived { entity_key: fact.entity_key, row: fact.row, at: *arrived }
+            };
+            facts.iter().map(arrived)
+        });
+        let mut facts: Vec<Arrived<'_>> = facts.collect();
+        facts.sort_by_key(|fact| fact.entity_key);
+        let path = folder.join(format!("{from:020}-{to:020}{FILE_SUFFIX}"));
         let writing = folder.join(WRITING);
         write_file(view, &facts, &writing)?;
         fs::rename(&writing, &path)
@@ -302,6 +310,8 @@ fn files(folder: &Path) -> Result<Vec<(u64, u64, PathBuf)>> {
 
 /// The batches that a file has, by its name.
 fn range(path: &Path) -> Option<(u64, u64)> {
-    let (from, to) = path.file_name()?.to_str()?.strip_suffix(".parquet")?.split_once('-')?;
+    let name = path.file_name()?.to_str()?;
+    let name = name.strip_suffix(FILE_SUFFIX).or_else(|| name.strip_suffix(OLD_FILE_SUFFIX))?;
+    let (from, to) = name.split_once('-')?;
     Some((from.parse().ok()?, to.parse().ok()?))
 }

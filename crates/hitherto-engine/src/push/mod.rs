@@ -14,87 +14,72 @@
 //! another only if it ranks higher. A batch that carries the name of one that is in the
 //! log, or was, is not written again, so that a caller who got no answer can repeat it.
 //!
+//! **Facts that bring no known time are known from their arrival.** They are stamped with it
+//! once, before the log, and the stamp is part of the fact: nothing reads it again from a
+//! clock. A retry that says its name keeps its first stamp. Stamps never go back, whatever
+//! the clock says: the latest of them is in the store, written with the log. When a batch
+//! arrived is kept beside the known times that it claims, too.
+//!
 //! **A build never loses a push.** Incremental loads merge into the rows that pushes
 //! wrote. A new generation is given all pushed facts: those in files while it is built,
 //! those in the log before it replaces the old one, with pushes held back for the last
 //! of them.
 //!
-//! | module   | what it owns                                            |
-//! | -------- | -------------------------------------------------------- |
-//! | `batch`  | a batch as bytes                                         |
-//! | `landed` | the log's facts as files                                 |
+//! | module    | what it owns                                            |
+//! | --------- | -------------------------------------------------------- |
+//! | `request` | what is pushed, and what came of it                      |
+//! | `batch`   | a batch as bytes                                         |
+//! | `waiting` | batches from their arrival to the log                    |
+//! | `landed`  | the log's facts as files                                 |
 
 mod batch;
 mod landed;
+mod request;
+mod waiting;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::RecordBatch;
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::limits::{
-    PUSH_FACTS_MAX, PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES, PUSH_NAME_BYTES_MAX,
-};
+use hitherto_core::limits::{PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES};
 use hitherto_core::{Error, Result};
-use hitherto_offline::pushed::read_batch;
-use hitherto_online::{Durability, Fact, GenerationId, LogEntry};
-use serde::Serialize;
-use xxhash_rust::xxh3::xxh3_128;
+use hitherto_online::{BatchName, Durability, Fact, GenerationId, LogEntry, NamedBatch};
 
-pub(crate) use self::batch::{FactBytes, facts};
+pub(crate) use self::batch::{FactBytes, read};
+pub use self::request::{Ack, PushRequest, Pushed, content_key};
+use self::waiting::{Stamped, Waiting, clock_off};
 use crate::Engine;
 
-/// One batch of facts for one view.
-#[derive(Clone, Debug)]
-pub struct PushRequest {
-    /// The feature view.
-    pub view: String,
-    /// The facts. Join keys and features have their own names; times, and the mark of
-    /// deletions, those that the view's source has for them.
-    pub facts: RecordBatch,
-    /// Names the batch among the view's: one of a name that was pushed before changes
-    /// nothing. Empty is no name.
-    pub idempotency_key: String,
-    /// When it is acknowledged.
-    pub ack: Ack,
-}
-
-/// When a push is acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ack {
-    /// Once it is on the disk.
-    #[default]
-    Durable,
-    /// Once lookups see it; a loss of power may undo the last seconds.
-    Async,
-}
-
-/// A push that was acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Pushed {
-    /// Facts in the batch.
-    pub facts: u64,
-    /// Whether a batch of its idempotency key had been pushed before, so that this one
-    /// changed nothing.
-    pub is_repeated: bool,
-}
-
 /// What an engine knows of pushes.
-#[derive(Default)]
 pub(crate) struct Pushes {
     waiting: Mutex<Vec<Arc<Waiting>>>,
     /// By view id. Whoever holds it commits; nobody else changes log or generations.
     logs: Mutex<HashMap<u32, ViewLog>>,
     /// Held while the log's facts are written to files.
     landing: Mutex<()>,
-    /// The latest moment at which facts arrived, in microseconds UTC.
+    /// The latest moment at which facts arrived, in microseconds UTC; what is stored, or
+    /// `i64::MIN`.
     arrived: AtomicI64,
     /// First numbers of batches that running builds still need in the log, by view id.
     held: Mutex<HashMap<u32, u64>>,
     /// Files of a process that may not write the store: see `landed`.
     tails: Mutex<HashMap<u32, Vec<PathBuf>>>,
+}
+
+impl Pushes {
+    /// Of a store whose last pushed facts arrived then.
+    pub fn new(arrived: Option<i64>) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            logs: Mutex::default(),
+            landing: Mutex::default(),
+            arrived: AtomicI64::new(arrived.unwrap_or(i64::MIN)),
+            held: Mutex::default(),
+            tails: Mutex::default(),
+        }
+    }
 }
 
 /// Where a view's log stands. Batches have numbers, from 0; ends are exclusive.
@@ -110,16 +95,6 @@ pub(crate) struct ViewLog {
     bytes: u64,
 }
 
-/// A batch that waits to be committed.
-struct Waiting {
-    view: u32,
-    name: Option<u128>,
-    bytes: FactBytes,
-    facts: u64,
-    ack: Ack,
-    done: OnceLock<Result<Pushed>>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -131,15 +106,15 @@ impl Engine {
     /// # Errors
     /// `NotFound` for an unknown view; `Invalid` for facts that do not fit it or are too
     /// many; `Unavailable` while nothing of the view is online, or when the disk refuses;
-    /// `Conflict` when the view's definition changes meanwhile.
+    /// `Conflict` when its idempotency key was used for other facts, or when the view's
+    /// definition changes meanwhile.
     pub fn push(&self, request: &PushRequest, now: i64) -> Result<Pushed> {
         let catalog = self.catalog();
         let view = catalog.view(&request.view)?;
         check_online(view)?;
-        self.pushes.arrived.fetch_max(now, Ordering::Relaxed);
         let waiting = Arc::new(Waiting::new(view, request, now)?);
-        if waiting.facts == 0 {
-            return Ok(Pushed { facts: 0, is_repeated: false });
+        if waiting.is_empty() {
+            return Ok(Pushed::default());
         }
         lock(&self.pushes.waiting).push(Arc::clone(&waiting));
         let is_much = loop {
@@ -164,7 +139,7 @@ impl Engine {
         let mut waiting = lock(&self.pushes.waiting);
         let mut bytes = 0;
         let is_room = |one: &&Arc<Waiting>| {
-            bytes += one.bytes.as_bytes().len();
+            bytes += one.bytes_len;
             bytes <= PUSH_GROUP_BYTES_MAX
         };
         let count = waiting.iter().take_while(is_room).count().max(1).min(waiting.len());
@@ -196,10 +171,10 @@ impl Engine {
     ) -> Result<Vec<Result<Pushed>>> {
         let catalog = self.catalog();
         let mut after = logs.clone();
-        let mut entries: Vec<LogEntry<'_>> = Vec::with_capacity(group.len());
+        let mut stamped: Vec<Stamped<'_>> = Vec::with_capacity(group.len());
         let mut outcomes = Vec::with_capacity(group.len());
+        let mut arrived = self.pushes.arrived.load(Ordering::Relaxed);
         for one in group {
-            let facts = one.facts;
             let view = catalog.views.iter().find(|view| view.id == one.view);
             if view.is_none_or(|view| view.generation.is_none()) {
                 outcomes.push(Err(Error::conflict(
@@ -207,33 +182,40 @@ impl Engine {
                 )));
                 continue;
             }
-            let is_same = |entry: &LogEntry<'_>| entry.view == one.view && entry.name == one.name;
-            let is_repeated = match one.name {
-                Some(name) => {
-                    entries.iter().any(is_same) || self.store.find_logged(one.view, name)?.is_some()
-                }
-                None => false,
-            };
-            if !is_repeated {
-                let (log, bytes) = (after.entry(one.view).or_default(), one.bytes.as_bytes());
-                entries.push(LogEntry {
-                    view: one.view,
-                    number: log.logged,
-                    name: one.name,
-                    bytes,
-                });
-                log.logged += 1;
-                log.bytes += bytes.len() as u64;
+            if let Some(before) = self.find_same(one, &stamped)? {
+                outcomes.push(one.repeat(before));
+                continue;
             }
-            outcomes.push(Ok(Pushed { facts, is_repeated }));
+            let clock_off_micros = clock_off(arrived, one.now);
+            arrived = arrived.max(one.now);
+            let log = after.entry(one.view).or_default();
+            stamped.push(one.stamp(arrived, log.logged));
+            log.logged += 1;
+            log.bytes += one.bytes_len as u64;
+            outcomes.push(Ok(one.pushed(arrived, clock_off_micros)));
         }
+        let entries: Vec<LogEntry<'_>> = stamped.iter().map(Stamped::entry).collect();
         let durability = match group.iter().any(|one| one.ack == Ack::Durable) {
             true => Durability::Synced,
             false => Durability::Buffered,
         };
         self.store.append_log(&entries, durability)?;
+        self.pushes.arrived.fetch_max(arrived, Ordering::Relaxed);
         *logs = after;
         Ok(outcomes)
+    }
+
+    /// The batch that was pushed before under the name of this one, in the log or among
+    /// those that are on their way there.
+    fn find_same(&self, one: &Waiting, before: &[Stamped<'_>]) -> Result<Option<NamedBatch>> {
+        let Some(BatchName { name, .. }) = one.name else { return Ok(None) };
+        let is_same = |other: &&Stamped<'_>| {
+            other.of.view == one.view && other.of.name.is_some_and(|other| other.name == name)
+        };
+        match before.iter().find(is_same) {
+            Some(same) => Ok(same.named()),
+            None => self.store.find_logged(one.view, name),
+        }
     }
 
     /// Brings a view's generation up to the end of its log.
@@ -256,7 +238,7 @@ impl Engine {
         let mut pending: Vec<Vec<u8>> = Vec::new();
         let mut bytes = 0;
         let put = |pending: &mut Vec<Vec<u8>>| {
-            let facts = pending.iter().map(|batch| facts(batch));
+            let facts = pending.iter().map(|batch| Ok(read(batch)?.facts));
             let facts: Vec<Vec<Fact<'_>>> = facts.collect::<Result<_>>()?;
             let put = self.store.put(generation, &facts.concat());
             drop(facts);
@@ -348,35 +330,6 @@ impl CaughtUp<'_> {
     pub fn flipped(mut self, view: u32) {
         let log = self.logs.entry(view).or_default();
         log.applied = log.applied.max(self.end);
-    }
-}
-
-impl Waiting {
-    fn new(view: &AppliedView, request: &PushRequest, now: i64) -> Result<Self> {
-        let facts = request.facts.num_rows();
-        if facts > PUSH_FACTS_MAX {
-            return Err(Error::invalid(format!(
-                "a batch of {facts} facts is larger than the limit of {PUSH_FACTS_MAX}; push it in \
-                 parts"
-            )));
-        }
-        let key = request.idempotency_key.as_bytes();
-        if key.len() > PUSH_NAME_BYTES_MAX {
-            return Err(Error::invalid(format!(
-                "an idempotency key of {} bytes is longer than the limit of {PUSH_NAME_BYTES_MAX}",
-                key.len()
-            )));
-        }
-        let mut bytes = FactBytes::default();
-        read_batch(view, &request.facts, now, |entity, _, row| bytes.push(entity, row))?;
-        Ok(Self {
-            view: view.id,
-            name: (!key.is_empty()).then(|| xxh3_128(key)),
-            bytes,
-            facts: facts as u64,
-            ack: request.ack,
-            done: OnceLock::new(),
-        })
     }
 }
 

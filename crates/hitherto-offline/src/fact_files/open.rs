@@ -32,26 +32,29 @@ impl Offline {
         let footers = Footers::read(&files_until(source, files, until)?)?;
         check_view_columns(footers.schema()?.as_ref(), view)?;
         check_paths(source, &footers)?;
-        self.open(view, footers, source_columns(view))
+        self.open(FactLayout::new(view), footers, source_columns(view))
     }
 
-    /// Files of a view's facts that Hitherto wrote itself, whose columns are named by
-    /// their position among those of a fact.
+    /// Files of facts that Hitherto wrote itself, whose columns are named by their position
+    /// in `layout`; `beside` are columns after them.
     ///
     /// # Errors
     /// `Corrupt` when they are no such files, `Unavailable` when they are gone.
     pub(crate) fn own_facts(
         &self,
-        view: &AppliedView,
+        layout: FactLayout,
         files: &[SourceFile],
+        beside: &[&str],
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = (0..source_columns(view).len()).map(|index| index.to_string());
-        self.open(view, Footers::read(files)?, columns.collect())
+        let columns = (0..layout.columns()).map(|index| index.to_string());
+        let columns = columns.chain(beside.iter().map(|name| (*name).to_owned()));
+        let columns = columns.collect();
+        self.open(layout, Footers::read(files)?, columns)
     }
 
     fn open(
         &self,
-        view: &AppliedView,
+        layout: FactLayout,
         footers: Footers,
         columns: Vec<String>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -62,7 +65,7 @@ impl Offline {
             Some(field.clone().with_name(index.to_string()))
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let files = FactFiles::new(FactLayout::new(view), columns, schema, footers.into_files());
+        let files = FactFiles::new(layout, columns, schema, footers.into_files());
         Ok(Arc::new(FactFilesExec::new(files, self.threads)))
     }
 }

@@ -49,7 +49,7 @@ impl FactFiles {
 
     /// The columns that hold values.
     pub fn features(&self) -> &[String] {
-        &self.columns[self.layout.heads()..]
+        &self.columns[self.layout.heads()..self.layout.columns()]
     }
 
     /// All row groups, newest events first: a slot is then written about once,

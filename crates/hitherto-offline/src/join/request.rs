@@ -125,9 +125,10 @@ impl Offline {
                 from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
                 to,
             });
-            let mut facts = Vec::with_capacity(3);
-            for own in [pushed, copy].into_iter().filter(|own| !own.is_empty()) {
-                facts.push(self.own_facts(view, own)?);
+            let mut facts = Vec::with_capacity(4);
+            facts.extend(self.pushed_plans(view, pushed)?.into_iter().map(|(_, plan)| plan));
+            if !copy.is_empty() {
+                facts.push(self.own_facts(FactLayout::new(view), copy, &[])?);
             }
             if !files.is_empty() && view.definition.source.sql.is_none() {
                 facts.push(self.fact_files(view, files, range.map(|range| range.to))?);

@@ -29,6 +29,7 @@ const HEADS_FIRST_ROWS_MAX: usize = 1 << 20;
 
 /// A scan of one view's facts. Shared by threads.
 pub struct Scan {
+    /// Of the source's facts: those in files have the layout of their files.
     layout: FactLayout,
     /// With the event times outside of which facts are left out.
     pieces: Mutex<VecDeque<(Piece, TimeRange)>>,
@@ -136,7 +137,7 @@ impl Reader<'_> {
             if self.scan.is_stopped() {
                 return Ok(());
             }
-            self.add(&self.scan.layout.read_heads(&columns, rows)?, first_row);
+            self.add(&files.layout.read_heads(&columns, rows)?, first_row);
             first_row += rows;
             read();
         }
@@ -160,7 +161,7 @@ impl Reader<'_> {
             if self.scan.is_stopped() {
                 return Ok(());
             }
-            self.take(&columns, rows)?;
+            self.take(&files.layout, &columns, rows)?;
             read();
         }
         Ok(())
@@ -180,15 +181,15 @@ impl Reader<'_> {
             if self.scan.is_stopped() {
                 return Ok(());
             }
-            self.take(batch.columns(), batch.num_rows())?;
+            self.take(&self.scan.layout, batch.columns(), batch.num_rows())?;
             read();
         }
         Ok(())
     }
 
     /// Takes a batch of whole facts.
-    fn take(&mut self, columns: &[ArrayRef], rows: usize) -> Result<()> {
-        let facts = self.scan.layout.read(columns, rows)?;
+    fn take(&mut self, layout: &FactLayout, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        let facts = layout.read(columns, rows)?;
         self.candidates.clear();
         self.add(&facts.heads, 0);
         let Self { scan, writer, candidates, block, .. } = self;

@@ -109,9 +109,11 @@ impl Offline {
         let mut partitions = Vec::new();
         let mut files = Vec::new();
         for view in views {
-            let plans = self.heads(view, scan.until()).await?;
-            let map: Arc<dyn MapBatch> = Arc::new(to_rows(view, scan, Arc::clone(&rows)));
-            partitions.extend(mapped(&plans, &rows, &map));
+            for (layout, plan) in self.heads(view, scan.until()).await? {
+                let map = to_rows(layout, view.terms, scan, Arc::clone(&rows));
+                let map: Arc<dyn MapBatch> = Arc::new(map);
+                partitions.extend(mapped(&[plan], &rows, &map));
+            }
             files.extend(view.files.iter().cloned());
         }
         let table = StreamingTable::try_new(Arc::clone(&rows), partitions).map_err(failed)?;
@@ -138,14 +140,12 @@ impl Offline {
         &self,
         scanned: &ScannedView,
         until: i64,
-    ) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+    ) -> Result<Vec<(FactLayout, Arc<dyn ExecutionPlan>)>> {
         let ScannedView { view, files, pushed, .. } = scanned;
-        let mut plans = Vec::with_capacity(2);
+        let mut plans = self.pushed_plans(view, pushed)?;
         if !files.is_empty() {
-            plans.push(self.head_query(view, files, until).await?);
-        }
-        if !pushed.is_empty() {
-            plans.push(self.own_facts(view, pushed)?);
+            let plan = self.head_query(view, files, until).await?;
+            plans.push((FactLayout::new(view), plan));
         }
         Ok(plans)
     }
@@ -160,8 +160,7 @@ fn to_schema(keys: &[Field], timestamp: &str) -> SchemaRef {
 }
 
 /// Makes a batch of a view's facts into rows of the spine.
-fn to_rows(view: &ScannedView, scan: Scan, schema: SchemaRef) -> impl MapBatch + use<> {
-    let (layout, terms) = (FactLayout::new(&view.view), view.terms);
+fn to_rows(layout: FactLayout, terms: Terms, scan: Scan, schema: SchemaRef) -> impl MapBatch {
     move |facts: &RecordBatch| {
         let external = |cause: Error| DataFusionError::External(Box::new(cause));
         let heads = &facts.columns()[..layout.heads()];

@@ -3,21 +3,26 @@
 use hitherto_core::{Error, Result};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
-use super::{PUSHED, RocksStore, failed};
-use crate::keys::{Logged, logged};
-use crate::store::{Durability, LogEntry, LogVisitor};
+use super::{META, PUSHED, RocksStore, failed};
+use crate::keys::{self, ARRIVED, Logged, logged};
+use crate::store::{Durability, LogEntry, LogVisitor, NamedBatch};
 
 impl RocksStore {
     pub(super) fn append(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
         let family = self.family(PUSHED);
         let mut batch = WriteBatch::default();
-        for LogEntry { view, number, name, bytes } in entries {
-            let number = number.to_be_bytes();
-            batch.put_cf(family, logged(*view, Logged::Batch, &number), bytes);
-            if let Some(name) = name.map(u128::to_be_bytes) {
-                batch.put_cf(family, logged(*view, Logged::Number, &name), number);
-                batch.put_cf(family, logged(*view, Logged::Name, &number), name);
+        for entry in entries {
+            let number = entry.number.to_be_bytes();
+            batch.put_cf(family, logged(entry.view, Logged::Batch, &number), entry.bytes);
+            if let Some(named) = entry.name {
+                let name = named.name.to_be_bytes();
+                let value = keys::named(entry, named);
+                batch.put_cf(family, logged(entry.view, Logged::Number, &name), value);
+                batch.put_cf(family, logged(entry.view, Logged::Name, &number), name);
             }
+        }
+        if let Some(last) = entries.last() {
+            batch.put_cf(self.family(META), ARRIVED, last.arrived.to_be_bytes());
         }
         let mut how = WriteOptions::default();
         how.set_sync(durability == Durability::Synced);
@@ -28,10 +33,29 @@ impl RocksStore {
         self.show_logged(view, Logged::Batch, from, u64::MAX, |number, bytes| visit(number, bytes))
     }
 
-    pub(super) fn number_of(&self, view: u32, name: u128) -> Result<Option<u64>> {
+    pub(super) fn read_arrived(&self) -> Result<Option<i64>> {
+        let arrived = self.db.get_cf(self.family(META), ARRIVED).map_err(failed)?;
+        arrived.map(|bytes| Ok(to_number(&bytes)? as i64)).transpose()
+    }
+
+    pub(super) fn batch_of(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
         let key = logged(view, Logged::Number, &name.to_be_bytes());
-        let number = self.db.get_cf(self.family(PUSHED), key).map_err(failed)?;
-        number.map(|bytes| to_number(&bytes)).transpose()
+        let value = self.db.get_cf(self.family(PUSHED), key).map_err(failed)?;
+        value.map(|value| keys::read_named(&value).ok_or_else(damaged)).transpose()
+    }
+
+    pub(super) fn copy_names(&self, from: u32, to: u32) -> Result<()> {
+        let family = self.family(PUSHED);
+        let mut batch = WriteBatch::default();
+        self.show_logged(from, Logged::Name, 0, u64::MAX, |number, name| {
+            let value = self.db.get_cf(family, logged(from, Logged::Number, name));
+            if let Some(value) = value.map_err(failed)? {
+                batch.put_cf(family, logged(to, Logged::Number, name), value);
+                batch.put_cf(family, logged(to, Logged::Name, &number.to_be_bytes()), name);
+            }
+            Ok(())
+        })?;
+        self.db.write(batch).map_err(failed)
     }
 
     pub(super) fn trim(&self, view: u32, batches: u64, names: u64) -> Result<()> {
@@ -71,6 +95,9 @@ impl RocksStore {
 }
 
 fn to_number(bytes: &[u8]) -> Result<u64> {
-    let damaged = |_| Error::corrupt("the log of pushed facts is damaged; restore a backup");
-    bytes.try_into().map(u64::from_be_bytes).map_err(damaged)
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged())
+}
+
+fn damaged() -> Error {
+    Error::corrupt("the log of pushed facts is damaged; restore a backup")
 }

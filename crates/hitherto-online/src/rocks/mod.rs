@@ -44,16 +44,18 @@ use rocksdb::{
 
 use crate::keys;
 use crate::store::{
-    Access, Beneath, Durability, Fact, GenerationId, Load, LogEntry, LogVisitor, OnlineStore,
-    Reach, Snapshot, Usage,
+    Access, Beneath, Durability, Fact, GenerationId, Load, LogEntry, LogVisitor, NamedBatch,
+    OnlineStore, Reach, Snapshot, Usage,
 };
 use retain::Horizons;
 use rows::RowTable;
 
 /// The version of the folder's layout that this release writes. 2 has the log of
-/// pushed facts and rows to be merged; a store of format 1 becomes one of 2 when it is
-/// opened for writing.
-const FORMAT: u32 = 2;
+/// pushed facts and rows to be merged, 3 what batches say and when they arrived. An older
+/// one becomes one of 3 when it is opened for writing.
+const FORMAT: u32 = 3;
+/// The oldest that can be read as it is.
+const FORMAT_READ_MIN: u32 = 2;
 
 const LATEST: &str = "latest";
 const HISTORY: &str = "history";
@@ -210,8 +212,17 @@ impl OnlineStore for RocksStore {
         self.show_log(view, from, visit)
     }
 
-    fn find_logged(&self, view: u32, name: u128) -> Result<Option<u64>> {
-        self.number_of(view, name)
+    fn arrived(&self) -> Result<Option<i64>> {
+        self.read_arrived()
+    }
+
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
+        self.batch_of(view, name)
+    }
+
+    fn carry_names(&self, from: u32, to: u32) -> Result<()> {
+        self.check_writable()?;
+        self.copy_names(from, to)
     }
 
     fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
@@ -327,7 +338,7 @@ fn check_format(folder: &Path, access: Access) -> Result<()> {
              that wrote it or a newer one (nothing was changed)",
             folder.display()
         ))),
-        Ok(format) if access == Access::ReadOnly => Err(Error::invalid(format!(
+        Ok(format) if access == Access::ReadOnly && format < FORMAT_READ_MIN => Err(Error::invalid(format!(
             "the store {} has format {format}; open it for writing once to bring it to format \
              {FORMAT}, for example with `hitherto materialize`",
             folder.display()

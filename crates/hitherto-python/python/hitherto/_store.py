@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +17,7 @@ from ._plan import Plan
 from ._progress import Line, Progress, is_watched
 from ._selection import resolve
 from ._spine import Spine
-from ._time import Moment, to_micros
+from ._time import Moment, to_datetime, to_micros
 from ._training_set import TrainingSet
 from ._why import Why
 from .definitions import Definition
@@ -407,32 +409,38 @@ class Store:
         view: str,
         facts: Spine,
         *,
-        idempotency_key: str = "",
+        idempotency_key: str | None = None,
         ack: Literal["durable", "async"] = "durable",
-    ) -> dict[str, int]:
+    ) -> dict[str, Any]:
         """Pushes facts into a view: the next lookup sees them, and so do training
-        sets. A fact replaces another only if it is newer, so late and repeated
-        ones do no harm.
+        sets. A fact replaces another only if it is newer, so late ones do no harm.
+        Pushed again, the same facts change nothing.
 
         Args:
             view: the feature view's name.
             facts: as a spine: a DataFrame, a Table, a reader or batch, or the path
                 of a Parquet file. Join keys and features have their own names,
                 times those of the view's source. Without a column of known times
-                facts are known from now on.
+                facts are known from now on: no row of a training set before now
+                sees them, however long ago they happened.
             idempotency_key: names the push; pushed again under the same name,
-                the same facts change nothing.
+                the same facts change nothing and keep the known time that they
+                were given first, and other facts are refused. By default it is
+                made of the facts; under another one they are stated anew, and
+                ``""`` is none.
             ack: when facts count as pushed: on the disk, or once lookups see
                 them, which a loss of power may undo.
 
         Returns:
-            ``facts``, and ``facts_repeated``: how many of them had been pushed
-            before under that name.
+            ``facts``; ``facts_repeated``: how many of them had been pushed
+            before under that name; ``known_from``: from when on those are known
+            that brought no known time, or None.
 
         Raises:
             NotFoundError: no such view.
             InvalidError: a column is missing, unknown or of another type, or a
                 fact has no join key or time.
+            ConflictError: other facts were pushed before under that name.
             UnavailableError: nothing of the view is online yet.
         """
         if ack not in ("durable", "async"):
@@ -442,9 +450,19 @@ class Store:
             pushed = self._native.push(view, rows, idempotency_key, ack == "durable")
         batches: list[dict[str, Any]] = json.loads(pushed)
         repeated = (batch["facts"] for batch in batches if batch["is_repeated"])
+        known = [batch["known_from"] for batch in batches if batch["known_from"] is not None]
+        off = max((batch["clock_off_micros"] for batch in batches), key=abs, default=0)
+        if off:
+            warnings.warn(
+                f"the clock is {timedelta(microseconds=abs(off))} "
+                f"{'ahead of' if off > 0 else 'behind'} the facts pushed before; facts that bring "
+                "no known time are known from the later of the two",
+                stacklevel=2,
+            )
         return {
             "facts": sum(batch["facts"] for batch in batches),
             "facts_repeated": sum(repeated),
+            "known_from": to_datetime(max(known)) if known else None,
         }
 
     def rollback(self, view: str) -> dict[str, Any]:

@@ -44,9 +44,10 @@ class Why:
     """The facts that answer or came near, newest first: ``event_time``,
     ``known_time`` (None: nobody can say when), ``verdict``, ``missed_by`` (a
     timedelta: how long after the moment it happened or was known, after the
-    cutoff it was known, or beyond the ttl it is), ``is_deletion`` and ``values``
-    by feature. A time that no ``datetime`` holds is text, such as
-    ``"253402300800000000us"``.
+    cutoff it was known, or beyond the ttl it is), ``is_deletion``, ``arrived``
+    (when it was pushed, whatever known time it claims; None for a fact of the
+    source) and ``values`` by feature. A time that no ``datetime`` holds is text,
+    such as ``"253402300800000000us"``.
 
     Verdicts: ``answers``, ``superseded``, ``not_yet_known``, ``after_cutoff``,
     ``not_yet_happened``, ``expired``, ``deleted``."""
@@ -68,6 +69,7 @@ class Why:
                 "verdict": fact["verdict"],
                 "missed_by": timedelta(microseconds=fact["missed_by_micros"]),
                 "is_deletion": fact["is_deletion"],
+                "arrived": None if fact["arrived"] is None else to_datetime(fact["arrived"]),
                 "values": values,
             }
             for fact, values in zip(self._report["candidates"], rows, strict=True)

@@ -76,11 +76,13 @@ pub fn encode_request(request: &PushRequest) -> Result<v1::PushRequest> {
 }
 
 /// Writes what was pushed.
-pub fn encode_answer(Pushed { facts, is_repeated }: Pushed) -> v1::PushResponse {
-    v1::PushResponse { facts, is_repeated }
+pub fn encode_answer(pushed: Pushed) -> v1::PushResponse {
+    let Pushed { facts, is_repeated, known_from, clock_off_micros } = pushed;
+    v1::PushResponse { facts, is_repeated, known_from_micros: known_from, clock_off_micros }
 }
 
 /// Reads what a server pushed.
-pub fn decode_answer(v1::PushResponse { facts, is_repeated }: v1::PushResponse) -> Pushed {
-    Pushed { facts, is_repeated }
+pub fn decode_answer(answer: v1::PushResponse) -> Pushed {
+    let v1::PushResponse { facts, is_repeated, known_from_micros, clock_off_micros } = answer;
+    Pushed { facts, is_repeated, known_from: known_from_micros, clock_off_micros }
 }

@@ -97,6 +97,7 @@ fn encode_fact(fact: &ShownFact) -> v1::CandidateFact {
         is_deletion: fact.is_deletion,
         verdict: encode_verdict(fact.verdict).into(),
         missed_by_micros: fact.missed_by_micros,
+        arrived_micros: fact.arrived,
     }
 }
 
@@ -109,6 +110,7 @@ fn decode_fact(fact: &v1::CandidateFact) -> Result<ShownFact> {
         is_deletion: fact.is_deletion,
         verdict: verdict.ok_or_else(|| malformed("a verdict is none of Verdict"))?,
         missed_by_micros: fact.missed_by_micros,
+        arrived: fact.arrived_micros,
     })
 }
 

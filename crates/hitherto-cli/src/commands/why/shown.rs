@@ -179,12 +179,16 @@ impl fmt::Display for Shown<'_> {
         writeln!(f, "{}", self.answer())?;
         if !candidates.is_empty() {
             let text = |name: &str| (name.to_owned(), Side::Text);
+            let is_pushed = candidates.iter().any(|fact| fact.arrived.is_some());
             let mut columns = vec![text("event"), text("known")];
+            columns.extend(is_pushed.then(|| text("pushed")));
             columns.extend(self.features.iter().map(|name| ((*name).to_owned(), Side::Number)));
             columns.push(text("why"));
             let mut grid = Grid::with_columns(columns);
             for (fact, row) in candidates.iter().zip(&self.candidates) {
                 let times = [fact.event, fact.known].map(format_timestamp).into_iter();
+                let pushed = fact.arrived.map(format_timestamp).unwrap_or_default();
+                let times = times.chain(is_pushed.then_some(pushed));
                 grid.row(times.chain(row.texts.iter().cloned()).chain([self.sentence(fact)]));
             }
             writeln!(f, "\n{grid}")?;
@@ -217,6 +221,7 @@ impl Serialize for Shown<'_> {
                 "event_time": format_timestamp(fact.event),
                 "known_time": format_timestamp(fact.known),
                 "is_deletion": fact.is_deletion,
+                "arrived": fact.arrived.map(format_timestamp),
                 "verdict": fact.verdict,
                 "missed_by_micros": fact.missed_by_micros,
                 "values": self.object(row),

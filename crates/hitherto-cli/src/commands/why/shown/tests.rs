@@ -24,6 +24,7 @@ fn a_late_result_says_how_late() {
         is_deletion: false,
         verdict: Verdict::Answers,
         missed_by_micros: 0,
+        arrived: None,
     };
     assert_eq!(released(&fact(0, 68 * 60 * MICROS_PER_SECOND)), "released 1h 8m after");
     assert_eq!(released(&fact(7, 7)), "at once");
