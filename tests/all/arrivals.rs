@@ -2,11 +2,11 @@
 //! clock does.
 
 use hitherto_core::Kind;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_engine::{
     Access, Engine, KeyColumn, MaterializeMode, VerifyRequest, WhyRequest, content_key,
 };
-use hitherto_core::key::OwnedPart;
-use hitherto_core::time::MICROS_PER_SECOND;
 
 use crate::pushing::{VALUE, facts, labs, online_repo, push, times, trained, value};
 use crate::repo::{self, Repo, apply, materialize};
@@ -28,10 +28,9 @@ async fn check(engine: &Engine, expected: &[(i64, Option<i64>)], now: i64, when:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_push_is_in_no_row_before_its_arrival() {
-    let definition = |features: &str| labs("", features).replace(
-        "  features:",
-        "  online: { history: 1h }\n  features:",
-    );
+    let definition = |features: &str| {
+        labs("", features).replace("  features:", "  online: { history: 1h }\n  features:")
+    };
     let repo = Repo::new(&definition(VALUE));
     repo.parquet("labs/a.parquet", facts(&[("x", 10, 1)]));
     let engine = repo.applied().await;
@@ -47,7 +46,10 @@ async fn a_late_push_is_in_no_row_before_its_arrival() {
     drop(engine);
     let engine = repo.open(Access::ReadWrite).unwrap();
     check(&engine, &expected, 1_200, "in another process").await;
-    repo.write("definitions.yaml", &definition(&format!("{VALUE}, {{ name: unit, type: string }}")));
+    repo.write(
+        "definitions.yaml",
+        &definition(&format!("{VALUE}, {{ name: unit, type: string }}")),
+    );
     repo.parquet("labs/a.parquet", {
         let mut columns = facts(&[("x", 10, 1)]);
         columns.push(("unit", std::sync::Arc::new(arrow::array::StringArray::from(vec!["mg"]))));

@@ -29,6 +29,7 @@
 //! | `formats`        | stores of other releases, and folders that hold none        |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
+//! | `changing`       | definitions that change while lookups go on                |
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
 //! | `verify`         | both sides compared, and how a difference shows             |
 //! | `why`            | reasons for an answer, and the rule's answer from them      |
@@ -41,6 +42,7 @@
 mod architecture;
 mod arrivals;
 mod bad_input;
+mod changing;
 mod crashes;
 mod damage;
 mod defaults;

@@ -58,7 +58,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-pub fn push(engine: &Engine, view: &str, facts: RecordBatch, key: &str, now: i64) -> Result<Pushed> {
+pub fn push(
+    engine: &Engine,
+    view: &str,
+    facts: RecordBatch,
+    key: &str,
+    now: i64,
+) -> Result<Pushed> {
     let request = PushRequest {
         view: view.to_owned(),
         facts,

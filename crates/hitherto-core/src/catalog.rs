@@ -8,6 +8,16 @@
 //! meaning of stored bytes would (a new source, other features, other keys), so
 //! that old rows are never read with a new schema; ids are never reused. A
 //! change that leaves rows as they are (a ttl, an owner) keeps the id.
+//!
+//! What is *applied* is not always what is *published*: a view whose rows have to
+//! be built anew keeps the copy that it had, with the definition under which that
+//! was built, until the new one has a generation.
+//!
+//! ```text
+//! apply a        apply b                    materialize
+//! a, nothing     b, nothing, before: none   b, generation 1
+//! a, generation  b, nothing, before: a      b, generation 1       a's rows go
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +27,7 @@ use crate::row::RowSchema;
 use crate::{Error, Result};
 
 /// The catalog format that this release writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Everything that is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +68,10 @@ pub struct AppliedView {
     /// The one that it replaced, which can be gone back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Generation>,
+    /// The view as it was when it last had a copy, with that: what lookups read while
+    /// this definition has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<AppliedView>>,
 }
 
 /// One complete online copy of a view.
@@ -139,7 +153,8 @@ impl Catalog {
     /// The catalog after applying `new` definitions at `now`.
     ///
     /// Views whose stored rows stay valid keep their id and generation; others
-    /// get a new id and start without one.
+    /// get a new id and start without one, beside the copy that they had. One that goes
+    /// back to the definition of that copy has it again.
     pub fn apply(&self, new: &Definitions, now: i64) -> Self {
         let mut next = Self {
             format: FORMAT,
@@ -164,6 +179,17 @@ impl Catalog {
                     applied_at: now,
                     ..old.clone()
                 },
+                Some(AppliedView { version, before: Some(before), .. })
+                    if before.fingerprint == fingerprint =>
+                {
+                    AppliedView {
+                        version: version + 1,
+                        definition: definition.clone(),
+                        keys: keys.to_vec(),
+                        applied_at: now,
+                        ..(**before).clone()
+                    }
+                }
                 _ => {
                     let version = old.map_or(1, |old| old.version + 1);
                     next.next_view_id += 1;
@@ -177,6 +203,7 @@ impl Catalog {
                         applied_at: now,
                         generation: None,
                         previous: None,
+                        before: old.and_then(AppliedView::published).cloned().map(Box::new),
                     }
                 }
             };
@@ -197,8 +224,15 @@ impl Catalog {
         if let Some(view) = next.views.iter_mut().find(|view| view.id == view_id) {
             view.generation = Some(generation);
             view.previous = previous;
+            view.before = None;
         }
         next
+    }
+
+    /// All views that have a place in the store: those that are applied, and those whose
+    /// copies are read in their stead.
+    pub fn stored_views(&self) -> impl Iterator<Item = &AppliedView> {
+        self.views.iter().flat_map(|view| [Some(view), view.before.as_deref()]).flatten()
     }
 
     /// The applied view of that name.
@@ -233,6 +267,15 @@ impl AppliedView {
     /// The view's name.
     pub fn name(&self) -> &str {
         &self.definition.metadata.name
+    }
+
+    /// The view as lookups read it: this definition if it has a copy, or else the one
+    /// before that has; `None` if nothing is online.
+    pub fn published(&self) -> Option<&AppliedView> {
+        match self.generation {
+            Some(_) => Some(self),
+            None => self.before.as_deref(),
+        }
     }
 
     /// The layout of its rows.

@@ -9,12 +9,15 @@
 //!         pushed to a view are brought into its new form
 //! ```
 //!
+//! Lookups go on: a view whose rows have to be built anew is read as it was until it is
+//! materialized.
+//!
 //! Anything wrong anywhere and nothing is applied.
 
 use std::fmt;
 use std::sync::Arc;
 
-use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::catalog::Catalog;
 use hitherto_core::definition::diff::{self, Change};
 use hitherto_core::definition::{Definitions, Loaded};
 use hitherto_core::{Error, Result};
@@ -81,8 +84,9 @@ impl Engine {
         })
     }
 
-    /// Applies a plan at `now`. Views that stay readable keep their online
-    /// copy; copies of deleted and changed views are removed.
+    /// Applies a plan at `now`. Views that stay readable keep their online copy, and changed
+    /// ones the copy of their definition before until they have one of their own; copies
+    /// of deleted views are removed.
     ///
     /// # Errors
     /// `Conflict` when the catalog has changed since the plan was made;
@@ -123,16 +127,29 @@ impl Engine {
             return Ok(catalog);
         }
         let next = catalog.apply(&plan.definitions, now);
-        let is_kept = |id: u32| next.views.iter().any(|view| view.id == id);
+        let is_kept = |id: u32| next.stored_views().any(|view| view.id == id);
         let dropped: Vec<_> =
-            catalog.views.iter().filter(|view| !is_kept(view.id)).cloned().collect();
+            catalog.stored_views().filter(|view| !is_kept(view.id)).cloned().collect();
         let forget = dropped.iter().flat_map(|view| {
             [materialize::consumed_key(view.id), materialize::previous_key(view.id)]
                 .map(|key| (key, None))
         });
         let mut held_back = self.hold_back_pushes();
-        renewed(&dropped, &next).try_for_each(|(old, new)| held_back.carry(old, new))?;
+        for old in &catalog.views {
+            match next.views.iter().find(|view| view.name() == old.name()) {
+                Some(new) if new.id == old.id => {}
+                Some(new) => held_back.carry(old, new)?,
+                // Should it come back, its facts do.
+                None => held_back.land(old)?,
+            }
+        }
         let next = self.commit(next, forget.collect())?;
+        for old in &catalog.views {
+            let new = next.views.iter().find(|view| view.name() == old.name());
+            if let Some(new) = new.filter(|new| new.id != old.id) {
+                self.store.carry_names(old.id, new.id)?;
+            }
+        }
         drop(held_back);
         self.recover_pushes()?;
         // Rows go after nothing names them any more.
@@ -159,15 +176,4 @@ impl Engine {
             false => Err(Error::invalid(problems.join("\n"))),
         }
     }
-}
-
-/// Views that go, with those of their names that come.
-fn renewed<'v>(
-    dropped: &'v [AppliedView],
-    next: &'v Catalog,
-) -> impl Iterator<Item = (&'v AppliedView, &'v AppliedView)> {
-    dropped.iter().filter_map(|old| {
-        let new = next.views.iter().find(|view| view.name() == old.name())?;
-        Some((old, new))
-    })
 }

@@ -1,5 +1,8 @@
 //! What a request asks for: a service or a feature list, resolved against the
 //! catalog into views and features in the order of the answer.
+//!
+//! Training sets mean what is applied. Lookups mean what is published: of a view whose
+//! changed definition has no copy yet that is the definition before.
 
 use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::Field;
@@ -37,6 +40,13 @@ pub struct Resolved {
     pub features: Vec<ResolvedFeature>,
 }
 
+/// Which definition of a view is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meant {
+    Applied,
+    Published,
+}
+
 /// One view as the request uses it.
 #[derive(Clone, Debug)]
 pub struct ResolvedView {
@@ -49,8 +59,12 @@ pub struct ResolvedView {
 }
 
 impl ResolvedView {
-    fn new(catalog: &Catalog, reference: &ViewRef) -> Result<Self> {
-        let view = catalog.view(&reference.view)?.clone();
+    fn new(catalog: &Catalog, reference: &ViewRef, meant: Meant) -> Result<Self> {
+        let applied = catalog.view(&reference.view)?;
+        let view = match meant {
+            Meant::Applied => applied.clone(),
+            Meant::Published => applied.published().unwrap_or(applied).clone(),
+        };
         reference.check_keys(view.keys.iter().map(|key| key.name.as_str()))?;
         let column =
             |key: &Field| Field { name: reference.column(&key.name).to_owned(), ..key.clone() };
@@ -71,19 +85,32 @@ pub struct ResolvedFeature {
 }
 
 impl Resolved {
-    /// Finds every name of `selection` in `catalog`.
+    /// Finds every name of `selection` in `catalog`, as it is applied.
     ///
     /// # Errors
     /// `NotFound` with a suggestion; `Invalid` when nothing, too much or
     /// something twice is asked for.
     pub fn new(catalog: &Catalog, selection: &Selection) -> Result<Self> {
+        Self::find(catalog, selection, Meant::Applied)
+    }
+
+    /// The same, as lookups read it.
+    ///
+    /// # Errors
+    /// As [`Resolved::new`]; `Unavailable` for a feature that is applied and of which
+    /// nothing is online yet.
+    pub fn published(catalog: &Catalog, selection: &Selection) -> Result<Self> {
+        Self::find(catalog, selection, Meant::Published)
+    }
+
+    fn find(catalog: &Catalog, selection: &Selection, meant: Meant) -> Result<Self> {
         let references = match selection {
             Selection::Service(name) => &catalog.service(name)?.features,
             Selection::Features(references) => references,
         };
         let mut resolved = Self { views: Vec::new(), features: Vec::new() };
         for reference in references {
-            resolved.add(catalog, reference)?;
+            resolved.add(catalog, reference, meant)?;
         }
         if resolved.features.is_empty() {
             return Err(Error::invalid("no feature is asked for; name a service or view:feature"));
@@ -91,15 +118,19 @@ impl Resolved {
         Ok(resolved)
     }
 
-    fn add(&mut self, catalog: &Catalog, reference: &FeatureRef) -> Result<()> {
-        let view = self.view(catalog, &reference.view)?;
-        let applied = &self.views[view].view;
+    fn add(&mut self, catalog: &Catalog, reference: &FeatureRef, meant: Meant) -> Result<()> {
+        let view = self.view(catalog, &reference.view, meant)?;
+        let found = &self.views[view].view;
         let features = match reference.is_wildcard() {
-            true => 0..applied.definition.features.len(),
-            false => {
-                let feature = applied.feature_index(&reference.feature)?;
-                feature..feature + 1
-            }
+            true => 0..found.definition.features.len(),
+            false => match found.feature_index(&reference.feature) {
+                Ok(feature) => feature..feature + 1,
+                Err(unknown) => {
+                    let applied = catalog.view(&reference.view.view)?;
+                    let is_to_come = applied.feature_index(&reference.feature).is_ok();
+                    return Err(if is_to_come { not_built(applied, reference) } else { unknown });
+                }
+            },
         };
         for feature in features {
             if self.features.iter().any(|known| known.view == view && known.feature == feature) {
@@ -118,14 +149,23 @@ impl Resolved {
     }
 
     /// The index of a view, which is added if it is new.
-    fn view(&mut self, catalog: &Catalog, reference: &ViewRef) -> Result<usize> {
+    fn view(&mut self, catalog: &Catalog, reference: &ViewRef, meant: Meant) -> Result<usize> {
         self.views.iter().try_for_each(|known| reference.check_beside(&known.reference))?;
         match self.views.iter().position(|known| known.reference == *reference) {
             Some(view) => Ok(view),
             None => {
-                self.views.push(ResolvedView::new(catalog, reference)?);
+                self.views.push(ResolvedView::new(catalog, reference, meant)?);
                 Ok(self.views.len() - 1)
             }
         }
     }
+}
+
+/// A feature of a definition that lookups do not read yet.
+fn not_built(view: &AppliedView, reference: &FeatureRef) -> Error {
+    Error::unavailable(format!(
+        "feature {reference} is not online yet: lookups read the copy of {0:?} that was built under \
+         its definition before; run `hitherto materialize {0}`",
+        view.name()
+    ))
 }

@@ -93,6 +93,8 @@ pub struct ShownFact {
 pub enum Online {
     /// Nothing of the view is online.
     Nothing,
+    /// The copy of its definition before is, until it is materialized.
+    EarlierDefinition,
     /// The moment lies before the history that it keeps.
     BeforeHorizon {
         /// Where that history begins.
@@ -194,6 +196,7 @@ impl Engine {
     ) -> Result<Online> {
         let horizon = match &view.generation {
             Some(generation) => generation.horizon,
+            None if view.before.is_some() => return Ok(Online::EarlierDefinition),
             None => return Ok(Online::Nothing),
         };
         if lookup.as_of.is_some_and(|at| at < horizon) {

@@ -28,6 +28,7 @@ use ::arrow::array::{
 use ::arrow::compute::concat_batches;
 use ::arrow::datatypes::{DataType as ArrowType, Field as ArrowField, Schema};
 use ::arrow::error::ArrowError;
+use datafusion::physical_plan::ExecutionPlan;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Field;
@@ -37,7 +38,6 @@ use hitherto_core::rule::NEVER;
 use hitherto_core::{Error, Result, row};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use datafusion::physical_plan::ExecutionPlan;
 use parquet::errors::ParquetError;
 
 use crate::Offline;

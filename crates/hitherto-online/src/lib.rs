@@ -17,6 +17,6 @@ pub mod rocks;
 pub mod store;
 
 pub use store::{
-    Access, BatchName, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded, LogEntry,
-    NamedBatch, OnlineStore, Reach, Rows, Snapshot, Usage,
+    Access, BatchName, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded,
+    LogEntry, NamedBatch, OnlineStore, Reach, Rows, Snapshot, Usage,
 };

@@ -125,9 +125,8 @@ impl OnlineStore for MemoryStore {
                     || key.starts_with(&logged(from, Logged::Name, &[]))
             };
             let names = pushed.iter().filter(|(key, _)| is_name(key));
-            let names = names.map(|(key, value)| {
-                ([&to.to_be_bytes(), &key[4..]].concat(), value.clone())
-            });
+            let names =
+                names.map(|(key, value)| ([&to.to_be_bytes(), &key[4..]].concat(), value.clone()));
             let names: Vec<_> = names.collect();
             pushed.extend(names);
         });

@@ -188,7 +188,17 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
         ("history", duration(definition.online.history_micros)),
     ];
     match &view.generation {
-        None => facts.push(("online", String::from("nothing; run `hitherto materialize`"))),
+        None => facts.push((
+            "online",
+            match &view.before {
+                None => String::from("nothing; run `hitherto materialize`"),
+                Some(before) => format!(
+                    "the copy of version {}, until `hitherto materialize {}`",
+                    before.version,
+                    view.name()
+                ),
+            },
+        )),
         Some(generation) => facts.extend([
             ("generation", generation.number.to_string()),
             ("built", format_timestamp(generation.materialized_at)),
@@ -207,6 +217,7 @@ fn summary(view: &AppliedView) -> Value {
         "name": view.name(),
         "id": view.id,
         "version": view.version,
+        "published_version": view.published().map(|published| published.version),
         "generation": view.generation.as_ref().map(|generation| json!({
             "number": generation.number,
             "facts": generation.facts,

@@ -107,7 +107,12 @@ impl Push {
                 Some(key) => format!("{key}/{BATCH_ROWS}/{number}"),
                 None => content_key(&facts)?,
             };
-            Ok(PushRequest { view: self.view.clone(), facts, idempotency_key, ack: self.ack.into() })
+            Ok(PushRequest {
+                view: self.view.clone(),
+                facts,
+                idempotency_key,
+                ack: self.ack.into(),
+            })
         });
         requests.collect()
     }
@@ -133,7 +138,11 @@ impl Shown {
             view,
             facts: pushed.iter().map(|pushed| pushed.facts).sum(),
             facts_repeated: repeated.map(|pushed| pushed.facts).sum(),
-            known_from: pushed.iter().filter_map(|pushed| pushed.known_from).max().map(format_timestamp),
+            known_from: pushed
+                .iter()
+                .filter_map(|pushed| pushed.known_from)
+                .max()
+                .map(format_timestamp),
             clock_off_micros: pushed
                 .iter()
                 .map(|pushed| pushed.clock_off_micros)

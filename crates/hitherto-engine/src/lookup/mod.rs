@@ -16,6 +16,9 @@
 //! the generation's horizon and now. Before the horizon nothing is complete,
 //! so that is refused rather than guessed.
 //!
+//! A view whose definition changed so that its rows are built anew is answered from the copy
+//! that it had, under the definition of that copy, until it has another.
+//!
 //! | module     | what it owns                                            |
 //! | ---------- | -------------------------------------------------------- |
 //! | `snapshot` | what readers see: one catalog and its compiled plans     |
@@ -104,7 +107,8 @@ impl Engine {
     /// # Errors
     /// `NotFound` for an unknown service, view or feature; `Invalid` for wrong
     /// keys, too much at once, or an `as_of` before a view's history begins;
-    /// `Corrupt` or `Unavailable` from the store.
+    /// `Unavailable` for what is not online yet; `Corrupt` or `Unavailable` from the
+    /// store.
     pub fn lookup(&self, request: &LookupRequest, now: i64) -> Result<Lookup> {
         self.lookup_until(request, now, &AtomicBool::new(false))
     }
@@ -139,7 +143,7 @@ impl Engine {
 
     /// What lookups have found in a view since the engine was opened.
     pub fn view_counts(&self, view: &AppliedView) -> ViewCounts {
-        self.counts.read(view.id)
+        self.counts.read(view.published().unwrap_or(view).id)
     }
 
     /// How lookups of a selection are answered, for a log: views with what is read

@@ -20,7 +20,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Compiles every service's plan.
+    /// Compiles every service's plan. One that names what is not online yet has none:
+    /// whoever asks for it is told what.
     ///
     /// # Errors
     /// `Invalid` or `NotFound` when a service names what is not there, which
@@ -29,8 +30,11 @@ impl Snapshot {
         let mut services = HashMap::with_capacity(catalog.services.len());
         for service in &catalog.services {
             let name = service.metadata.name.clone();
-            let resolved = Resolved::new(&catalog, &Selection::Service(name.clone()))?;
-            services.insert(name, Arc::new(LookupPlan::new(&resolved, counts)));
+            let selection = Selection::Service(name.clone());
+            Resolved::new(&catalog, &selection)?;
+            if let Ok(resolved) = Resolved::published(&catalog, &selection) {
+                services.insert(name, Arc::new(LookupPlan::new(&resolved, counts)));
+            }
         }
         Ok(Self { catalog: Arc::new(catalog), services, counts: Arc::clone(counts) })
     }
@@ -41,7 +45,7 @@ impl Snapshot {
         {
             return Ok(Arc::clone(plan));
         }
-        let resolved = Resolved::new(&self.catalog, selection)?;
+        let resolved = Resolved::published(&self.catalog, selection)?;
         Ok(Arc::new(LookupPlan::new(&resolved, &self.counts)))
     }
 }

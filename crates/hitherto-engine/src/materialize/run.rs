@@ -249,8 +249,14 @@ impl<'r> Run<'r> {
             }
             (None, None) => (generation, None),
         };
+        // The copy of the definition before has been read until now.
+        let before = self.view.before.as_deref();
+        changes.extend(before.iter().flat_map(|before| {
+            [consumed_key(before.id), previous_key(before.id)].map(|key| (key, None))
+        }));
         let next = catalog.with_generations(self.view.id, generation.clone(), previous);
         engine.commit(next, changes)?;
+        before.map_or(Ok(()), |before| engine.drop_generations(before))?;
         if let Some(pushes) = pushes {
             pushes.flipped(self.view.id);
             if let Some(older) = older {

@@ -17,6 +17,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 
@@ -64,7 +65,7 @@ impl Engine {
     /// The end of a view's batches that are in files.
     pub(super) fn read_landed(&self, view: &AppliedView) -> Result<u64> {
         let files = files(&self.pushed_folder(view))?;
-        Ok(files.last().map_or(0, |(_, to, _)| *to))
+        Ok(files.last().map_or(0, |file| file.batches.end))
     }
 
     /// All facts that were pushed to a view, as files.
@@ -77,7 +78,7 @@ impl Engine {
             false => self.tail(view)?,
         };
         let landed = files(&self.pushed_folder(view))?;
-        let paths = landed.into_iter().map(|(_, _, path)| path).chain(tail);
+        let paths = landed.into_iter().map(|file| file.path).chain(tail);
         paths.map(|path| SourceFile::describe(&self.root, path)).collect()
     }
 
@@ -100,7 +101,7 @@ impl Engine {
         let mut paths = Vec::new();
         for view in &self.catalog().views {
             let landed = files(&self.pushed_folder(view))?;
-            paths.extend(landed.into_iter().map(|(_, _, path)| path));
+            paths.extend(landed.into_iter().map(|file| file.path));
         }
         Ok(paths)
     }
@@ -168,8 +169,10 @@ impl Engine {
         }
         let batches = batches.iter().map(|bytes| read(bytes)).collect::<Result<Vec<_>>>()?;
         let facts = batches.iter().flat_map(|Batch { arrived, facts }| {
-            let arrived = |fact: &Fact<'_>| {
-                Arrived { entity_key: fact.entity_key, row: fact.row, at: *arrived }
+            let arrived = |fact: &Fact<'_>| Arrived {
+                entity_key: fact.entity_key,
+                row: fact.row,
+                at: *arrived,
             };
             facts.iter().map(arrived)
         });
@@ -227,18 +230,32 @@ impl Engine {
 }
 
 impl HeldBack<'_> {
+    /// Writes what is in a view's log to files.
+    ///
+    /// # Errors
+    /// `Unavailable` when they cannot be written, `Corrupt` for a damaged log.
+    pub fn land(&mut self, view: &AppliedView) -> Result<()> {
+        match self.logs.get_mut(&view.id) {
+            Some(log) => self.engine.land_log(view, log),
+            None => Ok(()),
+        }
+    }
+
     /// Brings the facts that were pushed to a view into the form that its new definition
-    /// gives them: features that are new are null. Done again, it does nothing.
+    /// gives them: features that are new are null. Files that are there already, of a time
+    /// when that definition was applied before, stay if they are of the same batches: they
+    /// have features that the definition between did not have.
     ///
     /// # Errors
     /// `Invalid` when join keys, times or a feature's type differ.
     pub fn carry(&mut self, old: &AppliedView, new: &AppliedView) -> Result<()> {
         let engine = self.engine;
-        if let Some(log) = self.logs.get_mut(&old.id) {
-            engine.land_log(old, log)?;
-        }
+        self.land(old)?;
         let (before, folder) = (files(&engine.pushed_folder(old))?, engine.pushed_folder(new));
-        if before.is_empty() || !files(&folder)?.is_empty() {
+        let there = files(&folder)?;
+        let is_same = |(one, other): &(&Landed, &Landed)| one.batches == other.batches;
+        let mut same = before.iter().zip(&there).take_while(is_same).count();
+        if before.is_empty() || same == before.len() && same == there.len() {
             return Ok(());
         }
         let carried = Carried::new(old, new).map_err(|problem| {
@@ -248,23 +265,22 @@ impl HeldBack<'_> {
                 new.name()
             ))
         })?;
-        // All or none: the folder gets its name when they are whole.
-        let writing = folder.with_extension(WRITING);
-        let unwritable = |cause| unwritable(&writing, cause);
-        if writing.exists() {
-            fs::remove_dir_all(&writing).map_err(unwritable)?;
+        if same < there.len() {
+            // Of another time, before the view was deleted: they are nobody's any more.
+            let aside = folder.with_extension(format!("before-version-{}", new.version));
+            fs::rename(&folder, &aside).map_err(|cause| unwritable(&folder, cause))?;
+            same = 0;
         }
-        fs::create_dir_all(&writing).map_err(unwritable)?;
-        for (_, _, path) in before {
-            let to = writing.join(path.file_name().unwrap_or_default());
-            carried.rewrite(&SourceFile::describe(&engine.root, path)?, &to)?;
+        fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
+        for Landed { path, .. } in &before[same..] {
+            let (writing, to) =
+                (folder.join(WRITING), folder.join(path.file_name().unwrap_or_default()));
+            carried.rewrite(&SourceFile::describe(&engine.root, path.clone())?, &writing)?;
+            fs::rename(&writing, &to)
+                .and_then(|()| File::open(&folder)?.sync_all())
+                .map_err(|cause| unwritable(&to, cause))?;
         }
-        let parent = folder.parent().unwrap_or(&folder);
-        let sync = |folder: &Path| File::open(folder)?.sync_all();
-        sync(&writing)
-            .and_then(|()| fs::rename(&writing, &folder))
-            .and_then(|()| sync(parent))
-            .map_err(unwritable)
+        Ok(())
     }
 }
 
@@ -280,8 +296,15 @@ impl Drop for super::Pushes {
     }
 }
 
+/// A file of pushed facts.
+struct Landed {
+    /// The numbers of the batches that it has.
+    batches: Range<u64>,
+    path: PathBuf,
+}
+
 /// The files in a folder with the batches that they have, in order and without a gap.
-fn files(folder: &Path) -> Result<Vec<(u64, u64, PathBuf)>> {
+fn files(folder: &Path) -> Result<Vec<Landed>> {
     let entries = match fs::read_dir(folder) {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
@@ -291,19 +314,19 @@ fn files(folder: &Path) -> Result<Vec<(u64, u64, PathBuf)>> {
     })?;
     let ranges = entries.into_iter().filter_map(|entry| {
         let (from, to) = range(&entry.path())?;
-        Some((from, to, entry.path()))
+        Some(Landed { batches: from..to, path: entry.path() })
     });
-    let mut files: Vec<(u64, u64, PathBuf)> = ranges.collect();
-    files.sort();
+    let mut files: Vec<Landed> = ranges.collect();
+    files.sort_by_key(|file| file.batches.start);
     let mut end = 0;
-    for (from, to, path) in &files {
-        if *from != end {
+    for Landed { batches, path } in &files {
+        if batches.start != end {
             return Err(Error::corrupt(format!(
                 "pushed facts are missing: there is no file before {}; restore a backup",
                 path.display()
             )));
         }
-        end = *to;
+        end = batches.end;
     }
     Ok(files)
 }

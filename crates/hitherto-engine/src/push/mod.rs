@@ -333,11 +333,17 @@ impl CaughtUp<'_> {
     }
 }
 
-/// A pushed fact is to be seen by the next lookup, which needs something to be online.
+/// A pushed fact is to be seen by the next lookup, which needs something to be online under
+/// the definition that says what a fact has.
 fn check_online(view: &AppliedView) -> Result<()> {
-    match view.generation {
-        Some(_) => Ok(()),
-        None => Err(Error::unavailable(format!(
+    match (&view.generation, &view.before) {
+        (Some(_), _) => Ok(()),
+        (None, Some(_)) => Err(Error::unavailable(format!(
+            "the definition of feature view {0:?} has changed, and lookups read the copy of the \
+             one before; run `hitherto materialize {0}`, and push then",
+            view.name()
+        ))),
+        (None, None) => Err(Error::unavailable(format!(
             "nothing of feature view {0:?} is online yet; run `hitherto materialize {0}`, and push \
              then",
             view.name()

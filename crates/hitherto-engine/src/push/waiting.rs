@@ -62,7 +62,17 @@ impl Waiting {
         };
         let bytes_len = bytes.as_bytes().len();
         let (bytes, done, ack) = (Mutex::new(bytes), OnceLock::new(), request.ack);
-        Ok(Self { view: view.id, name, bytes, bytes_len, facts: facts as u64, now, known, ack, done })
+        Ok(Self {
+            view: view.id,
+            name,
+            bytes,
+            bytes_len,
+            facts: facts as u64,
+            now,
+            known,
+            ack,
+            done,
+        })
     }
 
     /// Takes its facts, which arrived then.
@@ -116,7 +126,13 @@ pub(super) struct Stamped<'w> {
 impl Stamped<'_> {
     pub fn entry(&self) -> LogEntry<'_> {
         let Waiting { view, name, .. } = *self.of;
-        LogEntry { view, number: self.number, name, arrived: self.arrived, bytes: self.bytes.as_bytes() }
+        LogEntry {
+            view,
+            number: self.number,
+            name,
+            arrived: self.arrived,
+            bytes: self.bytes.as_bytes(),
+        }
     }
 
     pub fn named(&self) -> Option<NamedBatch> {

@@ -164,9 +164,15 @@ impl Engine {
         };
         let mut verification = Verification::default();
         for view in views {
-            let outcome = match &view.generation {
-                None => Outcome::Skipped,
-                Some(generation) => self.verify_view(view, generation, request, now).await?,
+            let outcome = match (&view.generation, &view.before) {
+                (Some(generation), _) => self.verify_view(view, generation, request, now).await?,
+                (None, Some(_)) => Outcome::Stale {
+                    reason: String::from(
+                        "its definition has changed, and its online copy is of the one before; \
+                         materialize it",
+                    ),
+                },
+                (None, None) => Outcome::Skipped,
             };
             verification.views.push(VerifiedView { view: view.name().to_owned(), outcome });
         }

@@ -338,11 +338,13 @@ fn check_format(folder: &Path, access: Access) -> Result<()> {
              that wrote it or a newer one (nothing was changed)",
             folder.display()
         ))),
-        Ok(format) if access == Access::ReadOnly && format < FORMAT_READ_MIN => Err(Error::invalid(format!(
-            "the store {} has format {format}; open it for writing once to bring it to format \
+        Ok(format) if access == Access::ReadOnly && format < FORMAT_READ_MIN => {
+            Err(Error::invalid(format!(
+                "the store {} has format {format}; open it for writing once to bring it to format \
              {FORMAT}, for example with `hitherto materialize`",
-            folder.display()
-        ))),
+                folder.display()
+            )))
+        }
         Ok(_) => Ok(()),
         Err(_) => Err(Error::corrupt(format!(
             "{} does not hold a format number; restore the store from a backup",

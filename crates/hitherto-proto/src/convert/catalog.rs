@@ -83,6 +83,7 @@ impl From<&AppliedView> for v1::View {
             id: view.id,
             schema_version: view.schema_version.into(),
             fingerprint: view.fingerprint,
+            before: view.before.as_deref().map(|before| Box::new(before.into())),
         }
     }
 }
@@ -112,6 +113,7 @@ fn view(view: v1::View) -> Result<AppliedView> {
         applied_at: view.applied_at_micros,
         generation: view.generation.map(generation),
         previous: view.previous.map(generation),
+        before: view.before.map(|before| self::view(*before)).transpose()?.map(Box::new),
     })
 }
 

@@ -55,8 +55,9 @@ class Why:
     online: dict[str, Any]
     """What the online store says to the same question. ``state`` is ``answers``
     (then ``agrees``, ``event_time``, ``known_time`` and ``values``), ``nothing``
-    (nothing of the view is online), ``before_horizon`` (then ``horizon``) or
-    ``not_asked`` (lookups take no cutoff)."""
+    (nothing of the view is online), ``earlier_definition`` (lookups read the copy
+    of the definition before, until the view is materialized), ``before_horizon``
+    (then ``horizon``) or ``not_asked`` (lookups take no cutoff)."""
 
     def __init__(self, native: _native.Why, keys: dict[str, Any]) -> None:
         self._keys = keys
@@ -217,5 +218,7 @@ def _said_online(online: dict[str, Any]) -> str:
             return f"not kept; its history begins at {show_time(online['horizon'])}"
         case "nothing":
             return "nothing of the view yet; materialize it"
+        case "earlier_definition":
+            return "the copy of the definition before; materialize the view"
         case _:
             return "not asked; lookups take no cutoff and no other setting of known time"

@@ -33,7 +33,8 @@ impl Store {
         let gauge = MetricType::Gauge;
         let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
         for view in &self.engine.catalog().views {
-            if let Some(generation) = &view.generation {
+            let published = view.published().and_then(|view| view.generation.as_ref());
+            if let Some(generation) = published {
                 let seconds = micros(generation) as f64 / MICROS_PER_SECOND as f64;
                 family.encode_family(&[("view", view.name())])?.encode_gauge(&seconds)?;
             }

@@ -144,6 +144,7 @@ fn decode_absence(wire: v1::Absence) -> Option<Absence> {
 fn encode_online(online: Online) -> Wire {
     match online {
         Online::Nothing => Wire::Nothing(v1::OnlineNothing {}),
+        Online::EarlierDefinition => Wire::EarlierDefinition(v1::OnlineEarlierDefinition {}),
         Online::BeforeHorizon { horizon } => {
             Wire::BeforeHorizon(v1::OnlineBeforeHorizon { horizon_micros: horizon })
         }
@@ -160,6 +161,7 @@ fn encode_online(online: Online) -> Wire {
 fn decode_online(online: Wire) -> Result<Online> {
     Ok(match online {
         Wire::Nothing(_) => Online::Nothing,
+        Wire::EarlierDefinition(_) => Online::EarlierDefinition,
         Wire::BeforeHorizon(before) => Online::BeforeHorizon { horizon: before.horizon_micros },
         Wire::NotAsked(_) => Online::NotAsked,
         Wire::Answer(answer) => Online::Answers(OnlineAnswer {

@@ -79,7 +79,7 @@ impl Get {
     /// The request, its keys read as what the catalog says of them.
     fn request(&self, catalog: &Catalog) -> Result<LookupRequest> {
         let selection = self.selected.selection()?;
-        let views = Resolved::new(catalog, &selection)?.views;
+        let views = Resolved::published(catalog, &selection)?.views;
         let type_of = |name: &str| {
             let mut keys = views.iter().flat_map(|view| &view.keys);
             keys.find(|key| key.name == name).map(|key| key.data_type.clone())

@@ -142,6 +142,10 @@ impl<'e> Shown<'e> {
                 "online: nothing of the view yet; run `hitherto materialize {}`",
                 self.explanation.view
             ),
+            (Online::EarlierDefinition, _) => format!(
+                "online: the copy of the definition before; run `hitherto materialize {}`",
+                self.explanation.view
+            ),
             (Online::BeforeHorizon { horizon }, _) => {
                 format!("online: not kept; its history begins at {}", format_timestamp(*horizon))
             }

@@ -72,6 +72,7 @@ fn full() -> Catalog {
                 materialized_at: 20,
                 pushed: 21,
             }),
+            before: None,
             previous: Some(Generation {
                 number: 22,
                 horizon: 23,
@@ -115,6 +116,7 @@ fn what_is_absent_stays_absent() {
     check_survives(&Catalog::default());
     let mut sparse = full();
     let view = &mut sparse.views[0];
+    view.before = Some(Box::new(view.clone()));
     view.generation = None;
     view.definition.known = Known::Honor;
     view.definition.ttl_micros = None;
