@@ -186,3 +186,25 @@ async fn why_shows_when_a_fact_was_pushed_whatever_it_claims() {
     let explained = reader.why(&request, 2_000).await.unwrap();
     assert_eq!(explained.candidates[0].arrived, Some(1_000));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaks_because_known_times_are_ignored_is_said_to_leak() {
+    for is_ignored in [false, true] {
+        let ignore = if is_ignored { "  known: ignore\n" } else { "" };
+        let definition = labs(", knownTime: known", VALUE);
+        let repo = Repo::new(&definition.replace("  features:", &format!("{ignore}  features:")));
+        let mut late = facts(&[("x", 10, 1)]);
+        late.push(("known", times([100].into_iter())));
+        repo.parquet("labs/a.parquet", late);
+        let engine = repo.applied().await;
+        let spine = repo::batch(vec![
+            ("stay", std::sync::Arc::new(arrow::array::StringArray::from(vec!["x"])) as _),
+            ("at", times([50].into_iter())),
+        ]);
+        let (_, report) = repo::training_set(&engine, &["labs:value"], spine, None).await.unwrap();
+        assert_eq!((report.leaky_rows, report.views[0].leaks), (1, 1));
+        let leaked: Vec<_> = report.leaked().map(|view| view.view.as_str()).collect();
+        assert_eq!(leaked, if is_ignored { vec!["labs"] } else { vec![] });
+        assert_eq!(report.views[0].present, u64::from(is_ignored));
+    }
+}

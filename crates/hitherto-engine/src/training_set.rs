@@ -278,6 +278,7 @@ impl Engine {
                     "{:016x}",
                     definition_hash(&definitions, &view.view.definition)
                 ),
+                known: request.known.unwrap_or(view.view.known()),
                 files: Vec::new(),
             };
             let (pushed, of_source): (Vec<_>, Vec<_>) =

@@ -89,8 +89,15 @@ pub struct ViewRecord {
     pub view: String,
     /// Changes with everything that can change its answers.
     pub definition: String,
+    /// Whether known time counted. If it did not, rows may have what was not known yet.
+    #[serde(default, skip_serializing_if = "is_honored")]
+    pub known: Known,
     /// What was read.
     pub files: Vec<FileRecord>,
+}
+
+fn is_honored(known: &Known) -> bool {
+    *known == Known::Honor
 }
 
 /// One source file.

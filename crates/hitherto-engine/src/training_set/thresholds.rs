@@ -1,5 +1,6 @@
 //! Thresholds: what a training set's report may say before a pipeline stops.
 
+use hitherto_core::definition::Known;
 use hitherto_core::time::format_duration;
 use hitherto_core::{Error, Result};
 use hitherto_offline::join::JoinReport;
@@ -10,7 +11,7 @@ pub struct Thresholds {
     /// Share of rows in which any one feature is null, from 0 to 1.
     pub null_rate: Option<f64>,
     /// Share of rows that a join on event time alone would have answered with
-    /// the future, from 0 to 1, in any one view.
+    /// the future, or did where known time does not count, from 0 to 1, in any one view.
     pub leak_rate: Option<f64>,
     /// Microseconds that 19 of 20 facts of any one view are not older than.
     pub age_micros: Option<i64>,
@@ -39,7 +40,11 @@ impl Thresholds {
                 let what = format!("{name}:{} is null", nulls.feature);
                 check_rate(what, nulls.rows, self.null_rate);
             }
-            check_rate(format!("{name} would leak"), view.leaks, self.leak_rate);
+            let leaks = match view.known {
+                Known::Honor => format!("{name} would leak"),
+                Known::Ignore => format!("{name}, whose known times are ignored, leaks"),
+            };
+            check_rate(leaks, view.leaks, self.leak_rate);
             let age = view.age.map_or(0, |age| age.p95_micros);
             if let Some(bound) = self.age_micros.filter(|bound| age > *bound) {
                 lines.push(format!(
@@ -91,6 +96,15 @@ mod tests {
             ..ViewReport::default()
         };
         JoinReport { rows: 10, leaky_rows: 1, views: vec![view] }
+    }
+
+    #[test]
+    fn what_leaked_is_not_said_to_have_been_kept_out() {
+        let mut report = report();
+        report.views[0].known = Known::Ignore;
+        let thresholds = Thresholds { leak_rate: Some(0.0), ..Thresholds::default() };
+        let error = thresholds.check(&report).unwrap_err().to_string();
+        assert!(error.contains("labs, whose known times are ignored, leaks in 1 of"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use hdrhistogram::Histogram;
+use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ pub struct JoinReport {
     /// Spine rows, which is output rows.
     pub rows: u64,
     /// Rows for which a join on event time alone would have used, in at least
-    /// one view, a fact that was not known at the row's time.
+    /// one view, a fact that was not known at the row's time; where known time does not
+    /// count, the view did use it.
     pub leaky_rows: u64,
     /// One for each view, in the order of the request.
     pub views: Vec<ViewReport>,
@@ -30,6 +32,9 @@ pub struct JoinReport {
 pub struct ViewReport {
     /// What the request calls the view.
     pub view: String,
+    /// Whether known time counted. If it did not, the leaks are in the rows.
+    #[serde(default)]
+    pub known: Known,
     /// Facts read.
     pub facts: u64,
     /// Rows that a fact answers.
@@ -37,13 +42,28 @@ pub struct ViewReport {
     /// Rows that no fact answers, by reason.
     pub absent: BTreeMap<String, u64>,
     /// Rows for which a join on event time alone would have used a fact that
-    /// was not known at the row's time.
+    /// was not known at the row's time, or did use it: see `known`.
     pub leaks: u64,
     /// How old the facts are that answer; `None` when none does.
     pub age: Option<Ages>,
     /// Rows in which a feature is null, for whatever reason; in the order of
     /// the request.
     pub nulls: Vec<FeatureNulls>,
+}
+
+impl JoinReport {
+    /// The views into whose rows facts leaked that were not known yet, because known time
+    /// did not count.
+    pub fn leaked(&self) -> impl Iterator<Item = &ViewReport> {
+        self.views.iter().filter(|view| view.has_leaked())
+    }
+}
+
+impl ViewReport {
+    /// Whether rows have facts that were not known yet.
+    pub fn has_leaked(&self) -> bool {
+        self.known == Known::Ignore && self.leaks > 0
+    }
 }
 
 /// From event time to the row's time, in microseconds.
@@ -77,10 +97,10 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Nothing counted yet, for a view with these features in the answer.
-    pub fn new(view: &str, features: Vec<String>) -> Self {
+    pub fn new(view: &str, known: Known, features: Vec<String>) -> Self {
         let nulls = features.into_iter().map(|feature| FeatureNulls { feature, rows: 0 });
-        let report =
-            ViewReport { view: view.to_owned(), nulls: nulls.collect(), ..ViewReport::default() };
+        let (view, nulls) = (view.to_owned(), nulls.collect());
+        let report = ViewReport { view, known, nulls, ..ViewReport::default() };
         let ages = Histogram::new(AGE_DIGITS).expect("three digits are allowed");
         Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0 }
     }
@@ -192,7 +212,7 @@ mod tests {
 
     #[test]
     fn ages_of_every_size_have_three_digits() {
-        let mut tally = Tally::new("labs", Vec::new());
+        let mut tally = Tally::new("labs", Known::Honor, Vec::new());
         assert_eq!(tally.report().age, None);
         for hour in 1..=100 {
             tally.present(hour * 3_600_000_000, 1);

@@ -12,44 +12,61 @@ class Leakage:
     """How many rows of a training set would have seen a value before it was
     known, had they been joined on event time alone.
 
-    In this training set they do not; it is what known time has kept out.
+    Where known time counts they do not; it is what known time has kept out. Views
+    whose known times are ignored (``known: ignore``) did leak: see ``leaked``.
     ``str(leakage)`` is for reading.
     """
 
-    __slots__ = ("leaky_rows", "rows", "views")
+    __slots__ = ("leaked", "leaky_rows", "rows", "views")
 
     rows: int
     """Rows of the training set."""
     leaky_rows: int
-    """Those that would have leaked in at least one view."""
+    """Those that would have leaked, or did, in at least one view."""
     views: dict[str, int]
-    """Those that would have leaked in each view, in the order of the request."""
+    """Those that would have leaked, or did, in each view, in the order of the
+    request."""
+    leaked: dict[str, int]
+    """Of ``views`` those whose known times are ignored and that did leak: these rows
+    have what was not known yet."""
 
     def __init__(self, report: dict[str, Any]) -> None:
         self.rows = report["rows"]
         self.leaky_rows = report["leaky_rows"]
         self.views = {view["view"]: view["leaks"] for view in report["views"]}
+        self.leaked = {
+            view["view"]: view["leaks"]
+            for view in report["views"]
+            if view.get("known") == "ignore" and view["leaks"]
+        }
 
     @property
     def rate(self) -> float:
-        """The share of rows that would have leaked, from 0 to 1."""
+        """The share of rows that would have leaked, or did, from 0 to 1."""
         return self.leaky_rows / self.rows if self.rows else 0.0
 
     def __bool__(self) -> bool:
-        """Whether anything would have leaked."""
+        """Whether anything would have leaked, or did."""
         return self.leaky_rows > 0
 
     def _share(self, rows: int) -> str:
         return f"{rows / self.rows:.1%}" if self.rows else "-"
 
     def __str__(self) -> str:
+        said = "would have seen a value before it was known"
+        if self.leaked:
+            names = ", ".join(self.leaked)
+            said = (
+                "saw a value before it was known, or would have: known times are ignored "
+                f"in {names}"
+            )
         lines = [
-            f"{self.leaky_rows:,} of {self.rows:,} rows ({self._share(self.leaky_rows)}) would "
-            "have seen a value before it was known"
+            f"{self.leaky_rows:,} of {self.rows:,} rows ({self._share(self.leaky_rows)}) {said}"
         ]
         width = max(map(len, self.views), default=0)
         lines += [
             f"  {view:<{width}}  {rows:>9,}  {self._share(rows):>6}"
+            + ("  leaked" if view in self.leaked else "")
             for view, rows in self.views.items()
         ]
         return "\n".join(lines)
@@ -59,10 +76,13 @@ class Leakage:
 
     def _repr_html_(self) -> str:
         """For notebooks: a row for each view."""
-        rows = [(view, rows, self._share(rows)) for view, rows in self.views.items()]
+        rows = [
+            (view, rows, self._share(rows), "yes" if view in self.leaked else "no")
+            for view, rows in self.views.items()
+        ]
         return _html.block(
             str(self).partition("\n")[0],
-            _html.table(("view", "rows that would leak", "share"), rows),
+            _html.table(("view", "rows that would leak", "share", "leaked"), rows),
         )
 
 

@@ -101,7 +101,7 @@ class TrainingSetDataset(Dataset):  # type: ignore[misc]
 
     @property
     def profile(self) -> str:
-        """Numbers of rows, of leaks avoided and of nulls, as JSON."""
+        """Numbers of rows, of leaks avoided or not, and of nulls, as JSON."""
         return self._profile
 
     @property

@@ -156,8 +156,9 @@ class TrainingSet(Rows):
 
         ``rows``: rows of the spine. ``leaky_rows``: those in which at least one
         view would have shown a value before it was known, had it been joined
-        on event time alone. ``views``: for each view its name (``view``),
-        ``facts`` read, rows ``present``, rows ``absent`` by reason, ``leaks``,
+        on event time alone, or did show it. ``views``: for each view its name
+        (``view``), whether known time counts (``known``: ``honor`` or ``ignore``;
+        where it is ignored the leaks are in the rows), ``facts`` read, rows ``present``, rows ``absent`` by reason, ``leaks``,
         ``age`` of the facts that answer (``p50_micros``, ``p95_micros``,
         ``max_micros``; None without one), and for each feature the rows in which
         it is null (``nulls``).
@@ -169,7 +170,8 @@ class TrainingSet(Rows):
         return report
 
     def leakage(self) -> Leakage:
-        """Of the report, what a join on event time alone would have leaked.
+        """Of the report, what a join on event time alone would have leaked, and what
+        leaked where known times are ignored.
 
         Raises:
             InvalidError: it has not been read to its end.

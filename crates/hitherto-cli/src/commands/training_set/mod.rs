@@ -151,7 +151,12 @@ impl TrainingSet {
             columns,
             content_hash: record.content.hash,
             manifest,
-            ignores_known_time: self.build.ignore_known_time,
+            ignores_known_time: finished
+                .report
+                .views
+                .iter()
+                .any(|view| view.known == Known::Ignore),
+            has_leaked: finished.report.leaked().next().is_some(),
             report: finished.report,
         };
         session.output().result(&built)
@@ -198,16 +203,26 @@ struct Built {
     columns: usize,
     content_hash: String,
     manifest: PathBuf,
+    /// Whether known times of a view were ignored.
     ignores_known_time: bool,
+    /// Whether a view's rows have what was not known yet.
+    has_leaked: bool,
     report: TrainingSetReport,
 }
 
 impl fmt::Display for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, file_bytes, columns, content_hash, manifest, report, .. } = self;
-        let verdict = match self.ignores_known_time {
-            true => "see something that was not known yet: this is a join on event time alone",
-            false => "would see something not known yet under a join on event time alone",
+        let leaked: Vec<&str> = report.leaked().map(|view| view.view.as_str()).collect();
+        let verdict = match leaked.as_slice() {
+            [] => {
+                String::from("would see something not known yet under a join on event time alone")
+            }
+            views => format!(
+                "see something that was not known yet, or would: known times of {} are ignored, \
+                 which is a join on event time alone",
+                views.join(", ")
+            ),
         };
         writeln!(f, "{}\n", by_view(report))?;
         writeln!(
@@ -240,7 +255,9 @@ pub fn by_view(report: &TrainingSetReport) -> Grid {
     let mut columns = vec![("view".to_owned(), Side::Text)];
     let words = ["facts read", "rows with a value"].map(str::to_owned).into_iter();
     let words = words.chain(reasons.iter().map(|reason| reason.name().replace('_', " ")));
-    let last = ["age p50", "age p95", "would leak"].map(str::to_owned);
+    let is_honored = report.views.iter().all(|view| view.known == Known::Honor);
+    let leak = if is_honored { "would leak" } else { "leak" };
+    let last = ["age p50", "age p95", leak].map(str::to_owned);
     columns.extend(words.chain(last).map(|word| (word, Side::Number)));
 
     let mut grid = Grid::with_columns(columns);
@@ -250,7 +267,12 @@ pub fn by_view(report: &TrainingSetReport) -> Grid {
         let age = |age: fn(&Ages) -> i64| {
             view.age.as_ref().map_or(String::from("-"), |ages| age_of(age(ages)))
         };
-        let last = [age(|ages| ages.p50_micros), age(|ages| ages.p95_micros), count(view.leaks)];
+        let leaks = match (is_honored, view.known) {
+            (true, _) => count(view.leaks),
+            (false, Known::Honor) => format!("{} would", count(view.leaks)),
+            (false, Known::Ignore) => format!("{} did", count(view.leaks)),
+        };
+        let last = [age(|ages| ages.p50_micros), age(|ages| ages.p95_micros), leaks];
         grid.row([view.view.clone()].into_iter().chain(numbers).chain(last));
     }
     grid
