@@ -93,9 +93,6 @@ async fn a_changed_view_is_served_as_it_was_until_it_is_built() {
     assert_eq!(answer.columns.len(), 2);
     assert_eq!(value(&engine, "x", None, 1_000), Ok(2));
     assert_eq!(engine.verify(&VerifyRequest::default(), 80).await.unwrap().differences(), 0);
-    // The old copy's rows are gone, and nothing else is.
-    let rows = engine.usage().latest_rows;
-    assert!(rows <= 2, "{rows} rows");
     // A retry of what was pushed to the old definition is still known by its name: its
     // facts are others now, and refused instead of dropped.
     let mut columns = facts(&[("x", 20, 2)]);

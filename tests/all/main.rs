@@ -29,6 +29,7 @@
 //! | `formats`        | stores of other releases, and folders that hold none        |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
+//! | `losses`         | cut logs, deleted files, flipped bytes                      |
 //! | `changing`       | definitions that change while lookups go on                |
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
 //! | `verify`         | both sides compared, and how a difference shows             |
@@ -52,6 +53,7 @@ mod formats;
 mod fuzz;
 mod icu;
 mod lookups;
+mod losses;
 mod materializing;
 mod metamorphic;
 mod mutator;

@@ -1,11 +1,13 @@
 //! A Parquet file that appears whole or not at all.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::{Error, Result};
+use hitherto_engine::disk;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -60,11 +62,9 @@ impl Sink {
         let Some(writer) = self.writer.take() else { return Ok(0) };
         let path = &self.path;
         let file = writer.into_inner().map_err(|cause| not_written(path, cause))?;
-        let moved = file
-            .sync_all()
-            .and_then(|()| fs::rename(&self.partial, path))
-            .and_then(|()| fs::metadata(path));
-        Ok(moved.map_err(|cause| not_written(path, cause))?.len())
+        file.sync_all().map_err(|cause| not_written(path, cause))?;
+        disk::put_in_place(&self.partial, path)?;
+        Ok(fs::metadata(path).map_err(|cause| not_written(path, cause))?.len())
     }
 }
 
@@ -83,11 +83,15 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     let partial = path.with_file_name(name);
-    let written = fs::write(&partial, content).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|cause| {
-        let _ = fs::remove_file(&partial);
-        not_written(path, cause)
-    })
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    let written = write().map_err(|cause| not_written(path, cause));
+    written
+        .and_then(|()| disk::put_in_place(&partial, path))
+        .inspect_err(|_| drop(fs::remove_file(&partial)))
 }
 
 fn not_written(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -12,14 +12,13 @@
 //! store has its own.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
-use crate::disk::unwritable;
+use crate::disk::{self, unwritable};
 use crate::{Config, Engine};
 
 /// The form of backups that this release writes.
@@ -58,6 +57,25 @@ impl Backup {
     /// Their size.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Refuses a backup that would write anything outside of its parts.
+    fn check_names(&self, folder: &Path) -> Result<()> {
+        let is_inside = |file: &FileRecord| {
+            let mut names = Path::new(&file.name).components();
+            let is_part = names.next().is_some_and(|part| {
+                PARTS.iter().any(|name| part == Component::Normal((*name).as_ref()))
+            });
+            is_part && names.all(|name| matches!(name, Component::Normal(_)))
+        };
+        match self.files.iter().find(|file| !is_inside(file)) {
+            None => Ok(()),
+            Some(file) => Err(Error::corrupt(format!(
+                "{} names the file {:?}, which is in no part of a backup; use another backup",
+                folder.join(RECORD_FILE).display(),
+                file.name
+            ))),
+        }
     }
 
     fn read(folder: &Path) -> Result<Self> {
@@ -99,24 +117,40 @@ impl Engine {
                 folder.display()
             )));
         }
-        let writing = with_suffix(folder, "writing");
-        remove(&writing)?;
-        fs::create_dir_all(&writing).map_err(|cause| unwritable(&writing, cause))?;
+        let writing = disk::with_suffix(folder, "writing");
+        if writing.exists() {
+            // It may be anybody's: nothing is removed that this backup did not make.
+            return Err(Error::conflict(format!(
+                "{} is there, of a backup that goes on or did not end; remove it, or name another \
+                 folder",
+                writing.display()
+            )));
+        }
+        disk::make_folders(&writing)?;
+        self.write_backup(&writing, folder, now).inspect_err(|_| {
+            let removed = disk::remove(&writing);
+            removed.unwrap_or_else(|error| tracing::warn!(%error, "a backup was left behind"));
+        })
+    }
+
+    /// Writes a backup to a folder of its own and gives it its name.
+    fn write_backup(&self, writing: &Path, folder: &Path, now: i64) -> Result<Backup> {
         let pushed = self.copy_store(&writing.join(PARTS[0]))?;
         for path in pushed {
             let name = path.strip_prefix(&self.pushed).unwrap_or(&path);
             let copy = writing.join(PARTS[1]).join(name);
             let parent = copy.parent().unwrap_or(&copy);
             // They never change, so that a second name is as good as a copy.
-            fs::create_dir_all(parent)
-                .and_then(|()| fs::hard_link(&path, &copy).or_else(|_| copy_synced(&path, &copy)))
+            disk::make_folders(parent)?;
+            fs::hard_link(&path, &copy)
+                .or_else(|_| copy_synced(&path, &copy))
                 .map_err(|cause| unwritable(&copy, cause))?;
         }
         let mut paths = Vec::new();
-        list(&writing, &mut paths)?;
+        list(writing, &mut paths)?;
         paths.sort();
         let files = paths.into_iter().map(|path| {
-            let file = SourceFile::describe(&writing, path)?;
+            let file = SourceFile::describe(writing, path)?;
             let fingerprint = file.read_fingerprint()?;
             Ok(FileRecord { name: file.name, bytes: file.bytes, fingerprint })
         });
@@ -124,13 +158,9 @@ impl Engine {
         let json = serde_json::to_vec_pretty(&backup).map_err(|cause| {
             Error::internal("the record of a backup cannot be written").with_source(cause)
         })?;
-        let write = || {
-            let mut file = File::create(writing.join(RECORD_FILE))?;
-            file.write_all(&json)?;
-            file.sync_all()?;
-            fs::rename(&writing, folder)
-        };
-        write().map_err(|cause| unwritable(folder, cause))?;
+        disk::write_whole(&writing.join(RECORD_FILE), &json)?;
+        disk::sync_folders(writing)?;
+        disk::put_in_place(writing, folder)?;
         Ok(backup)
     }
 }
@@ -150,16 +180,16 @@ pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
             there.display()
         )));
     }
+    backup.check_names(folder)?;
     let restoring = store.join("restoring");
-    remove(&restoring)?;
+    disk::remove(&restoring)?;
     for part in PARTS {
-        let part = restoring.join(part);
-        fs::create_dir_all(&part).map_err(|cause| unwritable(&part, cause))?;
+        disk::make_folders(&restoring.join(part))?;
     }
     for file in &backup.files {
         let (from, to) = (folder.join(&file.name), restoring.join(&file.name));
         let parent = to.parent().unwrap_or(&to);
-        fs::create_dir_all(parent).map_err(|cause| unwritable(parent, cause))?;
+        disk::make_folders(parent)?;
         let damaged = || {
             Error::corrupt(format!(
                 "{} is not as it was when the backup was taken; use another backup",
@@ -177,24 +207,21 @@ pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
         }
     }
     // Pushed facts first: they are of no harm without the store that names them.
+    disk::sync_folders(&restoring)?;
     for part in PARTS.iter().rev() {
         let part = |folder: &Path| folder.join(part);
-        fs::rename(part(&restoring), part(&store)).map_err(|cause| unwritable(&store, cause))?;
+        disk::put_in_place(&part(&restoring), &part(&store))?;
     }
-    remove(&restoring)?;
+    disk::remove(&restoring)?;
     Ok(backup)
 }
 
-fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(suffix);
-    folder.with_file_name(name)
-}
-
+/// Copies a file's content, durably; the copy is its owner's.
 fn copy_synced(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+    let mut from = File::open(from)?;
+    let mut to = disk::create(to).map_err(std::io::Error::other)?;
+    std::io::copy(&mut from, &mut to)?;
+    to.sync_all()
 }
 
 fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
@@ -209,13 +236,4 @@ fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-            Err(unwritable(folder, cause))
-        }
-        _ => Ok(()),
-    }
 }

@@ -65,6 +65,9 @@ pub struct ServerConfig {
     pub client_ca: Option<PathBuf>,
     /// A file with a token a line; callers then need one of them.
     pub token_file: Option<PathBuf>,
+    /// The folder in which callers may have backups written, by a name of theirs, relative
+    /// to the repository; without it they may not.
+    pub backups: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -93,6 +96,7 @@ impl Default for ServerConfig {
             tls_key: None,
             client_ca: None,
             token_file: None,
+            backups: None,
         }
     }
 }

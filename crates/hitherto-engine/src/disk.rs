@@ -1,13 +1,13 @@
-//! What the engine says of the disk.
+//! Files and folders that appear whole and stay: the online layer's, which engine and
+//! binaries use too.
 
 use std::path::Path;
 
 use hitherto_core::Error;
-
-/// A file or folder that cannot be written.
-pub(crate) fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
-}
+pub use hitherto_online::disk::{
+    create, make_folders, make_private, put_in_place, remove, sync_folders, unwritable,
+    with_suffix, write_whole,
+};
 
 /// What to say of a file of text that is in another encoding, such as UTF-16.
 pub(crate) fn not_utf8(path: &Path, cause: std::io::Error) -> Error {

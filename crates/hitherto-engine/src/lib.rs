@@ -4,7 +4,7 @@
 //! | ---------------- | ------------------------------------------------------ |
 //! | [`config`]       | the repository's one configuration file                 |
 //! | `clock`          | what is believed of the clock                           |
-//! | `disk`           | what is said of the disk                                |
+//! | [`disk`]         | files and folders that appear whole and stay            |
 //! | `machine`        | how much memory there is                                |
 //! | [`background`]   | threads that give way to lookups                        |
 //! | [`repository`]   | definition files on disk                                |
@@ -33,7 +33,7 @@ pub mod backup;
 pub mod cells;
 mod clock;
 pub mod config;
-mod disk;
+pub mod disk;
 pub mod lookup;
 mod machine;
 pub mod manifest;
@@ -90,6 +90,8 @@ pub struct Engine {
     copies: PathBuf,
     /// Where pushed facts lie.
     pushed: PathBuf,
+    /// Where files lie that go with their process.
+    temporary: PathBuf,
     store: Arc<dyn OnlineStore>,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
@@ -112,6 +114,10 @@ impl Engine {
             background_threads: config.threads(),
         };
         let folder = root.join(&config.store).join("online");
+        if access == Access::ReadWrite {
+            // What an earlier release made, others could read.
+            disk::make_private(&root.join(&config.store));
+        }
         let store = RocksStore::open(&folder, access, options)?;
         Self::with_store(root, Arc::new(store), config)
     }
@@ -133,6 +139,7 @@ impl Engine {
             root: root.to_owned(),
             copies: root.join(&config.store).join("optimized"),
             pushed: root.join(&config.store).join("pushed"),
+            temporary: root.join(&config.store).join("temporary"),
             store,
             offline,
             catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog, &counts)?),

@@ -12,7 +12,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 
 use crate::config;
-use crate::disk::{not_utf8, unwritable};
+use crate::disk::{self, not_utf8, unwritable};
 
 /// Loads and checks all definitions of the repository in `root`, as if `replaced` were
 /// written already.
@@ -101,7 +101,7 @@ fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(&partial)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&partial, path)
+    disk::put_in_place(&partial, path).map_err(std::io::Error::other)
 }
 
 fn check_size(file: &str, bytes: u64) -> Result<()> {

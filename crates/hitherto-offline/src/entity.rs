@@ -54,7 +54,7 @@ impl Offline {
             return Ok(EntityScan::default());
         };
         let mut queries = vec![self.filtered_fact_query(view, files, None, Some(condition)).await?];
-        queries.extend(self.pushed_query(view, pushed)?);
+        queries.extend(self.pushed_queries(view, pushed)?);
         let mut scan = EntityScan::default();
         let (mut key, mut row) = (Vec::new(), Vec::new());
         for query in queries {

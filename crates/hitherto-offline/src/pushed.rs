@@ -17,8 +17,7 @@
 //! Files have two forms, told by their names. Those of the first, which earlier releases
 //! wrote, have known times only where the view's source has, and no arrivals.
 
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::arrow::array::{
@@ -43,7 +42,7 @@ use parquet::errors::ParquetError;
 use crate::Offline;
 use crate::arrow::{from_arrow, to_array, to_arrow};
 use crate::facts::FactLayout;
-use crate::files::SourceFile;
+use crate::files::{Checksums, SourceFile, SummedFile};
 use crate::micros::{Micros, Rounding};
 use crate::optimize::layout;
 use crate::pairs::key_column;
@@ -204,8 +203,9 @@ fn to_times(micros: Vec<i64>) -> TimestampMicrosecondArray {
     TimestampMicrosecondArray::from(micros).with_timezone("UTC")
 }
 
-/// Writes facts as a file at `path`, durably; the caller makes its name so, which ends with
-/// [`FILE_SUFFIX`].
+/// Writes facts as a file at `path` and its checksums beside it, durably; the caller makes
+/// their names so, which end with [`FILE_SUFFIX`] and what
+/// [`sums_path`](crate::files::sums_path) adds.
 ///
 /// # Errors
 /// `Corrupt` when the bytes are no facts of this view, `Unavailable` when the file
@@ -224,12 +224,13 @@ fn write_batch(view: &AppliedView, batch: &RecordBatch, path: &Path) -> Result<(
         }
         cause => Error::internal("pushed facts cannot be written").with_source(cause),
     };
-    let file = File::create(path).map_err(unwritable)?;
+    let file = SummedFile::create(path).map_err(unwritable)?;
     let properties = layout::properties(batch, view.keys.len()).map_err(unencodable)?;
     let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));
     let mut writer = writer.map_err(unencodable)?;
     writer.write(batch).map_err(unencodable)?;
-    writer.into_inner().map_err(unencodable)?.sync_all().map_err(unwritable)
+    writer.into_inner().map_err(unencodable)?.finish().map_err(unwritable)?;
+    Ok(())
 }
 
 /// Facts as the columns of pushed facts, named by their position, and their arrivals.
@@ -352,6 +353,17 @@ impl<'v> Carried<'v> {
         let batch = to_record_batch(columns, facts.column_by_name(ARRIVED).cloned())?;
         write_batch(self.new, &batch, path)
     }
+}
+
+/// The file of pushed facts at `path`.
+///
+/// # Errors
+/// `Unavailable` when it cannot be looked at, `Corrupt` when it is not as it was written or
+/// lacks its checksums.
+pub fn describe_file(root: &Path, path: PathBuf) -> Result<SourceFile> {
+    let is_new = path.to_string_lossy().ends_with(FILE_SUFFIX);
+    let checksums = if is_new { Checksums::Needed } else { Checksums::IfThere };
+    SourceFile::describe_own(root, path, checksums)
 }
 
 /// Whether a file has a known time of each fact, and when it arrived.

@@ -6,11 +6,13 @@
 //!
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
+//! | [`disk`]   | files and folders that appear whole and stay               |
 //! | [`store`]  | the traits: snapshots, loads, puts, metadata               |
 //! | [`keys`]   | the bytes of every key kind                                |
 //! | [`rocks`]  | the embedded store on RocksDB                              |
 //! | [`memory`] | the same behaviour on ordered maps                         |
 
+pub mod disk;
 pub mod keys;
 pub mod memory;
 pub mod rocks;

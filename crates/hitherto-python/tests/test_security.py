@@ -83,6 +83,7 @@ def test_a_token_over_tls_is_all_it_takes(
 ) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"# of this month\n{TOKEN}\n")
+    tokens.chmod(0o600)
     with serving(repository, "--read-only", *tls, "--token-file", str(tokens)) as url:
         assert url.startswith("https://")
         with hitherto.connect(url, token=TOKEN, ca=authority.ca) as store:

@@ -17,7 +17,9 @@ from test_push import DEFINITIONS, LATER, applied, facts, lactate
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return applied(tmp_path / "repository")
+    root = applied(tmp_path / "repository")
+    (root / "hitherto.yaml").write_text("server: { backups: ../backups }\n")
+    return root
 
 
 @pytest.fixture
@@ -52,10 +54,12 @@ def test_a_server_is_changed_while_it_serves(root: Path, url: str, tmp_path: Pat
         assert run(url, "rollback", "labs") == {"view": "labs", "from": 2, "to": 1}
         assert lactate(store, 1) == 5.0
 
-        backup = tmp_path / "backup"
-        assert run(url, "backup", str(backup))["files"] > 0
-        assert (backup / "backup.json").is_file()
-        assert "is there already" in call(url, "backup", str(backup)).stderr
+        assert run(url, "backup", "monday")["files"] > 0
+        assert (tmp_path / "backups" / "monday" / "backup.json").is_file()
+        assert "is there already" in call(url, "backup", "monday").stderr
+        for path in ("../monday", str(tmp_path / "backup"), ".", "a/b", ".hidden"):
+            assert "is no name for a backup" in call(url, "backup", path).stderr
+        assert not (tmp_path / "backup").exists()
 
         (root / "labs.yaml").write_text(DEFINITIONS.replace(", { name: note, type: string }", ""))
         applied = run(url, "apply")

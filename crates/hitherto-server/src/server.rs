@@ -219,6 +219,7 @@ async fn routes(
         Arc::clone(&clock),
         Arc::clone(&metrics),
         Arc::clone(&workers),
+        config.backups.clone(),
     )
     .service();
     let diagnostics = Diagnostics {

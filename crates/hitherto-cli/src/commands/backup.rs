@@ -24,10 +24,11 @@ use crate::session::Session;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitherto backup /mnt/backups/monday")]
 pub struct Backup {
-    /// The folder, which must not be there yet
+    /// The folder, which must not be there yet; with --server one name, of a folder in the
+    /// server's own folder for backups (server.backups in its hitherto.yaml)
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Let this server do it, to a folder on its machine
+    /// Let this server do it, on its machine
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     #[command(flatten)]

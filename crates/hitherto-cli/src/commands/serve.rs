@@ -118,6 +118,7 @@ impl Serve {
             tls_key: choose(&self.tls_key, config.tls_key),
             client_ca: choose(&self.client_ca, config.client_ca),
             token_file: choose(&self.token_file, config.token_file),
+            backups: config.backups.map(|folder| session.root().join(folder)),
             ..config
         })
     }

@@ -25,7 +25,7 @@
 mod choose;
 mod record;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use hitherto_core::catalog::AppliedView;
@@ -35,7 +35,7 @@ use serde::Serialize;
 
 use self::record::{SourceRecord, StoredCopy};
 use crate::Engine;
-use crate::disk::unwritable;
+use crate::disk::{self, unwritable};
 
 pub(crate) use choose::{Copies, Reading};
 
@@ -132,7 +132,7 @@ impl Engine {
         progress: impl FnMut(u64),
     ) -> Result<StoredCopy> {
         let writing = folder.join(WRITING);
-        fs::create_dir_all(&writing).map_err(|cause| unwritable(&writing, cause))?;
+        disk::make_folders(&writing)?;
         // Fingerprints first: a file that changes meanwhile is then found out.
         let sources = files.iter().map(SourceRecord::read).collect::<Result<Vec<_>>>()?;
         let written = self.offline.write_optimized(view, files, &writing, progress).await?;
@@ -147,9 +147,7 @@ impl Engine {
         let record = record::Record::new(view, sources, &written, &writing)?;
         record.write(&writing)?;
         let whole = folder.join(number.to_string());
-        fs::rename(&writing, &whole)
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|cause| unwritable(&whole, cause))?;
+        disk::put_in_place(&writing, &whole)?;
         Ok(StoredCopy { folder: whole, record })
     }
 }

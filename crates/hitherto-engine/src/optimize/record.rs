@@ -1,22 +1,24 @@
 //! What a copy says of itself: `copy.json` in its folder.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::{Error, Result};
-use hitherto_offline::files::SourceFile;
+use hitherto_offline::files::{Checksums, SourceFile};
 use hitherto_offline::optimize::OptimizedCopy;
 use hitherto_offline::source::Shape;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::entries;
-use crate::disk::unwritable;
+use crate::disk;
 
-/// The form of copies that this release writes.
-const FORMAT: u32 = 1;
+/// The form of copies that this release writes. 2 has checksums beside each file.
+const FORMAT: u32 = 2;
+/// The first form with checksums.
+const FORMAT_WITH_SUMS: u32 = 2;
 
 /// The record's name in a copy's folder.
 const RECORD_FILE: &str = "copy.json";
@@ -113,13 +115,7 @@ impl Record {
         let json = serde_json::to_vec_pretty(self).map_err(|cause| {
             Error::internal("the record of a copy cannot be written").with_source(cause)
         })?;
-        let write = || {
-            let mut file = File::create(&path)?;
-            file.write_all(&json)?;
-            file.sync_all()?;
-            File::open(folder)?.sync_all()
-        };
-        write().map_err(|cause| unwritable(&path, cause))
+        disk::write_whole(&path, &json)
     }
 }
 
@@ -175,7 +171,11 @@ impl StoredCopy {
     pub fn files(&self, root: &Path) -> Result<Vec<SourceFile>> {
         let files = self.record.files.iter().map(|record| {
             let path = self.folder.join(&record.name);
-            let file = SourceFile::describe(root, path.clone());
+            let checksums = match self.record.format >= FORMAT_WITH_SUMS {
+                true => Checksums::Needed,
+                false => Checksums::IfThere,
+            };
+            let file = SourceFile::describe_own(root, path.clone(), checksums);
             let is_whole = file.as_ref().is_ok_and(|file| file.bytes == record.bytes)
                 && read_footer(&path, record.pages_end).is_ok_and(|read| read == record.footer);
             match file {

@@ -13,10 +13,10 @@
 //!
 //! Whoever wants a view's facts lands what is in the log first, so that there is one way
 //! to read them. A process that opened the store for reading only writes that part to
-//! temporary files of its own.
+//! temporary files of its own, in a folder that nobody else can read or guess.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
@@ -24,14 +24,16 @@ use std::sync::MutexGuard;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{PUSH_LAND_BYTES, PUSH_NAMES_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_offline::files::SourceFile;
-use hitherto_offline::pushed::{Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, write_file};
-use hitherto_online::Fact;
+use hitherto_offline::files::{SourceFile, sums_path};
+use hitherto_offline::pushed::{
+    Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, describe_file, write_file,
+};
+use tempfile::TempDir;
 
 use super::batch::{Batch, read};
 use super::{ViewLog, lock};
 use crate::Engine;
-use crate::disk::unwritable;
+use crate::disk;
 
 /// The name of a file that is not whole yet.
 const WRITING: &str = "writing";
@@ -63,9 +65,31 @@ impl Drop for HeldPushes<'_> {
 
 impl Engine {
     /// The end of a view's batches that are in files.
+    ///
+    /// # Errors
+    /// `Corrupt` when files are missing: their number is in the store, too.
     pub(super) fn read_landed(&self, view: &AppliedView) -> Result<u64> {
-        let files = files(&self.pushed_folder(view))?;
-        Ok(files.last().map_or(0, |file| file.batches.end))
+        let folder = self.pushed_folder(view);
+        let landed = files(&folder)?.last().map_or(0, |file| file.batches.end);
+        let known = self.store.read_meta(&landed_key(view))?;
+        let known = known.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        if landed < known {
+            return Err(Error::corrupt(format!(
+                "pushed facts of feature view {:?} are missing: {} has batches up to {landed} of \
+                 {known}; restore a backup",
+                view.name(),
+                folder.display()
+            )));
+        }
+        if landed > known && self.store.is_writable() {
+            self.keep_landed(view, landed)?;
+        }
+        Ok(landed)
+    }
+
+    /// Keeps how many batches are in files outside of these.
+    fn keep_landed(&self, view: &AppliedView, landed: u64) -> Result<()> {
+        self.store.commit_meta(&[(landed_key(view), Some(landed.to_be_bytes().to_vec()))])
     }
 
     /// All facts that were pushed to a view, as files.
@@ -79,7 +103,7 @@ impl Engine {
         };
         let landed = files(&self.pushed_folder(view))?;
         let paths = landed.into_iter().map(|file| file.path).chain(tail);
-        paths.map(|path| SourceFile::describe(&self.root, path)).collect()
+        paths.map(|path| describe_file(&self.root, path)).collect()
     }
 
     /// Those files, with what follows them kept in the log as long as the value is.
@@ -101,7 +125,8 @@ impl Engine {
         let mut paths = Vec::new();
         for view in &self.catalog().views {
             let landed = files(&self.pushed_folder(view))?;
-            paths.extend(landed.into_iter().map(|file| file.path));
+            let files = landed.into_iter().flat_map(|file| [sums_path(&file.path), file.path]);
+            paths.extend(files.filter(|path| path.exists()));
         }
         Ok(paths)
     }
@@ -110,7 +135,9 @@ impl Engine {
     pub(crate) fn is_pushed(&self, file: &SourceFile) -> bool {
         file.path().is_some_and(|path| {
             path.starts_with(&self.pushed)
-                || lock(&self.pushes.tails).values().flatten().any(|tail| tail == path)
+                || lock(&self.pushes.tails)
+                    .values()
+                    .any(|tail| path.starts_with(tail.folder.path()))
         })
     }
 
@@ -133,7 +160,7 @@ impl Engine {
             return Ok(());
         }
         let folder = self.pushed_folder(view);
-        fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
+        disk::make_folders(&folder)?;
         // Whoever opens the store again takes what is in files to be in the generation.
         self.store.sync()?;
         while log.landed < log.applied {
@@ -141,6 +168,7 @@ impl Engine {
             log.landed = to;
             log.bytes = log.bytes.saturating_sub(bytes);
         }
+        self.keep_landed(view, log.landed)?;
         let needed = lock(&self.pushes.held).get(&view.id).copied().unwrap_or(u64::MAX);
         let names = log.landed.saturating_sub(PUSH_NAMES_MAX);
         self.store.trim_log(view.id, log.landed.min(needed), names)
@@ -168,22 +196,19 @@ impl Engine {
             return Err(Error::corrupt("the log of pushed facts lacks a batch; restore a backup"));
         }
         let batches = batches.iter().map(|bytes| read(bytes)).collect::<Result<Vec<_>>>()?;
-        let facts = batches.iter().flat_map(|Batch { arrived, facts }| {
-            let arrived = |fact: &Fact<'_>| Arrived {
+        let mut facts: Vec<Arrived<'_>> = Vec::new();
+        for Batch { arrived: at, facts: of_batch } in &batches {
+            facts.extend(of_batch.iter().map(|fact| Arrived {
                 entity_key: fact.entity_key,
                 row: fact.row,
-                at: *arrived,
-            };
-            facts.iter().map(arrived)
-        });
-        let mut facts: Vec<Arrived<'_>> = facts.collect();
+                at: *at,
+            }));
+        }
         facts.sort_by_key(|fact| fact.entity_key);
         let path = folder.join(format!("{from:020}-{to:020}{FILE_SUFFIX}"));
         let writing = folder.join(WRITING);
         write_file(view, &facts, &writing)?;
-        fs::rename(&writing, &path)
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(|cause| unwritable(&path, cause))?;
+        put_in_place(&writing, &path)?;
         Ok((to, bytes, path))
     }
 
@@ -191,22 +216,38 @@ impl Engine {
     fn tail(&self, view: &AppliedView) -> Result<Vec<PathBuf>> {
         let mut tails = lock(&self.pushes.tails);
         if let Some(tail) = tails.get(&view.id) {
-            return Ok(tail.clone());
+            return Ok(tail.paths.clone());
         }
         let Some(log) = lock(&self.pushes.logs).get(&view.id).copied() else {
             return Ok(Vec::new());
         };
-        let name = format!("hitherto-pushed-{}-{}", std::process::id(), view.id);
-        let folder = std::env::temp_dir().join(name);
+        if log.landed == log.logged {
+            return Ok(Vec::new());
+        }
+        let folder = self.temporary_folder()?;
         let (mut end, mut paths) = (log.landed, Vec::new());
         while end < log.logged {
-            fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
-            let (to, _, path) = self.write_logged(view, end, log.logged, &folder)?;
+            let (to, _, path) = self.write_logged(view, end, log.logged, folder.path())?;
             paths.push(path);
             end = to;
         }
-        tails.insert(view.id, paths.clone());
+        tails.insert(view.id, Tail { folder, paths: paths.clone() });
         Ok(paths)
+    }
+
+    /// A new folder of this process alone, in the store or, where that cannot be written,
+    /// among the system's temporary files.
+    fn temporary_folder(&self) -> Result<TempDir> {
+        let mut name = tempfile::Builder::new();
+        let name = name.prefix("reader-");
+        let in_store = disk::make_folders(&self.temporary).and_then(|()| {
+            name.tempdir_in(&self.temporary)
+                .map_err(|cause| disk::unwritable(&self.temporary, cause))
+        });
+        in_store.or_else(|_| {
+            let system = std::env::temp_dir();
+            name.tempdir_in(&system).map_err(|cause| disk::unwritable(&system, cause))
+        })
     }
 
     fn pushed_folder(&self, view: &AppliedView) -> PathBuf {
@@ -268,32 +309,35 @@ impl HeldBack<'_> {
         if same < there.len() {
             // Of another time, before the view was deleted: they are nobody's any more.
             let aside = folder.with_extension(format!("before-version-{}", new.version));
-            fs::rename(&folder, &aside).map_err(|cause| unwritable(&folder, cause))?;
+            disk::put_in_place(&folder, &aside)?;
             same = 0;
         }
-        fs::create_dir_all(&folder).map_err(|cause| unwritable(&folder, cause))?;
+        disk::make_folders(&folder)?;
         for Landed { path, .. } in &before[same..] {
             let (writing, to) =
                 (folder.join(WRITING), folder.join(path.file_name().unwrap_or_default()));
-            carried.rewrite(&SourceFile::describe(&engine.root, path.clone())?, &writing)?;
-            fs::rename(&writing, &to)
-                .and_then(|()| File::open(&folder)?.sync_all())
-                .map_err(|cause| unwritable(&to, cause))?;
+            carried.rewrite(&describe_file(&engine.root, path.clone())?, &writing)?;
+            put_in_place(&writing, &to)?;
         }
         Ok(())
     }
 }
 
-impl Drop for super::Pushes {
-    /// Removes temporary files.
-    fn drop(&mut self) {
-        let tails = self.tails.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for folder in tails.values().filter_map(|paths| paths.first()?.parent()) {
-            if let Err(cause) = fs::remove_dir_all(folder) {
-                tracing::debug!(folder = %folder.display(), %cause, "temporary files stay");
-            }
-        }
-    }
+/// Where it is kept how many batches of a view are in files: a key of the store's metadata.
+fn landed_key(view: &AppliedView) -> String {
+    format!("landed/{}", view.id)
+}
+
+/// Gives a file of pushed facts its place, after its checksums.
+fn put_in_place(written: &Path, place: &Path) -> Result<()> {
+    disk::put_in_place(&sums_path(written), &sums_path(place))?;
+    disk::put_in_place(written, place)
+}
+
+/// What a reader's store has in its log, in files that go with it.
+pub(super) struct Tail {
+    folder: TempDir,
+    paths: Vec<PathBuf>,
 }
 
 /// A file of pushed facts.

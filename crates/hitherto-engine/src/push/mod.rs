@@ -38,7 +38,6 @@ mod request;
 mod waiting;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +47,7 @@ use hitherto_core::{Error, Result};
 use hitherto_online::{BatchName, Durability, Fact, GenerationId, LogEntry, NamedBatch};
 
 pub(crate) use self::batch::{FactBytes, read};
+use self::landed::Tail;
 pub use self::request::{Ack, PushRequest, Pushed, content_key};
 use self::waiting::{Stamped, Waiting, clock_off};
 use crate::Engine;
@@ -65,7 +65,7 @@ pub(crate) struct Pushes {
     /// First numbers of batches that running builds still need in the log, by view id.
     held: Mutex<HashMap<u32, u64>>,
     /// Files of a process that may not write the store: see `landed`.
-    tails: Mutex<HashMap<u32, Vec<PathBuf>>>,
+    tails: Mutex<HashMap<u32, Tail>>,
 }
 
 impl Pushes {

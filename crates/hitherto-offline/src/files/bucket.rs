@@ -173,6 +173,7 @@ fn describe(bucket: &Arc<Bucket>, object: ObjectMeta) -> SourceFile {
         name: format!("{}/{}", bucket.url, object.location),
         bytes: object.size,
         modified: object.last_modified.timestamp_micros(),
+        sums: None,
         place: Place::Object(Object {
             bucket: Arc::clone(bucket),
             key: object.location,

@@ -12,6 +12,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::bucket::Object;
+use super::sums::Sums;
 use super::{Place, SourceFile};
 
 /// Bytes read at a time where a column is read piece by piece. A request to an object
@@ -34,6 +35,8 @@ pub struct Content {
 #[derive(Clone)]
 enum Opened {
     Disk(Arc<File>),
+    /// A file whose bytes are compared with its checksums.
+    Summed(Arc<File>, Arc<Sums>),
     Object(Object),
 }
 
@@ -45,10 +48,16 @@ impl SourceFile {
     pub(crate) fn open(&self) -> Result<Content> {
         let place = match &self.place {
             Place::Object(object) => Opened::Object(object.clone()),
-            Place::Disk(path) => Opened::Disk(Arc::new(File::open(path).map_err(|cause| {
-                Error::unavailable(format!("source file {} cannot be read", self.name))
-                    .with_source(cause)
-            })?)),
+            Place::Disk(path) => {
+                let file = Arc::new(File::open(path).map_err(|cause| {
+                    Error::unavailable(format!("source file {} cannot be read", self.name))
+                        .with_source(cause)
+                })?);
+                match &self.sums {
+                    None => Opened::Disk(file),
+                    Some(sums) => Opened::Summed(file, Arc::clone(sums)),
+                }
+            }
         };
         Ok(Content { place, bytes: self.bytes, ahead: Vec::new() })
     }
@@ -114,6 +123,12 @@ impl Content {
                     Error::corrupt("a source file ends too early").with_source(cause)
                 })?
             }
+            Opened::Summed(file, sums) => {
+                let pieces = ranges.into_iter().map(|range| sums.read_range(file, range));
+                pieces.collect::<IoResult<_>>().map_err(|cause| {
+                    Error::corrupt("a file is not as it was written").with_source(cause)
+                })?
+            }
         };
         self.ahead.extend(begins.into_iter().zip(pieces));
         Ok(())
@@ -146,6 +161,10 @@ impl ChunkReader for Content {
                 let place = FilePlace { file: Arc::clone(file), at: start };
                 Box::new(BufReader::with_capacity(PIECE_BYTES, place))
             }
+            Opened::Summed(file, sums) => {
+                let (file, sums) = (Arc::clone(file), Arc::clone(sums));
+                Box::new(SummedPlace { file, sums, rest: start..self.bytes, piece: Bytes::new() })
+            }
             Opened::Object(object) => {
                 let rest = start..self.bytes;
                 Box::new(ObjectPlace { object: object.clone(), rest, piece: Bytes::new() })
@@ -159,6 +178,7 @@ impl ChunkReader for Content {
         }
         match &self.place {
             Opened::Disk(file) => Ok(read_at(file, start, length)?),
+            Opened::Summed(file, sums) => Ok(sums.read_range(file, start..start + length as u64)?),
             Opened::Object(object) => {
                 object.read_range(start..start + length as u64).map_err(refused)
             }
@@ -176,6 +196,29 @@ impl Read for FilePlace {
     fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
         let count = self.file.read_at(buffer, self.at)?;
         self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// A place in a file with checksums, from which it is read piece by piece.
+struct SummedPlace {
+    file: Arc<File>,
+    sums: Arc<Sums>,
+    rest: Range<u64>,
+    piece: Bytes,
+}
+
+impl Read for SummedPlace {
+    fn read(&mut self, buffer: &mut [u8]) -> IoResult<usize> {
+        if self.piece.is_empty() && !self.rest.is_empty() {
+            // To the end of a piece, so that no block is read twice.
+            let end = (self.rest.start + 1).next_multiple_of(PIECE_BYTES as u64);
+            let end = end.min(self.rest.end);
+            self.piece = self.sums.read_range(&self.file, self.rest.start..end)?;
+            self.rest.start = end;
+        }
+        let count = self.piece.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.piece.split_to(count));
         Ok(count)
     }
 }

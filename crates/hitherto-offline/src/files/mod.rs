@@ -12,20 +12,25 @@
 //! | `disk` | files on this machine |
 //! | `bucket` | objects in S3, Google Cloud Storage and Azure, and how threads wait for them |
 //! | `content` | the bytes of either, as Parquet's readers ask for them |
+//! | `sums` | checksums of the files that Hitherto writes itself |
 
 mod bucket;
 mod content;
 mod disk;
+mod sums;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hitherto_core::{Error, Result};
+use hitherto_core::{Error, Kind, Result};
 use object_store::ObjectStore;
 
 pub(crate) use bucket::Buckets;
 use bucket::Object;
 pub(crate) use content::Content;
+pub(crate) use sums::SummedFile;
+use sums::Sums;
+pub use sums::sums_path;
 
 /// One Parquet file of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +43,17 @@ pub struct SourceFile {
     /// When it was last written, microseconds UTC; 0 if the system cannot say.
     pub modified: i64,
     place: Place,
+    /// What its bytes are compared with when they are read, if Hitherto wrote it.
+    sums: Option<Arc<Sums>>,
+}
+
+/// Whether a file that Hitherto wrote has checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// It has: without them it is damaged.
+    Needed,
+    /// An earlier release wrote it, perhaps.
+    IfThere,
 }
 
 /// Where a file is.
@@ -55,7 +71,37 @@ impl SourceFile {
     pub fn describe(root: &Path, path: PathBuf) -> Result<Self> {
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         let (bytes, modified) = disk::look_at(&path)?;
-        Ok(Self { name, bytes, modified, place: Place::Disk(path) })
+        Ok(Self { name, bytes, modified, place: Place::Disk(path), sums: None })
+    }
+
+    /// The file at `path`, which Hitherto wrote itself, with its checksums.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be looked at; `Corrupt` when it has another size than
+    /// it had, or when its checksums are damaged or missing.
+    pub fn describe_own(root: &Path, path: PathBuf, checksums: Checksums) -> Result<Self> {
+        let sums = Sums::read(&path).map_err(|cause| {
+            let kind = match cause.kind() {
+                std::io::ErrorKind::InvalidData => Kind::Corrupt,
+                _ => Kind::Unavailable,
+            };
+            Error::new(kind, format!("{} cannot be read", sums_path(&path).display()))
+                .with_source(cause)
+        })?;
+        let file = Self::describe(root, path)?;
+        match &sums {
+            Some(sums) if sums.bytes() != file.bytes => Err(Error::corrupt(format!(
+                "{} has {} bytes where {} were written; restore a backup",
+                file.name,
+                file.bytes,
+                sums.bytes()
+            ))),
+            None if checksums == Checksums::Needed => Err(Error::corrupt(format!(
+                "the checksums of {} are missing; restore a backup",
+                file.name
+            ))),
+            _ => Ok(Self { sums: sums.map(Arc::new), ..file }),
+        }
     }
 
     /// The same file as it is now.

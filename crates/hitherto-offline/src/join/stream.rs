@@ -308,8 +308,8 @@ impl JoinShape {
     fn tally(&self, view: usize) -> Arc<Mutex<Tally>> {
         let of_view = self.outputs.iter().filter(|output| output.view == view);
         let names = of_view.map(|output| output.of.clone()).collect();
-        let JoinView { name, terms, .. } = &self.views[view];
-        Arc::new(Mutex::new(Tally::new(name, terms.known, names)))
+        let view = &self.views[view];
+        Arc::new(Mutex::new(Tally::new(&view.name, view.terms.known, names)))
     }
 
     fn columns(&self, view: usize) -> Arc<[ViewColumn]> {

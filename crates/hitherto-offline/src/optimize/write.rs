@@ -1,7 +1,7 @@
 //! Sort facts, and write them period by period.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -20,7 +20,7 @@ use super::periods::Periods;
 use super::{OptimizedCopy, OptimizedFile, layout};
 use crate::Offline;
 use crate::error::from_datafusion;
-use crate::files::SourceFile;
+use crate::files::{SourceFile, SummedFile};
 use crate::footer::{Footers, blame_if_broken, next_unwound};
 use crate::order::ordered;
 use crate::source::FactQuery;
@@ -193,17 +193,19 @@ impl<'f> CopyWriter<'f> {
 /// One file of a copy that is being written.
 struct CopyFile {
     name: String,
-    writer: ArrowWriter<File>,
+    path: PathBuf,
+    writer: ArrowWriter<SummedFile>,
     rows: u64,
 }
 
 impl CopyFile {
     fn create(folder: &Path, number: usize, sample: &RecordBatch, keys: usize) -> Result<Self> {
         let name = format!("{number:06}.parquet");
-        let file = File::create(folder.join(&name)).map_err(|cause| unwritable(folder, cause))?;
+        let path = folder.join(&name);
+        let file = SummedFile::create(&path).map_err(|cause| unwritable(&path, cause))?;
         let properties = layout::properties(sample, keys).map_err(unencodable)?;
         let writer = ArrowWriter::try_new(file, sample.schema(), Some(properties));
-        Ok(Self { name, writer: writer.map_err(unencodable)?, rows: 0 })
+        Ok(Self { name, path, writer: writer.map_err(unencodable)?, rows: 0 })
     }
 
     /// Writes a row group.
@@ -216,8 +218,7 @@ impl CopyFile {
         self.writer.flush().map_err(unencodable)?;
         let pages_end = self.writer.bytes_written() as u64;
         let file = self.writer.into_inner().map_err(unencodable)?;
-        let bytes = file.sync_all().and_then(|()| file.metadata()).map(|metadata| metadata.len());
-        let bytes = bytes.map_err(|cause| unwritable(Path::new(&self.name), cause))?;
+        let bytes = file.finish().map_err(|cause| unwritable(&self.path, cause))?;
         Ok(OptimizedFile { name: self.name, rows: self.rows, bytes, pages_end })
     }
 }

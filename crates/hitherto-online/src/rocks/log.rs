@@ -1,7 +1,7 @@
 //! The log of pushed facts: batch by batch, in the order of arrival.
 
 use hitherto_core::{Error, Result};
-use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 
 use super::{META, PUSHED, RocksStore, failed};
 use crate::keys::{self, ARRIVED, Logged, logged};
@@ -24,9 +24,10 @@ impl RocksStore {
         if let Some(last) = entries.last() {
             batch.put_cf(self.family(META), ARRIVED, last.arrived.to_be_bytes());
         }
-        let mut how = WriteOptions::default();
-        how.set_sync(durability == Durability::Synced);
-        self.db.write_opt(batch, &how).map_err(failed)
+        match durability {
+            Durability::Synced => self.write_durably(batch),
+            Durability::Buffered => self.db.write(batch).map_err(failed),
+        }
     }
 
     pub(super) fn show_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! | module    | what it owns                                               |
 //! | --------- | ---------------------------------------------------------- |
+//! | `acknowledged` | how far the log got, told beside it                    |
 //! | `options` | how each family is tuned, and why                           |
 //! | `load`    | rows to sorted files to ingestion                           |
 //! | `put`     | facts put one by one, beside loads                          |
@@ -15,12 +16,20 @@
 //! On disk:
 //!
 //! ```text
-//! <store>/FORMAT     the layout's version as text, read before anything is opened
-//! <store>/owner      the process that has the store open for writing
-//! <store>/rocksdb    the database
-//! <store>/staging    sorted files being built; emptied at every opening
+//! <store>/FORMAT        the layout's version as text, read before anything is opened
+//! <store>/owner         the process that has the store open for writing
+//! <store>/acknowledged  how far the log got
+//! <store>/rocksdb       the database
+//! <store>/staging       sorted files being built; emptied at every opening
 //! ```
+//!
+//! **What is missing is found when the store is opened**: a database is made with its store
+//! and at no other time, and its log is as long as it was.
+//!
+//! Whoever writes holds a lock on the folder itself, beside RocksDB's lock on a file of that
+//! folder: a file can be deleted while it is locked.
 
+mod acknowledged;
 mod kept;
 mod load;
 mod log;
@@ -31,8 +40,7 @@ mod retain;
 mod rows;
 mod visible;
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -42,11 +50,12 @@ use rocksdb::{
     Cache, ColumnFamily, DB, Options, ReadOptions, WriteBatch, WriteOptions, properties,
 };
 
-use crate::keys;
 use crate::store::{
     Access, Beneath, Durability, Fact, GenerationId, Load, LogEntry, LogVisitor, NamedBatch,
     OnlineStore, Reach, Snapshot, Usage,
 };
+use crate::{disk, keys};
+use acknowledged::Acknowledged;
 use retain::Horizons;
 use rows::RowTable;
 
@@ -81,6 +90,10 @@ impl Default for RocksOptions {
 /// An open database.
 pub struct RocksStore {
     db: DB,
+    /// For whoever writes.
+    acknowledged: Option<Acknowledged>,
+    /// The folder, locked; for whoever writes.
+    _folder: Option<File>,
     cache: Cache,
     rows: RowTable,
     horizons: Horizons,
@@ -103,14 +116,31 @@ impl RocksStore {
     /// process has it open for writing, `Invalid` when a newer release wrote
     /// it (nothing is touched), `Corrupt` or `Unavailable` from the disk.
     pub fn open(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
-        check_format(folder, access)?;
+        match Self::open_once(folder, access, options) {
+            // A writer beside may have gone on to another log between two looks.
+            Err(error) if access == Access::ReadOnly && error.kind() == Kind::Corrupt => {
+                Self::open_once(folder, access, options)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
+        let has_store = check_format(folder, access)?;
+        let locked = match access {
+            Access::ReadWrite => lock_folder(folder)?,
+            Access::ReadOnly => None,
+        };
+        // Before the database: a writer beside goes on.
+        let acknowledged = acknowledged::read(folder)?;
         let rows_bytes_max = options.cache_bytes_max / 2;
         let cache = Cache::new_lru_cache(options.cache_bytes_max - rows_bytes_max);
         let rows = RowTable::new(rows_bytes_max);
         let database = folder.join("rocksdb");
         let horizons = Horizons::default();
         let families = options::families(&cache, &horizons);
-        let general = options::database(access, options);
+        check_database(&database, has_store)?;
+        let general = options::database(access, has_store, options);
         let opened = match access {
             Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
             Access::ReadOnly => {
@@ -118,19 +148,19 @@ impl RocksStore {
             }
         };
         let db = opened.map_err(|cause| open_failed(folder, cause))?;
+        let there = db.latest_sequence_number();
+        check_log(folder, acknowledged, there)?;
         let staging = folder.join("staging");
+        let mut keeps = None;
         if access == Access::ReadWrite {
+            disk::make_private(&database);
+            keeps = Some(Acknowledged::create(folder, there.max(acknowledged.unwrap_or(0)))?);
             write_format(folder)?;
             // Files of a killed load are named by no catalog: nobody can miss them.
-            match fs::remove_dir_all(&staging) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io_failed(&staging, cause));
-                }
-                _ => fs::create_dir(&staging).map_err(|cause| io_failed(&staging, cause))?,
-            }
-            let owner = folder.join("owner");
-            fs::write(&owner, format!("process {}\n", std::process::id()))
-                .map_err(|cause| io_failed(&owner, cause))?;
+            disk::remove(&staging)?;
+            disk::make_folders(&staging)?;
+            let owner = format!("process {}\n", std::process::id());
+            disk::write_whole(&folder.join("owner"), owner.as_bytes())?;
         }
         let latest_files = options::family(LATEST, &cache, &horizons);
         let history_files = options::family(HISTORY, &cache, &horizons);
@@ -138,6 +168,8 @@ impl RocksStore {
         let putting = Mutex::new(());
         Ok(Self {
             db,
+            acknowledged: keeps,
+            _folder: locked,
             cache,
             rows,
             horizons,
@@ -162,6 +194,19 @@ impl RocksStore {
             let family = self.family(family);
             self.db.flush_cf(family).map_err(failed)?;
             self.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
+    /// Writes a batch that is on the disk when this returns.
+    fn write_durably(&self, batch: WriteBatch) -> Result<()> {
+        let mut durable = WriteOptions::default();
+        durable.set_sync(true);
+        // What was written before is synced with it, and each of its entries has a number.
+        let number = self.db.latest_sequence_number() + batch.len() as u64;
+        self.db.write_opt(batch, &durable).map_err(failed)?;
+        if let Some(acknowledged) = &self.acknowledged {
+            acknowledged.raise(number);
         }
         Ok(())
     }
@@ -205,7 +250,9 @@ impl OnlineStore for RocksStore {
     fn sync(&self) -> Result<()> {
         // A write of nothing, and no bare sync: that one is not refused after an error, and
         // its own then cannot be recovered from.
-        self.commit_meta(&[])
+        self.commit_meta(&[])?;
+        let synced = self.acknowledged.as_ref().map_or(Ok(()), Acknowledged::sync);
+        synced.map_err(|cause| io_failed(Path::new("how far the log got"), cause))
     }
 
     fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
@@ -236,10 +283,12 @@ impl OnlineStore for RocksStore {
 
     fn copy_to(&self, folder: &Path) -> Result<()> {
         self.check_writable()?;
-        fs::create_dir(folder).map_err(|cause| io_failed(folder, cause))?;
+        disk::make_folders(folder)?;
         // Files are linked where that is possible: they never change.
         let checkpoint = Checkpoint::new(&self.db).map_err(failed)?;
-        checkpoint.create_checkpoint(folder.join("rocksdb")).map_err(failed)?;
+        let database = folder.join("rocksdb");
+        checkpoint.create_checkpoint(&database).map_err(failed)?;
+        disk::make_private(&database);
         write_format(folder)
     }
 
@@ -274,9 +323,7 @@ impl OnlineStore for RocksStore {
                 None => batch.delete_cf(family, key),
             }
         }
-        let mut durable = WriteOptions::default();
-        durable.set_sync(true);
-        self.db.write_opt(batch, &durable).map_err(failed)
+        self.write_durably(batch)
     }
 
     fn is_writable(&self) -> bool {
@@ -314,9 +361,9 @@ impl RocksStore {
     }
 }
 
-/// Reads the file that tells the layout's version; for writing, makes a folder for a
-/// store that is not there yet.
-fn check_format(folder: &Path, access: Access) -> Result<()> {
+/// Reads the file that tells the layout's version, and says whether there is a store; for
+/// writing, makes a folder for one that is not there yet.
+fn check_format(folder: &Path, access: Access) -> Result<bool> {
     let path = folder.join("FORMAT");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -326,13 +373,13 @@ fn check_format(folder: &Path, access: Access) -> Result<()> {
                     "there is no store at {}; apply definitions first",
                     folder.display()
                 ))),
-                Access::ReadWrite => write_format(folder),
+                Access::ReadWrite => disk::make_folders(folder).map(|()| false),
             };
         }
         Err(cause) => return Err(io_failed(&path, cause)),
     };
     match text.trim().parse::<u32>() {
-        Ok(FORMAT) => Ok(()),
+        Ok(FORMAT) => Ok(true),
         Ok(format) if format > FORMAT => Err(Error::invalid(format!(
             "the store {} has format {format}, this release reads up to {FORMAT}; use the release \
              that wrote it or a newer one (nothing was changed)",
@@ -345,7 +392,7 @@ fn check_format(folder: &Path, access: Access) -> Result<()> {
                 folder.display()
             )))
         }
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
         Err(_) => Err(Error::corrupt(format!(
             "{} does not hold a format number; restore the store from a backup",
             path.display()
@@ -355,35 +402,73 @@ fn check_format(folder: &Path, access: Access) -> Result<()> {
 
 /// Says that the store has this release's layout, if it does not say so yet.
 fn write_format(folder: &Path) -> Result<()> {
-    let (path, writing) = (folder.join("FORMAT"), folder.join("FORMAT.writing"));
+    let path = folder.join("FORMAT");
     let text = format!("{FORMAT}\n");
     if fs::read_to_string(&path).is_ok_and(|said| said == text) {
         return Ok(());
     }
-    let write = || {
-        fs::create_dir_all(folder)?;
-        let mut file = File::create(&writing)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        // There whole or not at all, whenever the process ends.
-        fs::rename(&writing, &path)
-    };
-    write().map_err(|cause| io_failed(&path, cause))
+    disk::write_whole(&path, text.as_bytes())
+}
+
+/// Locks a store's folder for whoever writes; `None` where the disk knows no such locks.
+fn lock_folder(folder: &Path) -> Result<Option<File>> {
+    let opened = File::open(folder).map_err(|cause| io_failed(folder, cause))?;
+    disk::make_private(folder);
+    match opened.try_lock() {
+        Ok(()) => Ok(Some(opened)),
+        Err(TryLockError::WouldBlock) => Err(in_use(folder)),
+        Err(TryLockError::Error(cause)) => {
+            tracing::debug!(folder = %folder.display(), %cause, "the folder cannot be locked");
+            Ok(None)
+        }
+    }
+}
+
+/// Refuses a store whose database is gone: it would be made anew, empty.
+fn check_database(database: &Path, has_store: bool) -> Result<()> {
+    if !has_store || database.join("CURRENT").exists() {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the database {} is missing, or not whole; restore a backup, or move {} away to begin \
+         anew, without what was pushed and is in no file yet",
+        database.display(),
+        database.parent().unwrap_or(database).display()
+    )))
+}
+
+/// Refuses a store whose log ends before what was acknowledged.
+fn check_log(folder: &Path, acknowledged: Option<u64>, there: u64) -> Result<()> {
+    let missing = acknowledged.unwrap_or(0).saturating_sub(there);
+    if missing == 0 {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the store {} lacks its last {missing} writes, which were acknowledged: its log was cut \
+         or is gone; restore a backup, or delete {} to go on without them",
+        folder.display(),
+        acknowledged::path(folder).display()
+    )))
+}
+
+fn in_use(folder: &Path) -> Error {
+    let owner = fs::read_to_string(folder.join("owner")).unwrap_or_default();
+    let owner = if owner.is_empty() { "another process" } else { owner.trim() };
+    Error::conflict(format!(
+        "the store {} is in use by {owner}; ask its server, open it for reading, or stop that \
+         process",
+        folder.display()
+    ))
 }
 
 fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
     if cause.to_string().contains("/LOCK: ") {
-        let owner = fs::read_to_string(folder.join("owner")).unwrap_or_default();
-        let owner = if owner.is_empty() { "another process" } else { owner.trim() };
-        return Error::conflict(format!(
-            "the store {} is in use by {owner}; ask its server, open it for reading, or stop that \
-             process",
-            folder.display()
-        ))
-        .with_source(cause);
+        return in_use(folder).with_source(cause);
     }
     let kind = failed(cause.clone()).kind();
-    Error::new(kind, format!("the store {} cannot be opened", folder.display())).with_source(cause)
+    let advice = if kind == Kind::Corrupt { "; restore a backup" } else { "" };
+    let message = format!("the store {} cannot be opened{advice}", folder.display());
+    Error::new(kind, message).with_source(cause)
 }
 
 fn io_failed(path: &Path, cause: std::io::Error) -> Error {

@@ -30,10 +30,14 @@ const OPEN_FILES_MAX: i32 = 1_024;
 const ALL_OPEN: i32 = -1;
 
 /// Options of the database as a whole.
-pub fn database(access: Access, options: RocksOptions) -> Options {
+pub fn database(access: Access, has_store: bool, options: RocksOptions) -> Options {
     let mut general = Options::default();
-    general.create_if_missing(true);
+    // One that is gone is not made anew in silence.
+    general.create_if_missing(!has_store);
     general.create_missing_column_families(true);
+    // Logs that are not the last have to be there, as long as they were. A reader may come
+    // while a writer beside it deletes one.
+    general.set_track_and_verify_wals_in_manifest(access == Access::ReadWrite);
     general.increase_parallelism(options.background_threads.max(1) as i32);
     general.set_max_total_wal_size(LOG_BYTES_MAX);
     // A write that was cut short at the very end was never acknowledged; damage before

@@ -9,7 +9,7 @@
 use hitherto_core::Result;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Times;
-use rocksdb::{WriteBatch, WriteOptions};
+use rocksdb::WriteBatch;
 
 use super::{META, RocksStore, failed};
 use crate::store::{Beneath, GenerationId};
@@ -62,9 +62,7 @@ impl RocksStore {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut durable = WriteOptions::default();
-        durable.set_sync(true);
-        self.db.write_opt(batch, &durable).map_err(failed)
+        self.write_durably(batch)
     }
 
     pub(super) fn drop_visible_by(&self, generation: GenerationId) -> Result<()> {

@@ -70,7 +70,7 @@ class Why:
                 "verdict": fact["verdict"],
                 "missed_by": timedelta(microseconds=fact["missed_by_micros"]),
                 "is_deletion": fact["is_deletion"],
-                "arrived": None if fact["arrived"] is None else to_datetime(fact["arrived"]),
+                "arrived": None if fact["arrived"] is None else to_time(fact["arrived"]),
                 "values": values,
             }
             for fact, values in zip(self._report["candidates"], rows, strict=True)

@@ -255,6 +255,7 @@ def test_a_server_is_shown_what_it_asks_for(
     cert, key = authority.sign("server")
     authority.sign("feast")
     (tmp_path / "tokens").write_text(TOKEN)
+    (tmp_path / "tokens").chmod(0o600)
     options = ["--tls-cert", cert, "--tls-key", key, "--client-ca", str(authority.ca)]
     options += ["--token-file", str(tmp_path / "tokens")]
     monkeypatch.setenv("TOKEN_OF_FEAST", TOKEN)

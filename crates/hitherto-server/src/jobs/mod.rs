@@ -9,7 +9,7 @@
 
 mod board;
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ pub struct Jobs {
     pub metrics: Arc<Metrics>,
     /// Run the work.
     pub workers: Arc<Workers>,
+    /// The folder for backups.
+    pub backups: Option<PathBuf>,
     /// What there is.
     pub board: Arc<Board>,
 }
@@ -58,8 +60,9 @@ impl Jobs {
         clock: Clock,
         metrics: Arc<Metrics>,
         workers: Arc<Workers>,
+        backups: Option<PathBuf>,
     ) -> Self {
-        Self { engine, clock, metrics, workers, board: Arc::default() }
+        Self { engine, clock, metrics, workers, backups, board: Arc::default() }
     }
 
     /// The service.
@@ -94,13 +97,33 @@ impl Jobs {
             }
             Work::Backup(BackupWork { folder }) => {
                 let engine = Arc::clone(&self.engine);
-                let backup = move || engine.backup(Path::new(&folder), now);
+                let folder = backup_folder(self.backups.as_deref(), &folder)?;
+                let backup = move || engine.backup(&folder, now);
                 let backup = tokio::task::spawn_blocking(backup).await;
                 let broken = |cause| Error::internal("a backup broke off").with_source(cause);
                 serde_json::to_string(&backup.map_err(broken)??)
             }
         };
         json.map_err(|cause| Error::internal("a result cannot be written").with_source(cause))
+    }
+}
+
+/// Where a caller's backup of this name goes: into the folder that the server's own settings
+/// name. A path of the caller's could be anything on this machine.
+fn backup_folder(backups: Option<&Path>, name: &str) -> Result<PathBuf> {
+    let backups = backups.ok_or_else(|| {
+        Error::invalid(
+            "this server takes no backups for callers: set server.backups in its hitherto.yaml to \
+             the folder for them",
+        )
+    })?;
+    let mut parts = Path::new(name).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(_)), None) if !name.starts_with('.') => Ok(backups.join(name)),
+        _ => Err(Error::invalid(format!(
+            "{name:?} is no name for a backup: a server writes it to a folder of its own choice, \
+             so give one name without slashes, such as monday"
+        ))),
     }
 }
 

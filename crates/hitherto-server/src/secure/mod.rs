@@ -24,7 +24,8 @@ mod plain;
 mod tls;
 mod watched;
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hitherto_core::{Error, Result};
@@ -54,6 +55,10 @@ impl Security {
     /// `Invalid` when a setting lacks another one that it needs, or a file does not hold
     /// what it should; `Unavailable` when one cannot be read.
     pub fn read(config: &ServerConfig) -> Result<Self> {
+        [&config.tls_key, &config.token_file]
+            .into_iter()
+            .flatten()
+            .try_for_each(|file| check_secret(file))?;
         let tls = tls_files(config)?.map(|files| Watched::read(files, tls::parse)).transpose()?;
         let tokens = config.token_file.clone();
         let tokens = tokens.map(|file| Watched::read(vec![file], guard::parse)).transpose()?;
@@ -85,6 +90,21 @@ impl Security {
             tokio::spawn(files.follow(stopping.clone()));
         }
         (tls, self.guard)
+    }
+}
+
+/// Refuses a file with a secret that anybody on the machine can read. One that is not there
+/// is missed by whoever reads it.
+fn check_secret(file: &Path) -> Result<()> {
+    let Ok(found) = std::fs::metadata(file) else { return Ok(()) };
+    let mode = found.permissions().mode() & 0o777;
+    match mode & 0o007 {
+        0 => Ok(()),
+        _ => Err(Error::invalid(format!(
+            "{0} holds a secret and has mode {mode:04o}, so that every user of this machine can \
+             use it; run `chmod 600 {0}`",
+            file.display()
+        ))),
     }
 }
 

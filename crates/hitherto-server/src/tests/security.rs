@@ -1,5 +1,7 @@
 //! TLS, tokens and certificates, as callers meet them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use futures::FutureExt;
@@ -18,6 +20,11 @@ struct Authority {
     issuer: Issuer<'static, KeyPair>,
 }
 
+fn write_secret(path: &std::path::Path, content: String) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
+
 impl Authority {
     /// Writes its own certificate to `ca.pem`.
     fn new() -> Self {
@@ -25,7 +32,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        write_secret(&folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem());
         Self { folder, issuer: Issuer::new(params, key) }
     }
 
@@ -41,7 +48,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let path = self.path(name);
-        fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
+        write_secret(&path, certificate.pem() + &key.serialize_pem());
         (path.clone(), path)
     }
 
@@ -164,8 +171,14 @@ async fn a_server_with_a_ca_for_callers_answers_those_who_have_a_certificate() {
 async fn a_token_is_asked_for_on_every_wire() {
     let authority = Authority::new();
     let token_file = authority.path("tokens");
-    fs::write(&token_file, TOKEN).unwrap();
+    write_secret(&token_file, TOKEN.to_owned());
     let settings = ServerConfig { token_file: Some(token_file.clone()), ..Default::default() };
+    // Not if others can read it.
+    fs::set_permissions(&token_file, Permissions::from_mode(0o644)).unwrap();
+    let error = Security::read(&settings).err().unwrap();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+    fs::set_permissions(&token_file, Permissions::from_mode(0o600)).unwrap();
     let server = Secured::start(&settings).await;
     let url = &server.url;
     let with =

@@ -145,6 +145,7 @@ impl TrainingSet {
                 Error::internal("the manifest cannot be written as JSON").with_source(cause)
             })?,
         )?;
+        let has_leaked = finished.report.leaked().next().is_some();
         let built = Built {
             file: out.to_owned(),
             file_bytes,
@@ -156,7 +157,7 @@ impl TrainingSet {
                 .views
                 .iter()
                 .any(|view| view.known == Known::Ignore),
-            has_leaked: finished.report.leaked().next().is_some(),
+            has_leaked,
             report: finished.report,
         };
         session.output().result(&built)
