@@ -33,6 +33,14 @@ pub const LOOKUP_TEXT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one gRPC message, either way. gRPC's own default of 4 MiB is less
 /// than one legal answer.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Bytes that Arrow data of one message may come to when it is decompressed, or those of
+/// one push together: they are allocated as the message claims.
+pub const ARROW_BYTES_MAX: u64 = 2 * MESSAGE_BYTES_MAX as u64;
+/// Bytes of the header of one Arrow message: each column of it becomes arrays.
+pub const ARROW_HEADER_BYTES_MAX: usize = 4 << 20;
+/// Rows or items of lists of one Arrow batch: those of a type without bytes cost their
+/// sender nothing.
+pub const ARROW_ROWS_MAX: i64 = 1 << 28;
 /// Bytes of one call that either end of a connection takes ahead of whoever reads them:
 /// beyond that HTTP/2 holds the other end back.
 pub const CALL_BYTES_AHEAD_MAX: u32 = 2 << 20;
@@ -62,6 +70,32 @@ pub const SPINE_PIECE_ROWS: usize = 64 << 10;
 /// Lookups that one server answers at a time; further ones are refused with
 /// `Unavailable` instead of queueing without end.
 pub const LOOKUPS_IN_FLIGHT_MAX: usize = 1_024;
+/// Values of lookups that are looked up where their request is, on a thread that serves
+/// connections: others wait for it.
+pub const LOOKUP_VALUES_IN_PLACE_MAX: usize = 50_000;
+/// Values that are one place among lookups on other threads; a larger lookup takes more.
+pub const LOOKUP_VALUES_OF_PLACE: usize = 50_000;
+/// Places that one core has: some of them wait for the disk.
+pub const LOOKUP_PLACES_OF_CORE: usize = 8;
+/// Places of one core for which lookups may wait: they are answered later by as many.
+pub const LOOKUP_PLACES_WAITING_OF_CORE: usize = 32;
+/// Milliseconds that a request may wait for a thread on a server that keeps up: one that
+/// waits longer does so behind others, and all of them would be late.
+pub const LOOKUP_WAIT_MILLIS_MAX: u64 = 10;
+/// Milliseconds for which all of them wait longer before one is refused: a burst passes.
+pub const LOOKUP_BURST_MILLIS: u64 = 100;
+/// Milliseconds for which a server that was behind refuses whoever waits longer at once.
+pub const LOOKUP_BEHIND_MILLIS: u64 = 1_000;
+/// Views, each under each of its names in the request, of one lookup or training set: each is
+/// read by itself.
+pub const REQUEST_VIEWS_MAX: usize = 512;
+/// Explanations that one server gives at a time: each reads a source.
+pub const EXPLANATIONS_IN_FLIGHT_MAX: usize = 8;
+/// Changes to what is applied that one server works on at a time: each reads every
+/// definition, and they wait for each other.
+pub const CHANGES_IN_FLIGHT_MAX: usize = 4;
+/// Jobs that one server runs at a time.
+pub const JOBS_RUNNING_MAX: usize = 4;
 /// Training sets that one server builds at a time: each holds what of its spine it answers.
 pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
 /// Rows of a spine that one server makes by a caller's SQL: a join without a condition
@@ -69,6 +103,32 @@ pub const TRAINING_SETS_IN_FLIGHT_MAX: usize = 4;
 pub const SQL_ROWS_MAX: u64 = 100_000_000;
 /// Seconds that it computes for them, by the clock.
 pub const SQL_SECONDS_MAX: u64 = 600;
+/// Bytes of one text of SQL: a longer one holds data.
+pub const SQL_BYTES_MAX: usize = 64 << 10;
+/// Words and signs of one text of SQL: each becomes a part of a plan, which every rule of
+/// the optimizer goes through.
+pub const SQL_TOKENS_MAX: usize = 8_192;
+/// How deep one text of SQL may nest, operators in a row among it: a thread's stack holds a
+/// frame for each, and one that is full ends the process.
+pub const SQL_DEPTH_MAX: usize = 256;
+/// Tables that a caller's SQL joins with each other: the time to plan them grows with a
+/// power of their number.
+pub const SQL_JOINED_MAX: usize = 16;
+/// Tables that a caller's SQL reads, those of each use of a WITH by themselves, as they are
+/// planned.
+pub const SQL_TABLES_MAX: usize = 64;
+/// Columns and literals that the expressions of a caller's SQL come to, with what they name
+/// put in its place, as an optimizer does: doubled in each of 40 layers they would be 2^40.
+pub const SQL_CELLS_MAX: usize = 16 << 10;
+/// Cells of a caller's SQL that one of its batches may have, beyond which batches have
+/// fewer rows: each cell is some bytes, of which no memory pool knows.
+pub const SQL_BATCH_CELLS_MAX: usize = 4 << 20;
+/// Seconds that planning a caller's SQL may take before the caller is told that it is too
+/// much.
+pub const SQL_PLAN_SECONDS_MAX: u64 = 10;
+/// Queries of callers that are planned at a time: planning cannot be stopped, and one that
+/// takes too long keeps its place until it is done.
+pub const SQL_PLANS_IN_FLIGHT_MAX: usize = 2;
 /// Batches waiting between two stages of a pipeline.
 pub const PIPELINE_BATCHES_MAX: usize = 4;
 /// Facts of each sort that `why` shows: an entity may have millions, and those
@@ -106,6 +166,41 @@ pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 /// TLS handshakes that one server has under way: callers who begin one and say no more
 /// hold a place each, until their time is up.
 pub const HANDSHAKES_IN_FLIGHT_MAX: usize = 1_024;
+/// Connections that one server has: each is a file of the process, of which it has so many,
+/// and what it takes ahead is memory.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Connections beyond those, for requests about health: a server that is full is not dead.
+pub const CONNECTIONS_RESERVED: usize = 16;
+/// Seconds in which who connects shows that they speak a protocol, and TLS if that is asked
+/// for: who says nothing takes the place of somebody who would.
+pub const STRANGER_SECONDS: u64 = 10;
+/// Seconds for which a connection may have no call under way. Clients connect again by
+/// themselves.
+pub const CONNECTION_IDLE_SECONDS: u64 = 1_800;
+/// Calls that one connection has under way; further ones wait at the caller's end.
+pub const CALLS_OF_CONNECTION_MAX: usize = 256;
+/// Bytes of the head of one request.
+pub const HEAD_BYTES_MAX: u32 = 32 << 10;
+/// Seconds in which a message that was begun is sent to its end, beside those that its bytes
+/// take at the slowest: half a message holds memory.
+pub const MESSAGE_SECONDS: u64 = 20;
+/// Seconds for which an answer that is there may be left unread, beside those that its bytes
+/// take at the slowest: it holds memory and a place.
+pub const SEND_SECONDS: u64 = 30;
+/// Bytes a second at which a message or an answer travels at the slowest.
+pub const SEND_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
+/// Seconds for which a training set's caller may neither send nor take rows: it holds one of
+/// few places.
+pub const TRAINING_SET_PAUSE_SECONDS: u64 = 600;
+/// Bytes of an answer that a connection takes over at once, a frame of HTTP/2: they are
+/// counted no more, and it cannot be held back within.
+pub const ANSWER_PIECE_BYTES: usize = 16 << 10;
+/// Bytes that requests and answers of all callers may take, unless it is set.
+pub const REQUEST_MEMORY_BYTES: u64 = 512 << 20;
+/// The least of them: one message, and what it becomes, of two callers.
+pub const REQUEST_MEMORY_BYTES_MIN: u64 = 256 << 20;
+/// Milliseconds after which a server that stops no longer waits for the rest of a request.
+pub const STOP_SILENCE_MILLIS: u64 = 1_000;
 /// Jobs that have ended and are still told of.
 pub const JOBS_ENDED_MAX: usize = 100;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.
@@ -117,6 +212,11 @@ const _: () = assert!(
         < MESSAGE_BYTES_MAX,
     "a legal answer fits a message"
 );
+const _: () = assert!(
+    REQUEST_MEMORY_BYTES_MIN >= 4 * MESSAGE_BYTES_MAX as u64,
+    "two callers have room for a message and what it becomes"
+);
+const _: () = assert!(REQUEST_MEMORY_BYTES >= REQUEST_MEMORY_BYTES_MIN, "the default is allowed");
 const _: () = assert!(ENTITY_KEY_BYTES_MAX < 64 << 10, "an encoded key fits RocksDB's key limit");
 const _: () = assert!(SPINE_ROWS_MAX < u32::MAX as usize, "a row index is never the sentinel");
 const _: () = assert!(PASS_ROWS_MAX < SPINE_ROWS_MAX, "a pass is a spine");

@@ -53,7 +53,8 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use hitherto_core::Result;
-use hitherto_core::limits::BATCH_ROWS;
+use hitherto_core::limits::{BATCH_ROWS, SQL_PLANS_IN_FLIGHT_MAX};
+use tokio::sync::Semaphore;
 
 use crate::error::from_datafusion;
 use crate::files::Buckets;
@@ -66,6 +67,8 @@ pub struct Offline {
     memory_bytes_max: usize,
     runtime: Arc<RuntimeEnv>,
     buckets: Buckets,
+    /// Bounds queries of callers that are planned at a time.
+    planning: Arc<Semaphore>,
 }
 
 impl Offline {
@@ -80,24 +83,30 @@ impl Offline {
             .build_arc()
             .map_err(|cause| from_datafusion("the offline layer cannot start", cause))?;
         let (root, buckets) = (root.to_owned(), Buckets::default());
-        Ok(Self { root, threads, memory_bytes_max, runtime, buckets })
+        let planning = Arc::new(Semaphore::new(SQL_PLANS_IN_FLIGHT_MAX));
+        Ok(Self { root, threads, memory_bytes_max, runtime, buckets, planning })
     }
 
     /// A session for one query: tables of one query are never seen by another.
     fn session(&self) -> SessionContext {
-        self.session_of(self.threads)
+        self.session_of(self.threads, BATCH_ROWS)
     }
 
     /// A session whose queries give rows in one order: that of files, unless they say
     /// otherwise.
     fn session_in_order(&self) -> SessionContext {
-        self.session_of(1)
+        self.session_in_batches(BATCH_ROWS)
     }
 
-    fn session_of(&self, threads: usize) -> SessionContext {
+    /// The same in batches of at most so many rows.
+    fn session_in_batches(&self, rows: usize) -> SessionContext {
+        self.session_of(1, rows)
+    }
+
+    fn session_of(&self, threads: usize, batch_rows: usize) -> SessionContext {
         let mut config = SessionConfig::new()
             .with_target_partitions(threads)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .with_information_schema(false);
         let execution = &mut config.options_mut().execution;
         // A sort that is full merges what it has to a file, and needs memory for that when

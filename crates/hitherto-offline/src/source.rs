@@ -21,7 +21,7 @@ use crate::fact_files::check_paths;
 use crate::facts::FactLayout;
 use crate::files::{self, SourceFile};
 use crate::footer::{Footers, count_rows};
-use crate::spine::read_only;
+use crate::spine::{read_only, shape};
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";
@@ -251,6 +251,7 @@ impl Offline {
         let table = read_files(&session, files).await.map_err(failed)?;
         let Some(sql) = &view.source.sql else { return Ok(table) };
         session.register_table(SOURCE_TABLE, table.into_view()).map_err(failed)?;
+        shape::check(sql, "the view's SQL")?;
         let query = session.sql_with_options(sql, read_only()).await;
         query.map_err(|cause| from_datafusion("the SQL does not run over its source", cause))
     }

@@ -7,12 +7,18 @@
 //! | -------- | -------------------------------------------------------------- |
 //! | `plan`   | rows at hand, of a reader or of a file, to be pulled by a join  |
 //! | `sql`    | rows of a query over the files of views                         |
+//! | `shape`  | how long and deep a text of SQL may be                          |
+//! | `callers` | what a caller's SQL may be made of, and how much of it         |
+//! | `held`   | rows that a window function holds, counted                      |
 //! | `bounds` | rows and seconds of a query that came from elsewhere            |
 //! | `scan`   | rows that the facts make: a moment, or a window of facts        |
 
 mod bounds;
+mod callers;
+mod held;
 mod plan;
 mod scan;
+pub(crate) mod shape;
 mod sql;
 
 use ::arrow::array::RecordBatch;

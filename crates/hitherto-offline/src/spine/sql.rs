@@ -1,7 +1,9 @@
 //! A spine that SQL makes of the files of feature views.
 //!
 //! ```text
-//! text -> one statement, a query -> its tables: views by name, files by path
+//! text -> not too long or deep -> one statement, a query
+//!      -> a caller's: made of what is listed, and not too much of it
+//!      -> its tables: views by name, files by path
 //!      -> plan: nothing but reading -> one partition, batch by batch
 //! ```
 //!
@@ -11,20 +13,28 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::arrow::temporal_conversions::timestamp_us_to_datetime;
 use datafusion::common::TableReference;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use hitherto_core::catalog::AppliedView;
+use hitherto_core::limits::{BATCH_ROWS, SQL_BATCH_CELLS_MAX, SQL_PLAN_SECONDS_MAX};
 use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::bounds::{BoundedExec, QueryBounds};
+use super::held::held;
 use super::plan::{SpinePlan, Times, label_file};
+use super::{callers, shape};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
@@ -69,8 +79,13 @@ impl Offline {
     /// fit its tables; those of listing and opening files.
     pub async fn sql_spine(&self, query: &SpineQuery<'_>) -> Result<SpinePlan> {
         let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
-        let session = self.session_in_order();
+        let mut session = self.session_in_order();
         let statement = parse(&session.state(), query.sql)?;
+        if query.bounds.is_some() {
+            let size = callers::check(asked(&statement)?)?;
+            let rows = (SQL_BATCH_CELLS_MAX / size.cells.max(1)).clamp(1, BATCH_ROWS);
+            session = self.session_in_batches(rows);
+        }
         let names = session.state().resolve_table_references(&statement).map_err(failed)?;
         let mut tables = Vec::with_capacity(names.len());
         for name in &names {
@@ -79,21 +94,45 @@ impl Offline {
         let mut state = session.state();
         let now = timestamp_us_to_datetime(query.now).map(|now| now.and_utc());
         state.execution_props_mut().query_execution_start_time = now;
-        let plan = state.statement_to_plan(statement).await.map_err(failed)?;
-        read_only().verify_plan(&plan).map_err(failed)?;
-        let rows = DataFrame::new(state, plan);
-        let read = columns_read(rows.clone()).map_err(failed)?;
+        let (read, plan) = match query.bounds {
+            None => plan(state, statement).await?,
+            Some(_) => self.plan_in_time(state, statement).await?,
+        };
         let mut files = Vec::new();
         for table in tables {
             table.check(&read)?;
             files.extend(table.files);
         }
-        let plan = rows.create_physical_plan().await.map_err(failed)?;
         let plan = match query.bounds {
             Some(bounds) => Arc::new(BoundedExec { plan, bounds }),
             None => plan,
         };
         Ok(SpinePlan { plan, times: Times::Unknown, files })
+    }
+
+    /// Plans a caller's query where it holds up nobody, and no longer than is allowed.
+    async fn plan_in_time(&self, state: SessionState, statement: Statement) -> Result<Planned> {
+        let full = || {
+            Error::unavailable(
+                "the server is planning as many queries as it may at a time; back off and retry",
+            )
+        };
+        let place = Arc::clone(&self.planning).try_acquire_owned().map_err(|_| full())?;
+        let planning = SpawnedTask::spawn_blocking(move || {
+            // Held until it is done, which nobody can hasten.
+            let _place = place;
+            Handle::current().block_on(plan(state, statement))
+        });
+        match timeout(Duration::from_secs(SQL_PLAN_SECONDS_MAX), planning.join()).await {
+            Ok(planned) => planned.map_err(|cause| {
+                Error::internal("planning the spine's SQL broke off").with_source(cause)
+            })?,
+            Err(_) => Err(Error::invalid(format!(
+                "the spine's SQL takes more than {SQL_PLAN_SECONDS_MAX} seconds to plan, which is \
+                 the limit for a caller's SQL; join fewer tables, or make the rows where you are \
+                 and send them"
+            ))),
+        }
     }
 
     /// Makes a view or a file a table of the session.
@@ -162,18 +201,40 @@ impl LabelTable {
     }
 }
 
+/// The columns of tables that a query reads, and its plan.
+type Planned = (Vec<String>, Arc<dyn ExecutionPlan>);
+
+async fn plan(state: SessionState, statement: Statement) -> Result<Planned> {
+    let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
+    let plan = state.statement_to_plan(statement).await.map_err(failed)?;
+    read_only().verify_plan(&plan).map_err(failed)?;
+    let rows = DataFrame::new(state, plan);
+    let read = columns_read(rows.clone()).map_err(failed)?;
+    let plan = rows.create_physical_plan().await.map_err(failed)?;
+    Ok((read, held(plan).map_err(failed)?))
+}
+
 /// The one query of a text.
 fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
+    shape::check(sql, "the spine's SQL")?;
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state
         .sql_to_statement(sql, &dialect)
         .map_err(|cause| from_datafusion("the spine's SQL cannot be read", cause))?;
-    match &statement {
-        Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)) => Ok(statement),
-        other => Err(Error::invalid(format!(
-            "a spine is a query and changes nothing; write one SELECT, not {other}"
-        ))),
+    asked(&statement)?;
+    Ok(statement)
+}
+
+/// The query that a statement is.
+fn asked(statement: &Statement) -> Result<&Query> {
+    if let Statement::Statement(inner) = statement
+        && let SqlStatement::Query(query) = &**inner
+    {
+        return Ok(query);
     }
+    Err(Error::invalid(format!(
+        "a spine is a query and changes nothing; write one SELECT, not {statement}"
+    )))
 }
 
 /// What is left of SQL: reading.
