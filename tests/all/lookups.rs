@@ -89,7 +89,10 @@ async fn many_entities_are_answered_as_few_are() {
     let few = engine.lookup(&ask(1), 100).unwrap();
     let many = [
         engine.lookup(&ask(TIMES), 100).unwrap(),
-        engine.lookup_in_memory(&ask(TIMES), 100).unwrap().expect("all rows have just been read"),
+        engine
+            .lookup_in_memory(&ask(TIMES), 100, usize::MAX)
+            .unwrap()
+            .expect("all rows have just been read"),
     ];
     for found in many {
         assert_eq!(found.rows, few.rows * TIMES);

@@ -163,9 +163,6 @@ pub const CLOCK_JUMP_MICROS_MAX: i64 = 2 * 86_400_000_000;
 pub const CLOCK_TRUST_MICROS: i64 = 86_400_000_000;
 /// Batches that one server pushes at a time, over all streams: each waits on a thread.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
-/// TLS handshakes that one server has under way: callers who begin one and say no more
-/// hold a place each, until their time is up.
-pub const HANDSHAKES_IN_FLIGHT_MAX: usize = 1_024;
 /// Connections that one server has: each is a file of the process, of which it has so many,
 /// and what it takes ahead is memory.
 pub const CONNECTIONS_MAX: usize = 4_096;

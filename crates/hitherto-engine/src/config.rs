@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use hitherto_core::limits::{
-    LOOKUPS_IN_FLIGHT_MAX, SQL_ROWS_MAX, SQL_SECONDS_MAX, TRAINING_SETS_IN_FLIGHT_MAX,
+    CONNECTIONS_MAX, CONNECTIONS_RESERVED, LOOKUPS_IN_FLIGHT_MAX, REQUEST_MEMORY_BYTES,
+    SQL_ROWS_MAX, SQL_SECONDS_MAX, TRAINING_SETS_IN_FLIGHT_MAX,
 };
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::not_utf8;
-use crate::machine::read_memory_bytes;
+use crate::machine::{read_files_max, read_memory_bytes};
 
 /// The name of the configuration file in a repository's root.
 pub const FILE_NAME: &str = "hitherto.yaml";
@@ -54,6 +55,12 @@ pub struct ServerConfig {
     pub sql_rows_max: u64,
     /// How long it may compute for them, in seconds.
     pub sql_seconds_max: u64,
+    /// Memory for what callers send and are sent, beside `memory` and `cache`; who would
+    /// take more is refused.
+    pub request_memory: Bytes,
+    /// Connections at a time; one more takes the place of one that is idle. 0 is half of the
+    /// files that the process may open, and 4,096 at most.
+    pub connections_max: usize,
     /// How long a stop waits for requests in flight, in seconds.
     pub drain_seconds: u64,
     /// A PEM file with the server's certificate and those between it and its CA, relative
@@ -91,12 +98,34 @@ impl Default for ServerConfig {
             training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
             sql_rows_max: SQL_ROWS_MAX,
             sql_seconds_max: SQL_SECONDS_MAX,
+            request_memory: Bytes(REQUEST_MEMORY_BYTES),
+            connections_max: 0,
             drain_seconds: 20,
             tls_cert: None,
             tls_key: None,
             client_ca: None,
             token_file: None,
             backups: None,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Connections to have at a time, beside those for health.
+    ///
+    /// # Errors
+    /// `Invalid` when the process may not open so many files, with those that a store needs.
+    pub fn connections_max(&self) -> Result<usize> {
+        let files = read_files_max() / 2;
+        let room = files.saturating_sub(CONNECTIONS_RESERVED).max(1);
+        match self.connections_max {
+            0 => Ok(room.min(CONNECTIONS_MAX)),
+            connections if connections <= room => Ok(connections),
+            connections => Err(Error::invalid(format!(
+                "server.connectionsMax is {connections}, and half of the files that the process \
+                 may open leaves {room}; set fewer, or raise the limit, for example with \
+                 `ulimit -n`"
+            ))),
         }
     }
 }

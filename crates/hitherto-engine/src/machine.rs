@@ -1,10 +1,11 @@
-//! How much memory there is for this process: the machine's, or what the
-//! container is limited to.
+//! What there is for this process: memory, the machine's or what the container is limited
+//! to, and files.
 
 use std::fs;
 
 /// What is assumed where the system does not say.
 const MEMORY_BYTES_UNKNOWN: u64 = 4 << 30;
+const FILES_MAX_UNKNOWN: usize = 1_024;
 
 /// The least of the machine's memory and the limits of the control groups that
 /// this process is in, in bytes.
@@ -16,6 +17,21 @@ pub fn read_memory_bytes() -> u64 {
         fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()
     });
     limits.chain(machine).min().unwrap_or(MEMORY_BYTES_UNKNOWN)
+}
+
+/// Files that the process may have open.
+pub fn read_files_max() -> usize {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    files_max(&limits).unwrap_or(FILES_MAX_UNKNOWN)
+}
+
+/// The limit that holds in `/proc/self/limits`, of two.
+fn files_max(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(usize::MAX),
+        files => files.parse().ok(),
+    }
 }
 
 /// The total in `/proc/meminfo`.
@@ -73,6 +89,16 @@ mod tests {
                 "/sys/fs/cgroup/memory/memory.limit_in_bytes",
             ]
         );
+    }
+
+    #[test]
+    fn a_process_says_how_many_files_it_may_open() {
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files   400   1048576   files\n";
+        assert_eq!(files_max(limits), Some(400));
+        assert_eq!(files_max("Max open files unlimited unlimited files"), Some(usize::MAX));
+        assert_eq!(files_max(""), None);
+        assert!(read_files_max() > 0);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! Training sets mean what is applied. Lookups mean what is published: of a view whose
 //! changed definition has no copy yet that is the definition before.
 
+use std::collections::{HashMap, HashSet};
+
 use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::Field;
-use hitherto_core::limits::REQUEST_FEATURES_MAX;
+use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
 
@@ -109,8 +111,9 @@ impl Resolved {
             Selection::Features(references) => references,
         };
         let mut resolved = Self { views: Vec::new(), features: Vec::new() };
+        let mut seen = Seen { meant, views: HashMap::new(), features: HashSet::new() };
         for reference in references {
-            resolved.add(catalog, reference, meant)?;
+            resolved.add(catalog, reference, &mut seen)?;
         }
         if resolved.features.is_empty() {
             return Err(Error::invalid("no feature is asked for; name a service or view:feature"));
@@ -118,8 +121,8 @@ impl Resolved {
         Ok(resolved)
     }
 
-    fn add(&mut self, catalog: &Catalog, reference: &FeatureRef, meant: Meant) -> Result<()> {
-        let view = self.view(catalog, &reference.view, meant)?;
+    fn add(&mut self, catalog: &Catalog, reference: &FeatureRef, seen: &mut Seen) -> Result<()> {
+        let view = self.view(catalog, &reference.view, seen)?;
         let found = &self.views[view].view;
         let features = match reference.is_wildcard() {
             true => 0..found.definition.features.len(),
@@ -133,7 +136,7 @@ impl Resolved {
             },
         };
         for feature in features {
-            if self.features.iter().any(|known| known.view == view && known.feature == feature) {
+            if !seen.features.insert((view, feature)) {
                 return Err(Error::invalid(format!("feature {reference} is asked for twice")));
             }
             if self.features.len() >= REQUEST_FEATURES_MAX {
@@ -149,15 +152,21 @@ impl Resolved {
     }
 
     /// The index of a view, which is added if it is new.
-    fn view(&mut self, catalog: &Catalog, reference: &ViewRef, meant: Meant) -> Result<usize> {
-        self.views.iter().try_for_each(|known| reference.check_beside(&known.reference))?;
-        match self.views.iter().position(|known| known.reference == *reference) {
-            Some(view) => Ok(view),
-            None => {
-                self.views.push(ResolvedView::new(catalog, reference, meant)?);
-                Ok(self.views.len() - 1)
-            }
+    fn view(&mut self, catalog: &Catalog, reference: &ViewRef, seen: &mut Seen) -> Result<usize> {
+        if let Some(view) = seen.views.get(reference.name()) {
+            reference.check_beside(&self.views[*view].reference)?;
+            return Ok(*view);
         }
+        if self.views.len() >= REQUEST_VIEWS_MAX {
+            return Err(Error::invalid(format!(
+                "more than {REQUEST_VIEWS_MAX} feature views are asked for, each of their names \
+                 counted; split the request"
+            )));
+        }
+        self.views.push(ResolvedView::new(catalog, reference, seen.meant)?);
+        let view = self.views.len() - 1;
+        seen.views.insert(reference.name().to_owned(), view);
+        Ok(view)
     }
 }
 
@@ -168,4 +177,12 @@ fn not_built(view: &AppliedView, reference: &FeatureRef) -> Error {
          its definition before; run `hitherto materialize {0}`",
         view.name()
     ))
+}
+
+/// What a selection means, and what it has named so far: views by their names in the
+/// request, and features.
+struct Seen {
+    meant: Meant,
+    views: HashMap<String, usize>,
+    features: HashSet<(usize, usize)>,
 }

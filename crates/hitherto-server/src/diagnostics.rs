@@ -19,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Asker, Fair, FairPermit};
 use crate::flight::Workers;
 use crate::metrics::{Method, Metrics};
 use crate::server::Clock;
@@ -35,6 +35,8 @@ pub struct Diagnostics {
     pub metrics: Arc<Metrics>,
     /// Bounds verifications in flight.
     pub verifications: Admission,
+    /// Bounds explanations in flight.
+    pub explanations: Fair,
     /// Run the work.
     pub workers: Arc<Workers>,
 }
@@ -48,10 +50,15 @@ impl Diagnostics {
             .accept_compressed(Gzip)
     }
 
-    async fn explain(&self, request: WhyRequest) -> Result<Explanation> {
+    /// Explains, and holds the place until the work has ended.
+    async fn explain(&self, request: WhyRequest, place: FairPermit) -> Result<Explanation> {
         let request = wire::why::decode_request(request)?;
         let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
-        self.workers.run(async move { engine.why(&request, now).await }).await
+        let work = async move {
+            let _place = place;
+            engine.why(&request, now).await
+        };
+        self.workers.run(work).await
     }
 
     /// Runs a verification, which holds its place until its work has ended.
@@ -74,8 +81,13 @@ impl Diagnostics {
 impl DiagnosticsService for Diagnostics {
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
         let mut call = self.metrics.begin(Method::Why);
-        let answer = self.explain(request.into_inner()).await;
-        let answer = answer.map(wire::why::encode_answer).map_err(|error| to_status(&error));
+        let answer = match self.explanations.try_admit(Asker::of(&request)) {
+            Ok(place) => {
+                let answer = self.explain(request.into_inner(), place).await;
+                answer.map(wire::why::encode_answer).map_err(|error| to_status(&error))
+            }
+            Err(refusal) => Err(refusal),
+        };
         call.end(&answer);
         answer.map(Response::new)
     }

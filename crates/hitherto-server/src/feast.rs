@@ -27,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
-use crate::lookup::{Lookups, Written};
+use crate::lookup::{Lookups, Written, keeping};
 use crate::metrics::Method;
 
 /// Answers in Feast's words what [`Lookups`] looks up.
@@ -56,11 +56,11 @@ pub async fn look_up<T: Send + 'static>(
     request: GetOnlineFeaturesRequest,
     permit: OwnedSemaphorePermit,
     write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
-) -> Result<T, Status> {
+) -> Result<(T, OwnedSemaphorePermit), Status> {
     let refuse = |error: Error| to_status(&error);
     let lookup = decode_request(&request).map_err(refuse)?;
     let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
-    lookups.look_up(lookup, permit, Written::CellByCell, write).await.map_err(refuse)
+    lookups.look_up(lookup, permit, Written::CellByCell, write).await
 }
 
 #[tonic::async_trait]
@@ -78,12 +78,12 @@ impl ServingService for Feast {
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
         let mut call = self.lookups.metrics.begin(Method::GetOnlineFeatures);
-        let answer = match self.lookups.admission.try_admit() {
+        let answer = match self.lookups.admit(request.extensions()) {
             Ok(permit) => look_up(&self.lookups, request.into_inner(), permit, Ok).await,
             Err(refusal) => Err(refusal),
         };
         call.end(&answer);
-        answer.map(Response::new)
+        answer.map(keeping)
     }
 }
 

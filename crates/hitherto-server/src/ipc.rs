@@ -15,6 +15,10 @@
 //!   the buffers of the whole, which would all be sent again with each slice.
 //!
 //! The one message without a header is the last: it carries metadata alone.
+//!
+//! What callers send is decoded by Arrow after `claims` has checked what it claims to be.
+
+mod claims;
 
 use std::sync::Arc;
 
@@ -25,12 +29,19 @@ use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, I
 use arrow_flight::FlightData;
 use arrow_flight::encode::GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
 use arrow_flight::error::FlightError;
+use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Kind};
-use hitherto_proto::convert::status::from_status;
+use hitherto_proto::convert::status::{KIND_METADATA, from_status};
+use tonic::{Code, Status};
+
+pub use claims::{Claims, Span};
 
 /// Bytes of data that a message aims at. Clients in other languages take 4 MiB
 /// unless told otherwise, and one row may be large.
 const MESSAGE_BYTES_TARGET: usize = GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
+
+/// Bytes of a message beside its data, at most.
+const FRAME_BYTES: usize = 64 << 10;
 
 /// Writes the batches of one stream, which have one schema.
 pub struct Encoder {
@@ -86,10 +97,28 @@ impl Encoder {
                 &self.options,
                 &mut self.context,
             )?;
+            let data = FlightData::from(data);
+            check_message(&data, piece.num_rows())?;
             messages.extend(dictionaries.into_iter().map(Into::into));
-            messages.push(data.into());
+            messages.push(data);
         }
         Ok(messages)
+    }
+}
+
+/// Refuses rows that no message can carry; a connection would end of it without a word.
+fn check_message(data: &FlightData, rows: usize) -> Result<(), ArrowError> {
+    let bytes = data.data_header.len() + data.data_body.len();
+    match bytes > MESSAGE_BYTES_MAX - FRAME_BYTES {
+        true => Err(ArrowError::ExternalError(
+            Error::invalid(format!(
+                "{rows} of the rows have {bytes} bytes, and one message carries \
+                 {MESSAGE_BYTES_MAX}; leave out the column of such large values, or build the \
+                 training set on the machine that has the data"
+            ))
+            .into(),
+        )),
+        false => Ok(()),
     }
 }
 
@@ -102,10 +131,22 @@ pub fn is_metadata(message: &FlightData) -> bool {
 /// else is the fault of whoever sent the stream, which is `kind` for us.
 pub fn error(cause: FlightError, kind: Kind, what: &str) -> Error {
     match cause {
+        FlightError::Tonic(status) if kind == Kind::Invalid => received(&status),
         FlightError::Tonic(status) => from_status(&status),
         cause => {
             Error::new(kind, format!("{what} cannot be read as Arrow data")).with_source(cause)
         }
+    }
+}
+
+/// What is wrong with what a caller sent. What a library says of bytes that it cannot read
+/// is not this server's failure, though it calls it internal.
+pub fn received(status: &Status) -> Error {
+    match (status.code(), status.metadata().contains_key(KIND_METADATA)) {
+        (Code::Internal | Code::Unknown | Code::OutOfRange, false) => {
+            Error::invalid(format!("the call cannot be read: {}", status.message()))
+        }
+        _ => from_status(status),
     }
 }
 

@@ -5,6 +5,7 @@
 //! status. Whoever asks often asks over gRPC, where a column is a packed array.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use hitherto_core::column::Status;
 use hitherto_core::key::OwnedPart;
@@ -14,7 +15,8 @@ use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::cells::{Cells, part_json};
 use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// What is asked for, and of which entities: either `service` or `features`, and
@@ -28,7 +30,7 @@ pub struct LookupBody {
     pub features: Option<Vec<String>>,
     /// For each join key its values, one for each entity: bool, integer, string or
     /// null. All of one length.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub keys: BTreeMap<String, Vec<Value>>,
     /// The moment to answer for, RFC 3339. Now if it is absent.
     pub as_of: Option<String>,
@@ -146,8 +148,50 @@ fn part(name: &str, value: Value) -> Result<Option<OwnedPart>> {
         (Value::Bool(value), _) => Ok(Some(OwnedPart::Bool(value))),
         (Value::String(text), _) => Ok(Some(OwnedPart::Bytes(text.into_bytes()))),
         (odd, _) => Err(Error::invalid(format!(
-            "join key {name:?} has the value {odd}; a key is a bool, an integer, a string or null"
+            "join key {name:?} has {}; a key is a bool, an integer, a string or null",
+            kind(&odd)
         ))),
+    }
+}
+
+/// What a value is, and not which: errors are logged.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "a null",
+        Value::Bool(_) => "a bool",
+        Value::Number(_) => "a number that is no integer of 64 bits",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Reads an object of arrays whose names are all different: of two alone one could be
+/// meant.
+pub(crate) fn unique<'de, D>(deserializer: D) -> Result<BTreeMap<String, Vec<Value>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_map(Unique)
+}
+
+struct Unique;
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = BTreeMap<String, Vec<Value>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of arrays, one for each join key")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = BTreeMap::new();
+        while let Some((name, array)) = map.next_entry::<String, Vec<Value>>()? {
+            if values.insert(name, array).is_some() {
+                return Err(A::Error::custom("a join key is given twice"));
+            }
+        }
+        Ok(values)
     }
 }
 

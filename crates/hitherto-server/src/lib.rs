@@ -2,7 +2,9 @@
 //!
 //! | module        | what it owns                                            |
 //! | ------------- | ------------------------------------------------------- |
-//! | [`server`]    | the port: which services it has, and its life            |
+//! | [`server`]    | which services there are, and how long                   |
+//! | `port`        | connections: how many, for how long, with how much        |
+//! | `budget`      | one budget of bytes for what callers send and are sent    |
 //! | [`client`]    | the same calls from the other end                        |
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
 //! | `feast`       | Feast's `ServingService` over the same lookups           |
@@ -30,6 +32,7 @@ pub mod secure;
 pub mod server;
 
 mod admission;
+mod budget;
 mod diagnostics;
 mod feast;
 mod flight;
@@ -39,6 +42,7 @@ mod lifecycle;
 mod lookup;
 mod metrics;
 mod pem;
+mod port;
 mod push;
 mod registry;
 mod web;

@@ -6,6 +6,15 @@
 //! that has to wait for the disk goes to a thread that may block. To send a small
 //! lookup to another thread and its answer back costs more than the lookup.
 //!
+//! What is more than can be answered is refused as early as it can be seen, so that what is
+//! answered is answered in time:
+//!
+//! ```text
+//! waited too long for a thread     before it is read      whatever it is
+//! as many under way as may be      before it is read      until its answer is sent
+//! more values than cores can do    before it is looked up on other threads
+//! ```
+//!
 //! A caller who goes away or whose deadline passes takes the work along: it ends
 //! before the next block of rows is read.
 //!
@@ -19,21 +28,23 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use hitherto_core::limits::MESSAGE_BYTES_MAX;
+use hitherto_core::limits::{LOOKUP_VALUES_IN_PLACE_MAX, MESSAGE_BYTES_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Engine, Lookup};
 use hitherto_proto::answer::Answer;
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::LookupRequest;
 use hitherto_proto::written::lookup_service_server::{LookupService, LookupServiceServer};
+use http::Extensions;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{spawn_blocking, yield_now};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Behind, Weighed};
 use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::{Method, Metrics};
+use crate::port::{Kept, Waited};
 use crate::server::Clock;
 use crate::wire;
 
@@ -55,6 +66,13 @@ impl Written {
             Written::CellByCell => 10,
         }
     }
+}
+
+/// An answer that keeps its place until it is sent.
+pub fn keeping<T>((answer, permit): (T, OwnedSemaphorePermit)) -> Response<T> {
+    let mut response = Response::new(answer);
+    response.extensions_mut().insert(Kept::new(permit));
+    response
 }
 
 /// The caller's end of work on another thread: once it is dropped nobody waits.
@@ -82,6 +100,10 @@ pub struct Lookups {
     pub slow: Duration,
     /// Bounds lookups in flight.
     pub admission: Admission,
+    /// Bounds what waits for threads that serve connections.
+    pub behind: Behind,
+    /// Bounds those on threads that may block.
+    pub elsewhere: Weighed,
     /// Ends streams.
     pub stopping: Stopping,
 }
@@ -95,12 +117,23 @@ impl Lookups {
             .accept_compressed(Gzip)
     }
 
+    /// Admits a request, until the place is dropped.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` when it has waited too long, or as many are under way as may be.
+    pub fn admit(&self, extensions: &Extensions) -> Result<OwnedSemaphorePermit, Status> {
+        if let Some(waited) = extensions.get::<Waited>() {
+            self.behind.check(waited.0)?;
+        }
+        self.admission.try_admit()
+    }
+
     /// Answers one request, which has been admitted.
     async fn answer(
         &self,
         request: LookupRequest,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Answer, Status> {
+    ) -> Result<(Answer, OwnedSemaphorePermit), Status> {
         let refuse = |error: Error| to_status(&error);
         let is_arrow = request.as_arrow;
         let request = wire::lookup::decode_request(request).map_err(refuse)?;
@@ -108,40 +141,49 @@ impl Lookups {
             true => wire::lookup::encode_arrow_answer(&answer),
             false => Ok(wire::lookup::encode_answer(answer)),
         };
-        self.look_up(request, permit, Written::InColumns, write).await.map_err(refuse)
+        self.look_up(request, permit, Written::InColumns, write).await
     }
 
-    /// Looks up what any wire asked for and writes the answer, where that belongs.
+    /// Looks up what any wire asked for and writes the answer, where that belongs. The
+    /// place comes back with it, to be kept until it is sent.
     ///
     /// # Errors
-    /// Those of [`Engine::lookup`] and `write`; `Internal` when the work broke off.
+    /// Those of [`Engine::lookup`] and `write`; `RESOURCE_EXHAUSTED` when it is too much to
+    /// be answered in place and too much for other threads; `INTERNAL` when the work broke
+    /// off.
     pub async fn look_up<T: Send + 'static>(
         &self,
         request: hitherto_engine::LookupRequest,
         permit: OwnedSemaphorePermit,
         written: Written,
         write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    ) -> Result<(T, OwnedSemaphorePermit), Status> {
+        let refuse = |error: Error| to_status(&error);
         let begun = Instant::now();
         let now = (self.clock)();
-        let entities = request.keys.iter().map(|column| column.parts.len()).max();
-        if entities.unwrap_or(0) <= written.in_place_entities_max()
-            && let Some(answer) = self.engine.lookup_in_memory(&request, now)?
+        if request.entities() <= written.in_place_entities_max()
+            && let Some(answer) = self
+                .engine
+                .lookup_in_memory(&request, now, LOOKUP_VALUES_IN_PLACE_MAX)
+                .map_err(refuse)?
         {
             self.looked_up(&request, &answer, begun);
-            return write(answer);
+            return Ok((write(answer).map_err(refuse)?, permit));
         }
+        let values = self.engine.count_values(&request).map_err(refuse)?;
+        let place = self.elsewhere.admit(values).await?;
         let waiting = Waiting::default();
         let is_over = Arc::clone(&waiting.is_over);
         let lookups = self.clone();
         let work = spawn_blocking(move || {
-            // Work keeps its place until it has noticed that nobody waits.
-            let _permit = permit;
+            // Work keeps its places until it has noticed that nobody waits.
+            let _place = place;
             let answer = lookups.engine.lookup_until(&request, now, &is_over)?;
             lookups.looked_up(&request, &answer, begun);
-            write(answer)
+            Ok((write(answer)?, permit))
         });
-        work.await.map_err(|cause| Error::internal("a lookup broke off").with_source(cause))?
+        let broken = |cause| Error::internal("a lookup broke off").with_source(cause);
+        work.await.map_err(broken).and_then(|answer| answer).map_err(refuse)
     }
 
     /// Counts a lookup, and logs one that took long: how it is answered, and not of
@@ -161,12 +203,12 @@ impl Lookups {
 impl LookupService for Lookups {
     async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<Answer>, Status> {
         let mut call = self.metrics.begin(Method::Lookup);
-        let answer = match self.admission.try_admit() {
+        let answer = match self.admit(request.extensions()) {
             Ok(permit) => self.answer(request.into_inner(), permit).await,
             Err(refusal) => Err(refusal),
         };
         call.end(&answer);
-        answer.map(Response::new)
+        answer.map(keeping)
     }
 
     type LookupStreamStream = BoxStream<'static, Result<Answer, Status>>;
@@ -203,6 +245,7 @@ impl Conversation {
         let permit = self.lookups.admission.admit().await?;
         let answer = self.lookups.answer(request, permit).await;
         call.end(&answer);
-        Ok(Some((answer?, self)))
+        let (answer, _permit) = answer?;
+        Ok(Some((answer, self)))
     }
 }

@@ -7,6 +7,7 @@
 //! counted but read when somebody scrapes, and so is what lookups found in each
 //! view: see [`store`] and [`views`].
 
+mod port;
 mod store;
 mod views;
 
@@ -25,6 +26,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tonic::{Code, Status};
+
+use crate::port::Room;
+use crate::secure::Denials;
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -215,6 +219,13 @@ impl Metrics {
         registry.register_collector(Box::new(views::Views::new(engine)));
         let methods = Method::ALL.map(|method| families.method(method));
         Self { registry, methods, service_seconds, lookup_rows, lookup_values, training_set_rows }
+    }
+
+    /// The same with who is connected and who was denied.
+    pub fn of_port(mut self, room: &Arc<Room>, denials: &Denials) -> Self {
+        let port = port::Port::new(Arc::clone(room), denials.clone());
+        self.registry.register_collector(Box::new(port));
+        self
     }
 
     /// Begins to count a request.

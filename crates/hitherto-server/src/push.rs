@@ -21,8 +21,10 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Admission;
+use crate::budget::Held;
 use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::{Method, Metrics};
+use crate::port::Caller;
 use crate::server::Clock;
 use crate::wire;
 
@@ -49,11 +51,15 @@ impl Pushes {
             .accept_compressed(Gzip)
     }
 
-    async fn push_one(self, request: PushRequest) -> Result<PushResponse, Status> {
+    async fn push_one(
+        self,
+        request: PushRequest,
+        held: Option<Held>,
+    ) -> Result<PushResponse, Status> {
         let mut call = self.metrics.begin(Method::Push);
         let permit = self.admission.admit().await?;
         let work = spawn_blocking(move || {
-            let _permit = permit;
+            let _kept = (permit, held);
             let request = wire::push::decode_request(request)?;
             self.engine.push(&request, (self.clock)())
         });
@@ -74,13 +80,24 @@ impl PushService for Pushes {
         requests: Request<Streaming<PushRequest>>,
     ) -> Result<Response<Self::PushStream>, Status> {
         let (pushes, mut stopping) = (self.clone(), self.stopping.clone());
+        let caller = requests.extensions().get::<Arc<Caller>>().cloned();
         let requests = requests.into_inner().take_until(async move { stopping.begun().await });
         let answers = requests
-            .map_ok(move |request| pushes.clone().push_one(request))
+            .and_then(move |request| {
+                let caller = caller.clone();
+                async move { Ok((hold(caller, &request).await, request)) }
+            })
+            .map_ok(move |(held, request)| pushes.clone().push_one(request, held))
             .try_buffered(PUSHES_IN_FLIGHT_MAX);
         // Whoever has more to say when the server stops is told so.
         let stopping = self.stopping.clone();
         let end = stream::once(async move { stopping.has_begun().then(|| Err(stopped())) });
         Ok(Response::new(answers.chain(end.filter_map(ready)).boxed()))
     }
+}
+
+/// Waits until there is memory for a batch: its bytes, and what they become.
+async fn hold(caller: Option<Arc<Caller>>, request: &PushRequest) -> Option<Held> {
+    let becomes = request.facts.len() as u64 + wire::push::claimed(request);
+    Some(caller?.share.take(becomes).await)
 }

@@ -13,9 +13,11 @@ use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, GetCatalogRequest, GetCatalogResponse, RollbackRequest,
     RollbackResponse,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
+use crate::admission::Admission;
 use crate::flight::Workers;
 use crate::metrics::{Method, Metrics};
 use crate::server::Clock;
@@ -30,6 +32,8 @@ pub struct Registry {
     pub metrics: Arc<Metrics>,
     /// Run what takes a while.
     pub workers: Arc<Workers>,
+    /// Bounds changes in flight.
+    pub changes: Admission,
 }
 
 impl Registry {
@@ -40,10 +44,15 @@ impl Registry {
             .accept_compressed(Gzip)
     }
 
-    async fn apply_all(&self, request: ApplyRequest) -> Result<ApplyResponse> {
+    async fn apply_all(
+        &self,
+        request: ApplyRequest,
+        place: OwnedSemaphorePermit,
+    ) -> Result<ApplyResponse> {
         let ApplyRequest { dry_run, planned_version } = request;
         let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
         let work = async move {
+            let _place = place;
             let mut plan = engine.plan().await?;
             plan.catalog_version = planned_version.unwrap_or(plan.catalog_version);
             let catalog_version = match dry_run {
@@ -59,9 +68,12 @@ impl Registry {
         self.workers.run(work).await
     }
 
-    async fn go_back(&self, view: String) -> Result<RollbackResponse> {
+    async fn go_back(&self, view: String, place: OwnedSemaphorePermit) -> Result<RollbackResponse> {
         let engine = Arc::clone(&self.engine);
-        let work = async move { engine.rollback(&view).await };
+        let work = async move {
+            let _place = place;
+            engine.rollback(&view).await
+        };
         let RolledBack { from, to, .. } = self.workers.run(work).await?;
         Ok(RollbackResponse { from, to })
     }
@@ -84,8 +96,13 @@ impl RegistryService for Registry {
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
         let mut call = self.metrics.begin(Method::Apply);
-        let applied = self.apply_all(request.into_inner()).await;
-        let applied = applied.map_err(|error| to_status(&error));
+        let applied = match self.changes.try_admit() {
+            Ok(place) => {
+                let applied = self.apply_all(request.into_inner(), place).await;
+                applied.map_err(|error| to_status(&error))
+            }
+            Err(refusal) => Err(refusal),
+        };
         call.end(&applied);
         applied.map(Response::new)
     }
@@ -95,8 +112,13 @@ impl RegistryService for Registry {
         request: Request<RollbackRequest>,
     ) -> Result<Response<RollbackResponse>, Status> {
         let mut call = self.metrics.begin(Method::Rollback);
-        let rolled_back = self.go_back(request.into_inner().view).await;
-        let rolled_back = rolled_back.map_err(|error| to_status(&error));
+        let rolled_back = match self.changes.try_admit() {
+            Ok(place) => {
+                let rolled_back = self.go_back(request.into_inner().view, place).await;
+                rolled_back.map_err(|error| to_status(&error))
+            }
+            Err(refusal) => Err(refusal),
+        };
         call.end(&rolled_back);
         rolled_back.map(Response::new)
     }

@@ -23,10 +23,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::middleware::from_fn_with_state;
-use futures::FutureExt;
 use hitherto_core::limits::{
-    CALL_BYTES_AHEAD_MAX, PUSHES_IN_FLIGHT_MAX, VERIFICATIONS_IN_FLIGHT_MAX,
+    CALL_BYTES_AHEAD_MAX, CHANGES_IN_FLIGHT_MAX, EXPLANATIONS_IN_FLIGHT_MAX, PUSHES_IN_FLIGHT_MAX,
+    VERIFICATIONS_IN_FLIGHT_MAX,
 };
 use hitherto_core::{Error, Result};
 use hitherto_engine::config::ServerConfig;
@@ -35,10 +36,9 @@ use hitherto_proto::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Behind, Fair, Weighed};
+use crate::budget::Budget;
 use crate::diagnostics::Diagnostics;
 use crate::feast::Feast;
 use crate::flight::{Flights, Workers};
@@ -46,6 +46,7 @@ use crate::jobs::Jobs;
 use crate::lifecycle::{self, Health, Stopping};
 use crate::lookup::Lookups;
 use crate::metrics::Metrics;
+use crate::port::{Port, Room};
 use crate::push::Pushes;
 use crate::registry::Registry;
 use crate::secure::{self, Guard, Security};
@@ -60,10 +61,6 @@ const FIXED: &str = "a fixed limit";
 
 /// Tells the time in microseconds UTC. The binary passes it in.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// How often a silent connection is asked whether anybody is there. Without it
-/// the streams of a caller that lost its power are held for ever.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often history is given up that no view promises any more.
 const RETAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -119,39 +116,29 @@ where
     let (stop, stopping) = lifecycle::stop();
     tokio::spawn(retain(Arc::clone(&engine), Arc::clone(&clock), stopping.clone()));
     let (tls, guard) = security.follow(&stopping);
-    let (routes, health) = routes(engine, &config, guard, clock, stopping.clone()).await?;
-    let signal = async move {
-        shutdown.await;
-        tracing::info!("stopping: finishing requests in flight");
-        stop.begin();
-        health.end().await;
-    };
-    let server = Server::builder()
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .initial_stream_window_size(CALL_BYTES_AHEAD_MAX)
-        .initial_connection_window_size(bytes_ahead_max(&config))
-        .add_routes(routes);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let served = match tls {
-        None => server.serve_with_incoming_shutdown(incoming, signal).left_future(),
-        Some(tls) => {
-            let incoming = secure::secured(incoming, tls);
-            server.serve_with_incoming_shutdown(incoming, signal).right_future()
-        }
-    };
+    let budget = Budget::new(config.request_memory.bytes())?;
+    let room = Room::new(config.connections_max()?, Arc::clone(&budget));
+    let is_open = guard.is_open();
+    let (router, health) = routes(engine, &config, guard, clock, stopping.clone(), &room).await?;
+    let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));
+    let port = Port { room, tls, router, is_open, bytes_ahead, stopping: stopping.clone() };
+    let served = port.serve(listener);
+    tokio::pin!(served);
     tokio::select! {
-        served = served => served.map_err(|cause| {
-            Error::unavailable("the server's port failed").with_source(cause)
-        }),
-        () = stopping.expired(Duration::from_secs(config.drain_seconds)) => {
-            tracing::warn!(
-                drain_seconds = config.drain_seconds,
-                "stopped with requests still in flight",
-            );
-            Ok(())
-        }
+        () = &mut served => return Ok(()),
+        () = shutdown => {}
     }
+    tracing::info!("stopping: finishing requests in flight");
+    stop.begin();
+    tokio::spawn(health.end());
+    tokio::select! {
+        () = served => {}
+        () = stopping.expired(Duration::from_secs(config.drain_seconds)) => tracing::warn!(
+            drain_seconds = config.drain_seconds,
+            "stopped with requests still in flight",
+        ),
+    }
+    Ok(())
 }
 
 /// Bytes that one connection takes ahead: a spine waits until its training set has room for
@@ -185,14 +172,18 @@ async fn routes(
     guard: Guard,
     clock: Clock,
     stopping: Stopping,
-) -> Result<(Routes, Health)> {
-    let metrics = Arc::new(Metrics::new(Arc::clone(&engine)));
+    room: &Arc<Room>,
+) -> Result<(Router, Health)> {
+    let metrics = Metrics::new(Arc::clone(&engine)).of_port(room, &guard.denials);
+    let metrics = Arc::new(metrics);
     let lookups = Lookups {
         engine: Arc::clone(&engine),
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         slow: Duration::from_millis(config.slow_lookup_millis),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
+        behind: Behind::default(),
+        elsewhere: Weighed::by_cores(),
         stopping: stopping.clone(),
     };
     let pushes = Pushes {
@@ -212,6 +203,7 @@ async fn routes(
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         workers: Arc::clone(&workers),
+        changes: Admission::new("changes", FIXED, CHANGES_IN_FLIGHT_MAX)?,
     }
     .service();
     let jobs = Jobs::new(
@@ -227,6 +219,7 @@ async fn routes(
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         verifications: Admission::new("verifications", FIXED, VERIFICATIONS_IN_FLIGHT_MAX)?,
+        explanations: Fair::new("explanations", FIXED, EXPLANATIONS_IN_FLIGHT_MAX)?,
         workers: Arc::clone(&workers),
     }
     .service();
@@ -235,7 +228,7 @@ async fn routes(
         engine,
         clock,
         metrics,
-        admission: Admission::new("training sets", TRAINING_SETS_SETTING, places)?,
+        admission: Fair::new("training sets", TRAINING_SETS_SETTING, places)?,
         queries: QueryBounds { rows_max: config.sql_rows_max, seconds_max: config.sql_seconds_max },
         workers,
     }
@@ -262,7 +255,7 @@ async fn routes(
     if !guard.is_open() {
         router = router.layer(from_fn_with_state(guard, secure::check));
     }
-    Ok((Routes::from(router), Health::serving(reporter, &names).await))
+    Ok((router, Health::serving(reporter, &names).await))
 }
 
 /// Adds reflection, in its present form and in the one that older tools ask

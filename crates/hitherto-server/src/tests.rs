@@ -33,6 +33,7 @@ use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 
 mod deadlines;
 mod fuzz;
+mod hostile;
 mod security;
 mod spines;
 mod web;

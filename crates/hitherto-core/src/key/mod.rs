@@ -42,7 +42,8 @@ pub enum Part<'a> {
 /// `Invalid` when the value does not fit the declared type or the key grows
 /// beyond the limit; the caller names the key.
 pub fn encode_part(out: &mut Vec<u8>, data_type: &DataType, part: Part<'_>) -> Result<()> {
-    let refuse = || Error::invalid(format!("{part} is not a key of type {data_type}"));
+    let refuse =
+        || Error::invalid(format!("{part} is no key of type {data_type}, or out of its range"));
     match (data_type, part) {
         (DataType::Bool, Part::Bool(value)) => out.push(u8::from(value)),
         (DataType::String | DataType::Binary, Part::Bytes(value)) => encode_bytes(out, value),
@@ -171,13 +172,14 @@ fn encode_integer(out: &mut Vec<u8>, data_type: &DataType, value: i128) -> Optio
     Some(())
 }
 
+/// What it is and not which: a key may be a person's name, and errors are logged.
 impl fmt::Display for Part<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Part::Bool(value) => write!(f, "the bool {value}"),
-            Part::Int(value) => write!(f, "the integer {value}"),
-            Part::UInt(value) => write!(f, "the unsigned integer {value}"),
-            Part::Bytes(value) => write!(f, "\"{}\"", value.escape_ascii()),
+            Part::Bool(_) => f.write_str("a bool"),
+            Part::Int(_) => f.write_str("an integer"),
+            Part::UInt(_) => f.write_str("an unsigned integer"),
+            Part::Bytes(_) => f.write_str("text"),
         }
     }
 }

@@ -65,6 +65,13 @@ pub struct LookupRequest {
     pub with_times: bool,
 }
 
+impl LookupRequest {
+    /// Entities that are asked about.
+    pub fn entities(&self) -> usize {
+        self.keys.iter().map(|column| column.parts.len()).max().unwrap_or_default()
+    }
+}
+
 /// The values of one join key, one for each entity; `None` is null.
 #[derive(Clone, Debug)]
 pub struct KeyColumn {
@@ -128,17 +135,34 @@ impl Engine {
         moment.lookup(request, now, is_over)
     }
 
-    /// As [`Engine::lookup`], but never waits for a disk: `None` when a row is
-    /// not in memory.
+    /// As [`Engine::lookup`], but never waits for a disk and looks up no more than
+    /// `values_max` values: `None` when a row is not in memory, or they are more.
     ///
     /// # Errors
     /// As [`Engine::lookup`].
-    pub fn lookup_in_memory(&self, request: &LookupRequest, now: i64) -> Result<Option<Lookup>> {
+    pub fn lookup_in_memory(
+        &self,
+        request: &LookupRequest,
+        now: i64,
+        values_max: usize,
+    ) -> Result<Option<Lookup>> {
         let moment = self.moment(Reach::Memory, &request.selection)?;
+        if moment.plan.outputs.len().saturating_mul(request.entities()) > values_max {
+            return Ok(None);
+        }
         match moment.lookup(request, now, &AtomicBool::new(false)) {
             Err(_) if moment.store.is_out_of_reach() => Ok(None),
             answer => answer.map(Some),
         }
+    }
+
+    /// How many values a request asks for: entities times features.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service, view or feature.
+    pub fn count_values(&self, request: &LookupRequest) -> Result<usize> {
+        let plan = self.catalog.load().plan(&request.selection)?;
+        Ok(plan.outputs.len().saturating_mul(request.entities()))
     }
 
     /// What lookups have found in a view since the engine was opened.

@@ -115,8 +115,8 @@ const fn per_second(unit: TimeUnit) -> i64 {
 fn signed(name: &str, value: u64) -> Result<i64> {
     i64::try_from(value).map_err(|_| {
         Error::invalid(format!(
-            "{name} is {value}, and Feast's wire ends at int64; ask for it over hitherto.v1 or \
-             POST /v1/lookup"
+            "a value of {name} is beyond int64, where Feast's wire ends; ask for it over \
+             hitherto.v1 or POST /v1/lookup"
         ))
     })
 }

@@ -42,3 +42,45 @@ fn a_setting_that_admits_nobody_is_refused() {
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("server.lookupsInFlightMax is 0"));
 }
+
+#[test]
+fn one_caller_has_half_and_another_the_rest() {
+    let fair = Fair::new("training sets", "server.trainingSetsInFlightMax", 4).unwrap();
+    let (one, other) = (Asker::Connection(1), Asker::Token(1));
+    let own = [fair.try_admit(one).unwrap(), fair.try_admit(one).unwrap()];
+    let refusal = fair.try_admit(one).unwrap_err();
+    assert!(refusal.message().contains("2 training sets of this caller"), "{refusal}");
+    let theirs = [fair.try_admit(other).unwrap(), fair.try_admit(other).unwrap()];
+    assert!(fair.try_admit(Asker::Nobody).unwrap_err().message().contains("already answering 4"));
+    drop((own, theirs));
+    assert!(fair.begun().is_empty());
+    let single = Fair::new("training sets", "server.trainingSetsInFlightMax", 1).unwrap();
+    assert!(single.try_admit(one).is_ok());
+}
+
+#[tokio::test]
+async fn large_lookups_take_more_places_and_some_may_wait() {
+    let weighed = Weighed::new(4, 2);
+    let large = weighed.admit(usize::MAX).await.unwrap();
+    let small = [weighed.admit(1).await.unwrap(), weighed.admit(1).await.unwrap()];
+    let mut waiting = Box::pin(weighed.admit(LOOKUP_VALUES_OF_PLACE * 2));
+    assert!(futures::poll!(waiting.as_mut()).is_pending());
+    // No room is left, which is said at once.
+    let refusal = weighed.admit(1).await.unwrap_err();
+    assert_eq!(refusal.code(), Code::ResourceExhausted);
+    drop(large);
+    waiting.await.unwrap();
+    drop(small);
+}
+
+#[test]
+fn a_burst_passes_and_a_queue_that_stands_is_cut() {
+    let behind = Behind::default();
+    assert!(!behind.refuses(1) && !behind.refuses(LOOKUP_BURST_MILLIS));
+    assert!(behind.refuses(1 + LOOKUP_BURST_MILLIS));
+    // One that did not wait ends the burst, and not the memory of it.
+    behind.check(Duration::ZERO).unwrap();
+    assert!(behind.refuses(2 + LOOKUP_BURST_MILLIS));
+    behind.check(Duration::ZERO).unwrap();
+    assert!(!behind.refuses(3 + LOOKUP_BURST_MILLIS + LOOKUP_BEHIND_MILLIS));
+}

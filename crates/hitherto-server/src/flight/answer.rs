@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arrow::error::ArrowError;
 use arrow_flight::FlightData;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Finished, TrainingSet};
 use hitherto_proto::convert::status::to_status;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
+use crate::admission::FairPermit;
 use crate::ipc::Encoder;
 use crate::metrics::{Call, Metrics};
 use crate::wire::training_set::Record;
@@ -30,12 +31,12 @@ pub struct Answer {
 /// A place among the training sets in flight.
 pub struct Place {
     call: Call,
-    _permit: OwnedSemaphorePermit,
+    _permit: FairPermit,
 }
 
 impl Place {
     /// The place of a request that was admitted and is counted.
-    pub fn new(call: Call, permit: OwnedSemaphorePermit) -> Self {
+    pub fn new(call: Call, permit: FairPermit) -> Self {
         Self { call, _permit: permit }
     }
 }
@@ -77,10 +78,7 @@ impl Answer {
             Some(batch) => {
                 self.set = Some(set);
                 self.metrics.trained(batch.num_rows());
-                self.messages.extend(self.encoder.encode(&batch).map_err(|cause| {
-                    Error::internal("the training set cannot be written as Arrow data")
-                        .with_source(cause)
-                })?);
+                self.messages.extend(self.encoder.encode(&batch).map_err(unwritten)?);
             }
             None => {
                 let finished = set.finish();
@@ -93,6 +91,19 @@ impl Answer {
             }
         }
         Ok(())
+    }
+}
+
+/// Why rows were not written: an error of ours, or Arrow's.
+fn unwritten(cause: ArrowError) -> Error {
+    let failed = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::internal("the training set cannot be written as Arrow data").with_source(cause)
+    };
+    match cause {
+        ArrowError::ExternalError(inner) => {
+            inner.downcast().map_or_else(failed, |ours: Box<Error>| *ours)
+        }
+        cause => failed(cause.into()),
     }
 }
 

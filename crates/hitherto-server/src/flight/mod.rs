@@ -31,12 +31,12 @@ use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_engine::{Engine, QueryBounds, TrainingSet};
 use hitherto_proto::convert::status::to_status;
-use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::admission::Admission;
+use crate::admission::{Asker, Fair, FairPermit};
 use crate::metrics::{Method, Metrics};
+use crate::port::Caller;
 use crate::server::Clock;
 use answer::{Answer, Place};
 use spine::Question;
@@ -51,7 +51,7 @@ pub struct Flights {
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Bounds training sets in flight.
-    pub admission: Admission,
+    pub admission: Fair,
     /// Bounds queries that make spines.
     pub queries: QueryBounds,
     /// Run them.
@@ -62,7 +62,7 @@ pub struct Flights {
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 /// A training set that was admitted.
-type Admitted = (TrainingSet, OwnedSemaphorePermit);
+type Admitted = (TrainingSet, FairPermit);
 
 impl Flights {
     /// The service, with its limits on messages.
@@ -75,10 +75,13 @@ impl Flights {
 
     /// Admits the caller, reads what is asked and starts its training set: everything
     /// that can be found wrong before the first row is found here.
-    async fn begin(&self, messages: Streaming<FlightData>) -> Result<Admitted, Status> {
-        let permit = self.admission.try_admit()?;
+    async fn begin(&self, request: Request<Streaming<FlightData>>) -> Result<Admitted, Status> {
+        let permit = self.admission.try_admit(Asker::of(&request))?;
+        let caller = request.extensions().get::<Arc<Caller>>();
+        let held = caller.map(|caller| caller.share.hold());
+        let messages = request.into_inner();
         let started = async {
-            let Question { request, spine } = Question::read(messages, self.queries).await?;
+            let Question { request, spine } = Question::read(messages, self.queries, held).await?;
             let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.
@@ -107,7 +110,7 @@ impl FlightService for Flights {
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
         let mut call = self.metrics.begin(Method::TrainingSet);
-        let begun = self.begin(request.into_inner()).await;
+        let begun = self.begin(request).await;
         let (set, permit) = begun.inspect_err(|status| call.failed(status))?;
         let answer = Answer::new(set, Arc::clone(&self.metrics), Place::new(call, permit));
         Ok(Response::new(self.workers.stream(answer)))

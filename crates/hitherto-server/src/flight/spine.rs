@@ -13,9 +13,12 @@ use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::{QueryBounds, Spine, TrainingSetRequest};
-use hitherto_proto::convert::status::from_status;
+use hitherto_proto::convert::status::to_status;
 use tonic::Status;
 
+use crate::budget::Held;
+use crate::ipc::{Claims, Span};
+use crate::wire::read_unwound;
 use crate::{ipc, wire};
 
 /// A training set as asked for.
@@ -30,7 +33,7 @@ pub struct Question {
 impl Question {
     /// Reads the first messages, and leaves the rows to whoever reads the spine. The
     /// very first carries the command, with or without the schema. `bounds` are those of
-    /// a query that makes them.
+    /// a query that makes them; `held` counts what a message becomes.
     ///
     /// # Errors
     /// `Invalid` when there is no command or no spine, or when the spine is
@@ -38,8 +41,9 @@ impl Question {
     pub async fn read(
         mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
         bounds: QueryBounds,
+        held: Option<Held>,
     ) -> Result<Self> {
-        let first = messages.next().await.transpose().map_err(|status| from_status(&status))?;
+        let first = messages.next().await.transpose().map_err(|status| ipc::received(&status))?;
         let descriptor = first.as_ref().and_then(|first| first.flight_descriptor.as_ref());
         let descriptor = descriptor.ok_or_else(|| {
             Error::invalid(
@@ -52,7 +56,7 @@ impl Question {
         let times = wire::training_set::decode_times(&descriptor.cmd)?;
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let spine = match made {
-            None => Spine::Reader { rows: Box::new(Pulled::begin(messages).await?), times },
+            None => Spine::Reader { rows: Box::new(Pulled::begin(messages, held).await?), times },
             Some(made) => check_no_batches(messages).await.map(|()| made)?,
         };
         Ok(Self { request, spine })
@@ -64,7 +68,7 @@ async fn check_no_batches(
     mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin,
 ) -> Result<()> {
     while let Some(message) = messages.next().await {
-        let message = message.map_err(|status| from_status(&status))?;
+        let message = message.map_err(|status| ipc::received(&status))?;
         if !ipc::is_metadata(&message) {
             return Err(Error::invalid(
                 "the call brings a spine, and its command says what makes one; send one of them",
@@ -85,8 +89,13 @@ impl Pulled {
     /// Waits for the schema, which comes first.
     async fn begin(
         messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+        mut held: Option<Held>,
     ) -> Result<Self> {
         let data = messages.try_filter(|message| ready(!ipc::is_metadata(message)));
+        let mut claims = Claims::new(Span::Batch);
+        let data = data.and_then(move |message| {
+            ready(take(&mut claims, held.as_mut(), &message).map(|()| message))
+        });
         let mut messages = FlightDataDecoder::new(data.map_err(FlightError::from));
         match messages.next().await.transpose().map_err(unreadable)?.map(|first| first.payload) {
             Some(DecodedPayload::Schema(schema)) => Ok(Self { schema, messages }),
@@ -108,12 +117,27 @@ impl Pulled {
     }
 }
 
+/// Lets a message through that is what it claims, and for which there is memory.
+fn take(claims: &mut Claims, held: Option<&mut Held>, message: &FlightData) -> Result<(), Status> {
+    let taken = claims.take(&message.data_header, &message.data_body);
+    let bytes = taken.map_err(|cause| {
+        to_status(&Error::invalid(format!("the spine cannot be read as Arrow data: {cause}")))
+    })?;
+    let Some(held) = held else { return Ok(()) };
+    // The last one's rows have become the training set's, which counts them itself.
+    held.clear();
+    held.try_grow(bytes)
+}
+
 impl Iterator for Pulled {
     type Item = Result<RecordBatch, ArrowError>;
 
     /// Blocks until the caller has sent more.
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = block_on(self.read()).transpose()?;
+        let read = read_unwound(|| block_on(self.read()));
+        let damaged =
+            || Err(Error::invalid("the spine cannot be read as Arrow data: it is damaged"));
+        let batch = read.unwrap_or_else(damaged).transpose()?;
         Some(batch.map_err(|error| ArrowError::ExternalError(error.into())))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use hitherto_core::limits::JOBS_ENDED_MAX;
+use hitherto_core::limits::{JOBS_ENDED_MAX, JOBS_RUNNING_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Materialized, Progress};
 use hitherto_proto::v1::{Job, JobProgress, JobState};
@@ -33,7 +33,7 @@ impl Board {
     /// Notes a job that begins at `now`.
     ///
     /// # Errors
-    /// `Conflict` when one that does the same runs.
+    /// `Conflict` when one that does the same runs, `Unavailable` when as many run as may.
     pub fn begin(&self, what: &str, now: i64) -> Result<Arc<Entry>> {
         let mut jobs = lock(&self.jobs);
         let is_same = |job: &Job| job.what == what && job.state() == JobState::Running;
@@ -41,6 +41,13 @@ impl Board {
             return Err(Error::conflict(format!(
                 "job {} does the same already: {what:?}; watch it, or cancel it first",
                 job.id
+            )));
+        }
+        let is_running = |entry: &&Arc<Entry>| entry.job().state() == JobState::Running;
+        if jobs.values().filter(is_running).count() >= JOBS_RUNNING_MAX {
+            return Err(Error::unavailable(format!(
+                "{JOBS_RUNNING_MAX} jobs run, which is the server's limit; wait for one, or \
+                 cancel it"
             )));
         }
         let id = jobs.last_key_value().map_or(1, |(last, _)| last + 1);

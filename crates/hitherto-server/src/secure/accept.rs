@@ -1,17 +1,13 @@
-//! Connections to those whose handshake is done.
+//! The handshake of TLS, for whoever speaks it.
 //!
-//! Handshakes run beside each other and beside accepting, each within its time, so that
-//! a caller who begins one and falls silent delays nobody.
+//! Each runs in its own connection's task and within its time, so that a caller who begins
+//! one and falls silent delays nobody.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
-use hitherto_core::limits::HANDSHAKES_IN_FLIGHT_MAX;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -28,38 +24,27 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// The server's side of TLS, as its files say it now.
 pub type Tls = watch::Receiver<Arc<ServerConfig>>;
 
-/// The connections of `incoming` whose handshake is done, in the order of that.
-pub fn secured(
-    incoming: impl Stream<Item = io::Result<TcpStream>> + Send + Unpin,
-    tls: Tls,
-) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> + Send {
-    let handshakes = JoinSet::new();
-    stream::unfold((incoming, handshakes, tls), |(mut incoming, mut handshakes, tls)| async move {
-        let secured = loop {
-            tokio::select! {
-                Some(done) = handshakes.join_next() => match done {
-                    Ok(Ok(Some(stream))) => break Ok(stream),
-                    // Not TLS, not in time, or not trusted: said to the caller.
-                    _ => continue,
-                },
-                connection = incoming.next(), if handshakes.len() < HANDSHAKES_IN_FLIGHT_MAX => {
-                    match connection? {
-                        Ok(connection) => {
-                            let tls = Arc::clone(&tls.borrow());
-                            let handshake = timeout(HANDSHAKE_TIMEOUT, shake(connection, tls));
-                            handshakes.spawn(handshake);
-                        }
-                        Err(cause) => break Err(cause),
-                    }
-                }
-            }
-        };
-        Some((secured, (incoming, handshakes, tls)))
-    })
+/// What a caller has shown in the handshake, which was checked there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown {
+    /// Whether it was a certificate.
+    pub certificate: bool,
 }
 
-/// The connection inside TLS, if the caller speaks it and trusts this server.
-async fn shake(connection: TcpStream, tls: Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
+impl Shown {
+    /// What the caller of a connection has.
+    pub fn by(connection: &TlsStream<TcpStream>) -> Self {
+        Self { certificate: connection.get_ref().1.peer_certificates().is_some() }
+    }
+}
+
+/// The connection inside TLS, if the caller speaks it in time and trusts this server.
+pub async fn shake(connection: TcpStream, tls: Tls) -> Option<TlsStream<TcpStream>> {
+    let tls = Arc::clone(&tls.borrow());
+    timeout(HANDSHAKE_TIMEOUT, accept(connection, tls)).await.ok()?
+}
+
+async fn accept(connection: TcpStream, tls: Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
     let mut first = [0];
     match connection.peek(&mut first).await {
         Ok(1) if first[0] == HANDSHAKE_RECORD => {

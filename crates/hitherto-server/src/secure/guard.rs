@@ -2,7 +2,9 @@
 //! its health.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -10,10 +12,18 @@ use axum::response::Response;
 use hitherto_core::{Error, Result};
 use http::header::AUTHORIZATION;
 use tokio::sync::watch;
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
+use super::accept::Shown;
 use super::watched::File;
+use crate::port::Caller;
 use crate::web;
+
+/// How long who is denied waits for that answer: guesses take as long, on each of the calls
+/// that a connection may have under way.
+const DENIAL_DELAY: Duration = Duration::from_millis(250);
+
+/// How often denials are logged at most.
+const DENIALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// Characters of a token: fewer could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -74,6 +84,34 @@ pub struct Guard {
     pub tokens: Option<watch::Receiver<Arc<Tokens>>>,
     /// Whether the connection must have a certificate; those that do were checked.
     pub asks_for_certificate: bool,
+    /// Those who did not pass.
+    pub denials: Denials,
+}
+
+/// Requests that were denied. Clones count together.
+#[derive(Clone, Default)]
+pub struct Denials {
+    count: Arc<AtomicU64>,
+    logged: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Denials {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Counts one, and logs now and then that there were some.
+    fn add(&self, caller: Option<&Arc<Caller>>) {
+        let denied = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|at| at.elapsed() >= DENIALS_LOGGED_EVERY) {
+            *logged = Some(Instant::now());
+            let caller = caller.and_then(|caller| caller.address);
+            let what = "callers showed no token or certificate that is known";
+            tracing::warn!(denied, last = ?caller, "{what}");
+        }
+    }
 }
 
 impl Guard {
@@ -88,9 +126,8 @@ impl Guard {
         if is_about_health(request.uri().path()) {
             return Ok(());
         }
-        let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
-        let has_certificate = || connection.is_some_and(|shown| shown.peer_certs().is_some());
-        if self.asks_for_certificate && !has_certificate() {
+        let shown = request.extensions().get::<Shown>();
+        if self.asks_for_certificate && !shown.is_some_and(|shown| shown.certificate) {
             return Err(Error::denied(
                 "the server asks for a certificate of the caller, and none was shown; name one: \
                  cert= in Python, --cert and --key on the command line",
@@ -116,15 +153,25 @@ fn bearer(header: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether a path is one that probes ask for.
-fn is_about_health(path: &str) -> bool {
+pub fn is_about_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/health") || path.starts_with("/grpc.health.v1.Health/")
 }
 
 /// Answers a request, if the guard lets it pass.
 pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.judge(&request) {
-        Ok(()) => next.run(request).await,
-        Err(error) => web::denied(request.headers(), &error),
+        Ok(()) => {
+            let caller = request.extensions().get::<Arc<Caller>>();
+            if let Some(caller) = caller.filter(|_| !is_about_health(request.uri().path())) {
+                caller.passed();
+            }
+            next.run(request).await
+        }
+        Err(error) => {
+            guard.denials.add(request.extensions().get());
+            tokio::time::sleep(DENIAL_DELAY).await;
+            web::denied(request.headers(), &error)
+        }
     }
 }
 

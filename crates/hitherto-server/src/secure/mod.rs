@@ -10,7 +10,7 @@
 //! | --------- | ----------------------------------------------------------- |
 //! | `watched` | files that are read again while the server runs              |
 //! | `tls`     | certificate, key and CA, as files, to one side of TLS        |
-//! | `accept`  | connections to those whose handshake is done                 |
+//! | `accept`  | the handshake                                                |
 //! | `plain`   | what a caller without TLS is told                            |
 //! | `guard`   | which requests are answered                                  |
 //!
@@ -36,8 +36,8 @@ use crate::lifecycle::Stopping;
 use guard::Tokens;
 use watched::Watched;
 
-pub use accept::secured;
-pub use guard::{Guard, check};
+pub use accept::{Shown, Tls, shake};
+pub use guard::{Denials, Guard, check, is_about_health};
 pub use watched::File;
 
 /// What a server asks of its callers. The default asks for nothing, in plain text.
@@ -65,6 +65,7 @@ impl Security {
         let guard = Guard {
             tokens: tokens.as_ref().map(Watched::current),
             asks_for_certificate: config.client_ca.is_some(),
+            denials: Denials::default(),
         };
         Ok(Self { tls, tokens, guard })
     }
@@ -80,7 +81,7 @@ impl Security {
     }
 
     /// Starts to follow the files, until the server stops; what they say now and later.
-    pub fn follow(self, stopping: &Stopping) -> (Option<accept::Tls>, Guard) {
+    pub fn follow(self, stopping: &Stopping) -> (Option<Tls>, Guard) {
         let tls = self.tls.map(|files| {
             let current = files.current();
             tokio::spawn(files.follow(stopping.clone()));

@@ -237,6 +237,56 @@ async fn callers_who_begin_a_handshake_and_fall_silent_delay_nobody() {
     server.stop().await;
 }
 
+/// The commands of the documents that make certificates, for this machine's address.
+fn recipe() -> String {
+    let document = include_str!("../../../../docs/securing.md");
+    let section = document.split("\n## ").find(|section| section.starts_with("TLS")).unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
+    let commands = lines.filter(|line| !line.starts_with("hitherto"));
+    commands.collect::<Vec<_>>().join("\n").replace("IP:10.0.0.7", "IP:127.0.0.1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_are_made_as_the_documents_say_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("sh")
+        .args(["-ec", &recipe()])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let path = |name: &str| folder.path().join(name);
+    let settings = ServerConfig {
+        tls_cert: Some(path("tls.crt")),
+        tls_key: Some(path("tls.key")),
+        client_ca: Some(path("ca.crt")),
+        ..ServerConfig::default()
+    };
+    let server = Secured::start(&settings).await;
+    let identity = Some((path("client.crt"), path("client.key")));
+    let credentials = Credentials { ca: Some(path("ca.crt")), identity, token: None };
+    look_up(&server.url, &credentials).await.unwrap();
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_denied_is_counted_and_waits_for_that_answer() {
+    let authority = Authority::new();
+    let token_file = authority.path("tokens");
+    fs::write(&token_file, TOKEN).unwrap();
+    let settings = ServerConfig { token_file: Some(token_file), ..Default::default() };
+    let server = Secured::start(&settings).await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        ask(&server.url, "GET /metrics HTTP/1.1\r\nHost: here").await;
+    }
+    assert!(begun.elapsed() > Duration::from_millis(600), "{:?}", begun.elapsed());
+    let head = format!("GET /metrics HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {TOKEN}");
+    let metrics = ask(&server.url, &head).await;
+    assert!(metrics.contains("hitherto_requests_denied_total 3"), "{metrics}");
+    server.stop().await;
+}
+
 #[test]
 fn settings_that_secure_nothing_are_refused() {
     let authority = Authority::new();

@@ -73,7 +73,7 @@ async fn a_wrong_lookup_in_json_says_what_is_wrong() {
         (r#"{"service": "deterioration_v1", "#, 400, "invalid", "column"),
         (r#"{"servise": "deterioration_v1"}"#, 400, "invalid", "servise"),
         (r#"{"features": ["labs"]}"#, 400, "invalid", "labs"),
-        (r#"{"features": ["labs:*"], "keys": {"stay_id": [1.5]}}"#, 400, "invalid", "1.5"),
+        (r#"{"features": ["labs:*"], "keys": {"stay_id": [1.5]}}"#, 400, "invalid", "no integer"),
         (r#"{"features": ["labs:*"], "keys": {"stay_id": ["1"]}}"#, 400, "invalid", "int64"),
         (r#"{"features": ["labs:*"], "keys": {}}"#, 400, "invalid", "stay_id"),
         (r#"{"features": ["labs:*"], "as_of": "yesterday"}"#, 400, "invalid", "yesterday"),

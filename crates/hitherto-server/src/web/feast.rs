@@ -33,6 +33,7 @@ use hitherto_proto::feast::serving::{
 };
 use hitherto_proto::feast::types::value::Val;
 use hitherto_proto::feast::types::{RepeatedValue, Value};
+use http::Extensions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
@@ -41,6 +42,7 @@ use tonic::Status;
 
 use super::{Content, JSON, call, failure, read, retry_later};
 use crate::feast;
+use crate::json::{kind, unique};
 use crate::lookup::Lookups;
 use crate::metrics::Method;
 
@@ -49,6 +51,7 @@ use crate::metrics::Method;
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct FeastBody {
     /// For each join key its values, one for each entity.
+    #[serde(deserialize_with = "unique")]
     entities: BTreeMap<String, Vec<serde_json::Value>>,
     /// A feature service by its name; goes before `features`.
     feature_service: Option<String>,
@@ -88,22 +91,24 @@ pub struct FeastVector<'m> {
 /// Looks up features at now, as Feast's feature server does.
 pub async fn answer(
     State(lookups): State<Lookups>,
+    extensions: Extensions,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    call(lookups, Method::HttpGetOnlineFeatures, body, refuse, look_up).await
+    call((lookups, extensions), Method::HttpGetOnlineFeatures, body, refuse, look_up).await
 }
 
 async fn look_up(
     lookups: Lookups,
     permit: OwnedSemaphorePermit,
     body: Bytes,
-) -> Result<Content, Status> {
+) -> Result<(Content, OwnedSemaphorePermit), Status> {
     let request = read(&body).and_then(request).map_err(|error| to_status(&error))?;
     let answer = feast::look_up(&lookups, request, permit, |answer| {
         serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
     });
-    Ok((JSON, answer.await?))
+    let (bytes, permit) = answer.await?;
+    Ok(((JSON, bytes), permit))
 }
 
 /// An error in the form that Feast's client raises again.
@@ -151,8 +156,9 @@ fn key(name: &str, value: serde_json::Value) -> Result<Value> {
         }
         odd => {
             return Err(Error::invalid(format!(
-                "join key {name:?} has the value {odd}; a key is a bool, an integer of 64 bits, a \
-                 string or null"
+                "join key {name:?} has {}; a key is a bool, an integer of 64 bits, a string or \
+                 null",
+                kind(&odd)
             )));
         }
     };

@@ -8,8 +8,8 @@ use hitherto_core::{Error, Result};
 use hitherto_engine::arrow_columns::to_ipc_stream;
 use hitherto_engine::{KeyColumn, Lookup};
 use hitherto_proto::convert::status::to_status;
-use http::HeaderMap;
 use http::header::ACCEPT;
+use http::{Extensions, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
@@ -21,6 +21,7 @@ use crate::metrics::Method;
 /// Looks up features of entities, at now or as of an earlier moment.
 pub async fn answer(
     State(lookups): State<Lookups>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -30,7 +31,7 @@ pub async fn answer(
         false => Written::CellByCell,
     };
     let look_up = |lookups, permit, body| look_up(lookups, permit, body, written);
-    call(lookups, Method::HttpLookup, body, refuse, look_up).await
+    call((lookups, extensions), Method::HttpLookup, body, refuse, look_up).await
 }
 
 async fn look_up(
@@ -38,7 +39,7 @@ async fn look_up(
     permit: OwnedSemaphorePermit,
     body: Bytes,
     written: Written,
-) -> Result<Content, Status> {
+) -> Result<(Content, OwnedSemaphorePermit), Status> {
     let refuse = |error: Error| to_status(&error);
     let request = read(&body).and_then(LookupBody::into_request).map_err(refuse)?;
     let keys = request.keys.clone();
@@ -46,7 +47,7 @@ async fn look_up(
         Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),
         Written::CellByCell => Ok((JSON, encode(&keys, &answer)?)),
     };
-    lookups.look_up(request, permit, written, write).await.map_err(refuse)
+    lookups.look_up(request, permit, written, write).await
 }
 
 fn encode(keys: &[KeyColumn], answer: &Lookup) -> Result<Vec<u8>> {

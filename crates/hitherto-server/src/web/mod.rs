@@ -25,9 +25,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
 use hitherto_core::{Error, Kind, Result};
-use hitherto_proto::convert::status::{RETRY_AFTER, from_status, to_status};
+use hitherto_proto::convert::status::{RETRY_AFTER, from_status, refused, to_status};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{Extensions, HeaderMap, StatusCode, Uri};
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
@@ -36,6 +36,7 @@ use crate::json::ErrorAnswer;
 use crate::lifecycle::Stopping;
 use crate::lookup::Lookups;
 use crate::metrics::{self, Method, Metrics};
+use crate::port::Kept;
 
 /// The content types of answers.
 const JSON: &str = "application/json";
@@ -81,6 +82,21 @@ pub fn denied(headers: &HeaderMap, denial: &Error) -> Response {
     ([(WWW_AUTHENTICATE, "Bearer")], answer).into_response()
 }
 
+/// Answers a caller for whom there is no room, in their own protocol.
+pub fn full(headers: &HeaderMap, message: &str) -> Response {
+    let status = refused(message);
+    match is_grpc(headers) {
+        true => status.into_http::<Body>(),
+        false => refuse(&status),
+    }
+}
+
+/// Answers a request over HTTP/1 that does not name its host, or two.
+pub fn hostless() -> Response {
+    let message = "a request over HTTP/1.1 has exactly one header Host; send it";
+    error(StatusCode::BAD_REQUEST, Kind::Invalid, message)
+}
+
 fn is_grpc(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     content_type.starts_with(b"application/grpc")
@@ -96,14 +112,27 @@ async fn use_post(uri: Uri) -> Response {
 /// Reads the JSON of a body.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|cause| {
+        let cause = without_value(&cause.to_string());
         Error::invalid(format!("the body is not what is expected: {cause}; see /openapi.json"))
     })
 }
 
+/// What is wrong with JSON, without the value that is: errors are logged.
+fn without_value(cause: &str) -> String {
+    let wrong =
+        ["invalid type: ", "invalid value: "].into_iter().find(|begin| cause.starts_with(begin));
+    match (wrong, cause.rfind(", expected ")) {
+        (Some(wrong), Some(expected)) => {
+            format!("{}{}", wrong.trim_end_matches(": "), &cause[expected..])
+        }
+        _ => cause.to_owned(),
+    }
+}
+
 /// Counts a request, and answers it if there is a place and its body can be had:
 /// with what was looked up, or as `refuse` says why there is none.
-async fn call<F: Future<Output = Result<Content, Status>>>(
-    lookups: Lookups,
+async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Status>>>(
+    (lookups, extensions): (Lookups, Extensions),
     method: Method,
     body: Result<Bytes, BytesRejection>,
     refuse: fn(&Status) -> Response,
@@ -111,22 +140,29 @@ async fn call<F: Future<Output = Result<Content, Status>>>(
 ) -> Response {
     let body = match body {
         Ok(body) => body,
-        Err(rejection) => return without_body(&rejection),
+        Err(rejection) => return without_body(&rejection, refuse),
     };
     let mut call = lookups.metrics.begin(method);
-    let answer = match lookups.admission.try_admit() {
+    let answer = match lookups.admit(&extensions) {
         Ok(permit) => look_up(lookups, permit, body).await,
         Err(refusal) => Err(refusal),
     };
     call.end(&answer);
     match answer {
-        Ok((content_type, bytes)) => ([(CONTENT_TYPE, content_type)], bytes).into_response(),
+        Ok(((content_type, bytes), permit)) => {
+            let mut answer = ([(CONTENT_TYPE, content_type)], bytes).into_response();
+            answer.extensions_mut().insert(Kept::new(permit));
+            answer
+        }
         Err(status) => refuse(&status),
     }
 }
 
 /// The answer to a caller whose body cannot be had.
-fn without_body(rejection: &BytesRejection) -> Response {
+fn without_body(rejection: &BytesRejection, refuse: fn(&Status) -> Response) -> Response {
+    if let Some(status) = status_inside(rejection) {
+        return refuse(status);
+    }
     let message = match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             format!("the body has more than {HTTP_BODY_BYTES_MAX} bytes; split the request")
@@ -134,6 +170,13 @@ fn without_body(rejection: &BytesRejection) -> Response {
         _ => rejection.body_text(),
     };
     error(rejection.status(), Kind::Invalid, message)
+}
+
+/// Why the port gave no more of a body.
+fn status_inside(rejection: &BytesRejection) -> Option<&Status> {
+    let first: &(dyn std::error::Error + 'static) = rejection;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    causes.find_map(|cause| cause.downcast_ref())
 }
 
 /// The response of a call that failed.

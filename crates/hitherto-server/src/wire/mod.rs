@@ -13,3 +13,5 @@ pub mod training_set;
 mod unwound;
 pub mod verify;
 pub mod why;
+
+pub use unwound::read_unwound;

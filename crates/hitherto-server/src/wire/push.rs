@@ -6,11 +6,13 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
+use hitherto_core::limits::ARROW_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Ack, PushRequest, Pushed};
 use hitherto_proto::v1;
 
 use super::unwound::read_unwound;
+use crate::ipc::{Claims, Span};
 
 /// Reads a request that a caller sent.
 ///
@@ -28,9 +30,19 @@ pub fn decode_request(request: v1::PushRequest) -> Result<PushRequest> {
     Ok(PushRequest { view, facts, idempotency_key, ack })
 }
 
-/// Reads an Arrow IPC stream. Arrow takes a stream at its word and breaks off where it is
-/// none; its reader of files would also allocate whatever length a message claims.
+/// Bytes that the facts of a request claim to be when they are decompressed; those of what
+/// claims too much are as many as are allowed, to be refused.
+pub fn claimed(request: &v1::PushRequest) -> u64 {
+    let mut claims = Claims::new(Span::Stream);
+    // What is wrong is said to the caller where the facts are read.
+    let _ = claims.take_stream(&request.facts);
+    claims.bytes().min(ARROW_BYTES_MAX)
+}
+
+/// Reads an Arrow IPC stream, whose claims are checked before. Arrow takes a stream at its
+/// word and breaks off where it is none.
 fn read_facts(bytes: Vec<u8>) -> Result<RecordBatch, ArrowError> {
+    Claims::new(Span::Stream).take_stream(&bytes)?;
     read_unwound(|| read_stream(bytes.into()))
         .unwrap_or_else(|| Err(ArrowError::IpcError("it is damaged".into())))
 }

@@ -48,7 +48,7 @@ fn messages() -> [FlightData; 2] {
 
 async fn read(messages: impl IntoIterator<Item = FlightData>) -> Result<Question> {
     let messages: Vec<_> = messages.into_iter().map(Ok).collect();
-    Question::read(stream::iter(messages), BOUNDS).await
+    Question::read(stream::iter(messages), BOUNDS, None).await
 }
 
 #[track_caller]
@@ -107,12 +107,12 @@ async fn a_caller_who_gives_up_keeps_their_status() {
     let gives_up = || Err(Status::cancelled("changed my mind"));
     let alone = FlightData::new().with_descriptor(command());
     let error =
-        Question::read(stream::iter(vec![Ok(alone), gives_up()]), BOUNDS).await.unwrap_err();
+        Question::read(stream::iter(vec![Ok(alone), gives_up()]), BOUNDS, None).await.unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
 
     let [schema, batch] = messages();
     let begun = vec![Ok(schema.with_descriptor(command())), Ok(batch), gives_up()];
-    let question = Question::read(stream::iter(begun), BOUNDS).await.unwrap();
+    let question = Question::read(stream::iter(begun), BOUNDS, None).await.unwrap();
     let ArrowError::ExternalError(error) = rows_of(question).await.unwrap_err() else {
         panic!("it is no error of ours")
     };
