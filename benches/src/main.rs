@@ -9,6 +9,7 @@
 //! | ---------- | ---------------------------------------------------------------- |
 //! | [`pit`]    | the point-in-time join, which is the path of training sets        |
 //! | [`online`] | lookups, from a request to its answer                             |
+//! | [`hostile`] | a server that is asked for more than it can                       |
 //! | [`materialize`] | materialization and push                                     |
 //! | [`child`]  | measurements and servers in processes of their own                |
 //! | [`peers`]  | other engines, which scripts ask                                  |
@@ -20,6 +21,7 @@
 
 mod child;
 mod folder;
+mod hostile;
 mod materialize;
 mod online;
 mod peak;
@@ -60,6 +62,8 @@ enum Command {
     /// One measurement of `online`, in the process that it gets for itself
     #[command(name = online::CHILD, hide = true)]
     OnlineChild,
+    /// Lookups at twice of what a server can: what is answered, refused and lost
+    Overload(hostile::Options),
     /// Materialization and push: facts to the online store, beside the floor
     Materialize(materialize::Options),
     /// One measurement of `materialize`, in the process that it gets for itself
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Command::PitChild => child::answer(pit::measure),
         Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
         Command::OnlineChild => child::answer(online::measure),
+        Command::Overload(options) => hostile::run(&options).map(|answer| answer.to_string()),
         Command::Materialize(options) => {
             materialize::run(&options).map(|answer| answer.to_string())
         }

@@ -48,14 +48,14 @@ mod drive;
 mod echo;
 mod facts;
 mod in_process;
-mod keys;
+pub mod keys;
 pub mod latencies;
 mod load;
 mod options;
 mod peers;
 mod proc;
-mod repository;
-mod server;
+pub mod repository;
+pub mod server;
 mod shapes;
 mod suite;
 
