@@ -1,6 +1,7 @@
 //! `hitherto serve`: the repository over gRPC, Arrow Flight and HTTP.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ use crate::session::Session;
 ///
 /// What callers may take is set in hitherto.yaml, under server: lookupsInFlightMax and
 /// trainingSetsInFlightMax at a time, and sqlRowsMax rows (100 million) in sqlSecondsMax
-/// seconds (600) of a training set's spine that is SQL.
+/// seconds (600) of a training set's spine that is SQL; connectionsMax connections, and
+/// requestMemory (512MiB) for what callers send and are sent.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
@@ -78,11 +80,8 @@ impl Serve {
             Error::unavailable("the port that was opened cannot be read").with_source(cause)
         })?;
 
-        if security.is_open() && !address.ip().is_loopback() {
-            session.output().say(
-                "whoever reaches this port can read and change everything: set server.tokenFile \
-                 and server.tlsCert",
-            );
+        if let Some(warning) = warning(&security, address.ip()) {
+            session.output().say(warning);
         }
 
         let scheme = if security.is_encrypted() { "https" } else { "http" };
@@ -121,6 +120,21 @@ impl Serve {
             backups: config.backups.map(|folder| session.root().join(folder)),
             ..config
         })
+    }
+}
+
+/// What is said before a port is opened to others.
+fn warning(security: &Security, address: IpAddr) -> Option<&'static str> {
+    match (address.is_loopback(), security.is_open(), security.is_encrypted()) {
+        (true, ..) | (false, false, true) => None,
+        (false, true, _) => Some(
+            "whoever reaches this port can read and change everything: set server.tokenFile and \
+             server.tlsCert, or listen on 127.0.0.1",
+        ),
+        (false, false, false) => Some(
+            "tokens and values travel in plain text, for whoever is on their way: set \
+             server.tlsCert and server.tlsKey",
+        ),
     }
 }
 
