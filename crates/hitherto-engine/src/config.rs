@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use hitherto_core::limits::{
-    CONNECTIONS_MAX, CONNECTIONS_RESERVED, LOOKUPS_IN_FLIGHT_MAX, REQUEST_MEMORY_BYTES,
-    SQL_ROWS_MAX, SQL_SECONDS_MAX, TRAINING_SETS_IN_FLIGHT_MAX,
+    CONNECTIONS_MAX, CONNECTIONS_RESERVED, LOOKUP_WAIT_MILLIS_MAX, LOOKUPS_IN_FLIGHT_MAX,
+    REQUEST_MEMORY_BYTES, SQL_ROWS_MAX, SQL_SECONDS_MAX, TRAINING_SETS_IN_FLIGHT_MAX,
 };
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub struct ServerConfig {
     pub listen: String,
     /// Lookups answered at a time; further ones are refused.
     pub lookups_in_flight_max: usize,
+    /// Milliseconds that lookups may wait for a thread, all of them for longer than a burst
+    /// lasts; those that wait longer are then refused.
+    pub lookup_wait_millis_max: u64,
     /// Lookups that take longer are logged with how they are answered, in
     /// milliseconds.
     pub slow_lookup_millis: u64,
@@ -94,6 +97,7 @@ impl Default for ServerConfig {
         Self {
             listen: String::from("127.0.0.1:7411"),
             lookups_in_flight_max: LOOKUPS_IN_FLIGHT_MAX,
+            lookup_wait_millis_max: LOOKUP_WAIT_MILLIS_MAX,
             slow_lookup_millis: 100,
             training_sets_in_flight_max: TRAINING_SETS_IN_FLIGHT_MAX,
             sql_rows_max: SQL_ROWS_MAX,

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use hitherto_core::limits::{
     LOOKUP_BEHIND_MILLIS, LOOKUP_BURST_MILLIS, LOOKUP_PLACES_OF_CORE,
-    LOOKUP_PLACES_WAITING_OF_CORE, LOOKUP_VALUES_OF_PLACE, LOOKUP_WAIT_MILLIS_MAX,
+    LOOKUP_PLACES_WAITING_OF_CORE, LOOKUP_VALUES_OF_PLACE,
 };
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::refused;
@@ -234,6 +234,7 @@ impl Weighed {
 /// that needs no number of requests that a machine can do. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Behind {
+    wait_max: Duration,
     epoch: Instant,
     /// Since when all have waited long; 0 if the last one did not.
     since: Arc<AtomicU64>,
@@ -241,20 +242,18 @@ pub struct Behind {
     until: Arc<AtomicU64>,
 }
 
-impl Default for Behind {
-    /// A server that keeps up.
-    fn default() -> Self {
-        Self { epoch: Instant::now(), since: Arc::default(), until: Arc::default() }
-    }
-}
-
 impl Behind {
+    /// A server that keeps up, where nobody is to wait for longer.
+    pub fn new(wait_max: Duration) -> Self {
+        Self { wait_max, epoch: Instant::now(), since: Arc::default(), until: Arc::default() }
+    }
+
     /// Lets a request pass that has waited so long, if it may.
     ///
     /// # Errors
     /// `RESOURCE_EXHAUSTED` when it may not.
     pub fn check(&self, waited: Duration) -> Result<(), Status> {
-        if waited <= Duration::from_millis(LOOKUP_WAIT_MILLIS_MAX) {
+        if waited <= self.wait_max {
             if self.since.load(Ordering::Relaxed) != 0 {
                 self.since.store(0, Ordering::Relaxed);
             }
@@ -264,7 +263,7 @@ impl Behind {
             false => Ok(()),
             true => Err(refused(
                 "the server is behind: lookups wait longer than they should before they are \
-                 begun; back off and retry",
+                 begun (server.lookupWaitMillisMax); back off and retry",
             )),
         }
     }

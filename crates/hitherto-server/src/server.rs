@@ -182,7 +182,7 @@ async fn routes(
         metrics: Arc::clone(&metrics),
         slow: Duration::from_millis(config.slow_lookup_millis),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
-        behind: Behind::default(),
+        behind: Behind::new(Duration::from_millis(config.lookup_wait_millis_max)),
         elsewhere: Weighed::by_cores(),
         stopping: stopping.clone(),
     };

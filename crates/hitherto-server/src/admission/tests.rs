@@ -75,7 +75,7 @@ async fn large_lookups_take_more_places_and_some_may_wait() {
 
 #[test]
 fn a_burst_passes_and_a_queue_that_stands_is_cut() {
-    let behind = Behind::default();
+    let behind = Behind::new(Duration::from_millis(10));
     assert!(!behind.refuses(1) && !behind.refuses(LOOKUP_BURST_MILLIS));
     assert!(behind.refuses(1 + LOOKUP_BURST_MILLIS));
     // One that did not wait ends the burst, and not the memory of it.
