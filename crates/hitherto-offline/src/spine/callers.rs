@@ -213,7 +213,9 @@ impl Reader {
                 let leaves = self.leaves(values, Size::default())?;
                 Ok(Size { column: 1, ..leaves })
             }
-            _ => Err(Error::invalid("a spine is a query and changes nothing; write one SELECT")),
+            _ => Err(Error::invalid(
+                "the spine's SQL does not run: it changes something; write one SELECT",
+            )),
         }
     }
 
