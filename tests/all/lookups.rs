@@ -155,7 +155,7 @@ async fn wrong_keys_are_told_what_is_wrong() {
         (["users:age"], vec![], "join key \"user_id\" (int32) is missing"),
         (["users:age"], vec![one(), one()], "is given twice"),
         (["users:age"], vec![ints("user_di", &[Some(1)])], "did you mean \"user_id\"?"),
-        (["users:age"], vec![text], "has type int32, found \"1\""),
+        (["users:age"], vec![text], "has type int32, found text"),
         (["users:age"], vec![many], "are too many for one lookup"),
         (["visits:*"], vec![one(), ints("item_id", &[])], "has 1 values where \"item_id\" has 0"),
     ] {
