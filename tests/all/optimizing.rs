@@ -390,11 +390,13 @@ async fn a_copy_of_a_newer_format_is_refused_and_stays() {
     let engine = repo.applied_in_memory().await;
     optimize(&engine, "whole", OptimizeMode::IfChanged).await;
     let path = repo.path().join(".hitherto/optimized/whole/1/copy.json");
-    let newer = fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
+    let written = fs::read_to_string(&path).unwrap();
+    let newer = written.replace("\"format\": 2", "\"format\": 3");
+    assert_ne!(newer, written);
     fs::write(&path, &newer).unwrap();
     let error = build(&engine, &["whole:*"], spine()).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
-    assert!(error.to_string().contains("format 2"), "{error}");
+    assert!(error.to_string().contains("format 3"), "{error}");
     for mode in [OptimizeMode::IfChanged, OptimizeMode::Full] {
         let error = engine.optimize("whole", mode, |_| {}).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);

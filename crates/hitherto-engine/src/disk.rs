@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hitherto_core::Error;
 pub use hitherto_online::disk::{
-    create, make_folders, make_private, put_in_place, remove, sync_folders, unwritable,
+    create, make_folders, make_private, private, put_in_place, remove, sync_folders, unwritable,
     with_suffix, write_whole,
 };
 

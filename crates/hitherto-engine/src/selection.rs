@@ -96,29 +96,41 @@ impl Resolved {
         Self::find(catalog, selection, Meant::Applied)
     }
 
-    /// The same, as lookups read it.
+    /// The same, as lookups read it: a service goes on with those of its features that are
+    /// online.
     ///
     /// # Errors
-    /// As [`Resolved::new`]; `Unavailable` for a feature that is applied and of which
-    /// nothing is online yet.
+    /// As [`Resolved::new`]; `Unavailable` for a feature, or a service, that is applied and
+    /// of which nothing is online yet.
     pub fn published(catalog: &Catalog, selection: &Selection) -> Result<Self> {
         Self::find(catalog, selection, Meant::Published)
     }
 
     fn find(catalog: &Catalog, selection: &Selection, meant: Meant) -> Result<Self> {
-        let references = match selection {
-            Selection::Service(name) => &catalog.service(name)?.features,
-            Selection::Features(references) => references,
+        let (references, is_service) = match selection {
+            Selection::Service(name) => (&catalog.service(name)?.features, true),
+            Selection::Features(references) => (references, false),
         };
         let mut resolved = Self { views: Vec::new(), features: Vec::new() };
         let mut seen = Seen { meant, views: HashMap::new(), features: HashSet::new() };
+        let mut to_come = None;
         for reference in references {
-            resolved.add(catalog, reference, &mut seen)?;
+            if meant == Meant::Published && is_to_come(catalog, reference)? {
+                let error = not_built(reference);
+                match is_service {
+                    true => to_come = Some(error),
+                    false => return Err(error),
+                }
+            } else {
+                resolved.add(catalog, reference, &mut seen)?;
+            }
         }
-        if resolved.features.is_empty() {
-            return Err(Error::invalid("no feature is asked for; name a service or view:feature"));
+        match resolved.features.is_empty() {
+            true => Err(to_come.unwrap_or_else(|| {
+                Error::invalid("no feature is asked for; name a service or view:feature")
+            })),
+            false => Ok(resolved),
         }
-        Ok(resolved)
     }
 
     fn add(&mut self, catalog: &Catalog, reference: &FeatureRef, seen: &mut Seen) -> Result<()> {
@@ -126,14 +138,10 @@ impl Resolved {
         let found = &self.views[view].view;
         let features = match reference.is_wildcard() {
             true => 0..found.definition.features.len(),
-            false => match found.feature_index(&reference.feature) {
-                Ok(feature) => feature..feature + 1,
-                Err(unknown) => {
-                    let applied = catalog.view(&reference.view.view)?;
-                    let is_to_come = applied.feature_index(&reference.feature).is_ok();
-                    return Err(if is_to_come { not_built(applied, reference) } else { unknown });
-                }
-            },
+            false => {
+                let feature = found.feature_index(&reference.feature)?;
+                feature..feature + 1
+            }
         };
         for feature in features {
             if !seen.features.insert((view, feature)) {
@@ -170,12 +178,18 @@ impl Resolved {
     }
 }
 
-/// A feature of a definition that lookups do not read yet.
-fn not_built(view: &AppliedView, reference: &FeatureRef) -> Error {
+/// Whether only the definition has this feature that lookups of its view do not read yet.
+fn is_to_come(catalog: &Catalog, reference: &FeatureRef) -> Result<bool> {
+    let applied = catalog.view(&reference.view.view)?;
+    let has = |view: &AppliedView| view.feature_index(&reference.feature).is_ok();
+    Ok(applied.published().is_some_and(|published| !has(published)) && has(applied))
+}
+
+fn not_built(reference: &FeatureRef) -> Error {
+    let view = &reference.view.view;
     Error::unavailable(format!(
-        "feature {reference} is not online yet: lookups read the copy of {0:?} that was built under \
-         its definition before; run `hitherto materialize {0}`",
-        view.name()
+        "feature {reference} is not online yet: lookups read the copy of {view:?} that was built \
+         under its definition before; run `hitherto materialize {view}`"
     ))
 }
 

@@ -10,7 +10,7 @@
 //!
 //! What is written here is its owner's: nobody else may read facts of people.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Result as IoResult, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -48,13 +48,17 @@ fn make(folder: &Path) -> IoResult<()> {
     sync(parent)
 }
 
+/// Who may do what with a folder that is made: its owner everything, nobody else anything.
+pub fn private() -> Permissions {
+    Permissions::from_mode(FOLDER_MODE)
+}
+
 /// Takes from everybody else what they may do with a folder. One that is somebody else's
 /// stays as it is.
 pub fn make_private(folder: &Path) {
     let Ok(found) = fs::metadata(folder) else { return };
     if found.permissions().mode() & 0o077 != 0 {
-        let private = fs::Permissions::from_mode(FOLDER_MODE);
-        if let Err(cause) = fs::set_permissions(folder, private) {
+        if let Err(cause) = fs::set_permissions(folder, private()) {
             tracing::debug!(folder = %folder.display(), %cause, "a folder stays as it is");
         }
     }

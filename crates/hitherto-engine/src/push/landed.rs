@@ -239,7 +239,7 @@ impl Engine {
     /// among the system's temporary files.
     fn temporary_folder(&self) -> Result<TempDir> {
         let mut name = tempfile::Builder::new();
-        let name = name.prefix("reader-");
+        let name = name.prefix("reader-").permissions(disk::private());
         let in_store = disk::make_folders(&self.temporary).and_then(|()| {
             name.tempdir_in(&self.temporary)
                 .map_err(|cause| disk::unwritable(&self.temporary, cause))
