@@ -47,6 +47,7 @@ impl Terms {
             source: Source {
                 parquet: folder.to_string_lossy().into_owned(),
                 partitioned_by: None,
+                partitions: Vec::new(),
                 sql: None,
                 event_time: event_time.to_owned(),
                 known_time: Some(known_time.to_owned()),

@@ -165,6 +165,7 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
         Some(column) => column.clone(),
         None => format!("{} after the event time", format_duration(source.delay_micros)),
     };
+    let partitions: Vec<&str> = source.partitions.iter().map(|one| one.name.as_str()).collect();
     let duration = |micros: Option<i64>| micros.map_or(String::from("none"), format_duration);
     let mut facts = vec![
         ("view", format!("{}, version {}, id {}", view.name(), view.version, view.id)),
@@ -181,6 +182,7 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
             "partitioned by",
             source.partitioned_by.map_or(String::from("nothing"), |period| period.to_string()),
         ),
+        ("partitions", partitions.join(", ")),
         ("event time", source.event_time.clone()),
         ("known time", known),
         ("deleted", source.deleted.clone().unwrap_or_else(|| String::from("none"))),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, OnlineForm, Spec};
+use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, OnlineForm, SourceForm, Spec};
 use super::index::Index;
 use super::place::{Place, Places, Problem};
 use super::subject::{Length, Siblings, Subject};
@@ -31,6 +31,8 @@ use crate::types::DataType;
 use crate::{Error, Result};
 
 const KEYS: Siblings = Siblings { path: "keys", noun: "join key", count_max: ENTITY_KEYS_MAX };
+const PARTITIONS: Siblings =
+    Siblings { path: "source.partitions", noun: "partition", count_max: ENTITY_KEYS_MAX };
 const FEATURES: Siblings =
     Siblings { path: "features", noun: "feature", count_max: VIEW_FEATURES_MAX };
 const SERVICE_FEATURES: Siblings =
@@ -220,6 +222,7 @@ fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> S
     Source {
         parquet: subject.text("source.parquet", &form.parquet),
         partitioned_by: subject.parsed("source.partitionedBy", partitioned_by),
+        partitions: partitions(subject, form),
         sql: subject.optional_text("source.sql", form.sql.as_ref()),
         event_time: subject.text("source.eventTime", &form.event_time),
         known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),
@@ -227,6 +230,19 @@ fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> S
         deleted: subject.optional_text("source.deleted", form.deleted.as_ref()),
         columns: columns(subject, view, keys),
     }
+}
+
+/// Columns that paths name.
+fn partitions(subject: &mut Subject<'_>, form: &SourceForm) -> Vec<Field> {
+    let Some(partitions) = &form.partitions else { return Vec::new() };
+    for default in partitions.value.iter().filter_map(|column| column.default.as_ref()) {
+        let message = "a partition has no default: every path names its value; remove it";
+        subject.refuse(default.referenced, message);
+    }
+    let mut columns = subject.fields(&PARTITIONS, partitions);
+    // What is said of it for people decides no fact.
+    columns.iter_mut().for_each(|column| column.description.clear());
+    columns
 }
 
 /// Columns by the name of their join key or feature.

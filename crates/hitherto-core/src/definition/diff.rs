@@ -190,6 +190,7 @@ fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
             source.partitioned_by.map(Period::name).unwrap_or_default(),
             Rematerialize,
         ),
+        aspect("source.partitions", columns(&source.partitions), Rematerialize),
         aspect("source.sql", source.sql.clone().unwrap_or_default(), Rematerialize),
         aspect("source.eventTime", &source.event_time, Rematerialize),
         aspect("source.knownTime", source.known_time.clone().unwrap_or_default(), Rematerialize),

@@ -117,6 +117,10 @@ pub struct SourceForm {
     /// opened.
     #[schemars(with = "Option<String>", extend("enum" = ["year", "month", "day", "hour"]))]
     pub partitioned_by: Option<Spanned<String>>,
+    /// Columns that no file has because the paths of files name them, as `region=EU/`:
+    /// the name as it is there, and the type of its values.
+    #[schemars(with = "Option<Vec<FieldForm>>", extend("minItems" = 1))]
+    pub partitions: Option<Spanned<Vec<FieldForm>>>,
     /// DataFusion SQL over the table `source`.
     #[schemars(with = "Option<String>")]
     pub sql: Option<Spanned<String>>,

@@ -205,6 +205,9 @@ pub struct Source {
     /// The period whose facts a file holds, by event time, if its path names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitioned_by: Option<Period>,
+    /// Columns that no file has because the paths of files name them, as `region=EU/`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Field>,
     /// DataFusion SQL over the table `source`.
     pub sql: Option<String>,
     /// The column of event times.

@@ -214,6 +214,7 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
             "knownTime",
             "parquet",
             "partitionedBy",
+            "partitions",
             "sql"
         ]
     );

@@ -143,6 +143,7 @@ impl From<&Source> for v1::Source {
         Self {
             parquet: source.parquet.clone(),
             partitioned_by: source.partitioned_by.map(|period| period.name().to_owned()),
+            partitions: fields_to_wire(&source.partitions),
             sql: source.sql.clone(),
             event_time: source.event_time.clone(),
             known_time: source.known_time.clone(),
@@ -165,6 +166,7 @@ fn source(source: Option<v1::Source>) -> Result<Source> {
     Ok(Source {
         parquet: source.parquet,
         partitioned_by: period(source.partitioned_by.as_deref())?,
+        partitions: source.partitions.into_iter().map(field).collect::<Result<_>>()?,
         sql: source.sql,
         event_time: source.event_time,
         known_time: source.known_time,

@@ -102,15 +102,20 @@ class Source:
     partitioned_by: str | None = None
     """The period, in UTC, whose facts a file holds, by event time, if its path names it:
     ``year``, ``month``, ``day`` or ``hour``."""
+    partitions: Sequence[Field] = ()
+    """Columns that no file has because the paths of files name them, as ``region=EU/``."""
 
     def __post_init__(self) -> None:
-        _normalize(self, delay=_duration(self.delay), columns=dict(self.columns))
+        partitions = tuple(self.partitions)
+        delay = _duration(self.delay)
+        _normalize(self, delay=delay, columns=dict(self.columns), partitions=partitions)
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping of the written form."""
         return _written(
             parquet=self.parquet,
             partitionedBy=self.partitioned_by,
+            partitions=[column.to_dict() for column in self.partitions] or None,
             sql=self.sql,
             eventTime=self.event_time,
             knownTime=self.known_time,

@@ -52,6 +52,8 @@ changes! {
     a_file: "labs.parquet" => "labs/", "source.parquet: data/labs.parquet -> data/labs/", Rematerialize;
     a_partition: "sql: >\n      SELECT * FROM source\n" => "partitionedBy: day\n",
         "source.partitionedBy:  -> day\nsource.sql: SELECT * FROM source -> ", Rematerialize;
+    a_partition_column: "sql: >\n" => "partitions: [{ name: region, type: string }]\n    sql: >\n",
+        "source.partitions:  -> region: string", Rematerialize;
     a_query: "SELECT * FROM source" => "SELECT 1 FROM source",
         "source.sql: SELECT * FROM source -> SELECT 1 FROM source", Rematerialize;
     an_event_time: "collected" => "drawn", "source.eventTime: collected -> drawn", Rematerialize;

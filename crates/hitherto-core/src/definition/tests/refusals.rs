@@ -105,6 +105,10 @@ refused! {
         r#"15:20: feature view "lactate": source.partitionedBy: "week" is no period; write year, month, day or hour"#;
     period_of_a_query: "knownTime: released" => "partitionedBy: day",
         r#"18:20: feature view "lactate": source.partitionedBy and source.sql exclude each other; event times are what the SQL makes of them, so name the period there in a WHERE"#;
+    partition_of_no_type: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: text }]\n",
+        r#"15:39: feature view "lactate": partition "region": "text" is not a type; did you mean "string"?"#;
+    partition_with_a_default: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: string, default: EU }]\n",
+        r#"15:56: feature view "lactate": a partition has no default: every path names its value; remove it"#;
     unknown_known: "ttl: 24h" => "known: honour",
         r#"19:10: feature view "lactate": known: "honour" is not a choice; did you mean "honor"?"#;
     // Emptiness and limits.

@@ -37,6 +37,7 @@ fn full() -> Catalog {
                 entity: Some("stay".into()),
                 source: Source {
                     partitioned_by: Some(Period::Day),
+                    partitions: vec![field_of("region", "binary")],
                     parquet: "data/labs.parquet".into(),
                     sql: Some("SELECT * FROM source".into()),
                     event_time: "collected".into(),
