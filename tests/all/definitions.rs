@@ -87,7 +87,8 @@ fn declared_type_that_differs_from_the_file_is_refused_not_cast() {
         "type: float64",
         "type: float32",
         "definitions.yaml:13:22: feature view \"labs\": column \"lactate\" has type float64 where \
-         float32 is declared; declare float64, or cast it in source.sql",
+         float32 is declared; declare float64, or take CAST(lactate AS REAL) AS lactate in \
+         source.sql",
     );
 }
 
@@ -97,7 +98,8 @@ fn join_key_of_another_type_is_refused() {
         "name: stay_id, type: int64",
         "name: stay_id, type: string",
         "definitions.yaml:10:11: feature view \"labs\": column \"stay_id\" has type int64 where \
-         string is declared; declare int64, or cast it in source.sql",
+         string is declared; declare int64, or take CAST(stay_id AS VARCHAR) AS stay_id in \
+         source.sql",
     );
 }
 

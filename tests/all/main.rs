@@ -5,6 +5,8 @@
 //! | `architecture`   | which crate may know which, one version of key crates       |
 //! | `arrivals`       | pushed facts are known from their arrival, whatever the clock |
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
+//! | `believed`       | no statistic of a file changes a value                      |
+//! | `sources`        | which files and columns a source has                        |
 //! | `tidy`           | file sizes, words, marks left behind                        |
 //! | `rule`           | slots and search against the naive oracle                   |
 //! | `operator`       | files of every make, memory limits, what is not read         |
@@ -43,6 +45,7 @@
 mod architecture;
 mod arrivals;
 mod bad_input;
+mod believed;
 mod changing;
 mod crashes;
 mod damage;
@@ -68,6 +71,7 @@ mod repo;
 mod roles;
 mod rule;
 mod situations;
+mod sources;
 mod spines;
 mod stores;
 mod tidy;

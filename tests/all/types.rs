@@ -179,7 +179,7 @@ async fn a_type_that_cannot_be_kept_or_is_not_the_declared_one_is_refused_with_i
         Arc::new(TimestampMicrosecondArray::from(vec![1, 2, 3]).with_timezone("UTC"));
     for (declared, array, words) in [
         ("list(float32)", &nested, "which cannot be kept exactly"),
-        ("int64", &durations, "which cannot be kept exactly; cast it to Int64"),
+        ("int64", &durations, "which cannot be kept exactly; take CAST(f0 AS BIGINT) AS f0"),
         ("int64", &integers, "has type int32 where int64 is declared"),
         ("float64", &integers, "has type int32 where float64 is declared"),
         ("list(float32)", &vectors, "has type list(float32, 1) where list(float32) is declared"),

@@ -6,6 +6,7 @@
 
 mod lists;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::arrow::array::{
@@ -17,8 +18,8 @@ use ::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuf
 use ::arrow::compute::cast;
 use ::arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Date32Type, Field as ArrowField, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit as ArrowUnit, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit as ArrowUnit,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::row::{RowBlock, RowSchema, RowWriter};
@@ -106,6 +107,17 @@ pub fn to_arrow(data_type: &DataType) -> ArrowType {
             }
         }
     }
+}
+
+/// Two columns of one name, in words that name both.
+pub fn doubled(schema: &Schema) -> Option<String> {
+    let fields = schema.fields();
+    let mut places = HashMap::new();
+    fields.iter().enumerate().find_map(|(second, field)| {
+        let first = places.insert(field.name(), second)?;
+        let name = field.name();
+        Some(format!("two columns named {name:?}, number {} and {}", first + 1, second + 1))
+    })
 }
 
 /// An array in the one layout that Hitherto reads for its type.

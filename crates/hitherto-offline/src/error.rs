@@ -16,21 +16,22 @@ pub fn from_datafusion(context: &str, cause: DataFusionError) -> Error {
         return ours;
     }
     let kind = kind(cause.find_root());
-    let hint = match kind {
-        Kind::Unavailable => "; give it more `memory` in hitherto.yaml, or ask for less",
+    let hint = match cause.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            "; give it more `memory` in hitherto.yaml, or ask for less"
+        }
         _ => "",
     };
     Error::new(kind, format!("{context}{hint}")).with_source(cause)
 }
 
-/// An error of ours that went through DataFusion's context wrappers.
+/// An error of ours that went through the wrappers of DataFusion and Parquet.
 fn own_error(cause: &DataFusionError) -> Option<Error> {
-    match cause.find_root() {
-        DataFusionError::External(inner) => {
-            inner.downcast_ref::<Error>().map(|ours| Error::new(ours.kind(), ours.chain()))
-        }
-        _ => None,
-    }
+    let first: &(dyn std::error::Error + 'static) = cause;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    causes
+        .find_map(|cause| cause.downcast_ref::<Error>())
+        .map(|ours| Error::new(ours.kind(), ours.chain()))
 }
 
 fn kind(root: &DataFusionError) -> Kind {

@@ -1,24 +1,40 @@
 //! What the footers of Parquet files say: rows, columns, and whether the files
 //! of one source agree; and which file is damaged when a scan breaks off.
 //!
-//! DataFusion reads files that differ as one table: a column that a file lacks
-//! is null in it. For a feature store that is a silent change of meaning, so a
-//! source whose files lack a column that is read, or have one of another type,
-//! is refused.
+//! Every reader of a file, our own and DataFusion's, goes by the footer that is read
+//! here, so that it is decided once what is believed of it (`trust`), how INT96 is read
+//! (as microseconds: nanoseconds would wrap in the year 2262), and what the files of a
+//! source have in common (`agree`). A column that a file lacks is no column of nulls:
+//! for a feature store that would be a silent change of meaning, so a source whose files
+//! lack a column that is read is refused.
 
-use std::collections::HashMap;
+mod agree;
+mod partitions;
+mod trust;
+
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use ::arrow::datatypes::{Schema, SchemaRef};
+use ::arrow::array::ArrayRef;
+use ::arrow::datatypes::{Schema, SchemaRef, TimeUnit};
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use futures::{FutureExt, Stream, StreamExt};
+use hitherto_core::definition::{FeatureView, Field};
+use hitherto_core::types::DataType;
 use hitherto_core::{Error, Kind, Result};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::files::SourceFile;
+use self::agree::{agree, convert};
+use self::partitions::constants;
+use crate::arrow::doubled;
+use crate::files::{Content, SourceFile};
 use crate::shared::map;
+
+pub(crate) use partitions::{Constant, named};
 
 /// Footers that are asked for at the same time where each is a request to another machine.
 const REMOTE_FOOTERS: usize = 16;
@@ -28,93 +44,193 @@ const REMOTE_FOOTERS: usize = 16;
 /// # Errors
 /// `Unavailable` or `Corrupt`, naming the file.
 pub fn count_rows(file: &SourceFile) -> Result<u64> {
-    Ok(read(file)?.metadata().file_metadata().num_rows().max(0) as u64)
+    let metadata = read(file)?;
+    let groups = metadata.metadata().row_groups().iter();
+    Ok(groups.map(|group| group.num_rows().max(0) as u64).sum())
 }
 
 /// A source file with its footer.
 pub struct Footer {
     /// The file.
     pub file: SourceFile,
-    /// What its footer says; page indexes are not read.
+    /// What its footer says, without what is not believed; page indexes are not read.
     pub metadata: ArrowReaderMetadata,
+    /// All columns of the source's files, of the types that they agreed on.
+    pub agreed: SchemaRef,
+    /// Columns that its path names.
+    pub constants: Vec<Constant>,
+    /// The same with page indexes, once somebody needs them.
+    indexed: OnceLock<ArrowReaderMetadata>,
 }
 
-/// The footers of one source's files, which agree on the types of columns.
+impl Footer {
+    /// The footer with page indexes, where the file has them.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`, naming the file.
+    pub fn read_indexed(&self) -> Result<&ArrowReaderMetadata> {
+        if let Some(indexed) = self.indexed.get() {
+            return Ok(indexed);
+        }
+        let content = self.file.open()?;
+        let read = || {
+            let plain = self.metadata.metadata().as_ref().clone();
+            let mut reader = ParquetMetaDataReader::new_with_metadata(plain)
+                .with_page_index_policy(PageIndexPolicy::Optional);
+            reader.read_page_indexes(&content)?;
+            let metadata = trust::believed_pages(reader.finish()?);
+            let options = ArrowReaderOptions::new().with_schema(Arc::clone(self.metadata.schema()));
+            ArrowReaderMetadata::try_new(Arc::new(metadata), options)
+        };
+        let indexed = unwound(read).map_err(|cause| self.file.broken(DAMAGED, cause))?;
+        Ok(self.indexed.get_or_init(|| indexed))
+    }
+
+    /// Whether it has a column, or its path names it.
+    fn has(&self, column: &str) -> bool {
+        self.metadata.schema().index_of(column).is_ok() || self.constant(column).is_some()
+    }
+
+    /// A column that its path names.
+    pub fn constant(&self, column: &str) -> Option<&Constant> {
+        self.constants.iter().find(|constant| constant.field.name() == column)
+    }
+
+    /// A column's values as the source has them.
+    ///
+    /// # Errors
+    /// Those of [`convert`].
+    pub fn convert(&self, name: &str, array: &ArrayRef) -> Result<ArrayRef> {
+        match self.agreed.column_with_name(name) {
+            Some((_, field)) => convert(array, field, &self.file),
+            None => Ok(Arc::clone(array)),
+        }
+    }
+}
+
+/// What a view says of its source's columns.
+#[derive(Clone, Default)]
+pub struct Declared<'v> {
+    types: Vec<(&'v str, &'v DataType)>,
+    partitions: &'v [Field],
+}
+
+impl<'v> Declared<'v> {
+    /// What a view says. The types of one with SQL are those of what that gives.
+    pub fn by(view: &'v FeatureView, keys: &'v [Field]) -> Self {
+        let source = &view.source;
+        let fields = keys.iter().chain(&view.features).filter(|_| source.sql.is_none());
+        let types = fields.map(|field| (source.column(&field.name), &field.data_type));
+        Self { types: types.collect(), partitions: &source.partitions }
+    }
+}
+
+/// The footers of one source's files.
 pub struct Footers {
-    footers: Vec<Footer>,
+    footers: Vec<Arc<Footer>>,
+    /// Columns of files.
+    agreed: SchemaRef,
+    /// Those and the columns that paths name.
+    schema: SchemaRef,
+    /// Columns on whose types files do not agree, and why not.
+    conflicts: BTreeMap<String, String>,
 }
 
 impl Footers {
     /// Reads the footer of every file.
     ///
     /// # Errors
-    /// `Invalid` naming file, column and types where two files differ;
-    /// `Unavailable` or `Corrupt`.
-    pub fn read(files: &[SourceFile]) -> Result<Self> {
+    /// `Invalid` naming a file with two columns of one name, or whose path does not name
+    /// what is declared; `Unavailable` or `Corrupt`.
+    pub fn read(files: &[SourceFile], declared: &Declared<'_>) -> Result<Self> {
         let mut footers: Vec<Footer> = Vec::with_capacity(files.len());
         for (file, metadata) in files.iter().zip(read_all(files)?) {
-            if let Some(first) = footers.first() {
-                check_types(&first.file, first.metadata.schema(), file, metadata.schema())?;
-            }
-            footers.push(Footer { file: file.clone(), metadata });
+            let constants = constants(file, declared.partitions)?;
+            check_names(file, &metadata, &constants)?;
+            let (agreed, indexed) = (Arc::clone(metadata.schema()), OnceLock::new());
+            footers.push(Footer { file: file.clone(), metadata, agreed, constants, indexed });
         }
-        Ok(Self { footers })
+        let agreed = agree(&footers, &declared.types);
+        for footer in &mut footers {
+            footer.agreed = Arc::clone(&agreed.schema);
+        }
+        let named = footers.first().into_iter().flat_map(|footer| &footer.constants);
+        let named = named.map(|constant| Arc::new(constant.field.clone()));
+        let fields = agreed.schema.fields().iter().cloned().chain(named);
+        Ok(Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            footers: footers.into_iter().map(Arc::new).collect(),
+            agreed: agreed.schema,
+            conflicts: agreed.conflicts,
+        })
     }
 
-    /// Checks that every file has all columns that are `read`.
+    /// Checks that every file has all columns that are `read`, of one type.
     ///
     /// # Errors
-    /// `Invalid` naming file and column.
+    /// `Invalid` naming file, column and types.
     pub fn check(&self, read: &[String]) -> Result<()> {
-        for Footer { file, metadata } in &self.footers {
-            let schema = metadata.schema();
-            if let Some(missing) = read.iter().find(|name| schema.index_of(name).is_err()) {
+        self.check_types(read)?;
+        for footer in &self.footers {
+            if let Some(missing) = read.iter().find(|name| !footer.has(name)) {
                 return Err(Error::invalid(format!(
                     "source file {} lacks the column {missing:?} that other files of the source \
                      have; write it with that column, or keep it out of source.parquet",
-                    file.name
+                    footer.file.name
                 )));
             }
         }
         Ok(())
     }
 
-    /// All columns that any file has, each once.
-    pub fn schema(&self) -> Result<SchemaRef> {
-        let schemas = self.footers.iter().map(|footer| footer.metadata.schema().as_ref().clone());
-        let schemas = schemas.map(|schema| schema.with_metadata(HashMap::new()));
-        Schema::try_merge(schemas).map(Arc::new).map_err(|cause| {
-            Error::invalid("the source's files cannot be read together").with_source(cause)
-        })
+    /// Checks that files agree on the types of columns that are `read`.
+    ///
+    /// # Errors
+    /// `Invalid` naming files, column and types.
+    pub fn check_types(&self, read: &[String]) -> Result<()> {
+        let conflict = read.iter().find_map(|name| self.conflicts.get(name));
+        conflict.map_or(Ok(()), |conflict| Err(Error::invalid(conflict.as_str())))
     }
 
-    /// Each file and what its footer says.
-    pub fn files(&self) -> impl Iterator<Item = (&SourceFile, &ArrowReaderMetadata)> {
-        self.footers.iter().map(|footer| (&footer.file, &footer.metadata))
+    /// All columns that any file has, each once, of the types that the files agree on; then
+    /// those that paths name.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Those of files alone.
+    pub fn file_schema(&self) -> &SchemaRef {
+        &self.agreed
     }
 
     /// The footers, file by file.
-    pub fn into_files(self) -> Vec<Footer> {
-        self.footers
+    pub fn files(&self) -> &[Arc<Footer>] {
+        &self.footers
     }
 }
 
-fn check_types(a: &SourceFile, known: &Schema, b: &SourceFile, found: &Schema) -> Result<()> {
-    for field in found.fields() {
-        let Ok(other) = known.field_with_name(field.name()) else { continue };
-        // Whatever the names inside lists are.
-        if !other.data_type().equals_datatype(field.data_type()) {
-            return Err(Error::invalid(format!(
-                "column {:?} has type {} in source file {} and {} in {}; write both with one type",
-                field.name(),
-                other.data_type(),
-                a.name,
-                field.data_type(),
-                b.name
-            )));
-        }
+/// Refuses a file of whose columns one would be taken for another.
+fn check_names(
+    file: &SourceFile,
+    metadata: &ArrowReaderMetadata,
+    constants: &[Constant],
+) -> Result<()> {
+    let both = constants.iter().find(|one| metadata.schema().index_of(one.field.name()).is_ok());
+    if let Some(Constant { field, .. }) = both {
+        return Err(Error::invalid(format!(
+            "source file {} has a column {name:?}, and its path names one; take {name:?} out of \
+             source.partitions",
+            file.name,
+            name = field.name()
+        )));
     }
-    Ok(())
+    match doubled(metadata.schema()) {
+        None => Ok(()),
+        Some(both) => Err(Error::invalid(format!(
+            "file {} has {both}; write it with a name for each",
+            file.name
+        ))),
+    }
 }
 
 fn read_all(files: &[SourceFile]) -> Result<Vec<ArrowReaderMetadata>> {
@@ -125,8 +241,22 @@ fn read_all(files: &[SourceFile]) -> Result<Vec<ArrowReaderMetadata>> {
 fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {
     let mut content = file.open()?;
     content.read_end_ahead()?;
-    let load = || ArrowReaderMetadata::load(&content, ArrowReaderOptions::default());
-    unwound(load).map_err(|cause| file.broken("is not a whole Parquet file; write it again", cause))
+    unwound(|| load(&content))
+        .map_err(|cause| file.broken("is not a whole Parquet file; write it again", cause))
+}
+
+fn load(content: &Content) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let metadata: ParquetMetaData = ParquetMetaDataReader::new().parse_and_finish(content)?;
+    let metadata = Arc::new(trust::believed(metadata)?);
+    let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;
+    let (parquet, unit) = (plain.parquet_schema(), TimeUnit::Microsecond);
+    match Int96Coercer::new(parquet, plain.schema(), &unit).coerce() {
+        None => Ok(plain),
+        Some(schema) => {
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+            ArrowReaderMetadata::try_new(metadata, options)
+        }
+    }
 }
 
 /// What is wrong with a file whose footer can be read.

@@ -21,6 +21,7 @@
 //! | [`optimize`] | a copy of a view's facts in the layout that reads fastest     |
 //! | `pieces`   | a view's facts in pieces, each of which one thread reads        |
 //! | `shared`   | what threads of one read share                                |
+//! | `table`    | files as a table that DataFusion reads                          |
 //! | [`spine`]  | where a spine's rows come from, and its record batches, checked |
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
@@ -45,6 +46,7 @@ mod shared;
 pub mod sorted;
 pub mod source;
 pub mod spine;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -40,7 +40,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
 use crate::Offline;
-use crate::arrow::{from_arrow, to_array, to_arrow};
+use crate::arrow::{doubled, from_arrow, to_array, to_arrow};
 use crate::facts::FactLayout;
 use crate::files::{Checksums, SourceFile, SummedFile};
 use crate::micros::{Micros, Rounding};
@@ -126,6 +126,9 @@ fn fact_columns(
 ) -> Result<(KnownFrom, Vec<ArrayRef>), String> {
     let source = &view.definition.source;
     let schema = batch.schema_ref();
+    if let Some(both) = doubled(schema) {
+        return Err(format!("there are {both}; push a name for each"));
+    }
     let mut columns = Vec::with_capacity(schema.fields().len());
     let find = |name: &str| match schema.index_of(name) {
         Ok(index) => Ok(batch.column(index)),

@@ -1,27 +1,39 @@
 //! A view's source as a DataFusion query, checked against the declared types.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | `columns` | the columns of facts, and whether the source has them as declared |
+//! | `range` | event times that matter, as bounds of a column |
+//! | `sql` | what a view's SQL does with the rows of its source |
+
+mod columns;
+mod range;
+mod sql;
 
 use std::sync::Arc;
 
-use ::arrow::datatypes::{DataType as ArrowType, Schema, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext};
+use datafusion::prelude::DataFrame;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::{FeatureView, Field};
-use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Kind, Result};
 
+use self::columns::{FactColumn, Role, check_columns, fact_columns, field_type};
+use self::sql::{check_lasting, shape};
 use crate::Offline;
-use crate::arrow::{from_arrow, to_arrow};
 use crate::error::from_datafusion;
 use crate::fact_files::check_paths;
 use crate::facts::FactLayout;
 use crate::files::{self, SourceFile};
-use crate::footer::{Footers, count_rows};
+use crate::footer::{Declared, Footers, count_rows};
 use crate::spine::{read_only, shape};
+use crate::table::read_files;
+
+pub(crate) use self::columns::{check_type, check_view_columns, source_columns};
+pub use self::range::TimeRange;
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";
@@ -108,19 +120,28 @@ impl Offline {
             Ok(files) => files,
             Err(cause) => return Ok(problem("source.parquet", cause)),
         };
-        let footers = match Footers::read(&files) {
+        let footers = match Footers::read(&files, &Declared::by(view, keys)) {
             Ok(footers) => footers,
             Err(cause) if cause.kind() == Kind::Invalid => {
                 return Ok(problem("source.parquet", cause));
             }
             Err(cause) => return Err(cause),
         };
-        match self.source(view, &files).await {
+        match self.source(view, &footers).await {
             Ok(source) => {
-                let problems = check_columns(source.schema().as_arrow(), view, keys);
-                match check_paths(&view.source, &footers) {
-                    Err(cause) if problems.is_empty() => Ok(problem("source.partitionedBy", cause)),
-                    _ => Ok(problems),
+                let problems = check_columns(source.schema().as_arrow(), view, keys, &footers);
+                if !problems.is_empty() {
+                    return Ok(problems);
+                }
+                if let Err(cause) = check_paths(&view.source, &footers) {
+                    return Ok(problem("source.partitionedBy", cause));
+                }
+                let read = whole(source, &fact_columns(view, keys)).and_then(columns_read);
+                let read =
+                    read.map_err(|cause| from_datafusion("the source cannot be read", cause));
+                match read.and_then(|read| footers.check_types(&read)) {
+                    Ok(()) => Ok(Vec::new()),
+                    Err(cause) => Ok(problem("source.parquet", cause)),
                 }
             }
             Err(cause) if view.source.sql.is_some() => Ok(problem("source.sql", cause)),
@@ -175,9 +196,9 @@ impl Offline {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
-        let footers = Footers::read(files)?;
-        let source = self.source(&view.definition, files).await?;
-        check_view_columns(source.schema().as_arrow(), view)?;
+        let footers = Footers::read(files, &Declared::by(&view.definition, &view.keys))?;
+        let source = self.source(&view.definition, &footers).await?;
+        check_view_columns(source.schema().as_arrow(), view, &footers)?;
         let event_time = &view.definition.source.event_time;
         let range = TimeRange { from: i64::MIN, to: until };
         let event_type = field_type(source.schema().as_arrow(), event_time);
@@ -202,10 +223,9 @@ impl Offline {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
         };
-        // First of all: DataFusion reads files that differ as if they did not.
-        let footers = Footers::read(files)?;
-        let source = self.source(&view.definition, files).await?;
-        check_view_columns(source.schema().as_arrow(), view)?;
+        let footers = Footers::read(files, &Declared::by(&view.definition, &view.keys))?;
+        let source = self.source(&view.definition, &footers).await?;
+        check_view_columns(source.schema().as_arrow(), view, &footers)?;
         let shape = shape(source.logical_plan()).map_err(failed)?;
         let event_time = &view.definition.source.event_time;
         let event_type = field_type(source.schema().as_arrow(), event_time).cloned();
@@ -245,134 +265,19 @@ impl Offline {
     }
 
     /// The view's source before projection: its files, through its SQL if any.
-    async fn source(&self, view: &FeatureView, files: &[SourceFile]) -> Result<DataFrame> {
+    async fn source(&self, view: &FeatureView, footers: &Footers) -> Result<DataFrame> {
         let session = self.session();
         let failed = |cause| from_datafusion("the source's files cannot be read together", cause);
-        let table = read_files(&session, files).await.map_err(failed)?;
+        let table = read_files(&session, footers).map_err(failed)?;
         let Some(sql) = &view.source.sql else { return Ok(table) };
         session.register_table(SOURCE_TABLE, table.into_view()).map_err(failed)?;
         shape::check(sql, "the view's SQL")?;
         let query = session.sql_with_options(sql, read_only()).await;
-        query.map_err(|cause| from_datafusion("the SQL does not run over its source", cause))
+        let query = query
+            .map_err(|cause| from_datafusion("the SQL does not run over its source", cause))?;
+        check_lasting(query.logical_plan())?;
+        Ok(query)
     }
-}
-
-/// Files as one table.
-pub(crate) async fn read_files(
-    session: &SessionContext,
-    files: &[SourceFile],
-) -> datafusion::error::Result<DataFrame> {
-    if let Some((file, store)) = files.iter().find_map(|file| Some((file, file.store()?))) {
-        // All files of a source are in one bucket.
-        let url = ListingTableUrl::parse(file.to_datafusion())?;
-        session.runtime_env().register_object_store(url.get_url(), store);
-    }
-    let paths: Vec<String> = files.iter().map(SourceFile::to_datafusion).collect();
-    session.read_parquet(paths, ParquetReadOptions::default().file_extension("")).await
-}
-
-/// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
-struct FactColumn<'v> {
-    /// The definition's field, for messages.
-    path: String,
-    /// The source's column.
-    name: &'v str,
-    role: Role<'v>,
-}
-
-/// What a column of a fact batch is.
-#[derive(Clone, Copy)]
-enum Role<'v> {
-    Time,
-    Deleted,
-    Key(&'v Field),
-    Feature(&'v Field),
-}
-
-fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
-    let source = &view.source;
-    let value = |path: String, field: &'v Field, role| {
-        let name = source.column(&field.name);
-        let is_renamed = source.columns.contains_key(&field.name);
-        let path = if is_renamed { format!("source.columns.{}", field.name) } else { path };
-        FactColumn { path, name, role }
-    };
-    let column = |path: &str, name: &'v str, role| FactColumn { path: path.to_owned(), name, role };
-    let known = source.known_time.as_deref();
-    let deleted = source.deleted.as_deref();
-    let keys = keys.iter().map(|key| value(String::from("entity"), key, Role::Key(key)));
-    let features = view.features.iter().map(|feature| {
-        value(format!("features.{}", feature.name), feature, Role::Feature(feature))
-    });
-    keys.chain([column("source.eventTime", &source.event_time, Role::Time)])
-        .chain(known.map(|known| column("source.knownTime", known, Role::Time)))
-        .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
-        .chain(features)
-        .collect()
-}
-
-/// The source's column for each column of a view's facts.
-pub(crate) fn source_columns(view: &AppliedView) -> Vec<String> {
-    let columns = fact_columns(&view.definition, &view.keys);
-    columns.into_iter().map(|column| column.name.to_owned()).collect()
-}
-
-/// Refuses a source that no longer fits its view.
-pub(crate) fn check_view_columns(schema: &Schema, view: &AppliedView) -> Result<()> {
-    let problems = check_columns(schema, &view.definition, &view.keys);
-    problems.first().map_or(Ok(()), |problem| {
-        Err(Error::invalid(format!(
-            "feature view {:?}, {}: {}",
-            view.name(),
-            problem.field,
-            problem.message
-        )))
-    })
-}
-
-fn check_columns(schema: &Schema, view: &FeatureView, keys: &[Field]) -> Vec<SourceProblem> {
-    let mut problems = Vec::new();
-    for FactColumn { path, name, role } in fact_columns(view, keys) {
-        let message = match (field_type(schema, name), role) {
-            (None, _) => {
-                let names = schema.fields().iter().map(|field| field.name().as_str());
-                Some(format!("the source has no column {name:?}{}", suggestion(name, names)))
-            }
-            (Some(found), Role::Time) => {
-                let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
-                (!is_timestamp).then(|| {
-                    format!("column {name:?} has type {found}; a timestamp or date is needed")
-                })
-            }
-            (Some(found), Role::Deleted) => (*found != ArrowType::Boolean)
-                .then(|| format!("column {name:?} has type {found}; a boolean is needed")),
-            (Some(found), Role::Key(field) | Role::Feature(field)) => {
-                check_type(found, name, field)
-            }
-        };
-        problems.extend(message.map(|message| SourceProblem { field: path, message }));
-    }
-    problems
-}
-
-pub(crate) fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
-    match from_arrow(found) {
-        Some(found) if found == declared.data_type => None,
-        Some(found) => Some(format!(
-            "column {column:?} has type {found} where {} is declared; declare {found}, or cast \
-             it in source.sql",
-            declared.data_type
-        )),
-        None => Some(format!(
-            "column {column:?} has type {found}, which cannot be kept exactly; cast it to {} in \
-             source.sql",
-            to_arrow(&declared.data_type)
-        )),
-    }
-}
-
-fn field_type<'s>(schema: &'s Schema, name: &str) -> Option<&'s ArrowType> {
-    schema.fields().iter().find(|field| field.name() == name).map(|field| field.data_type())
 }
 
 /// A column by its exact name; DataFusion would lower its case otherwise.
@@ -406,60 +311,6 @@ fn named(value: Expr, index: usize) -> Expr {
     value.alias(format!("{index}"))
 }
 
-/// Event times that matter, in microseconds UTC, inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeRange {
-    /// What happened before this cannot answer; `i64::MIN` is no bound.
-    pub from: i64,
-    /// What happened after this is not looked at.
-    pub to: i64,
-}
-
-impl TimeRange {
-    /// Every time.
-    pub const ALL: Self = Self { from: i64::MIN, to: i64::MAX };
-
-    /// The range between two bounds, either of which may be left open; `None` if both are.
-    pub fn between(from: Option<i64>, to: Option<i64>) -> Option<Self> {
-        let range = Self { from: from.unwrap_or(i64::MIN), to: to.unwrap_or(i64::MAX) };
-        (range != Self::ALL).then_some(range)
-    }
-
-    /// Whether a time is in it.
-    pub(crate) fn has(self, event: i64) -> bool {
-        self.from <= event && event <= self.to
-    }
-
-    /// Both bounds in a column's own type, so that row groups and pages are
-    /// pruned by their statistics; widened to whole units. A fact's event time
-    /// is rounded up to a microsecond when it is read, so the raw lower bound
-    /// lies one microsecond earlier.
-    fn bounds(self, event_type: &ArrowType) -> (Option<ScalarValue>, Option<ScalarValue>) {
-        let bound = |micros: i64, up: i64| {
-            let units = |per_unit: i64| {
-                micros.div_euclid(per_unit) + i64::from(micros.rem_euclid(per_unit) != 0) * up
-            };
-            Some(match event_type {
-                ArrowType::Timestamp(TimeUnit::Second, zone) => {
-                    ScalarValue::TimestampSecond(Some(units(1_000_000)), zone.clone())
-                }
-                ArrowType::Timestamp(TimeUnit::Millisecond, zone) => {
-                    ScalarValue::TimestampMillisecond(Some(units(1_000)), zone.clone())
-                }
-                ArrowType::Timestamp(TimeUnit::Microsecond, zone) => {
-                    ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())
-                }
-                ArrowType::Timestamp(TimeUnit::Nanosecond, zone) => {
-                    ScalarValue::TimestampNanosecond(Some(micros.checked_mul(1_000)?), zone.clone())
-                }
-                _ => ScalarValue::Date32(Some(i32::try_from(units(86_400_000_000)).ok()?)),
-            })
-        };
-        let from = Some(self.from).filter(|from| *from > i64::MIN);
-        (from.and_then(|from| bound(from.saturating_sub(1), 0)), bound(self.to, 1))
-    }
-}
-
 /// The columns that a query reads of its files.
 pub(crate) fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<String>> {
     let mut names = Vec::new();
@@ -471,24 +322,4 @@ pub(crate) fn columns_read(query: DataFrame) -> datafusion::error::Result<Vec<St
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(names)
-}
-
-fn shape(plan: &LogicalPlan) -> datafusion::error::Result<Shape> {
-    let mut shape = Shape::RowWise;
-    // A subquery inside an expression looks at other rows whatever it is made of.
-    plan.apply_with_subqueries(|node| {
-        let is_row_wise = matches!(
-            node,
-            LogicalPlan::Projection(_)
-                | LogicalPlan::Filter(_)
-                | LogicalPlan::SubqueryAlias(_)
-                | LogicalPlan::TableScan(_)
-        );
-        if is_row_wise {
-            return Ok(TreeNodeRecursion::Continue);
-        }
-        shape = Shape::WholeSource;
-        Ok(TreeNodeRecursion::Stop)
-    })?;
-    Ok(shape)
 }

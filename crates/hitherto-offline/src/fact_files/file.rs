@@ -1,29 +1,20 @@
 //! One Parquet file and its columns.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
 
 use ::arrow::array::ArrayRef;
+use datafusion::common::ScalarValue;
 use hitherto_core::limits::{BATCH_ROWS, COLUMN_CHUNKS_BYTES_MAX};
 use hitherto_core::{Error, Kind, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder, RowSelection,
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaDataReader};
+use parquet::file::metadata::ColumnChunkMetaData;
 
-use crate::files::{Content, SourceFile};
+use crate::files::Content;
 use crate::footer::{DAMAGED, Footer};
-
-/// A file that is being read.
-pub(crate) struct FactFile {
-    pub file: SourceFile,
-    pub metadata: ArrowReaderMetadata,
-    /// The same with page indexes, once somebody needs them.
-    indexed: OnceLock<ArrowReaderMetadata>,
-}
 
 /// Which rows of a row group are read, by ascending number.
 pub(super) enum Rows {
@@ -31,28 +22,7 @@ pub(super) enum Rows {
     Only(RowSelection),
 }
 
-impl FactFile {
-    pub fn new(footer: Footer) -> Self {
-        Self { file: footer.file, metadata: footer.metadata, indexed: OnceLock::new() }
-    }
-
-    /// The footer with page indexes, where the file has them.
-    pub fn read_indexed(&self) -> Result<&ArrowReaderMetadata> {
-        if let Some(indexed) = self.indexed.get() {
-            return Ok(indexed);
-        }
-        let file = self.file.open()?;
-        let read = || {
-            let plain = self.metadata.metadata().as_ref().clone();
-            let mut reader = ParquetMetaDataReader::new_with_metadata(plain)
-                .with_page_index_policy(PageIndexPolicy::Optional);
-            reader.read_page_indexes(&file)?;
-            ArrowReaderMetadata::try_new(Arc::new(reader.finish()?), ArrowReaderOptions::default())
-        };
-        let indexed = read().map_err(|cause| self.damaged(cause))?;
-        Ok(self.indexed.get_or_init(|| indexed))
-    }
-
+impl Footer {
     /// Reads columns of one row group, batch by batch, in the order of `names`.
     pub(super) fn read(
         &self,
@@ -65,19 +35,22 @@ impl FactFile {
             Rows::Only(_) => self.read_indexed()?,
         };
         let schema = metadata.schema();
-        let mut roots: Vec<usize> = Vec::with_capacity(names.len());
-        for name in names {
-            roots.push(schema.index_of(name).map_err(|cause| {
+        let root = |name: &String| match self.constant(name) {
+            Some(constant) => Ok(Err(constant.value.clone())),
+            None => schema.index_of(name).map(Ok).map_err(|cause| {
                 Error::internal(format!("source file {} lacks a column", self.file.name))
                     .with_source(cause)
-            })?);
-        }
+            }),
+        };
+        let roots = names.iter().map(root).collect::<Result<Vec<Result<usize, ScalarValue>>>>()?;
         // The reader gives columns in the file's order, each once.
-        let mut sorted = roots.clone();
+        let mut sorted: Vec<usize> = roots.iter().flatten().copied().collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let order =
-            roots.iter().map(|root| sorted.partition_point(|before| before < root)).collect();
+        let order = roots
+            .into_iter()
+            .map(|root| root.map(|root| sorted.partition_point(|before| *before < root)))
+            .collect();
         let mask = ProjectionMask::roots(metadata.parquet_schema(), sorted);
         let columns = metadata.metadata().row_group(row_group).columns().iter().enumerate();
         let columns = columns.filter(|(leaf, _)| mask.leaf_included(*leaf));
@@ -126,7 +99,8 @@ impl FactFile {
         column: &ColumnChunkMetaData,
         selection: &RowSelection,
     ) -> Vec<Range<u64>> {
-        let indexed = self.indexed.get().and_then(|indexed| indexed.metadata().offset_index());
+        let indexed = self.read_indexed().ok();
+        let indexed = indexed.and_then(|indexed| indexed.metadata().offset_index());
         let index = indexed.and_then(|index| index.get(row_group)?.get(leaf));
         let whole = whole(column);
         let Some(locations) = index.map(|index| index.page_locations()) else {
@@ -155,17 +129,26 @@ pub(super) fn whole(column: &ColumnChunkMetaData) -> Range<u64> {
 /// Some columns of one row group.
 pub(super) struct FileColumns {
     reader: ParquetRecordBatchReader,
-    order: Vec<usize>,
+    /// For each column that was asked for its place among those that are read, or its one
+    /// value.
+    order: Vec<Result<usize, ScalarValue>>,
 }
 
 impl FileColumns {
     /// The next rows, as columns in the order that was asked for, and their number.
-    pub fn next(&mut self, file: &FactFile) -> Option<Result<(Vec<ArrayRef>, usize)>> {
+    pub fn next(&mut self, file: &Footer) -> Option<Result<(Vec<ArrayRef>, usize)>> {
         let batch = match self.reader.next()? {
             Ok(batch) => batch,
             Err(cause) => return Some(Err(file.damaged(cause.into()))),
         };
-        let columns = self.order.iter().map(|index| Arc::clone(batch.column(*index))).collect();
-        Some(Ok((columns, batch.num_rows())))
+        let columns = self.order.iter().map(|place| match place {
+            Ok(index) => {
+                file.convert(batch.schema_ref().field(*index).name(), batch.column(*index))
+            }
+            Err(value) => value.to_array_of_size(batch.num_rows()).map_err(|cause| {
+                Error::internal("a column that a path names cannot be made").with_source(cause)
+            }),
+        });
+        Some(columns.collect::<Result<_>>().map(|columns| (columns, batch.num_rows())))
     }
 }

@@ -12,7 +12,7 @@ use super::{FactFiles, FactFilesExec};
 use crate::Offline;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
-use crate::footer::Footers;
+use crate::footer::{Declared, Footers};
 use crate::source::{check_view_columns, source_columns};
 
 impl Offline {
@@ -29,8 +29,9 @@ impl Offline {
         until: Option<i64>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let source = &view.definition.source;
-        let footers = Footers::read(&files_until(source, files, until)?)?;
-        check_view_columns(footers.schema()?.as_ref(), view)?;
+        let declared = Declared::by(&view.definition, &view.keys);
+        let footers = Footers::read(&files_until(source, files, until)?, &declared)?;
+        check_view_columns(footers.schema(), view, &footers)?;
         check_paths(source, &footers)?;
         self.open(FactLayout::new(view), footers, source_columns(view))
     }
@@ -49,7 +50,7 @@ impl Offline {
         let columns = (0..layout.columns()).map(|index| index.to_string());
         let columns = columns.chain(beside.iter().map(|name| (*name).to_owned()));
         let columns = columns.collect();
-        self.open(layout, Footers::read(files)?, columns)
+        self.open(layout, Footers::read(files, &Declared::default())?, columns)
     }
 
     fn open(
@@ -59,13 +60,14 @@ impl Offline {
         columns: Vec<String>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         footers.check(&columns)?;
-        let schema = footers.schema()?;
+        let schema = footers.schema();
         let fields = columns.iter().enumerate().filter_map(|(index, name)| {
             let (_, field) = schema.column_with_name(name)?;
             Some(field.clone().with_name(index.to_string()))
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let files = FactFiles::new(layout, columns, schema, footers.into_files());
+        let files = footers.files().to_vec();
+        let files = FactFiles { layout, columns, schema, files };
         Ok(Arc::new(FactFilesExec::new(files, self.threads)))
     }
 }

@@ -42,9 +42,10 @@ pub fn files_until(
 /// when its facts happened.
 pub fn check_paths(source: &Source, footers: &Footers) -> Result<()> {
     let Some(period) = source.partitioned_by else { return Ok(()) };
-    for (file, metadata) in footers.files() {
+    for footer in footers.files() {
+        let file = &footer.file;
         let (first, last) = named(source, period, file)?;
-        for event in bounds::events_of(metadata, &source.event_time) {
+        for event in bounds::events_of(&footer.metadata, &source.event_time) {
             let (from, to) = event.ok_or_else(|| {
                 Error::invalid(format!(
                     "source file {} has no statistics of {:?}, so its path cannot be checked; \

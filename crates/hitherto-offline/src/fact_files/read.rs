@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ::arrow::array::ArrayRef;
 use hitherto_core::row::RowBlock;
 use hitherto_core::slots::{Contest, Entries, Places};
+use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::RowSelection;
 
 use super::file::Rows;
 use super::units::{FactFiles, Unit};
 use super::values::NumberColumn;
-use crate::arrow::FeatureArray;
+use crate::arrow::{FeatureArray, from_arrow};
 use crate::facts::Placed;
 
 /// One row in so many leads at most where features are read of those rows only.
@@ -173,7 +174,13 @@ impl FactFiles {
     fn number_columns(&self, unit: &Unit) -> Option<Vec<NumberColumn>> {
         let group = unit.file.metadata.metadata().row_group(unit.row_group);
         let features = self.features().iter().zip(self.layout.row_schema().types());
-        features.map(|(name, data_type)| NumberColumn::find(group, name, data_type)).collect()
+        let number = |(name, data_type): (&String, &DataType)| {
+            // What is converted is not what lies in pages.
+            let (_, field) = unit.file.metadata.schema().column_with_name(name)?;
+            let is_plain = from_arrow(field.data_type()).as_ref() == Some(data_type);
+            is_plain.then(|| NumberColumn::find(group, name, data_type)).flatten()
+        };
+        features.map(number).collect()
     }
 
     /// Reads the numbers of these facts, and nothing else.

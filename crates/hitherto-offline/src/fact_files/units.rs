@@ -7,7 +7,6 @@ use ::arrow::datatypes::SchemaRef;
 use hitherto_core::slots::{Contest, Spine};
 
 use super::bounds::{self, Bounds};
-use super::file::FactFile;
 use crate::facts::FactLayout;
 use crate::footer::Footer;
 use crate::source::TimeRange;
@@ -19,29 +18,18 @@ pub(crate) struct FactFiles {
     pub columns: Vec<String>,
     /// The columns' names and types, in that order.
     pub schema: SchemaRef,
-    pub files: Vec<Arc<FactFile>>,
+    pub files: Vec<Arc<Footer>>,
 }
 
 /// One row group.
 pub(crate) struct Unit {
-    pub file: Arc<FactFile>,
+    pub file: Arc<Footer>,
     pub row_group: usize,
     pub rows: usize,
     pub(super) bounds: Bounds,
 }
 
 impl FactFiles {
-    /// The columns of a layout in files that have them all.
-    pub fn new(
-        layout: FactLayout,
-        columns: Vec<String>,
-        schema: SchemaRef,
-        footers: Vec<Footer>,
-    ) -> Self {
-        let files = footers.into_iter().map(|footer| Arc::new(FactFile::new(footer))).collect();
-        Self { layout, columns, schema, files }
-    }
-
     /// The columns that say which entity a fact is about and when it counts.
     pub fn heads(&self) -> &[String] {
         &self.columns[..self.layout.heads()]
@@ -74,7 +62,7 @@ impl FactFiles {
         units
     }
 
-    fn bounds(&self, file: &FactFile) -> Vec<Bounds> {
+    fn bounds(&self, file: &Footer) -> Vec<Bounds> {
         let keys = self.layout.keys();
         let events = bounds::events_of(&file.metadata, &self.columns[keys.len()]);
         let mut all: Vec<Bounds> =

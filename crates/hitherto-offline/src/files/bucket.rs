@@ -28,6 +28,7 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::names::{is_hidden, is_matched_hidden, is_parquet, refuse_tables};
 use super::{Place, SourceFile, no_glob};
 use crate::shared::lock;
 
@@ -89,7 +90,11 @@ impl Buckets {
         let pattern = Pattern::new(key).map_err(|cause| no_glob(parquet, cause))?;
         let folder = key[..first_special].rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut objects = bucket.list_folder(parquet, folder)?;
-        objects.retain(|object| pattern.matches_with(object.location.as_ref(), GLOB));
+        refuse_tables(parquet, folder, objects.iter().map(|object| below(object, folder)))?;
+        objects.retain(|object| {
+            pattern.matches_with(object.location.as_ref(), GLOB)
+                && !is_matched_hidden(key, below(object, folder))
+        });
         Ok(objects.into_iter().map(|object| describe(&bucket, object)).collect())
     }
 
@@ -168,6 +173,11 @@ fn open_store(
     })
 }
 
+/// An object's key below a folder.
+fn below<'o>(object: &'o ObjectMeta, folder: &str) -> &'o str {
+    object.location.as_ref().get(folder.len()..).unwrap_or_default()
+}
+
 fn describe(bucket: &Arc<Bucket>, object: ObjectMeta) -> SourceFile {
     SourceFile {
         name: format!("{}/{}", bucket.url, object.location),
@@ -195,9 +205,10 @@ impl Bucket {
         }
         let key = key.trim_end_matches('/');
         let mut objects = self.list_folder(parquet, key)?;
+        refuse_tables(parquet, key, objects.iter().map(|object| below(object, key)))?;
         objects.retain(|object| {
-            let below = object.location.as_ref().get(key.len()..).unwrap_or_default();
-            !below.split('/').any(|part| part.starts_with('.')) && below.ends_with(".parquet")
+            let below = below(object, key);
+            !below.split('/').any(is_hidden) && is_parquet(below)
         });
         Ok(objects.into_iter().map(|object| describe(self, object)).collect())
     }
@@ -269,24 +280,6 @@ impl Object {
 
     fn url(&self) -> String {
         format!("{}/{}", self.bucket.url, self.key)
-    }
-
-    /// Its URL as DataFusion takes it, with what is special in URLs escaped.
-    pub fn escaped_url(&self) -> String {
-        let mut url = format!("{}/", self.bucket.url);
-        for byte in self.key.as_ref().bytes() {
-            match byte {
-                b'/' | b'.' | b'_' | b'-' | b'~' | b'=' => url.push(byte as char),
-                byte if byte.is_ascii_alphanumeric() => url.push(byte as char),
-                byte => url.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        url
-    }
-
-    /// The store that it is in.
-    pub fn store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.bucket.store)
     }
 }
 

@@ -76,8 +76,30 @@ impl SourceFile {
         if let Some(Refused(kind, message)) = refused {
             return Error::new(*kind, message.clone());
         }
+        if let Some(why) = unread(&cause) {
+            return Error::invalid(format!("source file {} {why}", self.name)).with_source(cause);
+        }
         Error::corrupt(format!("source file {} {what}", self.name)).with_source(cause)
     }
+}
+
+/// What a reader's error says of a file that may be whole: it is written in a way that is
+/// not read. Parquet's reader tells most of that in words alone.
+fn unread(cause: &ParquetError) -> Option<&'static str> {
+    let first: &(dyn std::error::Error + 'static) = cause;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    causes.find_map(|cause| {
+        let told = cause.to_string();
+        let is_unread = matches!(cause.downcast_ref::<ParquetError>(), Some(ParquetError::NYI(_)))
+            || told.contains("NYI");
+        if told.contains("encrypt") {
+            return Some("is encrypted, and is read by nobody without its keys; write it without");
+        }
+        if told.contains("Disabled feature at compile time") {
+            return Some("is compressed in a way that is not read here; write it with zstd");
+        }
+        is_unread.then_some("has an encoding that is not read here; write it with another")
+    })
 }
 
 /// An error of ours on its way through Parquet's reader.
@@ -113,25 +135,35 @@ impl Content {
     pub fn read_ahead(&mut self, ranges: Vec<Range<u64>>) -> Result<()> {
         let begins = ranges.iter().map(|range| range.start);
         let begins: Vec<u64> = begins.collect();
-        let pieces = match &self.place {
-            Opened::Object(object) => object.read(ranges)?,
-            Opened::Disk(file) => {
-                let pieces = ranges
-                    .into_iter()
-                    .map(|range| read_at(file, range.start, (range.end - range.start) as usize));
-                pieces.collect::<IoResult<_>>().map_err(|cause| {
-                    Error::corrupt("a source file ends too early").with_source(cause)
-                })?
-            }
-            Opened::Summed(file, sums) => {
-                let pieces = ranges.into_iter().map(|range| sums.read_range(file, range));
-                pieces.collect::<IoResult<_>>().map_err(|cause| {
-                    Error::corrupt("a file is not as it was written").with_source(cause)
-                })?
-            }
-        };
+        let pieces = self.read_ranges(ranges)?;
         self.ahead.extend(begins.into_iter().zip(pieces));
         Ok(())
+    }
+
+    /// Reads these ranges, those of an object all at once.
+    ///
+    /// # Errors
+    /// Those of [`Content::read_ahead`].
+    pub fn read_ranges(&self, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>> {
+        let pieces: IoResult<Vec<_>> = match &self.place {
+            Opened::Object(object) => return object.read(ranges),
+            Opened::Disk(file) => {
+                let length = |range: &Range<u64>| (range.end - range.start) as usize;
+                ranges.iter().map(|range| read_at(file, range.start, length(range))).collect()
+            }
+            Opened::Summed(file, sums) => {
+                ranges.into_iter().map(|range| sums.read_range(file, range)).collect()
+            }
+        };
+        pieces.map_err(|cause| match cause.kind() {
+            ErrorKind::UnexpectedEof => {
+                Error::corrupt("a source file ends too early").with_source(cause)
+            }
+            ErrorKind::InvalidData => {
+                Error::corrupt("a file is not as it was written").with_source(cause)
+            }
+            _ => Error::unavailable("a source file cannot be read").with_source(cause),
+        })
     }
 
     /// What was read from `start` on, to the end of its piece.

@@ -1,7 +1,7 @@
 //! Which files a source has, how to tell that one changed, and their bytes.
 //!
-//! A source is a file, a folder (every `*.parquet` below it) or a glob: on disk,
-//! relative to the repository, or in an object store. Files are listed in path
+//! A source is a file, a folder (every Parquet file below it, by its name) or a glob: on
+//! disk, relative to the repository, or in an object store. Files are listed in path
 //! order. A file is known by its content: on disk the fingerprint is XXH3 over all
 //! bytes, so a copied or touched file is the same file, and an edited one never is.
 //! In an object store it is the object's ETag, which changes whenever the object
@@ -10,6 +10,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `disk` | files on this machine |
+//! | `names` | which names are data |
 //! | `bucket` | objects in S3, Google Cloud Storage and Azure, and how threads wait for them |
 //! | `content` | the bytes of either, as Parquet's readers ask for them |
 //! | `sums` | checksums of the files that Hitherto writes itself |
@@ -17,10 +18,10 @@
 mod bucket;
 mod content;
 mod disk;
+mod names;
 mod sums;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use hitherto_core::{Error, Kind, Result};
 use object_store::ObjectStore;
@@ -135,22 +136,6 @@ impl SourceFile {
         }
     }
 
-    /// As DataFusion takes it, which would read patterns in a name.
-    pub(crate) fn to_datafusion(&self) -> String {
-        match &self.place {
-            Place::Disk(path) => glob::Pattern::escape(&path.to_string_lossy()),
-            Place::Object(object) => object.escaped_url(),
-        }
-    }
-
-    /// The object store that it is in.
-    pub(crate) fn store(&self) -> Option<Arc<dyn ObjectStore>> {
-        match &self.place {
-            Place::Disk(_) => None,
-            Place::Object(object) => Some(object.store()),
-        }
-    }
-
     /// What tells that the content is another: on disk XXH3-128 over all of it, in
     /// hexadecimal, for which the whole file is read; the ETag of an object.
     ///
@@ -176,13 +161,16 @@ pub(crate) fn list(root: &Path, buckets: &Buckets, parquet: &str) -> Result<Vec<
         Some(_) => buckets.list(parquet),
     }?;
     if files.is_empty() {
-        let place = match parquet.split_once("://") {
-            None => root.join(parquet).display().to_string(),
-            Some(("file", path)) => path.to_owned(),
-            Some(_) => format!("{parquet}: is the name right, and its end .parquet?"),
+        let (place, other) = match parquet.split_once("://") {
+            None => (root.join(parquet).display().to_string(), disk::other_file(root, parquet)),
+            Some(("file", path)) => (path.to_owned(), disk::other_file(root, path)),
+            Some(_) => (format!("{parquet}: is the name right, and its end .parquet?"), None),
         };
+        let other = other.map_or(String::new(), |name| {
+            format!("; {name:?} ends otherwise: name such files with a glob, as in {parquet}/*")
+        });
         return Err(Error::not_found(format!(
-            "source {parquet:?} has no Parquet file ({place} was looked at)"
+            "source {parquet:?} has no Parquet file ({place} was looked at){other}"
         )));
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));

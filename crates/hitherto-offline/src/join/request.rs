@@ -15,6 +15,7 @@ use hitherto_core::{Error, Result};
 
 use super::{JoinOutput, JoinReport, JoinView, PointInTimeJoinExec};
 use crate::Offline;
+use crate::arrow::doubled;
 use crate::error::from_datafusion;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
@@ -155,15 +156,11 @@ impl Offline {
 
 /// Refuses a result with two columns of one name.
 fn check_names(schema: &SchemaRef, outputs: &[JoinOutput]) -> Result<()> {
-    let mut taken: HashMap<&str, bool> = HashMap::new();
-    for field in schema.fields() {
-        if taken.insert(field.name(), true).is_some() {
-            return Err(Error::invalid(format!(
-                "the spine has two columns named {:?}; rename one",
-                field.name()
-            )));
-        }
+    if let Some(both) = doubled(schema) {
+        return Err(Error::invalid(format!("the spine has {both}; rename one")));
     }
+    let fields = schema.fields().iter();
+    let mut taken: HashMap<&str, bool> = fields.map(|field| (&**field.name(), true)).collect();
     for JoinOutput { name, .. } in outputs {
         let of_whom = match taken.insert(name, false) {
             None => continue,

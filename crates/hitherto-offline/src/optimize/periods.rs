@@ -23,12 +23,13 @@ impl Periods {
     /// Periods over files; a single one where little or nothing is known. The
     /// column may be another one than the SQL of a view calls by its name: then
     /// periods are ill chosen, never wrong.
-    pub fn new(footers: Footers, event_time: &str) -> Self {
+    pub fn new(footers: &Footers, event_time: &str) -> Self {
         let (mut rows, mut range) = (0, None);
-        for footer in footers.into_files() {
+        for footer in footers.files() {
             let metadata = footer.metadata.metadata();
-            rows += metadata.file_metadata().num_rows().max(0) as u64;
-            let Some(bounds) = bounds(&footer, event_time) else { continue };
+            let groups = metadata.row_groups().iter();
+            rows += groups.map(|group| group.num_rows().max(0) as u64).sum::<u64>();
+            let Some(bounds) = bounds(footer, event_time) else { continue };
             range =
                 Some(range.map_or(bounds, |(from, to): (i64, i64)| {
                     (from.min(bounds.0), to.max(bounds.1))

@@ -21,7 +21,7 @@ use super::{OptimizedCopy, OptimizedFile, layout};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::{SourceFile, SummedFile};
-use crate::footer::{Footers, blame_if_broken, next_unwound};
+use crate::footer::{Declared, Footers, blame_if_broken, next_unwound};
 use crate::order::ordered;
 use crate::source::FactQuery;
 
@@ -42,7 +42,8 @@ impl Offline {
     ) -> Result<OptimizedCopy> {
         let query = self.fact_query(view, files, None).await?;
         let source = &view.definition.source;
-        let periods = Periods::new(Footers::read(files)?, &source.event_time);
+        let footers = Footers::read(files, &Declared::by(&view.definition, &view.keys))?;
+        let periods = Periods::new(&footers, &source.event_time);
         let mut facts = self.by_period(&query, view.keys.len(), periods)?;
         let mut copy = CopyWriter::new(folder, query.plan.schema(), view.keys.len());
         loop {

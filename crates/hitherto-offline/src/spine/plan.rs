@@ -26,16 +26,17 @@ use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use hitherto_core::{Error, Result};
+use hitherto_core::{Error, Kind, Result};
 
 use super::SpineLayout;
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
-use crate::footer::count_rows;
+use crate::footer::{Declared, Footers};
 use crate::micros::{Micros, Rounding};
 use crate::shared::lock;
-use crate::source::{column, read_files};
+use crate::source::column;
+use crate::table::read_files;
 
 /// A spine that is about to be joined. Nothing of it is read yet.
 #[derive(Clone, Debug)]
@@ -116,8 +117,8 @@ impl Offline {
     /// `NotFound` when there is no file, `Invalid` when it is not Parquet.
     pub async fn file_spine(&self, path: &Path) -> Result<SpinePlan> {
         let failed = |cause| from_datafusion("the spine cannot be planned", cause);
-        let files = vec![label_file(path)?];
-        let rows = read_files(&self.session_in_order(), &files).await.map_err(failed)?;
+        let (files, footers) = label_file(path)?;
+        let rows = read_files(&self.session_in_order(), &footers).map_err(failed)?;
         let plan = rows.create_physical_plan().await.map_err(failed)?;
         Ok(SpinePlan { plan, times: Times::InFile(path.to_owned()), files })
     }
@@ -146,7 +147,8 @@ impl Offline {
 
     async fn file_times(&self, path: &Path, timestamp: &str) -> Result<Option<(i64, i64)>> {
         let failed = |cause| from_datafusion("the spine's times cannot be read", cause);
-        let rows = read_files(&self.session(), &[label_file(path)?]).await.map_err(failed)?;
+        let (_, footers) = label_file(path)?;
+        let rows = read_files(&self.session(), &footers).map_err(failed)?;
         let (first, last) = (min(column(timestamp)), max(column(timestamp)));
         let found = rows.aggregate(Vec::new(), vec![first, last]).map_err(failed)?;
         let found = found.collect().await.map_err(failed)?;
@@ -157,19 +159,25 @@ impl Offline {
     }
 }
 
-/// A file of label rows.
+/// A file of label rows, and what its footer says.
 ///
 /// # Errors
-/// `NotFound` when there is none, `Invalid` when it is not Parquet.
-pub(super) fn label_file(path: &Path) -> Result<SourceFile> {
+/// `NotFound` when there is none, `Invalid` when it is not Parquet or has two columns of
+/// one name.
+pub(super) fn label_file(path: &Path) -> Result<(Vec<SourceFile>, Footers)> {
     if !path.is_file() {
         return Err(Error::not_found(format!("there is no file at {}", path.display())));
     }
-    let file = SourceFile::describe(Path::new(""), path.to_owned())?;
-    count_rows(&file).map_err(|cause| {
-        Error::invalid(format!("{} is not a Parquet file", path.display())).with_source(cause)
-    })?;
-    Ok(file)
+    let files = vec![SourceFile::describe(Path::new(""), path.to_owned())?];
+    let footers =
+        Footers::read(&files, &Declared::default()).map_err(|cause| match cause.kind() {
+            Kind::Corrupt => {
+                let message = format!("{} is not a Parquet file", path.display());
+                Error::invalid(message).with_source(cause)
+            }
+            _ => cause,
+        })?;
+    Ok((files, footers))
 }
 
 /// The earliest and latest time in batches.

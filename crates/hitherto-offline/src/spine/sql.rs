@@ -38,8 +38,9 @@ use super::{callers, shape};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
-use crate::footer::Footers;
-use crate::source::{columns_read, read_files};
+use crate::footer::{Declared, Footers};
+use crate::source::columns_read;
+use crate::table::read_files;
 
 /// A query for label rows.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,7 @@ impl Offline {
         let names = session.state().resolve_table_references(&statement).map_err(failed)?;
         let mut tables = Vec::with_capacity(names.len());
         for name in &names {
-            tables.push(self.register(&session, query, name).await?);
+            tables.push(self.register(&session, query, name)?);
         }
         let mut state = session.state();
         let now = timestamp_us_to_datetime(query.now).map(|now| now.and_utc());
@@ -136,7 +137,7 @@ impl Offline {
     }
 
     /// Makes a view or a file a table of the session.
-    async fn register(
+    fn register(
         &self,
         session: &SessionContext,
         query: &SpineQuery<'_>,
@@ -144,20 +145,17 @@ impl Offline {
     ) -> Result<LabelTable> {
         let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
         let is_named = |view: &&AppliedView| name.schema().is_none() && view.name() == name.table();
-        let (files, rows) = match query.views.iter().find(is_named) {
+        let (files, footers) = match query.views.iter().find(is_named) {
             Some(view) => {
                 let files = self.list_files(&view.definition)?;
-                let rows = read_files(session, &files).await.map_err(failed)?;
-                (files, rows)
+                // The source's own columns, and not what the view's SQL makes of them.
+                let declared = Declared::by(&view.definition, &view.keys);
+                let footers = Footers::read(&files, &declared)?;
+                (files, footers)
             }
-            None => {
-                let path = query.path(name)?;
-                let files = vec![label_file(path)?];
-                let rows = read_files(session, &files).await.map_err(failed)?;
-                (files, rows)
-            }
+            None => label_file(query.path(name)?)?,
         };
-        let footers = Footers::read(&files)?;
+        let rows = read_files(session, &footers).map_err(failed)?;
         session.register_table(name.clone(), rows.into_view()).map_err(failed)?;
         Ok(LabelTable { files, footers })
     }
@@ -194,7 +192,7 @@ impl SpineQuery<'_> {
 impl LabelTable {
     /// Checks that every file has those columns of the table that a query reads.
     fn check(&self, read: &[String]) -> Result<()> {
-        let schema = self.footers.schema()?;
+        let schema = self.footers.schema();
         let own: Vec<String> =
             read.iter().filter(|name| schema.index_of(name).is_ok()).cloned().collect();
         self.footers.check(&own)

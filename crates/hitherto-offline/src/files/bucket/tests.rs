@@ -1,6 +1,5 @@
 //! Against a store in memory, which has ETags and conditions as S3 has.
 
-use datafusion::datasource::listing::ListingTableUrl;
 use hitherto_core::Kind;
 use object_store::PutPayload;
 use object_store::memory::InMemory;
@@ -54,8 +53,16 @@ fn an_object_that_is_replaced_is_a_conflict_and_never_a_mixture() {
 
 #[test]
 fn objects_are_listed_as_files_on_disk_are() {
-    let keys =
-        ["a.parquet", "x/a.parquet", "x/y/b.parquet", "x/.z/c.parquet", "x/d.csv", "xx.parquet"];
+    let keys = [
+        "a.parquet",
+        "x/a.parquet",
+        "x/y/b.parquet",
+        "x/.z/c.parquet",
+        "x/_temporary/0/c.parquet",
+        "x/d.csv",
+        "xx.parquet",
+        "p/_day=1/a.PQ",
+    ];
     let (buckets, _) = store_of(&keys);
     let listed = |parquet: &str| -> Vec<String> {
         let files = buckets.list(parquet).unwrap();
@@ -70,22 +77,38 @@ fn objects_are_listed_as_files_on_disk_are() {
     assert_eq!(listed("s3://bucket/x/a.parquet"), ["x/a.parquet"]);
     assert_eq!(listed("s3://bucket/x/d.csv"), ["x/d.csv"]);
     assert_eq!(listed("s3://bucket/x*.parquet"), ["xx.parquet"]);
-    assert_eq!(listed("s3://bucket/x/*/*.parquet"), ["x/.z/c.parquet", "x/y/b.parquet"]);
-    assert_eq!(listed("s3://bucket"), ["a.parquet", "x/a.parquet", "x/y/b.parquet", "xx.parquet"]);
+    assert_eq!(listed("s3://bucket/x/*/*.parquet"), ["x/y/b.parquet"]);
+    let all = ["a.parquet", "p/_day=1/a.PQ", "x/a.parquet", "x/y/b.parquet", "xx.parquet"];
+    assert_eq!(listed("s3://bucket"), all);
     assert_eq!(listed("s3://bucket/nothing"), [""; 0]);
     let error = buckets.list("s3://bucket/[").unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
 }
 
 #[test]
-fn a_key_comes_through_a_url_whole() {
+fn an_object_is_read_whatever_its_key() {
     for key in ["plain/a.parquet", "day=1/100% of [b], new?.parquet", "ä/#1*.parquet"] {
         let (buckets, _) = store_of(&[key]);
         let folder = key.split_once('/').map_or("", |(folder, _)| folder);
         let files = buckets.list(&format!("s3://bucket/{folder}")).unwrap();
         let [file] = files.as_slice() else { panic!("{key}: {files:?}") };
-        let url = ListingTableUrl::parse(object(file).escaped_url()).unwrap();
-        assert_eq!(url.prefix().as_ref(), key);
-        assert_eq!(url.object_store().as_str(), "s3://bucket/");
+        assert_eq!(file.open().unwrap().read_ranges(vec![2..5]).unwrap(), ["234"], "{key}");
     }
+}
+
+#[test]
+fn objects_that_are_a_table_are_refused() {
+    let keys =
+        ["t/a.parquet", "t/_delta_log/0.json", "i/data/a.parquet", "i/metadata/1.metadata.json"];
+    let (buckets, _) = store_of(&keys);
+    for (parquet, name) in [
+        ("s3://bucket/t", "a Delta table"),
+        ("s3://bucket/t/*.parquet", "a Delta table"),
+        ("s3://bucket/i", "an Iceberg table"),
+        ("s3://bucket", "a Delta table"),
+    ] {
+        let error = buckets.list(parquet).unwrap_err();
+        assert!(error.kind() == Kind::Invalid && error.to_string().contains(name), "{error}");
+    }
+    assert_eq!(buckets.list("s3://bucket/t/a.parquet").unwrap().len(), 1, "one object");
 }

@@ -1,0 +1,196 @@
+//! The columns of a source that a view asks for, and whether they are what it declares.
+
+use ::arrow::datatypes::{DataType as ArrowType, Schema};
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::definition::{FeatureView, Field};
+use hitherto_core::name::suggestion;
+use hitherto_core::types::{DataType, TimeUnit};
+use hitherto_core::{Error, Result};
+
+use super::SourceProblem;
+use crate::arrow::{from_arrow, to_arrow};
+use crate::footer::{Footers, named};
+
+/// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
+pub(super) struct FactColumn<'v> {
+    /// The definition's field, for messages.
+    pub path: String,
+    /// The source's column.
+    pub name: &'v str,
+    pub role: Role<'v>,
+}
+
+/// What a column of a fact batch is.
+#[derive(Clone, Copy)]
+pub(super) enum Role<'v> {
+    Time,
+    Deleted,
+    Key(&'v Field),
+    Feature(&'v Field),
+}
+
+pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
+    let source = &view.source;
+    let value = |path: String, field: &'v Field, role| {
+        let name = source.column(&field.name);
+        let is_renamed = source.columns.contains_key(&field.name);
+        let path = if is_renamed { format!("source.columns.{}", field.name) } else { path };
+        FactColumn { path, name, role }
+    };
+    let column = |path: &str, name: &'v str, role| FactColumn { path: path.to_owned(), name, role };
+    let known = source.known_time.as_deref();
+    let deleted = source.deleted.as_deref();
+    let keys = keys.iter().map(|key| value(String::from("entity"), key, Role::Key(key)));
+    let features = view.features.iter().map(|feature| {
+        value(format!("features.{}", feature.name), feature, Role::Feature(feature))
+    });
+    keys.chain([column("source.eventTime", &source.event_time, Role::Time)])
+        .chain(known.map(|known| column("source.knownTime", known, Role::Time)))
+        .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
+        .chain(features)
+        .collect()
+}
+
+/// The source's column for each column of a view's facts.
+pub(crate) fn source_columns(view: &AppliedView) -> Vec<String> {
+    let columns = fact_columns(&view.definition, &view.keys);
+    columns.into_iter().map(|column| column.name.to_owned()).collect()
+}
+
+/// Refuses a source that no longer fits its view.
+pub(crate) fn check_view_columns(
+    schema: &Schema,
+    view: &AppliedView,
+    footers: &Footers,
+) -> Result<()> {
+    let problems = check_columns(schema, &view.definition, &view.keys, footers);
+    problems.first().map_or(Ok(()), |problem| {
+        Err(Error::invalid(format!(
+            "feature view {:?}, {}: {}",
+            view.name(),
+            problem.field,
+            problem.message
+        )))
+    })
+}
+
+pub(super) fn check_columns(
+    schema: &Schema,
+    view: &FeatureView,
+    keys: &[Field],
+    footers: &Footers,
+) -> Vec<SourceProblem> {
+    let mut problems = Vec::new();
+    for FactColumn { path, name, role } in fact_columns(view, keys) {
+        let message = match (field_type(schema, name), role) {
+            (None, role) => Some(missing(schema, name, role, footers)),
+            (Some(found), Role::Time) => {
+                let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
+                (!is_timestamp).then(|| {
+                    format!("column {name:?} has type {found}; a timestamp or date is needed")
+                })
+            }
+            (Some(found), Role::Deleted) => (*found != ArrowType::Boolean)
+                .then(|| format!("column {name:?} has type {found}; a boolean is needed")),
+            (Some(found), Role::Key(field) | Role::Feature(field)) => {
+                check_type(found, name, field)
+            }
+        };
+        problems.extend(message.map(|message| SourceProblem { field: path, message }));
+    }
+    problems
+}
+
+fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> String {
+    let is_in_path = footers.files().iter().any(|file| named(&file.file.name, name).is_some());
+    let hint = match role {
+        Role::Key(field) | Role::Feature(field) if is_in_path => format!(
+            "; the paths of its files name it: declare source.partitions: [{{ name: {name}, type: \
+             {} }}]",
+            field.data_type
+        ),
+        _ => {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            suggestion(name, names).to_string()
+        }
+    };
+    format!("the source has no column {name:?}{hint}")
+}
+
+pub(crate) fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
+    match from_arrow(found) {
+        Some(found) if found == declared.data_type => None,
+        Some(found) => Some(format!(
+            "column {column:?} has type {found} where {} is declared; declare {found}, or take \
+             {} AS {column} in source.sql",
+            declared.data_type,
+            cast(column, &declared.data_type)
+        )),
+        None => Some(format!(
+            "column {column:?} has type {found}, which cannot be kept exactly; take {} AS \
+             {column} in source.sql",
+            cast(column, &declared.data_type)
+        )),
+    }
+}
+
+pub(super) fn field_type<'s>(schema: &'s Schema, name: &str) -> Option<&'s ArrowType> {
+    schema.fields().iter().find(|field| field.name() == name).map(|field| field.data_type())
+}
+
+/// SQL that makes a column one of a type.
+fn cast(column: &str, data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Bool => String::from("BOOLEAN"),
+        DataType::Int8 => String::from("TINYINT"),
+        DataType::Int16 => String::from("SMALLINT"),
+        DataType::Int32 => String::from("INT"),
+        DataType::Int64 => String::from("BIGINT"),
+        DataType::UInt8 => String::from("TINYINT UNSIGNED"),
+        DataType::UInt16 => String::from("SMALLINT UNSIGNED"),
+        DataType::UInt32 => String::from("INT UNSIGNED"),
+        DataType::UInt64 => String::from("BIGINT UNSIGNED"),
+        DataType::Float32 => String::from("REAL"),
+        DataType::Float64 => String::from("DOUBLE"),
+        DataType::Decimal128 { precision, scale } => format!("DECIMAL({precision}, {scale})"),
+        DataType::String => String::from("VARCHAR"),
+        DataType::Binary => String::from("BYTEA"),
+        DataType::Date32 => String::from("DATE"),
+        DataType::Timestamp { .. } | DataType::List { .. } => {
+            return format!("arrow_cast({}, '{}')", quoted(column), arrow_name(data_type));
+        }
+    };
+    format!("CAST({} AS {name})", quoted(column))
+}
+
+/// A column's name as SQL takes it; it would be read in lower case otherwise.
+fn quoted(column: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match column.chars().all(is_plain) && column.starts_with(|c: char| c.is_ascii_lowercase()) {
+        true => column.to_owned(),
+        false => format!("\"{}\"", column.replace('"', "\"\"")),
+    }
+}
+
+/// A type as `arrow_cast` reads it.
+fn arrow_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Timestamp { unit, zone } => {
+            let unit = match unit {
+                TimeUnit::Second => "Second",
+                TimeUnit::Milli => "Millisecond",
+                TimeUnit::Micro => "Microsecond",
+                TimeUnit::Nano => "Nanosecond",
+            };
+            match zone {
+                None => format!("Timestamp({unit}, None)"),
+                Some(zone) => format!("Timestamp({unit}, Some(\"{zone}\"))"),
+            }
+        }
+        DataType::List { item, length: None } => format!("List({})", arrow_name(item)),
+        DataType::List { item, length: Some(length) } => {
+            format!("FixedSizeList({length}, {})", arrow_name(item))
+        }
+        other => to_arrow(other).to_string(),
+    }
+}

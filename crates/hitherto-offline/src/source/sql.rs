@@ -1,0 +1,83 @@
+//! What a view's SQL does with the rows of its source: whether each fact depends on one
+//! of them alone, and whether it depends on nothing else at all.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility, WindowFunctionDefinition};
+use hitherto_core::{Error, Result};
+
+use super::Shape;
+use crate::error::from_datafusion;
+
+/// Whether each row of a plan depends on one row of its source alone.
+pub fn shape(plan: &LogicalPlan) -> DataFusionResult<Shape> {
+    let mut shape = Shape::RowWise;
+    // A subquery inside an expression looks at other rows whatever it is made of.
+    plan.apply_with_subqueries(|node| {
+        let is_row_wise = matches!(
+            node,
+            LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::SubqueryAlias(_)
+                | LogicalPlan::TableScan(_)
+        );
+        if is_row_wise {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        shape = Shape::WholeSource;
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    Ok(shape)
+}
+
+/// Refuses SQL that gives other facts each time it runs: a lookup would answer with those of
+/// one run, and a training set with those of another.
+///
+/// # Errors
+/// `Invalid` naming the function.
+pub fn check_lasting(plan: &LogicalPlan) -> Result<()> {
+    let mut found = None;
+    let looked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                found = changing(part);
+                Ok(if found.is_some() {
+                    TreeNodeRecursion::Stop
+                } else {
+                    TreeNodeRecursion::Continue
+                })
+            })
+        })
+    });
+    looked.map_err(|cause| from_datafusion("the SQL does not run over its source", cause))?;
+    let Some((name, volatility)) = found else { return Ok(()) };
+    let (what, advice) = match volatility {
+        Volatility::Stable => (
+            "what the clock says when it runs",
+            "compare with a column, or write that moment as it is, such as TIMESTAMP '2026-01-01'",
+        ),
+        _ => ("something else each time it is called", "leave it out, or write it to the source"),
+    };
+    Err(Error::invalid(format!(
+        "the SQL calls {name}(), which gives {what}: lookups and training sets would not have the \
+         same facts; {advice}"
+    )))
+}
+
+/// A function that an expression calls, if what it gives may change.
+fn changing(expression: &Expr) -> Option<(String, Volatility)> {
+    let (name, volatility) = match expression {
+        Expr::ScalarFunction(call) => (call.name(), call.func.signature().volatility),
+        Expr::AggregateFunction(call) => (call.func.name(), call.func.signature().volatility),
+        Expr::WindowFunction(call) => match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => {
+                (function.name(), function.signature().volatility)
+            }
+            WindowFunctionDefinition::WindowUDF(function) => {
+                (function.name(), function.signature().volatility)
+            }
+        },
+        _ => return None,
+    };
+    (volatility != Volatility::Immutable).then(|| (name.to_owned(), volatility))
+}
