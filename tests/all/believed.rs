@@ -211,6 +211,26 @@ async fn a_row_group_of_no_rows_that_has_some_is_refused() {
     assert!(told.contains("facts/a.parquet") && told.contains("0 rows, and 4 values"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_has_the_rows_of_its_row_groups_whatever_it_says() {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..4));
+    for sql in [None, Some("SELECT * FROM source")] {
+        let facts = facts(Arc::clone(&ids), Arc::clone(&ids));
+        let repo = repo(&yaml("int64", "int64", sql), &facts, 1_000);
+        let path = repo.path().join("facts/a.parquet");
+        let mut bytes = fs::read(&path).unwrap();
+        let pages = bytes.len() - 8;
+        let length = u32::from_le_bytes(bytes[pages..pages + 4].try_into().unwrap()) as usize;
+        // Its third field, num_rows, and the head of the fourth: 4 as zigzag is 8.
+        let counted = [0x16, 8, 0x19];
+        let footer = &mut bytes[pages - length..pages];
+        let place = footer.windows(3).position(|field| field == counted).unwrap();
+        footer[place + 1] = 0;
+        fs::write(&path, bytes).unwrap();
+        check(&repo, Arc::clone(&ids), &ids).await;
+    }
+}
+
 /// A file as old Spark wrote it: times are INT96.
 fn write_int96(path: &Path, times: &[(i64, i32, u64)]) {
     let schema = "message m { required int64 id; required int96 event; required int96 known;

@@ -76,11 +76,27 @@ impl SourceFile {
         if let Some(Refused(kind, message)) = refused {
             return Error::new(*kind, message.clone());
         }
+        if is_overfull(&cause) {
+            return Error::corrupt(format!(
+                "source file {} packs integers that are beyond their type: it is damaged, or its \
+                 writer packs them so, as DuckDB's PARQUET_VERSION V2 does; write it as V1",
+                self.name
+            ))
+            .with_source(cause);
+        }
         if let Some(why) = unread(&cause) {
             return Error::invalid(format!("source file {} {why}", self.name)).with_source(cause);
         }
         Error::corrupt(format!("source file {} {what}", self.name)).with_source(cause)
     }
+}
+
+/// Whether packed integers are wider than their column, which some writers mean and Arrow's
+/// reader takes for damage.
+fn is_overfull(cause: &ParquetError) -> bool {
+    let first: &(dyn std::error::Error + 'static) = cause;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    causes.any(|cause| cause.to_string().contains("first value too large"))
 }
 
 /// What a reader's error says of a file that may be whole: it is written in a way that is

@@ -14,11 +14,16 @@
 //! | in the deprecated fields | of signed integers only: others were compared with sign |
 //! | greatest before least | not: whoever wrote it counted otherwise |
 //! | without a count of nulls, or with one above the values | not: readers take none for zero |
+//!
+//! The number of rows is that of the row groups, each of which must have room for the values
+//! of its columns.
 
 use parquet::basic::{ColumnOrder, SortOrder, Type as PhysicalType};
 use parquet::data_type::AsBytes;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData,
+};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescriptor;
@@ -55,7 +60,22 @@ pub fn believed(metadata: ParquetMetaData) -> Result<ParquetMetaData> {
         group.set_column_metadata(columns).build()
     });
     let groups = groups.collect::<Result<Vec<_>>>()?;
-    Ok(file.into_builder().set_row_groups(groups).build())
+    let rows = groups.iter().map(RowGroupMetaData::num_rows).fold(0, i64::saturating_add);
+    let file = counted(file.file_metadata(), rows);
+    Ok(ParquetMetaDataBuilder::new(file).set_row_groups(groups).build())
+}
+
+/// What a file says of itself, with as many rows as its row groups have: readers ask for no
+/// more at once than the file has.
+fn counted(file: &FileMetaData, rows: i64) -> FileMetaData {
+    FileMetaData::new(
+        file.version(),
+        rows,
+        file.created_by().map(str::to_owned),
+        file.key_value_metadata().cloned(),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    )
 }
 
 /// The same with page indexes, of columns that [`believed`] left theirs.

@@ -247,6 +247,18 @@ def test_a_feast_repository_names_it(plugged: Any, facts: pd.DataFrame, rows: pd
     assert job.metadata.features == ASKED[::-1]
 
 
+def test_a_label_named_like_a_feature_stands_beside_it_as_in_feast(
+    quick: Path, plugged: Any, facts: pd.DataFrame, rows: pd.DataFrame
+) -> None:
+    labels = rows.rename(columns={"label": "conv_rate"})
+    found = plugged.get_historical_features(entity_df=labels, features=ASKED).to_df()
+    feasts = feast.FeatureStore(str(quick)).get_historical_features(entity_df=labels, features=ASKED).to_df()
+    names = [name.partition(":")[2] for name in ASKED]
+    assert set(found.columns) == set(feasts.columns) == {*labels.columns, "conv_rate__", *names}
+    assert (found["conv_rate"].to_numpy() == rows["label"].to_numpy()).all()
+    check(found.assign(label=rows["label"], conv_rate=found["conv_rate__"]), facts, rows)
+
+
 def test_known_time_hides_and_says_so(
     plugged: Any, facts: pd.DataFrame, rows: pd.DataFrame
 ) -> None:
