@@ -108,7 +108,7 @@ fn time_column_that_is_no_time_is_refused() {
     check(
         "knownTime: released",
         "knownTime: note",
-        "definitions.yaml:11:65: feature view \"labs\": column \"note\" has type Utf8; a timestamp \
+        "definitions.yaml:11:65: feature view \"labs\": column \"note\" has type string; a timestamp \
          or date is needed",
     );
 }

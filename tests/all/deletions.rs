@@ -118,7 +118,7 @@ async fn why_names_the_deletion_and_verify_finds_no_difference() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_column_must_be_there_and_boolean() {
     let repo = repo();
-    for (column, words) in [("drug", "a boolean is needed"), ("gone", "has no column \"gone\"")] {
+    for (column, words) in [("drug", "a bool is needed"), ("gone", "has no column \"gone\"")] {
         repo.write("definitions.yaml", &YAML.replace("stopped", column));
         let engine = repo.open(Access::ReadWrite).unwrap();
         let error = engine.plan().await.unwrap_err();

@@ -104,7 +104,7 @@ async fn a_spine_that_does_not_fit_is_told_why() {
     for (columns, features, words) in [
         (vec![("at", whole())], vec!["a:value"], "has no column \"stay\""),
         (vec![("stay", stays())], vec!["a:value"], "has no column \"at\""),
-        (vec![("stay", text()), ("at", whole())], vec!["a:value"], "has type Utf8; the join key"),
+        (vec![("stay", text()), ("at", whole())], vec!["a:value"], "has type string; the join key"),
         (
             vec![("stay", stays()), ("at", stays())],
             vec!["a:value"],

@@ -4,6 +4,8 @@
 /// Bytes in a resource or feature name: names become file names, metric labels
 /// and column names.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Names that an error lists of those that there are: more of them hide what it says.
+pub const NAMES_SHOWN_MAX: usize = 30;
 /// Bytes in one definition file: a larger one is data, not a definition.
 pub const DEFINITION_FILE_BYTES_MAX: u64 = 4 << 20;
 /// Definition files in one repository: a wrong root would otherwise be walked

@@ -3,7 +3,7 @@
 //! A name is `[a-z][a-z0-9_]*`: it becomes a column, a metric label, a file
 //! name and part of `view:feature`, and must need no quoting in any of them.
 
-use crate::limits::NAME_BYTES_MAX;
+use crate::limits::{NAME_BYTES_MAX, NAMES_SHOWN_MAX};
 use crate::{Error, Result};
 
 /// Checks that `name` can name a resource, a feature or a key.
@@ -38,7 +38,8 @@ pub fn closest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// The end of a "not there" message: `; did you mean "x"?`, or what there is.
+/// The end of a "not there" message: `; did you mean "x"?`, or what there is: all of it,
+/// and of a long list the names most like `found`.
 pub fn suggestion<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     if let Some(candidate) = closest(found, candidates.iter().copied()) {
@@ -46,7 +47,24 @@ pub fn suggestion<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>
     }
     match candidates.len() {
         0 => String::from("; there is none"),
-        1..=12 => format!("; there is {}", candidates.join(", ")),
-        n => format!("; there are {n}, among them {}", candidates[..8].join(", ")),
+        ..=NAMES_SHOWN_MAX => format!("; there is {}", candidates.join(", ")),
+        n => {
+            let alike = most_alike(found, candidates);
+            format!("; there are {n}, those most alike are {}", alike.join(", "))
+        }
     }
 }
+
+/// As many names as a message shows, those most like `found` first.
+fn most_alike<'a>(found: &str, candidates: Vec<&'a str>) -> Vec<&'a str> {
+    let mut ranked: Vec<(f64, &str)> = candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(found, candidate), candidate))
+        .collect();
+    // A stable sort: names that are as like keep their order.
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranked.into_iter().take(NAMES_SHOWN_MAX).map(|(_, candidate)| candidate).collect()
+}
+
+#[cfg(test)]
+mod tests;

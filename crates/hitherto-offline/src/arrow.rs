@@ -66,6 +66,11 @@ pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {
     })
 }
 
+/// A type as definitions call it, or as Arrow does where they have no word for it.
+pub fn type_name(arrow: &ArrowType) -> String {
+    from_arrow(arrow).map_or_else(|| arrow.to_string(), |known| known.to_string())
+}
+
 /// A list type; its items must lie in memory as they do in a row.
 fn list_of(items: &ArrowField, length: Option<u32>) -> Option<DataType> {
     let item = from_arrow(items.data_type()).filter(|item| to_arrow(item) == *items.data_type())?;

@@ -6,6 +6,8 @@ use ::arrow::compute::cast;
 use ::arrow::datatypes::{DataType as ArrowType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use hitherto_core::{Error, Result};
 
+use crate::arrow::type_name;
+
 /// Which way digits finer than a microsecond go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
@@ -42,7 +44,10 @@ impl Micros {
             ArrowType::Date32 => (86_400_000_000, 1),
             // Nothing but nulls, of a column whose type nobody could see.
             ArrowType::Null => return Ok(Self { values: vec![0; array.len()].into(), nulls }),
-            other => return Err(Error::invalid(format!("a column of times has type {other}"))),
+            other => {
+                let found = type_name(other);
+                return Err(Error::invalid(format!("a column of times has type {found}")));
+            }
         };
         let counts = match array.data_type() {
             ArrowType::Date32 => {

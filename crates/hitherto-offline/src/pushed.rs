@@ -40,7 +40,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
 use crate::Offline;
-use crate::arrow::{doubled, from_arrow, to_array, to_arrow};
+use crate::arrow::{doubled, from_arrow, to_array, to_arrow, type_name};
 use crate::facts::FactLayout;
 use crate::files::{Checksums, SourceFile, SummedFile};
 use crate::micros::{Micros, Rounding};
@@ -156,7 +156,8 @@ fn fact_columns(
                 Ok(Arc::clone(column))
             }
             other => {
-                Err(format!("column {name:?} has type {other}; a timestamp or date is needed"))
+                let found = type_name(other);
+                Err(format!("column {name:?} has type {found}; a timestamp or date is needed"))
             }
         }
     };
@@ -181,8 +182,8 @@ fn fact_columns(
                 new_null_array(&ArrowType::Boolean, batch.num_rows())
             }
             Ok(index) => {
-                let found = batch.column(index).data_type();
-                return Err(format!("column {deleted:?} has type {found}; a boolean is needed"));
+                let found = type_name(batch.column(index).data_type());
+                return Err(format!("column {deleted:?} has type {found}; a bool is needed"));
             }
             Err(_) => Arc::new(BooleanArray::from(vec![false; batch.num_rows()])),
         });

@@ -23,7 +23,7 @@ use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
 use super::Footer;
-use crate::arrow::{from_arrow, to_arrow};
+use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::files::SourceFile;
 
 /// What files have together.
@@ -82,9 +82,9 @@ fn conflict(known: &Found<'_>, found: &Field, footer: &Footer) -> String {
     format!(
         "column {:?} has type {} in source file {} and {} in {}; write both with one type",
         found.name(),
-        known.field.data_type(),
+        type_name(known.field.data_type()),
         known.first.file.name,
-        found.data_type(),
+        type_name(found.data_type()),
         footer.file.name
     )
 }

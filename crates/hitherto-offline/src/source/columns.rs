@@ -8,7 +8,7 @@ use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
 
 use super::SourceProblem;
-use crate::arrow::{from_arrow, to_arrow};
+use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::footer::{Footers, named};
 
 /// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
@@ -87,11 +87,13 @@ pub(super) fn check_columns(
             (Some(found), Role::Time) => {
                 let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
                 (!is_timestamp).then(|| {
+                    let found = type_name(found);
                     format!("column {name:?} has type {found}; a timestamp or date is needed")
                 })
             }
-            (Some(found), Role::Deleted) => (*found != ArrowType::Boolean)
-                .then(|| format!("column {name:?} has type {found}; a boolean is needed")),
+            (Some(found), Role::Deleted) => (*found != ArrowType::Boolean).then(|| {
+                format!("column {name:?} has type {}; a bool is needed", type_name(found))
+            }),
             (Some(found), Role::Key(field) | Role::Feature(field)) => {
                 check_type(found, name, field)
             }

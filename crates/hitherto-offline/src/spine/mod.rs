@@ -26,10 +26,11 @@ use ::arrow::buffer::ScalarBuffer;
 use ::arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
+use hitherto_core::limits::NAMES_SHOWN_MAX;
 use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
 
-use crate::arrow::from_arrow;
+use crate::arrow::{from_arrow, type_name};
 use crate::keys::encode_keys;
 use crate::micros::{Micros, Rounding};
 
@@ -55,11 +56,18 @@ impl SpineLayout {
     /// # Errors
     /// `Invalid` when it is not there or not a time.
     pub fn new(schema: &SchemaRef, timestamp: &str) -> Result<Self> {
-        let index = find(schema, timestamp, "column of times")?;
-        let found = schema.field(index).data_type();
-        if !matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32 | ArrowType::Null) {
+        let Ok(index) = schema.index_of(timestamp) else {
             return Err(Error::invalid(format!(
-                "the spine's column {timestamp:?} has type {found}; a timestamp or date is needed"
+                "the spine has no column {timestamp:?}, the column of times; {}",
+                times_there(schema)
+            )));
+        };
+        let found = schema.field(index).data_type();
+        if !is_time(found) && *found != ArrowType::Null {
+            return Err(Error::invalid(format!(
+                "the spine's column {timestamp:?} has type {}, which is no time; {}",
+                type_name(found),
+                times_there(schema)
             )));
         }
         Ok(Self { timestamp: index, within: None })
@@ -109,13 +117,15 @@ impl SpineLayout {
 pub fn key_columns(schema: &SchemaRef, keys: &[Field], view: &str) -> Result<Vec<usize>> {
     keys.iter()
         .map(|key| {
-            let index = find(schema, &key.name, &format!("join key of feature view {view:?}"))?;
+            let index = schema.index_of(&key.name).map_err(|_| no_key(schema, key, view))?;
             let found = schema.field(index).data_type();
             if *found != ArrowType::Null && from_arrow(found).as_ref() != Some(&key.data_type) {
                 return Err(Error::invalid(format!(
-                    "the spine's column {:?} has type {found}; the join key of feature view \
+                    "the spine's column {:?} has type {}; the join key of feature view \
                      {view:?} is {}; cast the spine",
-                    key.name, key.data_type
+                    key.name,
+                    type_name(found),
+                    key.data_type
                 )));
             }
             Ok(index)
@@ -132,12 +142,38 @@ pub fn read_keys(batch: &RecordBatch, columns: &[usize], keys: &[Field]) -> Resu
     encode_keys(&arrays, keys, batch.num_rows())
 }
 
-fn find(schema: &SchemaRef, name: &str, what: &str) -> Result<usize> {
-    schema.index_of(name).map_err(|_| {
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        Error::invalid(format!(
-            "the spine has no column {name:?}, the {what}{}",
-            suggestion(name, names)
-        ))
-    })
+fn is_time(found: &ArrowType) -> bool {
+    matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32)
+}
+
+/// Which columns could be the column of times, and how one is named.
+fn times_there(schema: &SchemaRef) -> String {
+    let times = schema.fields().iter().filter(|field| is_time(field.data_type()));
+    let times: Vec<&str> = times.map(|field| field.name().as_str()).collect();
+    const ASKED: &str = "--timestamp (in Python timestamp=)";
+    match times.as_slice() {
+        [] => String::from("a timestamp or date is needed, and none of its columns is one"),
+        [one] => format!("its one column of times is {one:?}; name it with {ASKED}"),
+        several => {
+            let shown = several.len().min(NAMES_SHOWN_MAX);
+            let names = several[..shown].join(", ");
+            format!("its columns of times are {names}; name one with {ASKED}")
+        }
+    }
+}
+
+/// Why there is no join key, and which columns of its type could be it.
+fn no_key(schema: &SchemaRef, key: &Field, view: &str) -> Error {
+    let (name, data_type) = (&key.name, &key.data_type);
+    let is_alike = |found: &ArrowType| from_arrow(found).as_ref() == Some(data_type);
+    let alike = schema.fields().iter().filter(|field| is_alike(field.data_type()));
+    let alike: Vec<&str> = alike.map(|field| field.name().as_str()).collect();
+    let there = match alike.is_empty() {
+        true => format!("; none of its columns has its type, {data_type}"),
+        false => suggestion(name, alike),
+    };
+    Error::invalid(format!(
+        "the spine has no column {name:?}, the join key of feature view {view:?}{there}; rename \
+         the column, or name it with the features, as in VIEW[KEY=COLUMN]:*"
+    ))
 }

@@ -84,7 +84,7 @@ refused! {
     type_of_elsewhere: "type: float64" => "type: double",
         r#"21:28: feature view "lactate": feature "value": type "double" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_type_of_a_key: "stay_id, type: string" => "stay_id, type: uuid",
-        r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
+        r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there is bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, string, binary, date32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     floating_point_key: "stay_id, type: string" => "stay_id, type: float64",
         r#"6:33: entity "stay": join key "stay_id" has type float64, but keys are compared for exact equality; use an integer, string, binary, bool or date32"#;
     bad_ttl: "24h" => "24 parsecs",
@@ -130,7 +130,7 @@ refused! {
     one_name_for_two_views: "lactate:unit" => "lactate[stay_id=x]:unit",
         r#"31:41: feature service "risk": "lactate" and "lactate[stay_id=x]" have one name in the answer; give one of them another, such as "other=lactate:*""#;
     list_of_text: "type: float64" => "type: list(string)",
-        r#"21:28: feature view "lactate": feature "value": type "list(string)" is not known; there are 14, among them bool, int8, int16, int32, int64, uint8, uint16, uint32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
+        r#"21:28: feature view "lactate": feature "value": type "list(string)" is not known; there is bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, string, binary, date32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_view: "lactate:unit" => "lactat:unit",
         r#"31:14: feature service "risk": feature view "lactat" is not defined; did you mean "lactate"?"#;
     unknown_feature: "lactate:unit" => "lactate:units",
