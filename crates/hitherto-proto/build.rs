@@ -13,6 +13,9 @@ const ROOT: &str = "../../proto";
 /// The file whose answers are written by hand.
 const LOOKUP: &str = "hitherto/v1/lookup.proto";
 
+/// What another crate has the types of; here it is for those who ask what is spoken.
+const FLIGHT: &str = "arrow/flight/Flight.proto";
+
 /// Every file of the contract.
 const FILES: [&str; 9] = [
     "feast/serving/ServingService.proto",
@@ -28,9 +31,12 @@ const FILES: [&str; 9] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
-    let descriptors = protox::compile(FILES.map(|file| Path::new(ROOT).join(file)), [ROOT])?;
+    let in_root = |file: &str| Path::new(ROOT).join(file);
+    let described =
+        protox::compile(FILES.iter().chain([&FLIGHT]).map(|file| in_root(file)), [ROOT])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("contract.bin"), descriptors.encode_to_vec())?;
+    fs::write(out.join("contract.bin"), described.encode_to_vec())?;
+    let descriptors = protox::compile(FILES.map(in_root), [ROOT])?;
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
     // The lookup service once more, for a server that writes its answers by hand.
     let written = out.join("written");
@@ -41,6 +47,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::answer::AnswerCodec")
         .extern_path(".hitherto.v1", "crate::v1")
         .extern_path(".hitherto.v1.LookupResponse", "crate::answer::Answer")
-        .compile_fds(protox::compile([Path::new(ROOT).join(LOOKUP)], [ROOT])?)?;
+        .compile_fds(protox::compile([in_root(LOOKUP)], [ROOT])?)?;
     Ok(())
 }

@@ -246,7 +246,7 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
             refused(backup.unwrap_err(), begun, "a backup");
             assert!(!disk.0.join("backup").exists());
             let begun = Instant::now();
-            let optimized = engine.optimize("labs", OptimizeMode::IfChanged, |_| {}).await;
+            let optimized = engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await;
             refused(optimized.unwrap_err(), begun, "a copy of the source");
             let begun = Instant::now();
             fs::rename(root.join("more.parquet"), root.join("labs/more.parquet")).unwrap();
@@ -275,7 +275,7 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
     }
     assert_eq!(value(&engine, STAYS).unwrap(), Some(STAYS * 1_000 + 1));
     engine.backup(&disk.0.join("backup"), NOW).unwrap();
-    engine.optimize("labs", OptimizeMode::IfChanged, |_| {}).await.unwrap();
+    engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     drop(engine);
     let engine = open(&root).unwrap();
     for stay in 0..STAYS {

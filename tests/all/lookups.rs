@@ -126,6 +126,8 @@ async fn one_unknown_entity_never_fails_its_neighbours() {
     assert_eq!(found.columns[0].values, Values::I64(vec![41, 0, 0, 0, 0, 0]));
     let times = &found.times[0].times;
     assert_eq!(times[0].map(|times| (times.event, times.known)), Some((100, 100)));
+    let expired = times[1].expect("what has expired says when it was");
+    assert!(expired.event < 100 - 10, "{expired:?}");
     assert_eq!(times[3], None);
 }
 

@@ -14,8 +14,8 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::PUSH_FACTS_MAX;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{
-    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized, Progress,
-    PushRequest, Pushed,
+    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, Progress, PushRequest,
+    Pushed,
 };
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -252,7 +252,7 @@ impl Progress for PushesTomorrow<'_> {
         });
     }
 
-    fn end(&self, _: &Materialized) {}
+    fn end(&self, _: &str, _: u64) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ pub struct Silent;
 impl Progress for Silent {
     fn begin(&self, _: &str, _: u64) {}
     fn advance(&self, _: &str, _: u64) {}
-    fn end(&self, _: &Materialized) {}
+    fn end(&self, _: &str, _: u64) {}
 }
 
 impl Repo {

@@ -440,6 +440,10 @@ fn the_second_writer_is_told_who_has_the_store() {
     let error = rocks(folder.path()).err().unwrap();
     assert_eq!(error.kind(), Kind::Conflict);
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    assert!(error.to_string().contains("if that is a server, go through it with --server URL"));
+    first.announce("http://127.0.0.1:7411").unwrap();
+    let error = rocks(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("a server at http://127.0.0.1:7411; go through it with --server"));
     take(&first, &Step::Meta { key: 1, value: Some(5) }).unwrap();
     let reader =
         RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();

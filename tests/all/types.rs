@@ -17,7 +17,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
 use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, OptimizeMode, VerifyRequest};
 
-use crate::repo::{Repo, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, lookup, materialize, training_set};
 
 /// A column: declared type, values as they are written, values as they are read.
 type Column = (&'static str, ArrayRef, ArrayRef);
@@ -151,7 +151,7 @@ async fn every_type_survives_from_parquet_through_the_stores_and_back() {
     ]);
     let (batches, _) = training_set(&engine, &["all:*"], spine.clone(), None).await.unwrap();
     check(&columns, &batches[0], 2);
-    engine.optimize("all", OptimizeMode::IfChanged, |_| {}).await.unwrap();
+    engine.optimize("all", OptimizeMode::IfChanged, &Silent).await.unwrap();
     let (copied, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
     check(&columns, &copied[0], 2);
 

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hitherto_engine::{Access, Config, Engine, MaterializeRequest, Materialized, Progress};
+use hitherto_engine::{Access, Config, Engine, MaterializeRequest, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{self, FEATURES, FIRST_MICROS, STEP_MICROS};
@@ -150,8 +150,8 @@ impl Progress for Talk {
 
     fn advance(&self, _: &str, _: u64) {}
 
-    fn end(&self, done: &Materialized) {
-        eprintln!("materialized {}: {} bytes", done.view, done.file_bytes);
+    fn end(&self, view: &str, facts: u64) {
+        eprintln!("materialized {view}: {facts} facts");
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Kind, Result};
+use terminal_size::{Width, terminal_size};
 
 use crate::commands::{
     apply, backup, demo, get, init, inspect, jobs, materialize, optimize, plan, push, rollback,
@@ -24,7 +25,7 @@ use crate::session::Session;
 /// (hitherto.yaml) and a store that can be built again at any time. See it on
 /// real data with `hitherto demo`, or begin one with `hitherto init`.
 #[derive(Debug, Parser)]
-#[command(name = "hitherto", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "hitherto", version, after_help = after_help())]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -105,7 +106,26 @@ impl Command {
     }
 }
 
+/// Columns of help: examples are written for the least of them, and text that is wider than
+/// the greatest is hard to read.
+const HELP_COLUMNS: (usize, usize) = (80, 100);
+
 impl Cli {
+    /// Reads what was typed.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help or version that was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        let columns = terminal_size().map(|(Width(columns), _)| usize::from(columns));
+        let (least, greatest) = HELP_COLUMNS;
+        let columns = columns.unwrap_or(greatest).clamp(least, greatest);
+        // In a narrower terminal the terminal itself breaks the lines, and a command that
+        // is copied is whole.
+        let mut command = Self::command().term_width(columns);
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches(&matches).map_err(|refusal| refusal.format(&mut command))
+    }
+
     /// The log filter: as asked for, or what suits the command. A server's log
     /// is its voice; a command that answers once speaks through its result.
     pub fn log_filter(&self) -> String {
@@ -121,8 +141,8 @@ impl Cli {
 fn after_help() -> String {
     let mut text = String::from(
         "First steps:\n  \
-         hitherto demo                 the tour, on real intensive-care data\n  \
-         hitherto init my-features     a small repository to change\n\n\
+         hitherto demo                # the tour, on real intensive-care data\n  \
+         hitherto init my-features    # a small repository to change\n\n\
          Exit codes:\n   0  done\n",
     );
     let mut kinds = Kind::ALL;

@@ -28,7 +28,7 @@ pub fn start(filter: &str, output: Output) -> Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(output.has_terminal());
+        .with_ansi(output.has_colour());
     let started = match output.is_json() {
         true => lines.json().try_init(),
         false => lines.try_init(),

@@ -12,7 +12,7 @@
 //! | [`session`]  | the repository, the clock and the output of one run      |
 //! | [`output`]   | the only place that writes to stdout and stderr          |
 //! | [`logs`]     | where log lines go                                       |
-//! | [`progress`] | how far materialization is, on a terminal and elsewhere  |
+//! | [`progress`] | how far long work is, on a terminal and elsewhere  |
 //! | [`credentials`] | what a server asks for                                |
 //! | [`selected`] | `--service` and `--features`                             |
 //! | [`numbers`]  | counts, sizes, spans and shares, as people write them    |
@@ -38,7 +38,6 @@ mod spine;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use hitherto_core::{Error, Result};
 use tikv_jemallocator::Jemalloc;
 
@@ -53,7 +52,7 @@ use session::Session;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(refusal) => return output::show_usage(&refusal),
     };

@@ -24,6 +24,18 @@ pub fn counted(number: u64, noun: &str) -> String {
     }
 }
 
+/// A pace in the digits that matter: `2,410,000 a second`, `14.5 a second`.
+pub fn rate(each_second: f64) -> String {
+    if !each_second.is_finite() || each_second < 0.0 {
+        return String::from("0 a second");
+    }
+    if each_second < 99.95 {
+        return format!("{each_second:.1} a second");
+    }
+    let step = 10_f64.powi(each_second.log10().floor() as i32 - 2);
+    format!("{} a second", count(((each_second / step).round() * step) as u64))
+}
+
 /// A size in the unit that leaves one to four digits before the point:
 /// `1.9 MiB`.
 pub fn bytes(number: u64) -> String {

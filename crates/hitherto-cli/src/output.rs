@@ -10,7 +10,9 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
+use clap::builder::Styles;
 use hitherto_core::{Error, Kind, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -71,9 +73,15 @@ impl Output {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Words that stand out on a terminal, and as they are elsewhere.
+    /// Whether stderr shows colours: on a terminal, unless `NO_COLOR` is set. Messages
+    /// about arguments go by the same.
+    pub fn has_colour(self) -> bool {
+        !self.is_json() && AutoStream::choice(&io::stderr()) != ColorChoice::Never
+    }
+
+    /// Words that stand out where there are colours, and as they are elsewhere.
     pub fn bold(self, words: &str) -> String {
-        match self.has_terminal() {
+        match self.has_colour() {
             true => format!("\x1b[1m{words}\x1b[0m"),
             false => words.to_owned(),
         }
@@ -83,7 +91,14 @@ impl Output {
     /// `{"error": {"kind", "message"}}`.
     pub fn error(self, error: &Error) {
         match self.format {
-            Format::Table => self.say(with_causes(error)),
+            Format::Table => {
+                let word = Styles::styled().get_error().to_owned();
+                let word = match self.has_colour() {
+                    true => format!("{word}error:{word:#}"),
+                    false => String::from("error:"),
+                };
+                self.say(format!("{word} {}", with_causes(error)));
+            }
             Format::Json => self.say(error_json(error.kind(), &error.chain())),
         }
     }
@@ -110,10 +125,10 @@ pub fn show_usage(refusal: &clap::Error) -> ExitCode {
     ExitCode::from(Kind::Invalid.exit_code())
 }
 
-/// `error: message`, further lines of it below the first, then a line for every
-/// cause that adds something to it.
+/// The message, further lines of it below the first, then a line for every cause that adds
+/// something to it.
 fn with_causes(error: &Error) -> String {
-    let mut text = format!("error: {}", error.to_string().replace('\n', "\n       "));
+    let mut text = error.to_string().replace('\n', "\n       ");
     let mut next = error.source();
     while let Some(cause) = next {
         let words = cause.to_string();

@@ -1,13 +1,14 @@
-//! How far materialization is: bars on a terminal, plain lines elsewhere.
+//! How far a materialization or a copy is: bars on a terminal, plain lines elsewhere.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hitherto_engine::{Materialized, Progress};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use hitherto_engine::{Progress, Stage};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::numbers::{count, counted, span};
+use crate::numbers::{counted, rate, span};
 use crate::output::Output;
 
 /// At most one plain line a view in this time: a log is read, not watched.
@@ -42,42 +43,73 @@ pub struct Silence;
 impl Progress for Silence {
     fn begin(&self, _view: &str, _rows: u64) {}
     fn advance(&self, _view: &str, _facts: u64) {}
-    fn end(&self, _done: &Materialized) {}
+    fn end(&self, _view: &str, _facts: u64) {}
 }
 
-/// A bar for each view. Its length is the rows in the files, of which the
-/// view's SQL may drop any number, so the end can come early.
+/// A bar for each view, as long as the rows in its files; what comes after reading has no
+/// length that is known, and a name instead.
 #[derive(Default)]
 struct Bars {
     screen: MultiProgress,
-    views: Mutex<HashMap<String, (ProgressBar, Instant)>>,
+    views: Mutex<HashMap<String, Watched>>,
 }
+
+/// One view on the screen.
+struct Watched {
+    bar: ProgressBar,
+    begun: Instant,
+    is_reading: bool,
+}
+
+/// While rows are read, of which there are so many.
+const READING: &str = "{prefix:24} {bar:24} {human_pos:>9} facts  {rate}  of {human_len} rows";
+/// While how long it takes is not known.
+const WORKING: &str = "{prefix:24} {spinner} {msg}  {human_pos} facts  {elapsed}";
+/// Done.
+const DONE: &str = "{prefix:24} {msg}";
 
 impl Progress for Bars {
     fn begin(&self, view: &str, rows: u64) {
         let bar = self.screen.add(ProgressBar::new(rows));
-        let style = "{prefix:24} {bar:24} {human_pos:>9} facts  {per_sec}  of {human_len} rows";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style.progress_chars("━╸ "));
-        }
+        show_as(&bar, READING);
         bar.set_prefix(view.to_owned());
         bar.enable_steady_tick(TICK_INTERVAL);
-        locked(&self.views).insert(view.to_owned(), (bar, Instant::now()));
+        let watched = Watched { bar, begun: Instant::now(), is_reading: true };
+        locked(&self.views).insert(view.to_owned(), watched);
+    }
+
+    fn stage(&self, view: &str, stage: Stage) {
+        if let Some(watched) = locked(&self.views).get_mut(view) {
+            let is_reading = stage == Stage::Reading;
+            if std::mem::replace(&mut watched.is_reading, is_reading) != is_reading {
+                show_as(&watched.bar, if is_reading { READING } else { WORKING });
+            }
+            watched.bar.set_message(stage.to_string());
+        }
     }
 
     fn advance(&self, view: &str, facts: u64) {
-        if let Some((bar, _)) = locked(&self.views).get(view) {
+        if let Some(Watched { bar, .. }) = locked(&self.views).get(view) {
+            bar.set_length(bar.length().unwrap_or_default().max(facts));
             bar.set_position(facts);
         }
     }
 
-    fn end(&self, done: &Materialized) {
-        if let Some((bar, begun)) = locked(&self.views).remove(&done.view) {
-            if let Ok(style) = ProgressStyle::with_template("{prefix:24} {msg}") {
-                bar.set_style(style);
-            }
-            bar.finish_with_message(outcome(done, begun.elapsed()));
+    fn end(&self, view: &str, facts: u64) {
+        if let Some(Watched { bar, begun, .. }) = locked(&self.views).remove(view) {
+            show_as(&bar, DONE);
+            bar.finish_with_message(outcome(facts, begun.elapsed()));
         }
+    }
+}
+
+fn show_as(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        let per_second = |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // A screen that takes no more text is no reason to stop.
+            let _ = to.write_str(&rate(state.per_sec()));
+        };
+        bar.set_style(style.progress_chars("━╸ ").with_key("rate", per_second));
     }
 }
 
@@ -94,57 +126,68 @@ struct Lines {
     views: Mutex<HashMap<String, Pace>>,
 }
 
-/// When a view was begun and when it last had a line.
+/// When a view was begun and when it last had a line, and what is done with it.
 struct Pace {
     begun: Instant,
     shown: Instant,
+    stage: Stage,
+    facts: u64,
+}
+
+impl Lines {
+    /// Says how far a view is, if it did not for a while.
+    fn show(&self, view: &str, change: impl FnOnce(&mut Pace)) {
+        let mut views = locked(&self.views);
+        let Some(pace) = views.get_mut(view) else { return };
+        change(pace);
+        if pace.shown.elapsed() >= LINE_INTERVAL {
+            pace.shown = Instant::now();
+            let (stage, facts) = (pace.stage, counted(pace.facts, "fact"));
+            self.output.say(match stage {
+                Stage::Reading => {
+                    format!("{view}: {facts} so far{}", pace_of(pace.facts, pace.begun.elapsed()))
+                }
+                stage => format!("{view}: {stage}, {facts}"),
+            });
+        }
+    }
 }
 
 impl Progress for Lines {
     fn begin(&self, view: &str, _rows: u64) {
         let now = Instant::now();
-        locked(&self.views).insert(view.to_owned(), Pace { begun: now, shown: now });
+        let pace = Pace { begun: now, shown: now, stage: Stage::Reading, facts: 0 };
+        locked(&self.views).insert(view.to_owned(), pace);
+    }
+
+    fn stage(&self, view: &str, stage: Stage) {
+        self.show(view, |pace| pace.stage = stage);
     }
 
     fn advance(&self, view: &str, facts: u64) {
-        let mut views = locked(&self.views);
-        let Some(pace) = views.get_mut(view) else { return };
-        if pace.shown.elapsed() >= LINE_INTERVAL {
-            pace.shown = Instant::now();
-            let rate = rate(facts, pace.begun.elapsed());
-            self.output.say(format!("{view}: {} so far{rate}", counted(facts, "fact")));
-        }
+        self.show(view, |pace| pace.facts = facts);
     }
 
-    fn end(&self, done: &Materialized) {
-        let begun = locked(&self.views).remove(&done.view).map(|pace| pace.begun);
+    fn end(&self, view: &str, facts: u64) {
+        let begun = locked(&self.views).remove(view).map(|pace| pace.begun);
         let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
-        self.output.say(format!("{}: {}", done.view, outcome(done, took)));
+        self.output.say(format!("{view}: {}", outcome(facts, took)));
     }
 }
 
 /// What happened to a view, in a line.
-fn outcome(done: &Materialized, took: Duration) -> String {
-    if done.is_up_to_date {
-        return String::from("up to date");
+fn outcome(facts: u64, took: Duration) -> String {
+    match facts {
+        0 => String::from("nothing new"),
+        _ => format!("{} in {}{}", counted(facts, "fact"), span(took), pace_of(facts, took)),
     }
-    format!(
-        "{} of {} in {}{}",
-        counted(done.facts, "fact"),
-        counted(done.entities, "entity"),
-        span(took),
-        rate(done.facts, took)
-    )
 }
 
 /// Facts a second; nothing after so short a time that it says nothing.
-fn rate(facts: u64, took: Duration) -> String {
+fn pace_of(facts: u64, took: Duration) -> String {
     match took < TICK_INTERVAL {
         true => String::new(),
-        false => {
-            let each_second = facts as f64 / took.as_secs_f64();
-            format!(", {} a second", count(each_second as u64))
-        }
+        false => format!(", {}", rate(facts as f64 / took.as_secs_f64())),
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
+use hitherto_engine as engine;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 
 /// Rows in memory, as the engine takes them.
 #[derive(Clone, Debug)]
@@ -25,13 +29,8 @@ impl Spine {
     /// `NotFound` when it is not there, `Invalid` when it is not Parquet,
     /// `Unavailable` when it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| not_opened(path, cause))?;
-        let refused = |cause| {
-            Error::invalid(format!("{} is not a readable Parquet file", path.display()))
-                .with_source(cause)
-        };
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(refused)?;
-        let reader = reader.with_batch_size(BATCH_ROWS).build().map_err(refused)?;
+        let refused = |cause| not_parquet(path, cause);
+        let reader = open(path)?.with_batch_size(BATCH_ROWS).build().map_err(refused)?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<_, _>>().map_err(|cause| refused(cause.into()))?;
         Ok(Self { schema, batches })
@@ -41,6 +40,37 @@ impl Spine {
     pub fn rows(&self) -> usize {
         self.batches.iter().map(RecordBatch::num_rows).sum()
     }
+}
+
+/// The label rows of a file as a spine that is sent to a server: read as there is room for
+/// them, with their times, which a first look at that one column finds.
+///
+/// # Errors
+/// As [`Spine::read`]; `Invalid` when there is no such column of times.
+pub fn sent(path: &Path, timestamp: &str) -> Result<engine::Spine> {
+    let refused = |cause| not_parquet(path, cause);
+    let rows = open(path)?;
+    // What is wrong with the columns is said before a row is read.
+    let schema = Arc::clone(rows.schema());
+    engine::Spine::Rows { batches: Vec::new(), schema }.times(timestamp)?;
+    let of_times = rows.schema().index_of(timestamp).ok();
+    let times = open(path)?;
+    let column = ProjectionMask::roots(times.parquet_schema(), of_times);
+    let times = times.with_projection(column).build().map_err(refused)?;
+    let schema = times.schema();
+    let batches = times.collect::<Result<_, _>>().map_err(|cause| refused(cause.into()))?;
+    let times = engine::Spine::Rows { batches, schema }.times(timestamp)?;
+    let rows = rows.with_batch_size(BATCH_ROWS).build().map_err(refused)?;
+    Ok(engine::Spine::Reader { rows: Box::new(rows), times })
+}
+
+fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    let file = File::open(path).map_err(|cause| not_opened(path, cause))?;
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|cause| not_parquet(path, cause))
+}
+
+fn not_parquet(path: &Path, cause: ParquetError) -> Error {
+    Error::invalid(format!("{} is not a readable Parquet file", path.display())).with_source(cause)
 }
 
 fn not_opened(path: &Path, cause: std::io::Error) -> Error {

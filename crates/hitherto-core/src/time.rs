@@ -10,8 +10,13 @@ use crate::{Error, Result};
 /// Microseconds in one second.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 
+/// Microseconds in a year of durations: 365 days, whatever the calendar says, so that a
+/// duration is always one number of days.
+pub const MICROS_PER_YEAR: i64 = 365 * 86_400 * MICROS_PER_SECOND;
+
 /// Units of a written duration, largest first, with their microseconds.
-const UNITS: [(&str, i64); 7] = [
+const UNITS: [(&str, i64); 8] = [
+    ("y", MICROS_PER_YEAR),
     ("w", 7 * 86_400 * MICROS_PER_SECOND),
     ("d", 86_400 * MICROS_PER_SECOND),
     ("h", 3_600 * MICROS_PER_SECOND),
@@ -60,15 +65,16 @@ pub fn format_timestamp(micros: i64) -> String {
     }
 }
 
-/// Reads a duration such as `24h`, `7d`, `500ms` or `1h30m`, in microseconds.
+/// Reads a duration such as `24h`, `7d`, `500ms`, `1h30m` or `10y`, in microseconds. A year
+/// is 365 days.
 ///
 /// # Errors
 /// `Invalid` when it is empty, has no unit, is negative or overflows.
 pub fn parse_duration(text: &str) -> Result<i64> {
     let refuse = |why: &str| {
         Error::invalid(format!(
-            "{text:?} is not a duration: {why}; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like \
-             1h30m"
+            "{text:?} is not a duration: {why}; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 \
+             days) or a sum like 1h30m"
         ))
     };
     let mut rest = text.trim();
@@ -95,14 +101,18 @@ pub fn parse_duration(text: &str) -> Result<i64> {
     Ok(total)
 }
 
-/// Writes a duration in the largest units that keep it exact, such as `1h30m`.
+/// Writes a duration in the largest units that keep it exact, such as `1h30m`; in years
+/// if they are whole.
 pub fn format_duration(micros: i64) -> String {
     if micros <= 0 {
         return if micros == 0 { String::from("0s") } else { format!("{micros}us") };
     }
+    if micros % MICROS_PER_YEAR == 0 {
+        return format!("{}y", micros / MICROS_PER_YEAR);
+    }
     let mut rest = micros;
     let mut text = String::new();
-    for (symbol, unit) in UNITS.iter().filter(|(symbol, _)| *symbol != "w") {
+    for (symbol, unit) in UNITS.iter().filter(|(symbol, _)| !matches!(*symbol, "y" | "w")) {
         if rest >= *unit {
             text.push_str(&format!("{}{symbol}", rest / unit));
             rest %= unit;
@@ -118,3 +128,6 @@ pub fn micros_since_epoch(since_epoch: std::time::Duration) -> i64 {
         .and_then(|duration| i64::try_from(duration.as_micros()).ok())
         .unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,7 +182,23 @@ pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
     }
     backup.check_names(folder)?;
     let restoring = store.join("restoring");
-    disk::remove(&restoring)?;
+    let had_folder = store.exists();
+    let restored = copy_checked(&backup, folder, &restoring)
+        .and_then(|()| move_parts(&restoring, &store))
+        .and_then(|()| disk::remove(&restoring));
+    if restored.is_err() {
+        // What failed is said; whatever cannot be removed either goes with the next restore.
+        let _ = disk::remove(&restoring);
+        if !had_folder {
+            let _ = fs::remove_dir(&store);
+        }
+    }
+    restored.map(|()| backup)
+}
+
+/// Copies a backup's files to a new folder and checks every byte of the copies.
+fn copy_checked(backup: &Backup, folder: &Path, restoring: &Path) -> Result<()> {
+    disk::remove(restoring)?;
     for part in PARTS {
         disk::make_folders(&restoring.join(part))?;
     }
@@ -201,19 +217,18 @@ pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
             _ => unwritable(&to, cause),
         })?;
         // The copy is what will be read.
-        let copy = SourceFile::describe(&restoring, to)?;
+        let copy = SourceFile::describe(restoring, to)?;
         if copy.bytes != file.bytes || copy.read_fingerprint()? != file.fingerprint {
             return Err(damaged());
         }
     }
-    // Pushed facts first: they are of no harm without the store that names them.
-    disk::sync_folders(&restoring)?;
-    for part in PARTS.iter().rev() {
-        let part = |folder: &Path| folder.join(part);
-        disk::put_in_place(&part(&restoring), &part(&store))?;
-    }
-    disk::remove(&restoring)?;
-    Ok(backup)
+    disk::sync_folders(restoring)
+}
+
+/// Pushed facts first: they are of no harm without the store that names them.
+fn move_parts(restoring: &Path, store: &Path) -> Result<()> {
+    let mut parts = PARTS.iter().rev();
+    parts.try_for_each(|part| disk::put_in_place(&restoring.join(part), &store.join(part)))
 }
 
 /// Copies a file's content, durably; the copy is its owner's.

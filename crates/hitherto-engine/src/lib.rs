@@ -65,7 +65,9 @@ pub use hitherto_offline::source::TimeRange;
 pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;
-pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack};
+pub use materialize::{
+    MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack, Stage,
+};
 pub use optimize::{OptimizeMode, OptimizeReport};
 pub use push::{Ack, PushRequest, Pushed, content_key};
 pub use selection::Selection;
@@ -166,6 +168,18 @@ impl Engine {
     /// Whether it was opened for writing.
     pub fn is_writable(&self) -> bool {
         self.store.is_writable()
+    }
+
+    /// Notes that this process serves the repository at `url`, for those who come to write
+    /// beside it and cannot.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store's folder cannot be written.
+    pub fn announce(&self, url: &str) -> Result<()> {
+        match self.is_writable() {
+            true => self.store.announce(url),
+            false => Ok(()),
+        }
     }
 
     /// What the online store holds.

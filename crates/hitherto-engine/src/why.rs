@@ -205,9 +205,11 @@ impl Engine {
         // `now` again, so that both sides answer for one moment.
         let found = self.lookup(lookup, now)?;
         let times = found.times.first().and_then(|view| view.times.first().copied().flatten());
+        let is_expired = |column: &Column| column.status(0) == Status::Expired;
+        let answered = times.filter(|_| !found.columns.iter().any(is_expired));
         Ok(Online::Answers(OnlineAnswer {
-            event: times.map(|times| times.event),
-            known: times.map(|times| times.known),
+            event: answered.map(|times| times.event),
+            known: answered.map(|times| times.known),
             agrees: agrees(explanation, times, &found.columns),
             columns: found.columns,
         }))
@@ -269,7 +271,13 @@ fn agrees(explanation: &Explanation, times: Option<Times>, online: &[Column]) ->
     let absence = explanation.absence.map(Absence::status);
     let Some(answer) = explanation.answer() else {
         let is_absent = |column: &Column| Some(column.status(0)) == absence;
-        return times.is_none() && online.iter().all(is_absent);
+        let has_expired = |times: Times| {
+            explanation.candidates.iter().any(|fact| {
+                fact.verdict == Verdict::Expired
+                    && (Times { event: fact.event, known: fact.known }) == times
+            })
+        };
+        return times.is_none_or(has_expired) && online.iter().all(is_absent);
     };
     let ShownFact { event, known, .. } = explanation.candidates[answer];
     let mut pairs = explanation.columns.iter().zip(online);

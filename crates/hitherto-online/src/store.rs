@@ -370,6 +370,15 @@ pub trait OnlineStore: Send + Sync {
     /// `Unavailable` for I/O.
     fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()>;
 
+    /// Notes where the process that has the store open for writing answers, for those who
+    /// come to write beside it. A store of one process needs no note.
+    ///
+    /// # Errors
+    /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
+    fn announce(&self, _url: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether it was opened for writing.
     fn is_writable(&self) -> bool;
 

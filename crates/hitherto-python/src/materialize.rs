@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hitherto_engine::{Materialized, Progress};
+use hitherto_engine::{Materialized, Progress, Stage};
 use hitherto_server::client::{Client, Job, JobProgress, MaterializeWork, Work, outcome};
 use pyo3::prelude::*;
 use tokio::time::timeout;
@@ -71,9 +71,21 @@ impl Progress for Told {
         *self.state() = (view.to_owned(), 0, rows);
     }
 
-    fn advance(&self, _view: &str, facts: u64) {
-        self.state().1 = facts;
+    fn stage(&self, _view: &str, stage: Stage) {
+        if stage != Stage::Reading {
+            // All are read, and were as many.
+            let mut state = self.state();
+            state.2 = state.1;
+        }
     }
 
-    fn end(&self, _done: &Materialized) {}
+    fn advance(&self, _view: &str, facts: u64) {
+        let mut state = self.state();
+        (state.1, state.2) = (facts, state.2.max(facts));
+    }
+
+    fn end(&self, _view: &str, facts: u64) {
+        let mut state = self.state();
+        (state.1, state.2) = (facts, facts);
+    }
 }

@@ -94,9 +94,10 @@ def test_a_duration_may_be_written_in_many_ways() -> None:
 
     assert of("24h") == of("1d") == of(timedelta(days=1)) == of("23h60m")
     assert of("1w").ttl == timedelta(weeks=1)
+    assert of("10y") == of("3650d") and of("10y").to_dict()["spec"]["ttl"] == "10y"
     assert of("1ms500us").to_dict()["spec"]["ttl"] == "1ms500us"
     assert len({of("24h"), of("1d"), of("2d")}) == 2
-    for wrong in ("24", "h", "1y", "-1d", "", timedelta(seconds=-1)):
+    for wrong in ("24", "h", "1x", "-1d", "", timedelta(seconds=-1)):
         with pytest.raises(hitherto.InvalidError, match="duration"):
             of(wrong)
 

@@ -175,6 +175,9 @@ def test_the_command_line_pushes_backs_up_and_restores(root: Path, tmp_path: Pat
     assert run(root, "push", "labs", str(file), "--idempotency-key", "n") == pushed
     again = run(root, "push", "labs", str(file), "--idempotency-key", "n")
     assert again == {**pushed, "facts_repeated": 1}
+    command = [binary(), "push", "labs", str(file), "--idempotency-key", "n", "--repo", str(root)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == "labs: nothing new: 1 fact had been pushed under this key before\n\n"
     backup = tmp_path / "backup"
     run(root, "backup", str(backup), "--now", LATER)
     with hitherto.connect(root, now=LATER) as store:
@@ -194,4 +197,4 @@ def test_the_command_line_pushes_backs_up_and_restores(root: Path, tmp_path: Pat
     command = [binary(), "restore", str(backup), "--repo", str(root)]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode != 0 and table.name in refused.stderr
-    assert not (root / ".hitherto" / "online").exists()
+    assert not (root / ".hitherto").exists()

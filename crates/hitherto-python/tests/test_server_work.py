@@ -75,6 +75,33 @@ def test_a_server_is_changed_while_it_serves(root: Path, url: str, tmp_path: Pat
     assert "there is no job 99" in call(url, "jobs", "watch", "99").stderr
 
 
+def test_plans_copies_and_training_sets_are_a_servers_to_make(
+    root: Path, url: str, tmp_path: Path
+) -> None:
+    spine, here, there = (tmp_path / name for name in ("spine.parquet", "here.parquet", "there"))
+    pq.write_table(facts([(2, 9, 0.0), (1, 9, 0.0)]).select(["stay_id", "drawn"]), spine)
+    asked = ["training-set", "--spine", str(spine), "--timestamp", "drawn", "--features", "labs:*"]
+    built = run(url, *asked, "--out", str(there))
+    command = [binary(), *asked, "--out", str(here), "--repo", str(root), "--now", LATER]
+    subprocess.run(command, check=True, capture_output=True)
+    assert pq.read_table(there).equals(pq.read_table(here))
+    manifests = [Path(f"{path}.manifest.json").read_text() for path in (here, there)]
+    assert manifests[0] == manifests[1]
+    assert built["report"]["rows"] == 2
+
+    [copy] = run(url, "optimize", "--all")
+    assert (copy["view"], copy["rows"], copy["is_up_to_date"]) == ("labs", 2, False)
+    assert run(url, "optimize", "labs")[0]["is_up_to_date"]
+    assert not run(url, "optimize", "labs", "--full")[0]["is_up_to_date"]
+    assert "did you mean \\\"labs\\\"?" in call(url, "optimize", "lab").stderr
+    assert [job["rows"] for job in run(url, "jobs", "list")][1] == 2
+
+    assert run(url, "plan")["changes"] == []
+    (root / "labs.yaml").write_text(DEFINITIONS.replace(", { name: note, type: string }", ""))
+    assert [change["name"] for change in run(url, "plan")["changes"]] == ["labs"]
+    assert [change["name"] for change in run(url, "apply")["changes"]] == ["labs"]
+
+
 def test_a_job_that_fails_says_why_with_its_kind(root: Path, url: str) -> None:
     refused = call(url, "materialize", "lab")
     error = json.loads(refused.stderr.splitlines()[-1])["error"]
@@ -87,7 +114,9 @@ def test_a_job_that_fails_says_why_with_its_kind(root: Path, url: str) -> None:
 def test_commands_that_would_write_beside_a_server_are_told_to_ask_it(root: Path, url: str) -> None:
     command = [binary(), "materialize", "--repo", str(root)]
     refused = subprocess.run(command, capture_output=True, text=True)
-    assert "ask its server" in refused.stderr
+    assert f"go through it with --server {url} " in refused.stderr
+    with pytest.raises(hitherto.ConflictError, match=f'in Python hitherto.connect."{url}"'):
+        hitherto.connect(root)
     reading = subprocess.run([binary(), "inspect", "--repo", str(root)], capture_output=True)
     assert reading.returncode == 0
 

@@ -76,8 +76,8 @@ pub struct FeatureAnswer {
     #[serde(serialize_with = "name")]
     #[schemars(with = "String")]
     pub status: Status,
-    /// When the fact that answered happened and when it was known, if that was
-    /// asked for and there is one.
+    /// When the fact that answered, or has expired, happened and when it was known, if
+    /// that was asked for and there is one.
     #[serde(flatten, serialize_with = "written")]
     #[schemars(with = "FactTimes")]
     pub times: Option<Times>,

@@ -13,8 +13,7 @@ use hitherto_core::{Kind, Result};
 use hitherto_engine::config::ServerConfig;
 use hitherto_engine::{
     Access, Config, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode,
-    MaterializeRequest, Materialized, Progress, Selection, TrainingSetRequest, VerifyRequest,
-    WhyRequest,
+    MaterializeRequest, Progress, Selection, TrainingSetRequest, VerifyRequest, WhyRequest,
 };
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use parquet::arrow::ArrowWriter;
@@ -34,6 +33,7 @@ use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 mod deadlines;
 mod fuzz;
 mod hostile;
+mod reflection;
 mod security;
 mod spines;
 mod web;
@@ -67,7 +67,7 @@ struct Silent;
 impl Progress for Silent {
     fn begin(&self, _: &str, _: u64) {}
     fn advance(&self, _: &str, _: u64) {}
-    fn end(&self, _: &Materialized) {}
+    fn end(&self, _: &str, _: u64) {}
 }
 
 /// Two stays: the second result of the first one is drawn at 20 and known at 30.

@@ -25,6 +25,27 @@ fn every_command_has_an_example() {
     }
 }
 
+/// A line that is broken cannot be copied, nor one with words behind it that are no comment.
+#[test]
+fn examples_are_commands_to_be_copied() {
+    let check = |mut command: clap::Command| {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let help = command.render_long_help().to_string();
+        for line in examples.lines().filter(|line| line.starts_with("  ")) {
+            assert!(help.lines().any(|shown| shown.trim_end() == line), "{line:?} in\n{help}");
+            let words = line.split("  ").filter(|words| !words.trim().is_empty());
+            let is_comment = |words: &str| words.trim_start().starts_with('#');
+            let is_command = line.starts_with("  hitherto ");
+            assert!(!is_command || words.skip(1).all(is_comment), "{line:?}");
+        }
+    };
+    let cli = || Cli::command().term_width(HELP_COLUMNS.0);
+    check(cli());
+    let mut built = cli();
+    built.build();
+    built.get_subcommands().for_each(|command| check(command.clone()));
+}
+
 #[test]
 fn a_selection_is_asked_for_once() {
     let parse = |arguments: &[&str]| {

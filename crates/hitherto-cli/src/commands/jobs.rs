@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
-use hitherto_server::client::{Client, Job, JobState, Work, outcome};
+use hitherto_engine::Stage;
+use hitherto_server::client::{Client, Job, JobProgress, JobStage, JobState, Work, outcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
-use crate::numbers::{count, counted, span};
+use crate::numbers::{count, counted, rate, span};
 use crate::output::Output;
 use crate::session::Session;
 
@@ -90,19 +91,31 @@ async fn follow(output: Output, client: &Client, id: u64) -> Result<Job> {
             && shown.elapsed() >= LINE_INTERVAL
         {
             shown = Instant::now();
-            let left = progress.seconds_left.filter(|left| left.is_finite());
-            let left = left.map(|left| Duration::from_secs_f64(left.clamp(0.0, 1e9)));
-            output.say(format!(
-                "{}: {} of {}, {} a second{}",
-                progress.view,
-                counted(progress.rows, "row"),
-                count(progress.rows_total),
-                count(progress.rows_per_second as u64),
-                left.map(|left| format!(", {} left", span(left))).unwrap_or_default()
-            ));
+            output.say(format!("{}: {}", progress.view, how_far(progress)));
         }
     };
     client.watch_job(id, show).await
+}
+
+/// What is done with a view, and how far that is.
+fn how_far(progress: &JobProgress) -> String {
+    let facts = counted(progress.rows, "fact");
+    let stage = match progress.stage() {
+        JobStage::Unspecified | JobStage::Reading => {
+            let left = progress.seconds_left.filter(|left| left.is_finite());
+            let left = left.map(|left| Duration::from_secs_f64(left.clamp(0.0, 1e9)));
+            return format!(
+                "{facts} so far, of {}, {}{}",
+                counted(progress.rows_total, "row"),
+                rate(progress.rows_per_second),
+                left.map(|left| format!(", {} left", span(left))).unwrap_or_default()
+            );
+        }
+        JobStage::Sorting => Stage::Sorting,
+        JobStage::Writing => Stage::Writing { done: progress.parts_done, parts: progress.parts },
+        JobStage::Committing => Stage::Committing,
+    };
+    format!("{stage}, {facts}")
 }
 
 /// Jobs as they are shown.

@@ -26,9 +26,9 @@ use crate::session::Session;
 /// a view's new copy all at once.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    hitherto materialize                  new files of every view\n  \
-    hitherto materialize lactate --from 2026-01-01T00:00:00Z   recent facts first\n  \
-    hitherto materialize lactate --full   everything of one view, as a new generation")]
+    hitherto materialize                  # new files of every view\n  \
+    hitherto materialize lactate --full   # all of one view, as a new generation\n  \
+    hitherto materialize lactate --from 2026-01-01T00:00:00Z   # recent facts first")]
 pub struct Materialize {
     /// Feature views; all of them if none is named
     #[arg(value_name = "VIEW")]

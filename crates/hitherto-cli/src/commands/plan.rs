@@ -4,10 +4,10 @@ use std::fmt;
 
 use clap::Args;
 use hitherto_core::Result;
-use hitherto_core::definition::diff;
-use hitherto_engine as engine;
+use hitherto_core::definition::diff::{self, Change};
 use serde::Serialize;
 
+use crate::credentials::ShownToServer;
 use crate::session::Session;
 
 /// Show what apply would change
@@ -17,25 +17,45 @@ use crate::session::Session;
 /// problem is shown at once, with file and line. Nothing is changed, and
 /// nothing is created where there is no store yet.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  hitherto plan --repo my-features")]
-pub struct Plan {}
+#[command(after_help = "Examples:\n  \
+    hitherto plan --repo my-features\n  \
+    hitherto plan --server http://127.0.0.1:7411   # of its own repository")]
+pub struct Plan {
+    /// Let this server compare the definitions in its repository, as they are now
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
+}
 
 impl Plan {
     /// Shows the plan.
     ///
     /// # Errors
-    /// `Invalid` with every problem of the definitions.
+    /// `Invalid` with every problem of the definitions, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
-        session.output().result(&Shown(&session.plan().await?))
+        let (changes, catalog_version) = match &self.server {
+            None => {
+                let plan = session.plan().await?;
+                (plan.changes, plan.catalog_version)
+            }
+            Some(url) => self.shown.connect(url).await?.plan().await?,
+        };
+        session.output().result(&Shown { catalog_version, changes: &changes })
     }
 }
 
 /// A plan as text or JSON.
 #[derive(Serialize)]
-pub struct Shown<'a>(pub &'a engine::Plan);
+pub struct Shown<'a> {
+    /// The version of the catalog that it was made against.
+    pub catalog_version: u64,
+    /// What would change.
+    pub changes: &'a [Change],
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        diff::Plan(&self.0.changes).fmt(f)
+        diff::Plan(self.changes).fmt(f)
     }
 }

@@ -155,9 +155,18 @@ impl Shown {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { view, facts, facts_repeated, known_from, clock_off_micros } = self;
-        write!(f, "{view}: {} pushed", counted(*facts, "fact"))?;
-        if *facts_repeated > 0 {
-            write!(f, ", {} of them before already", counted(*facts_repeated, "fact"))?;
+        match (facts - facts_repeated, facts_repeated) {
+            (new, 0) => write!(f, "{view}: {} pushed", counted(new, "fact"))?,
+            (0, again) => {
+                let again = counted(*again, "fact");
+                write!(f, "{view}: nothing new: {again} had been pushed under this key before")?;
+            }
+            (new, again) => write!(
+                f,
+                "{view}: {} pushed; {} had been pushed under this key before",
+                counted(new, "fact"),
+                counted(*again, "fact")
+            )?,
         }
         if let Some(known_from) = known_from {
             write!(f, ", known from {known_from} on")?;

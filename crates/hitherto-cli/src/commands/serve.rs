@@ -1,7 +1,7 @@
 //! `hitherto serve`: the repository over gRPC, Arrow Flight and HTTP.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,8 +32,9 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
     hitherto serve --listen 0.0.0.0:7411\n  \
-    hitherto serve --listen 0.0.0.0:7411 --tls-cert a.crt --tls-key a.key --token-file tokens\n  \
-    hitherto serve --now 2180-07-23T17:36:00Z     replay: answer as if it were that time")]
+    hitherto serve --listen 0.0.0.0:7411 \\\n    \
+    --tls-cert a.crt --tls-key a.key --token-file tokens\n  \
+    hitherto serve --now 2180-07-23T17:36:00Z   # answer as if it were that time")]
 pub struct Serve {
     /// Where to listen; port 0 takes a free one. Otherwise server.listen of hitherto.yaml,
     /// which is 127.0.0.1:7411 unless set
@@ -91,6 +92,7 @@ impl Serve {
             catalog_version: engine.catalog().version,
             now: session.stopped_at().map(format_timestamp),
         };
+        engine.announce(&format!("{scheme}://{}", reachable(address)))?;
         session.output().say(&ready);
         if session.output().is_json() {
             session.output().result(&ready)?;
@@ -136,6 +138,16 @@ fn warning(security: &Security, address: IpAddr) -> Option<&'static str> {
              server.tlsCert and server.tlsKey",
         ),
     }
+}
+
+/// An address that this machine reaches: that of all interfaces is none to connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// Resolves when the process is told to stop.

@@ -84,7 +84,8 @@ pub struct FeatureViewForm {
     pub entity: Option<Spanned<String>>,
     /// Where facts come from.
     pub source: SourceForm,
-    /// How long a fact answers, such as 24h; for ever without it.
+    /// How long a fact answers, such as 24h or 10y (a year is 365 days); for ever without
+    /// it.
     #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
     pub ttl: Option<Spanned<String>>,
     /// Whether known time counts: honor (the default), or ignore to reproduce

@@ -14,7 +14,7 @@ use super::{API_VERSION, ResourceKind};
 /// What [`name::check`](crate::name::check) accepts.
 pub(super) const NAME_PATTERN: &str = "^[a-z][a-z0-9_]{0,127}$";
 /// What [`time::parse_duration`](crate::time::parse_duration) accepts.
-pub(super) const DURATION_PATTERN: &str = "^([0-9]+(w|d|h|m|s|ms|us))+$";
+pub(super) const DURATION_PATTERN: &str = "^([0-9]+(y|w|d|h|m|s|ms|us))+$";
 /// What [`Share`](super::Share) reads.
 pub(super) const SHARE_PATTERN: &str = r"^[0-9]+(\.[0-9]{1,2})?%$";
 /// How [`Known`](super::Known) is written.

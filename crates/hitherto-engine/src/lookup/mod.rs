@@ -38,7 +38,7 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_TEXT_BYTES_MAX;
-use hitherto_core::row::{self, Gather};
+use hitherto_core::row::Gather;
 use hitherto_core::rule::{Absence, Answer, Times};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
@@ -96,12 +96,12 @@ pub struct Lookup {
     pub catalog_version: u64,
 }
 
-/// When the facts that answered happened and were known.
+/// When the facts that answered, or were too old to, happened and were known.
 #[derive(Clone, Debug)]
 pub struct ViewTimes {
     /// The view's name.
     pub view: String,
-    /// One for each entity; `None` where no fact answered.
+    /// One for each entity; `None` where no fact answered and none has expired.
     pub times: Vec<Option<Times>>,
 }
 
@@ -215,11 +215,11 @@ impl At<'_> {
         let mut times = Vec::new();
         let mut counts = vec![ViewCounts::default(); plan.views.len()];
         let reader = Reader { plan, entities: &entities, store: &*self.store, at, is_over };
-        reader.read_all(rows, |index, answers| {
+        reader.read_all(rows, |index, answers, of_facts| {
             let view = &plan.views[index];
             counts[index].count(answers, at, &view.asked)?;
             if request.with_times {
-                record_times(&mut times, &plan.views, index, answers)?;
+                record_times(&mut times, &plan.views, index, of_facts);
             }
             push_answers(&mut columns, view, answers)?;
             check_size(&columns)
@@ -290,13 +290,10 @@ fn record_times(
     times: &mut Vec<ViewTimes>,
     views: &[ViewPlan],
     view: usize,
-    answers: &[Answer<'_>],
-) -> Result<()> {
+    of_facts: &[Option<Times>],
+) {
     while times.len() <= view {
         times.push(ViewTimes { view: views[times.len()].name.clone(), times: Vec::new() });
     }
-    for answer in answers {
-        times[view].times.push(answer.ok().map(row::times).transpose()?);
-    }
-    Ok(())
+    times[view].times.extend_from_slice(of_facts);
 }

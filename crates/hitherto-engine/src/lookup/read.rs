@@ -14,7 +14,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hitherto_core::key::batch::KeyBatch;
-use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search};
+use hitherto_core::rule::{self, Absence, Answer, Moment, Says, Search, Times};
 use hitherto_core::{Error, Result, row};
 use hitherto_online::keys::LatestKeys;
 use hitherto_online::{GenerationId, Histories, Rows, Snapshot};
@@ -49,13 +49,17 @@ enum Found<'r> {
     Past(Range<usize>),
 }
 
+/// What was found for one entity in one view, with the times of the fact that answers or is
+/// too old to.
+type Cell<'r> = (std::result::Result<Found<'r>, Absence>, Option<Times>);
+
 impl<'a> Reader<'a> {
-    /// Calls `take` with the answers for stretches of entities of one view,
-    /// views in plan order.
+    /// Calls `take` with the answers for stretches of entities of one view, and with the
+    /// times of the facts that answer or have expired; views in plan order.
     pub fn read_all(
         &self,
         rows: usize,
-        mut take: impl FnMut(usize, &[Answer<'_>]) -> Result<()>,
+        mut take: impl FnMut(usize, &[Answer<'_>], &[Option<Times>]) -> Result<()>,
     ) -> Result<()> {
         let cells = self.plan.views.len() * rows;
         let mut keys = LatestKeys::default();
@@ -75,12 +79,13 @@ impl<'a> Reader<'a> {
             for (view, rows) in stretches {
                 past.bytes.clear();
                 let found = self.find(view, rows, &mut stored, &mut past)?;
-                let answers = found.iter().map(|found| match found {
+                let answers = found.iter().map(|(found, _)| match found {
                     Ok(Found::Latest(row)) => Ok(*row),
                     Ok(Found::Past(place)) => Ok(&past.bytes[place.clone()]),
                     Err(absence) => Err(*absence),
                 });
-                take(view, &answers.collect::<Vec<_>>())?;
+                let times = found.iter().map(|(_, times)| *times);
+                take(view, &answers.collect::<Vec<_>>(), &times.collect::<Vec<_>>())?;
             }
         }
         Ok(())
@@ -106,26 +111,29 @@ impl<'a> Reader<'a> {
         rows: Range<usize>,
         stored: &mut impl Iterator<Item = Option<&'r [u8]>>,
         past: &mut Past<'a>,
-    ) -> Result<Vec<std::result::Result<Found<'r>, Absence>>> {
+    ) -> Result<Vec<Cell<'r>>> {
         let view = &self.plan.views[view];
         let moment = Moment::new(self.at, view.known);
         let entities = &self.entities[view.entity];
         let find = |row: usize| {
             let Some((generation, _)) = view.online.filter(|_| !entities.is_null(row)) else {
-                return Ok(Err(Absence::NullKey));
+                return Ok((Err(Absence::NullKey), None));
             };
-            let Some(latest) = stored.next().flatten() else { return Ok(Err(Absence::NeverSeen)) };
+            let Some(latest) = stored.next().flatten() else {
+                return Ok((Err(Absence::NeverSeen), None));
+            };
             let times = row::times(latest)?;
             if !moment.sees(times) {
                 let search = Search::new(moment, view.ttl_micros);
                 let mut entity = Vec::new();
                 entities.read_into(row, &mut entity);
-                let place = self.search(generation, &entity, search, past)?;
-                return Ok(place.map(Found::Past));
+                let (place, times) = self.search(generation, &entity, search, past)?;
+                return Ok((place.map(Found::Past), times));
             }
             let winner = Some((times.event, Says::of_row(latest)));
             let judged = rule::judge(winner, false, self.at, view.ttl_micros);
-            Ok(judged.map(|()| Found::Latest(latest)))
+            let times = is_told(&judged).then_some(times);
+            Ok((judged.map(|()| Found::Latest(latest)), times))
         };
         rows.map(find).collect()
     }
@@ -137,7 +145,7 @@ impl<'a> Reader<'a> {
         entity: &[u8],
         mut search: Search,
         past: &mut Past<'a>,
-    ) -> Result<std::result::Result<Range<usize>, Absence>> {
+    ) -> Result<(std::result::Result<Range<usize>, Absence>, Option<Times>)> {
         let Past { histories, bytes } = past;
         let histories = match histories {
             Some(histories) => histories,
@@ -151,15 +159,22 @@ impl<'a> Reader<'a> {
             self.at,
             &mut |times, row| match search.show(times, row) {
                 Some(answer) => {
-                    answered = Some(answer.map(|row| bytes.extend_from_slice(row)));
+                    let answer = answer.map(|row| bytes.extend_from_slice(row));
+                    answered = Some((answer, is_told(&answer).then_some(times)));
                     ControlFlow::Break(())
                 }
                 None => ControlFlow::Continue(()),
             },
         )?;
-        let answered = answered.unwrap_or_else(|| Err(search.absence()));
-        Ok(answered.map(|()| start..bytes.len()))
+        let (answer, times) = answered.unwrap_or_else(|| (Err(search.absence()), None));
+        Ok((answer.map(|()| start..bytes.len()), times))
     }
+}
+
+/// Whether the times of the greatest fact are told: of one that answers, and of one that is
+/// too old, for people to see how old.
+fn is_told(judged: &std::result::Result<(), Absence>) -> bool {
+    matches!(judged, Ok(()) | Err(Absence::Expired))
 }
 
 /// Cuts a range of cells where one view ends and the next begins: the view, and

@@ -30,10 +30,12 @@
 //! | `run`      | one run over one view: what to read, and the commit      |
 //! | `merge`    | which facts of an entity are stored                      |
 //! | `figures`  | by how much two generations differ                       |
+//! | `progress` | who is told how a run gets on                            |
 
 mod consumed;
 mod figures;
 mod merge;
+mod progress;
 mod run;
 
 use hitherto_core::catalog::{AppliedView, Generation};
@@ -49,6 +51,7 @@ use crate::Engine;
 use crate::push::{FactBytes, read};
 
 pub(crate) use consumed::{Consumed, consumed_key, previous_key};
+pub use progress::{Progress, Stage};
 
 /// What is to be materialized.
 #[derive(Clone, Debug, Default)]
@@ -117,16 +120,6 @@ pub struct RolledBack {
     pub to: u32,
 }
 
-/// Who is told how a run gets on. Calls come from the run's own thread.
-pub trait Progress: Send + Sync {
-    /// A view is begun, with this many rows in the files to be read.
-    fn begin(&self, view: &str, rows: u64);
-    /// Facts read so far.
-    fn advance(&self, view: &str, facts: u64);
-    /// A view is done.
-    fn end(&self, done: &Materialized);
-}
-
 impl Engine {
     /// Materializes views, one after the other.
     ///
@@ -154,7 +147,7 @@ impl Engine {
         let mut done = Vec::with_capacity(views.len());
         for view in views {
             let materialized = self.materialize_view(&view, request, now, progress).await?;
-            progress.end(&materialized);
+            progress.end(view.name(), materialized.facts);
             done.push(materialized);
         }
         Ok(done)
@@ -168,8 +161,8 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Materialized> {
         let mut run = Run::plan(self, view, request, now).await?;
-        progress.begin(view.name(), self.offline.count_rows(&run.files)?);
         if run.files.is_empty() {
+            progress.begin(view.name(), 0);
             return Ok(run.up_to_date());
         }
         // What was pushed is in the generation that an incremental run adds to.
@@ -178,17 +171,21 @@ impl Engine {
             MaterializeMode::Incremental => None,
         };
         let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
+        let rows = self.offline.count_rows(&run.files)? + self.offline.count_rows(pushed)?;
+        progress.begin(view.name(), rows);
         let window = request.window.unwrap_or(TimeRange::ALL);
         let queries = self.fact_queries(view, &run.files).await?.into_iter();
         let queries = queries.map(|query| query.within(window));
         let queries: Vec<_> = queries.chain(self.offline.pushed_queries(view, pushed)?).collect();
         let advance = |facts| progress.advance(view.name(), facts);
         let (facts, merged) = loop {
+            progress.stage(view.name(), Stage::Reading);
             let mut facts = self.offline.sort_facts(view, &queries, run.horizon, advance).await?;
-            if let Some(merged) = run.load(self, &mut facts).await? {
+            if let Some(merged) = run.load(self, &mut facts, progress).await? {
                 break (facts, merged);
             }
         };
+        progress.stage(view.name(), Stage::Committing);
         if !request.force {
             run.check(self, &merged.0)?;
         }

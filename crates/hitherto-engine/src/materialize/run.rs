@@ -11,7 +11,7 @@ use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News, consumed_key, previous_key};
 use super::merge::{Merge, Merged};
-use super::{MaterializeMode, MaterializeRequest, Materialized};
+use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
 use crate::clock::CLOCK_KEY;
 use crate::push::CaughtUp;
@@ -122,6 +122,7 @@ impl<'r> Run<'r> {
         &mut self,
         engine: &Engine,
         facts: &mut SortedFacts,
+        progress: &dyn Progress,
     ) -> Result<Option<(Merged, Loaded)>> {
         let beneath = match self.mode {
             MaterializeMode::Incremental => Beneath::Rows,
@@ -137,6 +138,8 @@ impl<'r> Run<'r> {
             Merge::new(&*self, &*snapshot, load.part()?).take(run)
         };
         let mut merged = Merged::default();
+        let parts = facts.parts_left();
+        progress.stage(self.view.name(), Stage::Sorting);
         loop {
             let runs = facts.next_runs();
             if runs.is_empty() {
@@ -150,6 +153,8 @@ impl<'r> Run<'r> {
                     Ok::<_, Error>(merged.and(&thread.join().unwrap_or_else(broken)?))
                 })
             })?;
+            let done = parts - facts.parts_left();
+            progress.stage(self.view.name(), Stage::Writing { done, parts });
             // Whoever wants it to end can have it dropped here.
             tokio::task::yield_now().await;
         }

@@ -31,11 +31,12 @@ use std::path::{Path, PathBuf};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::record::{SourceRecord, StoredCopy};
 use crate::Engine;
 use crate::disk::{self, unwritable};
+use crate::materialize::{Progress, Stage};
 
 pub(crate) use choose::{Copies, Reading};
 
@@ -53,7 +54,7 @@ pub enum OptimizeMode {
 }
 
 /// What happened to one view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptimizeReport {
     /// The view's name.
     pub view: String,
@@ -86,6 +87,31 @@ impl OptimizeReport {
 }
 
 impl Engine {
+    /// Writes copies of these views' facts, one after the other; of all views if none is
+    /// named.
+    ///
+    /// # Errors
+    /// As [`Engine::optimize`]. Copies written before the error stay.
+    pub async fn optimize_all(
+        &self,
+        views: &[String],
+        mode: OptimizeMode,
+        progress: &dyn Progress,
+    ) -> Result<Vec<OptimizeReport>> {
+        let catalog = self.catalog();
+        let names: Vec<&str> = match views {
+            [] => catalog.views.iter().map(AppliedView::name).collect(),
+            views => views.iter().map(String::as_str).collect(),
+        };
+        // What is misspelt is said before anything is written.
+        names.iter().try_for_each(|name| catalog.view(name).map(drop))?;
+        let mut done = Vec::with_capacity(names.len());
+        for name in names {
+            done.push(self.optimize(name, mode, progress).await?);
+        }
+        Ok(done)
+    }
+
     /// Writes a copy of a view's facts that training sets read from then on, in
     /// the place of an older one. `progress` is told the facts written so far.
     ///
@@ -98,7 +124,7 @@ impl Engine {
         &self,
         name: &str,
         mode: OptimizeMode,
-        progress: impl FnMut(u64),
+        progress: &dyn Progress,
     ) -> Result<OptimizeReport> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
@@ -115,12 +141,18 @@ impl Engine {
             && copy.covers_all(view, &files)?
         {
             copy.files(&self.root)?;
+            progress.begin(view.name(), 0);
+            progress.end(view.name(), 0);
             return Ok(OptimizeReport::new(&copy, true));
         }
+        progress.begin(view.name(), self.offline.count_rows(&files)?);
+        progress.stage(view.name(), Stage::Sorting);
         let number = before.map_or(1, |number| number + 1);
         let copy = self.write_copy(view, &files, &folder, number, progress).await?;
         remove_all(&folder, Some(number))?;
-        Ok(OptimizeReport::new(&copy, false))
+        let report = OptimizeReport::new(&copy, false);
+        progress.end(view.name(), report.rows);
+        Ok(report)
     }
 
     async fn write_copy(
@@ -129,13 +161,21 @@ impl Engine {
         files: &[SourceFile],
         folder: &Path,
         number: u64,
-        progress: impl FnMut(u64),
+        progress: &dyn Progress,
     ) -> Result<StoredCopy> {
         let writing = folder.join(WRITING);
         disk::make_folders(&writing)?;
         // Fingerprints first: a file that changes meanwhile is then found out.
         let sources = files.iter().map(SourceRecord::read).collect::<Result<Vec<_>>>()?;
-        let written = self.offline.write_optimized(view, files, &writing, progress).await?;
+        let mut is_writing = false;
+        let advance = |facts| {
+            if !std::mem::replace(&mut is_writing, true) {
+                progress.stage(view.name(), Stage::Writing { done: 0, parts: 0 });
+            }
+            progress.advance(view.name(), facts);
+        };
+        let written = self.offline.write_optimized(view, files, &writing, advance).await?;
+        progress.stage(view.name(), Stage::Committing);
         for file in files {
             if file.describe_again()? != *file {
                 return Err(Error::conflict(format!(

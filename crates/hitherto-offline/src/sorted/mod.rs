@@ -108,6 +108,11 @@ impl SortedFacts {
         std::iter::from_fn(next).take(self.threads).collect()
     }
 
+    /// Parts of the key space that no run has yet.
+    pub fn parts_left(&self) -> u32 {
+        u32::try_from(self.parts.len()).unwrap_or(u32::MAX)
+    }
+
     /// Counts of the scan.
     pub fn count(&self) -> &ScanCount {
         &self.count

@@ -4,6 +4,7 @@
 //! | --------- | ---------------------------------------------------------- |
 //! | `acknowledged` | how far the log got, told beside it                    |
 //! | `options` | how each family is tuned, and why                           |
+//! | `owner`   | who has the store open for writing                          |
 //! | `load`    | rows to sorted files to ingestion                           |
 //! | `put`     | facts put one by one, beside loads                          |
 //! | `log`     | the log of pushed facts                                     |
@@ -17,7 +18,7 @@
 //!
 //! ```text
 //! <store>/FORMAT        the layout's version as text, read before anything is opened
-//! <store>/owner         the process that has the store open for writing
+//! <store>/owner         who has the store open for writing, and the URL of a server
 //! <store>/acknowledged  how far the log got
 //! <store>/rocksdb       the database
 //! <store>/staging       sorted files being built; emptied at every opening
@@ -34,6 +35,7 @@ mod kept;
 mod load;
 mod log;
 mod options;
+mod owner;
 mod put;
 mod read;
 mod retain;
@@ -159,8 +161,7 @@ impl RocksStore {
             // Files of a killed load are named by no catalog: nobody can miss them.
             disk::remove(&staging)?;
             disk::make_folders(&staging)?;
-            let owner = format!("process {}\n", std::process::id());
-            disk::write_whole(&folder.join("owner"), owner.as_bytes())?;
+            owner::write(folder, None)?;
         }
         let latest_files = options::family(LATEST, &cache, &horizons);
         let history_files = options::family(HISTORY, &cache, &horizons);
@@ -326,6 +327,13 @@ impl OnlineStore for RocksStore {
         self.write_durably(batch)
     }
 
+    fn announce(&self, url: &str) -> Result<()> {
+        self.check_writable()?;
+        // The database lies in the store's folder.
+        let folder = self.db.path().parent().unwrap_or(self.db.path());
+        owner::write(folder, Some(url))
+    }
+
     fn is_writable(&self) -> bool {
         self.access == Access::ReadWrite
     }
@@ -416,7 +424,7 @@ fn lock_folder(folder: &Path) -> Result<Option<File>> {
     disk::make_private(folder);
     match opened.try_lock() {
         Ok(()) => Ok(Some(opened)),
-        Err(TryLockError::WouldBlock) => Err(in_use(folder)),
+        Err(TryLockError::WouldBlock) => Err(owner::in_use(folder)),
         Err(TryLockError::Error(cause)) => {
             tracing::debug!(folder = %folder.display(), %cause, "the folder cannot be locked");
             Ok(None)
@@ -451,19 +459,9 @@ fn check_log(folder: &Path, acknowledged: Option<u64>, there: u64) -> Result<()>
     )))
 }
 
-fn in_use(folder: &Path) -> Error {
-    let owner = fs::read_to_string(folder.join("owner")).unwrap_or_default();
-    let owner = if owner.is_empty() { "another process" } else { owner.trim() };
-    Error::conflict(format!(
-        "the store {} is in use by {owner}; ask its server, open it for reading, or stop that \
-         process",
-        folder.display()
-    ))
-}
-
 fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
     if cause.to_string().contains("/LOCK: ") {
-        return in_use(folder).with_source(cause);
+        return owner::in_use(folder).with_source(cause);
     }
     let kind = failed(cause.clone()).kind();
     let advice = if kind == Kind::Corrupt { "; restore a backup" } else { "" };

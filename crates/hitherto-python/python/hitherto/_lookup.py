@@ -54,9 +54,10 @@ class Lookup:
     @property
     def times(self) -> dict[str, list[tuple[Time, Time | None] | None]]:
         """For each view the event time and known time of the fact that answered
-        each entity, in UTC; None where none did, and for a known time that
-        nobody can say. Empty unless the lookup was made with ``times=True``. A time
-        that no ``datetime`` holds is text, as in :meth:`to_dict`.
+        each entity, or is too old to, in UTC; None where there is none, and for a
+        known time that nobody can say. Empty unless the lookup was made with
+        ``times=True``. A time that no ``datetime`` holds is text, as in
+        :meth:`to_dict`.
         """
         return {
             view: [

@@ -102,9 +102,13 @@ def to_known_time(micros: int) -> Time | None:
 
 
 Duration = timedelta | str
-"""A timedelta, or text such as ``24h``, ``1h30m`` or ``500ms``."""
+"""A timedelta, or text such as ``24h``, ``1h30m``, ``500ms`` or ``10y`` (a year is 365 days)."""
+
+YEAR = timedelta(days=365)
+"""A year of durations, whatever the calendar says."""
 
 UNITS = {
+    "y": YEAR,
     "w": timedelta(weeks=1),
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -123,10 +127,10 @@ def to_timedelta(duration: Duration) -> timedelta:
         InvalidError: it is negative, or text without a unit.
     """
     if isinstance(duration, str):
-        if not re.fullmatch(r"([0-9]+(w|d|h|m|s|ms|us))+", duration.strip()):
+        if not re.fullmatch(r"([0-9]+(y|w|d|h|m|s|ms|us))+", duration.strip()):
             raise InvalidError(
-                f"{duration!r} is not a duration; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum "
-                "like 1h30m"
+                f"{duration!r} is not a duration; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of "
+                "365 days) or a sum like 1h30m"
             )
         parts = re.findall(r"([0-9]+)([a-z]+)", duration)
         return sum((int(count) * UNITS[unit] for count, unit in parts), timedelta())
@@ -136,10 +140,13 @@ def to_timedelta(duration: Duration) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """``duration`` in the largest units that keep it exact, such as ``1h30m``."""
+    """``duration`` in the largest units that keep it exact, such as ``1h30m``; in years if
+    they are whole."""
+    if duration and not duration % YEAR:
+        return f"{duration // YEAR}y"
     text, rest = "", duration
     for unit, length in UNITS.items():
-        if unit != "w" and rest >= length:
+        if unit not in ("y", "w") and rest >= length:
             count, rest = divmod(rest, length)
             text += f"{count}{unit}"
     return text or "0s"

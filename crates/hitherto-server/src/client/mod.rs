@@ -43,7 +43,9 @@ pub use crate::wire::training_set::Record;
 use connection::{Calls, Connection};
 pub use credentials::{Credentials, Token};
 pub use hitherto_proto::v1::start_job_request::Work;
-pub use hitherto_proto::v1::{BackupWork, Job, JobProgress, JobState, MaterializeWork};
+pub use hitherto_proto::v1::{
+    BackupWork, Job, JobProgress, JobStage, JobState, MaterializeWork, OptimizeWork,
+};
 pub use jobs::outcome;
 pub use training_set::RemoteTrainingSet;
 

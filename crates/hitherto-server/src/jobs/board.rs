@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use hitherto_core::limits::{JOBS_ENDED_MAX, JOBS_RUNNING_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Materialized, Progress};
-use hitherto_proto::v1::{Job, JobProgress, JobState};
+use hitherto_engine::{Progress, Stage};
+use hitherto_proto::v1::{Job, JobProgress, JobStage, JobState};
 use tokio::sync::watch::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
@@ -148,19 +148,39 @@ impl Progress for Entry {
         });
     }
 
+    fn stage(&self, _: &str, stage: Stage) {
+        Entry::advance(self, |progress| {
+            let (stage, parts_done, parts) = match stage {
+                Stage::Reading => (JobStage::Reading, 0, 0),
+                Stage::Sorting => (JobStage::Sorting, 0, 0),
+                Stage::Writing { done, parts } => (JobStage::Writing, done, parts),
+                Stage::Committing => (JobStage::Committing, 0, 0),
+            };
+            let was_reading = progress.stage() == JobStage::Reading;
+            if was_reading && stage != JobStage::Reading {
+                // All are read, and were as many.
+                progress.rows_total = progress.rows;
+                progress.seconds_left = None;
+            }
+            progress.set_stage(stage);
+            (progress.parts_done, progress.parts) = (parts_done, parts);
+        });
+    }
+
     fn advance(&self, _: &str, rows: u64) {
         let seconds = lock(&self.begun).elapsed().as_secs_f64();
         Entry::advance(self, |progress| {
             progress.rows = rows;
+            progress.rows_total = progress.rows_total.max(rows);
             progress.rows_per_second = rows as f64 / seconds.max(f64::EPSILON);
             let left = progress.rows_total.saturating_sub(rows) as f64;
             progress.seconds_left = (rows > 0).then(|| left / progress.rows_per_second);
         });
     }
 
-    fn end(&self, done: &Materialized) {
+    fn end(&self, _: &str, facts: u64) {
         Entry::advance(self, |progress| {
-            progress.rows = done.facts;
+            (progress.rows, progress.rows_total) = (facts, facts);
             progress.seconds_left = Some(0.0);
         });
     }

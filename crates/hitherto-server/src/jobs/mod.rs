@@ -17,13 +17,13 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest, TimeRange};
+use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{
     BackupWork, CancelJobRequest, Job, JobState, ListJobsRequest, ListJobsResponse,
-    MaterializeWork, StartJobRequest, WatchJobRequest,
+    MaterializeWork, OptimizeWork, StartJobRequest, WatchJobRequest,
 };
 use tokio::sync::watch::Receiver;
 use tonic::{Request, Response, Status};
@@ -95,6 +95,10 @@ impl Jobs {
                 let request = MaterializeRequest { views, mode, force, window };
                 serde_json::to_string(&self.engine.materialize(&request, now, entry).await?)
             }
+            Work::Optimize(OptimizeWork { views, full }) => {
+                let mode = if full { OptimizeMode::Full } else { OptimizeMode::IfChanged };
+                serde_json::to_string(&self.engine.optimize_all(&views, mode, entry).await?)
+            }
             Work::Backup(BackupWork { folder }) => {
                 let engine = Arc::clone(&self.engine);
                 let folder = backup_folder(self.backups.as_deref(), &folder)?;
@@ -139,6 +143,10 @@ fn describe(work: &Work) -> String {
             let words = words.chain(full.then_some("--full")).chain(force.then_some("--force"));
             words.chain(bounds.iter().flatten().map(String::as_str)).collect::<Vec<_>>().join(" ")
         }
+        Work::Optimize(OptimizeWork { views, full }) => {
+            let words = std::iter::once("optimize").chain(views.iter().map(String::as_str));
+            words.chain(full.then_some("--full")).collect::<Vec<_>>().join(" ")
+        }
         Work::Backup(BackupWork { folder }) => format!("backup {folder}"),
     }
 }
@@ -150,7 +158,8 @@ impl JobService for Jobs {
     async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
         let mut call = self.metrics.begin(Method::Job);
         let work = request.into_inner().work;
-        let work = work.ok_or_else(|| Error::invalid("name the work: materialize or backup"));
+        let work =
+            work.ok_or_else(|| Error::invalid("name the work: materialize, optimize or backup"));
         let job = work.and_then(|work| self.start(work)).map_err(|error| to_status(&error));
         call.end(&job);
         job.map(Response::new)

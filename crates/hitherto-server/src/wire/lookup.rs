@@ -115,8 +115,9 @@ fn encode_times(times: ViewTimes) -> v1::ViewTimes {
     }
 }
 
-/// A fact answered where the view's features say so: all of them have the same
-/// fact, so the first column of the view tells.
+/// A fact answered, or has expired, where the view's features say so: all of them have the
+/// same fact, so the first column of the view tells. A server that tells no times of what
+/// has expired sends zeros.
 fn decode_times(times: v1::ViewTimes, columns: &[Column], rows: usize) -> Result<ViewTimes> {
     let v1::ViewTimes { view, event_micros, known_micros } = times;
     if event_micros.len() != rows || known_micros.len() != rows {
@@ -130,8 +131,12 @@ fn decode_times(times: v1::ViewTimes, columns: &[Column], rows: usize) -> Result
         .ok_or_else(|| malformed(format!("view {view:?} has times and no column")))?;
     let times = event_micros.into_iter().zip(known_micros).enumerate().map(|(row, times)| {
         let (event, known) = times;
-        let is_answered = matches!(column.status(row), Status::Present | Status::Null);
-        is_answered.then_some(Times { event, known })
+        let is_told = match column.status(row) {
+            Status::Present | Status::Null => true,
+            Status::Expired => times != (0, 0),
+            Status::NotFound => false,
+        };
+        is_told.then_some(Times { event, known })
     });
     Ok(ViewTimes { times: times.collect(), view })
 }

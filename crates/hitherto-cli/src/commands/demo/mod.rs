@@ -46,8 +46,8 @@ use tour::Tour;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto demo\n  \
-    hitherto demo --dir icu                       leave the repository in ./icu\n  \
-    hitherto demo --python .venv/bin/python       build the training set in Python")]
+    hitherto demo --dir icu                    # leave the repository in ./icu\n  \
+    hitherto demo --python .venv/bin/python    # build the training set in Python")]
 pub struct Demo {
     /// Write the repository to this new or empty folder and leave it there
     #[arg(long, value_name = "DIR")]

@@ -26,7 +26,8 @@ use keys::KeyArgument;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto get --service fraud_v1 customer_id=1,2,3\n  \
-    hitherto get --features 'lactate:*' hospitalization_id=20214994 --as-of 2173-01-02 --times\n  \
+    hitherto get --features 'lactate:*' hospitalization_id=20214994 \\\n    \
+    --as-of 2173-01-02 --times\n  \
     hitherto get --service fraud_v1 customer_id=1 --server http://127.0.0.1:7411")]
 pub struct Get {
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `hitherto training-set`: a spine to a Parquet file of training rows.
 
 mod check;
+mod rows;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
-use hitherto_core::time::{MICROS_PER_SECOND, format_duration, parse_duration, parse_timestamp};
+use hitherto_core::time::{
+    MICROS_PER_SECOND, MICROS_PER_YEAR, format_duration, parse_duration, parse_timestamp,
+};
 use hitherto_core::{Error, Result};
 use hitherto_engine::training_set::{Ages, ViewReport};
-use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
+use hitherto_engine::{FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
 use serde::Serialize;
 
+use self::rows::Rows;
+use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::labels::Labels;
 use crate::numbers::{bytes, count, counted, share};
@@ -35,13 +40,15 @@ use crate::sink::{Sink, write_whole};
 /// nothing is written. Label rows of a file have to be named again; others are made again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    hitherto training-set --spine spine.parquet --service deterioration_v1 --out t.parquet\n  \
-    hitherto training-set --spine spine.parquet --features 'lactate:*' --out l.parquet \
-    --max-null-rate 0.2\n  \
-    hitherto training-set --sql 'SELECT stay_id, drawn AS event_timestamp FROM labs' \
-    --service s --out t.parquet\n  \
+    hitherto training-set --spine spine.parquet --service deterioration_v1 \\\n    \
+    --out t.parquet\n  \
+    hitherto training-set --spine spine.parquet --timestamp drawn_at \\\n    \
+    --features 'lactate:*' --out l.parquet --max-null-rate 0.2\n  \
+    hitherto training-set --service s --out t.parquet \\\n    \
+    --sql 'SELECT stay_id, drawn AS event_timestamp FROM labs'\n  \
     hitherto training-set --at 2026-01-01T00:00:00Z --service s --out all.parquet\n  \
-    hitherto training-set --spine spine.parquet --manifest t.parquet.manifest.json --check")]
+    hitherto training-set --spine spine.parquet --check \\\n    \
+    --manifest t.parquet.manifest.json")]
 pub struct TrainingSet {
     #[command(flatten)]
     labels: Labels,
@@ -53,8 +60,14 @@ pub struct TrainingSet {
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// Build the manifest's rows again, from the files that it names, and compare
-    #[arg(long, requires = "manifest", conflicts_with_all = ["Selected", "Build", "Limits"])]
+    #[arg(long, requires = "manifest")]
+    #[arg(conflicts_with_all = ["Selected", "Build", "Limits", "server"])]
     check: bool,
+    /// Let this server build the rows, from its sources; label rows of a file are sent to it
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    #[command(flatten)]
+    shown: ShownToServer,
 }
 
 /// What to build; not asked for where a manifest says it.
@@ -75,9 +88,12 @@ struct Build {
     /// Name columns view:feature instead of feature
     #[arg(long)]
     full_names: bool,
-    /// Where to write the rows, a Parquet file
+    /// Where to write the rows, a Parquet file, which must not be there yet
     #[arg(long, value_name = "FILE", required_unless_present = "check")]
     out: Option<PathBuf>,
+    /// Replace files that are there already
+    #[arg(long)]
+    force: bool,
 }
 
 /// Bounds on the report; beyond one nothing is written and the command fails.
@@ -118,25 +134,32 @@ impl TrainingSet {
         if self.manifest.as_deref() == Some(out) {
             return Err(Error::invalid("--manifest and --out name one file; name two"));
         }
+        let manifest = match &self.manifest {
+            Some(path) => path.clone(),
+            None => beside(out),
+        };
+        if !self.build.force {
+            check_free(out)?;
+            check_free(&manifest)?;
+        }
         let spine = self.labels.required()?;
-        let engine = session.open(Access::ReadOnly)?;
         let request = self.build.request()?;
-        let mut rows = engine.training_set_of(&request, spine, session.now()).await?;
+        let mut rows = match &self.server {
+            None => Rows::here(session, &request, spine).await?,
+            Some(url) => Rows::there(&self.shown.connect(url).await?, &request, spine).await?,
+        };
 
         let columns = rows.schema().fields().len();
         let mut sink = Sink::create(out, rows.schema())?;
         while let Some(batch) = rows.next().await {
             sink.write(&batch?)?;
         }
-        let finished = rows.finish();
-        if let Err(excess) = thresholds.check(&finished.report) {
-            session.output().say(by_view(&finished.report));
+        let finished = rows.finish()?;
+        let report = finished.report();
+        if let Err(excess) = thresholds.check(report) {
+            session.output().say(by_view(report));
             return Err(excess);
         }
-        let manifest = match &self.manifest {
-            Some(path) => path.clone(),
-            None => beside(out),
-        };
         let record = finished.manifest()?;
         let file_bytes = sink.finish()?;
         write_whole(
@@ -145,22 +168,28 @@ impl TrainingSet {
                 Error::internal("the manifest cannot be written as JSON").with_source(cause)
             })?,
         )?;
-        let has_leaked = finished.report.leaked().next().is_some();
         let built = Built {
             file: out.to_owned(),
             file_bytes,
             columns,
             content_hash: record.content.hash,
             manifest,
-            ignores_known_time: finished
-                .report
-                .views
-                .iter()
-                .any(|view| view.known == Known::Ignore),
-            has_leaked,
-            report: finished.report,
+            ignores_known_time: report.views.iter().any(|view| view.known == Known::Ignore),
+            has_leaked: report.leaked().next().is_some(),
+            report: report.clone(),
         };
         session.output().result(&built)
+    }
+}
+
+/// Refuses to write over what is there.
+fn check_free(path: &Path) -> Result<()> {
+    match path.exists() {
+        false => Ok(()),
+        true => Err(Error::conflict(format!(
+            "{} is there already; name another file, or replace it with --force",
+            path.display()
+        ))),
     }
 }
 
@@ -281,9 +310,8 @@ pub fn by_view(report: &TrainingSetReport) -> Grid {
 
 /// An age as people say it: its two largest units, or years.
 fn age_of(micros: i64) -> String {
-    const YEAR: i64 = 31_557_600 * MICROS_PER_SECOND;
-    if micros >= 2 * YEAR {
-        return format!("{}y", micros / YEAR);
+    if micros >= 2 * MICROS_PER_YEAR {
+        return format!("{}y", micros / MICROS_PER_YEAR);
     }
     const UNITS: [(i64, &str); 5] = [
         (86_400 * MICROS_PER_SECOND, "d"),

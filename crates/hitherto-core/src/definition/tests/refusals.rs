@@ -88,17 +88,17 @@ refused! {
     floating_point_key: "stay_id, type: string" => "stay_id, type: float64",
         r#"6:33: entity "stay": join key "stay_id" has type float64, but keys are compared for exact equality; use an integer, string, binary, bool or date32"#;
     bad_ttl: "24h" => "24 parsecs",
-        r#"19:8: feature view "lactate": ttl "24 parsecs" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like 1h30m"#;
+        r#"19:8: feature view "lactate": ttl "24 parsecs" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     ttl_without_a_unit: "24h" => "86400",
-        r#"19:8: feature view "lactate": ttl "86400" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like 1h30m"#;
+        r#"19:8: feature view "lactate": ttl "86400" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     ttl_of_zero: "24h" => "0s",
         r#"19:8: feature view "lactate": ttl is zero; write more, or leave it out"#;
     negative_ttl: "24h" => "-1h",
-        r#"19:8: feature view "lactate": ttl "-1h" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like 1h30m"#;
+        r#"19:8: feature view "lactate": ttl "-1h" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     history_of_zero: "7d" => "0d",
         r#"23:22: feature view "lactate": online.history is zero; write more, or leave it out"#;
     negative_delay: "knownTime: released" => "delay: -5m",
-        r#"18:12: feature view "lactate": source.delay "-5m" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w or a sum like 1h30m"#;
+        r#"18:12: feature view "lactate": source.delay "-5m" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     delay_beside_known_time: "knownTime: released" => "knownTime: released\n    delay: 5m",
         r#"19:12: feature view "lactate": source.delay and source.knownTime exclude each other; a column says when each fact was known, so remove the delay"#;
     unknown_period: "sql: >\n      SELECT * FROM source\n" => "partitionedBy: week\n",

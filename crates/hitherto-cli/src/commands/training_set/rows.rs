@@ -1,0 +1,109 @@
+//! The rows of a training set, built here or by a server.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use hitherto_core::Result;
+use hitherto_engine::{
+    Access, Finished as FinishedHere, Manifest, Spine, TrainingSet, TrainingSetReport,
+    TrainingSetRequest,
+};
+use hitherto_server::client::{Client, Record, RemoteTrainingSet};
+
+use crate::session::Session;
+use crate::spine;
+
+/// A training set while it is built.
+pub enum Rows {
+    /// By this process.
+    Here(Box<TrainingSet>),
+    /// By a server.
+    There(Box<RemoteTrainingSet>),
+}
+
+/// A training set after its last row.
+pub enum Finished {
+    /// Built by this process.
+    Here(Box<FinishedHere>),
+    /// Built by a server.
+    There(Box<Record>),
+}
+
+impl Rows {
+    /// Starts a training set beside whoever holds the store.
+    ///
+    /// # Errors
+    /// Those of [`Engine::training_set_of`](hitherto_engine::Engine::training_set_of).
+    pub async fn here(
+        session: &Session,
+        request: &TrainingSetRequest,
+        spine: Spine,
+    ) -> Result<Self> {
+        let engine = session.open(Access::ReadOnly)?;
+        let rows = engine.training_set_of(request, spine, session.now()).await?;
+        Ok(Rows::Here(Box::new(rows)))
+    }
+
+    /// Lets a server start one. The rows of a file are sent.
+    ///
+    /// # Errors
+    /// Those of [`Client::training_set_of`]; what keeps a file from being read.
+    pub async fn there(
+        client: &Client,
+        request: &TrainingSetRequest,
+        spine: Spine,
+    ) -> Result<Self> {
+        let spine = match spine {
+            Spine::File(path) => spine::sent(&path, &request.timestamp)?,
+            spine => spine,
+        };
+        Ok(Rows::There(Box::new(client.training_set_of(request, spine).await?)))
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Rows::Here(rows) => rows.schema(),
+            Rows::There(rows) => rows.schema(),
+        }
+    }
+
+    /// The next rows; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match self {
+            Rows::Here(rows) => rows.next().await,
+            Rows::There(rows) => rows.next().await,
+        }
+    }
+
+    /// What there is to say after the last row.
+    ///
+    /// # Errors
+    /// Those of [`RemoteTrainingSet::finish`].
+    pub fn finish(self) -> Result<Finished> {
+        Ok(match self {
+            Rows::Here(rows) => Finished::Here(Box::new(rows.finish())),
+            Rows::There(rows) => Finished::There(Box::new(rows.finish()?)),
+        })
+    }
+}
+
+impl Finished {
+    /// What the run found.
+    pub fn report(&self) -> &TrainingSetReport {
+        match self {
+            Finished::Here(finished) => &finished.report,
+            Finished::There(record) => &record.report,
+        }
+    }
+
+    /// What the rows are made of.
+    ///
+    /// # Errors
+    /// Those of [`FinishedHere::manifest`].
+    pub fn manifest(&self) -> Result<Manifest> {
+        match self {
+            Finished::Here(finished) => finished.manifest(),
+            Finished::There(record) => Ok(record.manifest.clone()),
+        }
+    }
+}

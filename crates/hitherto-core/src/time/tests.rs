@@ -1,0 +1,13 @@
+use super::*;
+
+#[test]
+fn a_year_of_a_duration_is_365_days() {
+    let days = |count: i64| count * 86_400 * MICROS_PER_SECOND;
+    assert_eq!(parse_duration("10y").unwrap(), days(3_650));
+    assert_eq!(parse_duration("1y6h").unwrap(), days(365) + days(1) / 4);
+    assert_eq!(parse_duration("1w").unwrap(), days(7));
+    assert!(parse_duration("10years").is_err());
+    // Years that are whole are said as years, everything else in days.
+    let said = [days(3_650), days(365), days(400), days(14)].map(format_duration);
+    assert_eq!(said, ["10y", "1y", "400d", "14d"]);
+}

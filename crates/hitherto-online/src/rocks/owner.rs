@@ -1,0 +1,43 @@
+//! Who has a store open for writing: a note beside its lock.
+//!
+//! ```text
+//! process 4711
+//! http://127.0.0.1:7411        if it is a server
+//! ```
+//!
+//! The note is read only where it is held, so that what a process
+//! left behind that was killed misleads nobody.
+
+use std::fs;
+use std::path::Path;
+
+use hitherto_core::{Error, Result};
+
+use crate::disk;
+
+/// Notes this process, and where it answers if it is a server.
+///
+/// # Errors
+/// `Unavailable` when the folder cannot be written.
+pub fn write(folder: &Path, url: Option<&str>) -> Result<()> {
+    let note = format!("process {}\n{}", std::process::id(), url.unwrap_or_default());
+    disk::write_whole(&folder.join("owner"), note.as_bytes())
+}
+
+/// Why nobody else can write: a `Conflict` that says who holds the store, and what to do.
+pub fn in_use(folder: &Path) -> Error {
+    let note = fs::read_to_string(folder.join("owner")).unwrap_or_default();
+    let mut lines = note.lines().map(str::trim).filter(|line| !line.is_empty());
+    let owner = lines.next().unwrap_or("another process");
+    let store = folder.display();
+    Error::conflict(match lines.next() {
+        Some(url) => format!(
+            "the store {store} is in use by {owner}, a server at {url}; go through it with \
+             --server {url} (in Python hitherto.connect({url:?})), or stop it"
+        ),
+        None => format!(
+            "the store {store} is in use by {owner}; if that is a server, go through it with \
+             --server URL (in Python hitherto.connect(URL)), otherwise wait until it is done"
+        ),
+    })
+}
