@@ -18,7 +18,7 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours wheel clean
+    test-neighbours notebooks wheel clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ test-bare:  ## both commands on a machine on which nothing is installed; root, t
 test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy and pyright
 	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
+
+notebooks: python  ## run the notebooks of docs, and store what they show
+	$(PYTHON) -m pip install --quiet nbclient ipykernel
+	$(PYTHON) scripts/notebooks.py
 
 wheel: setup  ## an optimized wheel in target/wheels
 	$(VENV)/bin/pip install --quiet maturin

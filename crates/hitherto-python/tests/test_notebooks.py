@@ -1,4 +1,9 @@
-"""The notebooks of docs/notebooks: every cell runs, and what it shows can be shown."""
+"""The notebooks of docs/notebooks: every cell runs, and shows what is stored with it.
+
+Whoever changes one stores what it shows:
+
+    make notebooks
+"""
 
 from __future__ import annotations
 
@@ -30,10 +35,22 @@ def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
-            assert cell["outputs"] == [], "outputs are made by whoever runs it"
             shown = run("".join(cell["source"]), names)
             if hasattr(type(shown), "_repr_html_"):
                 assert shown._repr_html_().startswith("<div")
+            check_stored(cell, shown)
+
+
+def check_stored(cell: dict[str, Any], shown: object) -> None:
+    """What a reader of the repository sees is what running the cell shows."""
+    stored = [output.get("data", {}).get("text/plain") for output in cell["outputs"]]
+    results = ["".join(text) for text in stored if text is not None]
+    assert len(results) >= (shown is not None), "store what the cell shows"
+    assert "/tmp/" not in json.dumps(cell["outputs"]), "a path of somebody's machine"
+    assert all(output["output_type"] != "error" for output in cell["outputs"])
+    if isinstance(shown, (int, float, str, dict, tuple)):
+        told = ast.literal_eval(results[-1])
+        assert told == shown or told == pytest.approx(shown)
 
 
 def run(source: str, names: dict[str, Any]) -> object:
