@@ -18,7 +18,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use crate::repo::{Repo, batch, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, materialize, training_set};
 
 fn yaml(key: &str, feature: &str, sql: Option<&str>) -> String {
     let sql = sql.map_or(String::new(), |sql| format!("sql: \"{sql}\", "));
@@ -105,7 +105,7 @@ async fn check(repo: &Repo, ids: ArrayRef, values: &ArrayRef) {
     assert_eq!(trained(&engine, Arc::clone(&ids)).await.to_data(), values.to_data());
     let verified = engine.verify(&VerifyRequest::default(), 10).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
-    engine.optimize("v", OptimizeMode::Full, |_| {}).await.unwrap();
+    engine.optimize("v", OptimizeMode::Full, &Silent).await.unwrap();
     assert_eq!(trained(&engine, ids).await.to_data(), values.to_data(), "the copy");
 }
 

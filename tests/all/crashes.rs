@@ -51,7 +51,7 @@ kind: FeatureView
 metadata: { name: labs }
 spec:
   entity: stay
-  source: { parquet: labs, eventTime: event }
+  source: { parquet: labs, eventTime: event, knownTime: known }
   features: [{ name: value, type: int64 }]
   online: { history: 365d }
 ";
@@ -74,12 +74,13 @@ fn stay(number: u64) -> String {
     format!("stay {}", number % STAYS)
 }
 
-/// One fact of a stay; its time says which it is.
+/// One fact of a stay, known at once; its time says which it is.
 fn fact(stay: &str, number: i64) -> RecordBatch {
-    let times = TimestampMicrosecondArray::from(vec![number]);
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![number]));
     repo::batch(vec![
         ("stay", Arc::new(StringArray::from(vec![stay])) as ArrayRef),
-        ("event", Arc::new(times)),
+        ("event", Arc::clone(&times)),
+        ("known", times),
         ("value", Arc::new(Int64Array::from(vec![number]))),
     ])
 }

@@ -12,7 +12,7 @@ use hitherto_engine::{
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
-use crate::repo::{self, Repo, materialize};
+use crate::repo::{self, Repo, Silent, materialize};
 
 /// After everything.
 const NOW: i64 = 10_000;
@@ -60,7 +60,7 @@ async fn filled() -> Repo {
     repo.parquet("labs/a.parquet", facts(&STAYS.map(|stay| (stay, 10, 1))));
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, 50).await;
-    engine.optimize("labs", OptimizeMode::IfChanged, |_| {}).await.unwrap();
+    engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     for number in 1..=4 {
         let rows = STAYS.map(|stay| (stay, 10 * number, number));
         push(&engine, "labs", repo::batch(facts(&rows)), "", 100 * number).unwrap();

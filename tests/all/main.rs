@@ -16,6 +16,7 @@
 //! | `stores`         | RocksDB mirrored against the in-memory store                |
 //! | `definitions`    | broken repositories and what they are told                  |
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
+//! | `progress`       | what whoever watches a run is told                          |
 //! | `pushing`        | pushed facts beside files, builds and each other            |
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
 //! | `damage`         | damaged stores and full disks                               |
@@ -27,6 +28,7 @@
 //! | `roles`          | renamed columns, aliases, no keys, some of the keys          |
 //! | `deletions`      | facts that take values away                                 |
 //! | `records`        | reports, manifests, building the same rows again            |
+//! | `timeless`       | attributes that have no time                                |
 //! | `defaults`       | what stands where a feature has no value                    |
 //! | `formats`        | stores of other releases, and folders that hold none        |
 //! | `icu`            | the real data                                               |
@@ -65,6 +67,7 @@ mod optimizing;
 mod oracle;
 mod parity;
 mod partitioned;
+mod progress;
 mod pushing;
 mod records;
 mod repo;
@@ -75,6 +78,7 @@ mod sources;
 mod spines;
 mod stores;
 mod tidy;
+mod timeless;
 mod training;
 mod types;
 mod verify;

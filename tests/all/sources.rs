@@ -239,7 +239,7 @@ async fn a_column_that_nobody_reads_may_be_anything() {
     repo.parquet("data/b.parquet", other);
     let told = refused(&repo).await;
     assert!(
-        told.contains("Int64 in source file data/a.parquet and Utf8 in data/b.parquet"),
+        told.contains("int64 in source file data/a.parquet and string in data/b.parquet"),
         "{told}"
     );
 }

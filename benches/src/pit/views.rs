@@ -49,7 +49,7 @@ impl Terms {
                 partitioned_by: None,
                 partitions: Vec::new(),
                 sql: None,
-                event_time: event_time.to_owned(),
+                event_time: Some(event_time.to_owned()),
                 known_time: Some(known_time.to_owned()),
                 delay_micros: 0,
                 deleted: None,

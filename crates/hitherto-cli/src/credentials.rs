@@ -31,6 +31,11 @@ pub struct ShownToServer {
 }
 
 impl ShownToServer {
+    /// Whether nothing is shown that says who calls.
+    pub fn is_nothing(&self) -> bool {
+        self.token.is_none() && self.cert.is_none()
+    }
+
     /// Connects to the server at `url`.
     ///
     /// # Errors

@@ -12,7 +12,7 @@
 //! | [`session`]  | the repository, the clock and the output of one run      |
 //! | [`output`]   | the only place that writes to stdout and stderr          |
 //! | [`logs`]     | where log lines go                                       |
-//! | [`progress`] | how far long work is, on a terminal and elsewhere  |
+//! | [`progress`] | how far long work is, on a terminal and elsewhere        |
 //! | [`credentials`] | what a server asks for                                |
 //! | [`selected`] | `--service` and `--features`                             |
 //! | [`numbers`]  | counts, sizes, spans and shares, as people write them    |

@@ -204,7 +204,22 @@ pub const STOP_SILENCE_MILLIS: u64 = 1_000;
 pub const JOBS_ENDED_MAX: usize = 100;
 /// Bytes in one sorted file before the next is begun: one ingestion holds many.
 pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes that are free on a disk, below which `hitherto doctor` says that something will
+/// break: less than one memtable of the store.
+pub const DISK_FREE_BYTES_MIN: u64 = 256 << 20;
+/// And below which it warns: a build writes a view's rows anew beside the old ones.
+pub const DISK_FREE_BYTES_SCARCE: u64 = 4 << 30;
+/// Files that a process may have open, below which `hitherto doctor` says that something
+/// will break: RocksDB's own, and a source's.
+pub const OPEN_FILES_MIN: u64 = 256;
+/// And below which it warns: a large store and its callers have more open.
+pub const OPEN_FILES_SCARCE: u64 = 4_096;
+/// Bytes of memory below which `hitherto doctor` warns: builds spill and spines take several
+/// passes.
+pub const MEMORY_BYTES_SCARCE: u64 = 1 << 30;
 
+const _: () = assert!(DISK_FREE_BYTES_MIN < DISK_FREE_BYTES_SCARCE, "less is worse");
+const _: () = assert!(OPEN_FILES_MIN < OPEN_FILES_SCARCE, "less is worse");
 const _: () = assert!(
     // A decimal and a status for each value, and the names of all columns.
     LOOKUP_VALUES_MAX * 17 + LOOKUP_TEXT_BYTES_MAX + REQUEST_FEATURES_MAX * 3 * NAME_BYTES_MAX

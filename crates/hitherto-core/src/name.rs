@@ -47,7 +47,7 @@ pub fn suggestion<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>
     }
     match candidates.len() {
         0 => String::from("; there is none"),
-        ..=NAMES_SHOWN_MAX => format!("; there is {}", candidates.join(", ")),
+        1..=NAMES_SHOWN_MAX => format!("; there is {}", candidates.join(", ")),
         n => {
             let alike = most_alike(found, candidates);
             format!("; there are {n}, those most alike are {}", alike.join(", "))

@@ -34,6 +34,12 @@ use crate::{Result, row};
 /// sees it while known time counts.
 pub const NEVER: i64 = i64::MAX;
 
+/// The event time of what has none, such as the attributes of a patient: it always was.
+/// Midnight of the first of January of the year 1, UTC, the earliest moment that every reader
+/// of ours can write, so that such facts need no case of their own: not in keys, rows, stores,
+/// files or joins.
+pub const ALWAYS: i64 = -62_135_596_800_000_000;
+
 /// When a fact happened and when it could be known, in microseconds UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Times {

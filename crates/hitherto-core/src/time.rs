@@ -5,6 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp, civil};
 
+use crate::rule::ALWAYS;
 use crate::{Error, Result};
 
 /// Microseconds in one second.
@@ -55,10 +56,11 @@ pub fn parse_timestamp(text: &str) -> Result<i64> {
 }
 
 /// Writes a timestamp as RFC 3339 in UTC; one outside the calendar's years
-/// -9999 to 9999 is written as a count of microseconds, and the greatest one,
-/// which is the known time of what nobody knows, as `never`.
+/// -9999 to 9999 is written as a count of microseconds; the greatest one, which is the
+/// known time of what nobody knows, as `never`, and [`ALWAYS`] as `always`.
 pub fn format_timestamp(micros: i64) -> String {
     match Timestamp::from_microsecond(micros) {
+        Ok(_) if micros == ALWAYS => String::from("always"),
         Ok(timestamp) => timestamp.to_string(),
         Err(_) if micros == i64::MAX => String::from("never"),
         Err(_) => format!("{micros}us"),

@@ -9,8 +9,8 @@
 //! believed  10:00   10:01   10:01             10:01             +7 days
 //! ```
 //!
-//! A clock that is set back is never followed. What it costs to believe too little is
-//! history that nobody asks for.
+//! A clock that is set back is followed at once: what it costs to believe too little is
+//! history that nobody asks for, and a store that was made under a wrong clock gets well.
 //!
 //! Stamps of pushed facts are another matter: see [`crate::push`].
 
@@ -24,7 +24,7 @@ pub(crate) const CLOCK_KEY: &str = "clock";
 /// The time that is believed. Times are microseconds UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Believed {
-    /// The latest time that is believed; `None` before anything was heard.
+    /// The time that is believed; `None` before anything was heard.
     at: Option<i64>,
     /// Where the clock jumped to, if nothing was heard since that contradicts it.
     jumped_to: Option<i64>,
@@ -36,8 +36,8 @@ impl Believed {
         let at = *self.at.get_or_insert(now);
         if now.saturating_sub(at) <= CLOCK_JUMP_MICROS_MAX {
             self.jumped_to = None;
-            self.at = Some(at.max(now));
-            return at.max(now);
+            self.at = Some(now);
+            return now;
         }
         match self.jumped_to.filter(|jumped_to| *jumped_to <= now) {
             Some(jumped_to) if now - jumped_to >= CLOCK_TRUST_MICROS => {
@@ -86,9 +86,9 @@ mod tests {
         assert_eq!(heard(17 * DAY), 11 * DAY, "six days ahead");
         assert_eq!(heard(17 * DAY + 1), 11 * DAY);
         assert_eq!(heard(11 * DAY + 2), 11 * DAY + 2, "put right again");
-        assert_eq!(heard(5 * DAY), 11 * DAY + 2, "set back");
-        assert_eq!(heard(18 * DAY), 11 * DAY + 2);
-        assert_eq!(heard(18 * DAY + DAY - 1), 11 * DAY + 2);
+        assert_eq!(heard(5 * DAY), 5 * DAY, "set back");
+        assert_eq!(heard(18 * DAY), 5 * DAY, "put right, and not believed yet");
+        assert_eq!(heard(18 * DAY + DAY - 1), 5 * DAY);
         assert_eq!(heard(19 * DAY), 19 * DAY, "a store that rested for a week");
         let json = believed.to_json().unwrap();
         assert_eq!(Believed::from_json(Some(json)).unwrap(), believed);

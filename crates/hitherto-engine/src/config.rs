@@ -132,6 +132,19 @@ impl ServerConfig {
             ))),
         }
     }
+
+    /// The same, its files named from where the process runs and not from the repository.
+    pub fn within(self, root: &Path) -> Self {
+        let within = |file: Option<PathBuf>| file.map(|file| root.join(file));
+        Self {
+            tls_cert: within(self.tls_cert),
+            tls_key: within(self.tls_key),
+            client_ca: within(self.client_ca),
+            token_file: within(self.token_file),
+            backups: within(self.backups),
+            ..self
+        }
+    }
 }
 
 impl Config {

@@ -55,7 +55,7 @@ use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 use hitherto_offline::Offline;
 use hitherto_online::OnlineStore;
-use hitherto_online::rocks::{RocksOptions, RocksStore};
+use hitherto_online::rocks::{RocksOptions, RocksStore, owner};
 use tokio::sync::Mutex;
 
 pub use apply::Plan;
@@ -64,6 +64,7 @@ pub use config::Config;
 pub use hitherto_offline::source::TimeRange;
 pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
+pub use machine::read_memory_bytes;
 pub use manifest::Manifest;
 pub use materialize::{
     MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack, Stage,
@@ -77,6 +78,25 @@ pub use training_set::{
 };
 pub use verify::{Verification, VerifyRequest};
 pub use why::{Explanation, WhyRequest};
+
+/// Who had the store last open for writing, in words; whether they have it still is the
+/// lock's to say.
+pub fn owner_of(root: &Path, config: &Config) -> String {
+    match owner::read(&online_folder(root, config)) {
+        Some((owner, Some(url))) => format!("{owner}, a server at {url}"),
+        Some((owner, None)) => owner,
+        None => String::from("a process that left no name"),
+    }
+}
+
+/// Where the server answers, or answered, that had the store last open for writing.
+pub fn server_of(root: &Path, config: &Config) -> Option<String> {
+    owner::read(&online_folder(root, config))?.1
+}
+
+fn online_folder(root: &Path, config: &Config) -> PathBuf {
+    root.join(&config.store).join("online")
+}
 
 /// The metadata key of the catalog.
 const CATALOG_KEY: &str = "catalog";
@@ -115,7 +135,7 @@ impl Engine {
             cache_bytes_max: config.cache.bytes() as usize,
             background_threads: config.threads(),
         };
-        let folder = root.join(&config.store).join("online");
+        let folder = online_folder(root, config);
         if access == Access::ReadWrite {
             // What an earlier release made, others could read.
             disk::make_private(&root.join(&config.store));

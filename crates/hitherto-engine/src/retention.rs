@@ -57,6 +57,8 @@ impl Engine {
     fn promised(&self, view: &AppliedView, now: i64) -> Option<i64> {
         let Generation { horizon, .. } = view.generation.as_ref()?;
         let history = match view.definition.online.history_micros {
+            // Its latest rows answer every moment.
+            _ if view.definition.source.is_always_visible() => return None,
             Some(history) => history,
             // What it has of history came with pushes.
             None if self.has_pushes(view.id) => 0,

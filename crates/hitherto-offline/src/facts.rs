@@ -33,6 +33,7 @@ use crate::micros::{Micros, Rounding};
 pub struct FactLayout {
     view: Arc<str>,
     keys: Arc<[Field]>,
+    is_timeless: bool,
     has_known_time: bool,
     delay_micros: i64,
     has_deleted: bool,
@@ -45,6 +46,7 @@ impl FactLayout {
         Self {
             view: view.name().into(),
             keys: view.keys.clone().into(),
+            is_timeless: view.definition.source.is_timeless(),
             has_known_time: view.definition.source.known_time.is_some(),
             delay_micros: view.definition.source.delay_micros,
             has_deleted: view.definition.source.deleted.is_some(),
@@ -61,6 +63,11 @@ impl FactLayout {
     /// The view's join keys.
     pub fn keys(&self) -> &[Field] {
         &self.keys
+    }
+
+    /// Whether facts have no age, because they always were.
+    pub fn is_timeless(&self) -> bool {
+        self.is_timeless
     }
 
     /// The layout of the view's rows.

@@ -9,10 +9,10 @@
 //!
 //! **A fact whose known time the batch does not say was known when it arrived**, also
 //! where a source's facts are known by their event time: nobody can have known it before
-//! it was told. That time is part of the fact and stored with it. When a fact arrived is
-//! kept beside the known time that a batch claims for it, so that backdating shows.
-//! Unlike a source, which may hold anything, whoever pushes is there to be told: a fact
-//! that could never answer is refused.
+//! it was told; but what is timeless and has no known times always was known. That time is
+//! part of the fact and stored with it. When a fact arrived is kept beside the known time
+//! that a batch claims for it, so that backdating shows. Unlike a source, which may hold
+//! anything, whoever pushes is there to be told: a fact that could never answer is refused.
 //!
 //! Files have two forms, told by their names. Those of the first, which earlier releases
 //! wrote, have known times only where the view's source has, and no arrivals.
@@ -33,7 +33,7 @@ use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Field;
 use hitherto_core::key;
 use hitherto_core::name::suggestion;
-use hitherto_core::rule::NEVER;
+use hitherto_core::rule::{ALWAYS, NEVER};
 use hitherto_core::{Error, Result, row};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -51,7 +51,7 @@ use crate::source::{FactQuery, Shape};
 /// Where the known times of a batch come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownFrom {
-    /// The batch says.
+    /// The batch says, or its view: that it always was.
     Batch,
     /// Its arrival.
     Arrival,
@@ -144,8 +144,11 @@ fn fact_columns(
             ArrowType::Null => Ok(new_null_array(&to_arrow(&field.data_type), column.len())),
             found if from_arrow(found).as_ref() == Some(&field.data_type) => Ok(Arc::clone(column)),
             found => Err(format!(
-                "column {:?} has type {found} where {} is declared; push it as {}",
-                field.name, field.data_type, field.data_type
+                "column {:?} has type {} where {} is declared; push it as {}",
+                field.name,
+                type_name(found),
+                field.data_type,
+                field.data_type
             )),
         }
     };
@@ -164,14 +167,21 @@ fn fact_columns(
     for key in &view.keys {
         columns.push(value(key)?);
     }
-    columns.push(time(&source.event_time)?);
-    let mut names: Vec<&str> = vec![&source.event_time];
-    names.extend(source.known_time.as_deref());
+    columns.push(match &source.event_time {
+        Some(event) => time(event)?,
+        None => Arc::new(to_times(vec![ALWAYS; batch.num_rows()])),
+    });
+    let times = [&source.event_time, &source.known_time];
+    let mut names: Vec<&str> = times.into_iter().filter_map(|time| time.as_deref()).collect();
     let told = source.known_time.as_deref().filter(|known| schema.index_of(known).is_ok());
-    let known_from = if told.is_some() { KnownFrom::Batch } else { KnownFrom::Arrival };
+    let (known_from, known) = match told {
+        Some(_) => (KnownFrom::Batch, now),
+        None if source.is_always_visible() => (KnownFrom::Batch, ALWAYS),
+        None => (KnownFrom::Arrival, now),
+    };
     columns.push(match told {
         Some(known) => time(known)?,
-        None => Arc::new(to_times(vec![now; batch.num_rows()])),
+        None => Arc::new(to_times(vec![known; batch.num_rows()])),
     });
     if let Some(deleted) = &source.deleted {
         columns.push(match schema.index_of(deleted) {
@@ -300,10 +310,15 @@ impl<'v> Carried<'v> {
     pub fn new(old: &'v AppliedView, new: &'v AppliedView) -> Result<Self, String> {
         let heads = |view: &AppliedView| {
             let keys = view.keys.iter().map(|key| (key.name.clone(), key.data_type.clone()));
-            (keys.collect::<Vec<_>>(), view.definition.source.deleted.is_some())
+            let source = &view.definition.source;
+            let marks =
+                [source.is_timeless(), source.is_always_visible(), source.deleted.is_some()];
+            (keys.collect::<Vec<_>>(), marks)
         };
         if heads(old) != heads(new) {
-            return Err(String::from("its join keys, or whether it has deletions, are to change"));
+            return Err(String::from(
+                "its join keys, or whether it has deletions or is timeless, are to change",
+            ));
         }
         let mut features = Vec::new();
         let before = &old.definition.features;

@@ -3,7 +3,7 @@
 //! | module | what it owns |
 //! | --- | --- |
 //! | `columns` | the columns of facts, and whether the source has them as declared |
-//! | `range` | event times that matter, as bounds of a column |
+//! | `range` | event times that matter, and a query's condition on them |
 //! | `sql` | what a view's SQL does with the rows of its source |
 
 mod columns;
@@ -22,6 +22,7 @@ use hitherto_core::definition::{FeatureView, Field};
 use hitherto_core::{Error, Kind, Result};
 
 use self::columns::{FactColumn, Role, check_columns, fact_columns, field_type};
+use self::range::event_bounds;
 use self::sql::{check_lasting, shape};
 use crate::Offline;
 use crate::error::from_datafusion;
@@ -32,7 +33,7 @@ use crate::footer::{Declared, Footers, count_rows};
 use crate::spine::{read_only, shape};
 use crate::table::read_files;
 
-pub(crate) use self::columns::{check_type, check_view_columns, source_columns};
+pub(crate) use self::columns::{check_view_columns, is_read_as_stored, source_columns};
 pub use self::range::TimeRange;
 
 /// The name under which `source.sql` sees the Parquet files.
@@ -170,9 +171,9 @@ impl Offline {
     /// # Errors
     /// As [`Offline::fact_query`].
     pub async fn all_facts(&self, view: &AppliedView, files: &[SourceFile]) -> Result<FactQuery> {
-        match view.definition.source.sql {
-            Some(_) => self.fact_query(view, files, None).await,
-            None => Ok(FactQuery {
+        match is_read_as_stored(&view.definition.source) {
+            false => self.fact_query(view, files, None).await,
+            true => Ok(FactQuery {
                 plan: self.fact_files(view, files, None)?,
                 layout: FactLayout::new(view),
                 shape: Shape::RowWise,
@@ -199,11 +200,10 @@ impl Offline {
         let footers = Footers::read(files, &Declared::by(&view.definition, &view.keys))?;
         let source = self.source(&view.definition, &footers).await?;
         check_view_columns(source.schema().as_arrow(), view, &footers)?;
-        let event_time = &view.definition.source.event_time;
         let range = TimeRange { from: i64::MIN, to: until };
-        let event_type = field_type(source.schema().as_arrow(), event_time);
-        let facts = match event_type.and_then(|event_type| range.bounds(event_type).1) {
-            Some(until) => source.filter(column(event_time).lt_eq(lit(until))).map_err(failed)?,
+        let (_, until) = event_bounds(&view.definition, source.schema().as_arrow(), range);
+        let facts = match until {
+            Some(until) => source.filter(until).map_err(failed)?,
             None => source,
         };
         let columns = fact_columns(&view.definition, &view.keys);
@@ -227,16 +227,9 @@ impl Offline {
         let source = self.source(&view.definition, &footers).await?;
         check_view_columns(source.schema().as_arrow(), view, &footers)?;
         let shape = shape(source.logical_plan()).map_err(failed)?;
-        let event_time = &view.definition.source.event_time;
-        let event_type = field_type(source.schema().as_arrow(), event_time).cloned();
-        let range = range.zip(event_type).map(|(range, event_type)| {
-            let bounds = range.bounds(&event_type);
-            (
-                bounds.0.map(|lower| column(event_time).gt_eq(lit(lower))),
-                bounds.1.map(|upper| column(event_time).lt_eq(lit(upper))),
-            )
-        });
-        let (from, to) = range.unwrap_or_default();
+        let bounds =
+            range.map(|range| event_bounds(&view.definition, source.schema().as_arrow(), range));
+        let (from, to) = bounds.unwrap_or_default();
         let columns = fact_columns(&view.definition, &view.keys);
         let facts = match to {
             Some(to) => source.filter(to).map_err(failed)?,
@@ -289,17 +282,17 @@ pub(crate) fn column(name: &str) -> Expr {
 /// column of the source.
 fn whole(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
     let columns = columns.iter().enumerate();
-    let columns = columns.map(|(index, FactColumn { name, .. })| named(column(name), index));
+    let columns = columns.map(|(index, column)| named(column.value(), index));
     facts.select(columns.collect::<Vec<_>>())
 }
 
 /// The columns of facts, features as nulls that nothing is read for.
 fn hollow(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
     let schema = facts.schema().clone();
-    let columns = columns.iter().enumerate().map(|(index, FactColumn { name, role, .. })| {
-        let null = match (role, field_type(schema.as_arrow(), name)) {
+    let columns = columns.iter().enumerate().map(|(index, column)| {
+        let null = match (column.role, field_type(schema.as_arrow(), column.name)) {
             (Role::Feature(_), Some(data_type)) => ScalarValue::try_new_null(data_type).map(lit),
-            _ => Ok(column(name)),
+            _ => Ok(column.value()),
         };
         null.map(|value| named(value, index))
     });

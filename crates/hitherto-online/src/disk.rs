@@ -57,10 +57,10 @@ pub fn private() -> Permissions {
 /// stays as it is.
 pub fn make_private(folder: &Path) {
     let Ok(found) = fs::metadata(folder) else { return };
-    if found.permissions().mode() & 0o077 != 0 {
-        if let Err(cause) = fs::set_permissions(folder, private()) {
-            tracing::debug!(folder = %folder.display(), %cause, "a folder stays as it is");
-        }
+    if found.permissions().mode() & 0o077 != 0
+        && let Err(cause) = fs::set_permissions(folder, private())
+    {
+        tracing::debug!(folder = %folder.display(), %cause, "a folder stays as it is");
     }
 }
 

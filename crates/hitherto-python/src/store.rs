@@ -105,7 +105,7 @@ fn open_engine(process: &process::Process, root: PathBuf, access: Access) -> Res
     if let Some(engine) = engines.get(&place).and_then(|engine| engine.upgrade()) {
         return Ok(engine);
     }
-    let engine = Arc::new(Engine::open(&root, &Config::read(&root)?, access)?);
+    let engine = Arc::new(Engine::open(&place.0, &Config::read(&root)?, access)?);
     engines.retain(|_, engine| engine.strong_count() > 0);
     engines.insert(place, Arc::downgrade(&engine));
     Ok(engine)

@@ -102,6 +102,15 @@ def test_a_duration_may_be_written_in_many_ways() -> None:
             of(wrong)
 
 
+def test_a_source_has_an_event_time_or_is_timeless() -> None:
+    timeless = Source("data/patients.parquet", timeless=True)
+    assert timeless.to_dict() == {"parquet": "data/patients.parquet", "timeless": True}
+    assert Source("d", "e").to_dict() == {"parquet": "d", "eventTime": "e"}
+    for wrong in ({}, {"event_time": "e", "timeless": True}):
+        with pytest.raises(hitherto.InvalidError, match="either event_time"):
+            Source("d", **wrong)
+
+
 def test_repositories_go_through_python_unchanged(tmp_path: Path) -> None:
     for root, count in ((ICU, 16), (TEMPLATE, 4)):
         found = definitions.load(root)
@@ -122,6 +131,9 @@ def _without_durations(document: dict[str, Any]) -> dict[str, Any]:
     spec = {name: value for name, value in document["spec"].items() if name not in ("ttl",)}
     if "source" in spec:
         spec["source"] = {k: v for k, v in spec["source"].items() if k != "delay"}
+        # Text, as it was read here.
+        if timeless := spec["source"].get("timeless"):
+            spec["source"]["timeless"] = str(timeless).lower()
     spec.pop("online", None)
     return {**document, "spec": spec}
 

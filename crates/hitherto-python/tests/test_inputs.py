@@ -92,7 +92,7 @@ def test_an_empty_frame_of_objects_has_no_rows(things: hitherto.Store) -> None:
     pushed = things.push(
         "facts", pd.DataFrame({"id": [], "e": [], "value": [], "word": [], "day": []})
     )
-    assert pushed == {"facts": 0, "facts_repeated": 0}
+    assert pushed == {"facts": 0, "facts_repeated": 0, "known_from": None}
 
 
 def test_a_column_of_nothing_but_none_is_null(things: hitherto.Store) -> None:
@@ -119,7 +119,7 @@ def test_a_pushed_column_of_another_type_says_which_to_push(things: hitherto.Sto
     facts = pa.table({"id": [7], "e": [MOMENT], "value": [1], "word": ["x"], "day": [None]})
     with pytest.raises(hitherto.InvalidError) as refused:
         things.push("facts", facts)
-    assert 'feature view "facts": column "value" has type Int64 where float64 is declared' in str(
+    assert 'feature view "facts": column "value" has type int64 where float64 is declared' in str(
         refused.value
     )
     assert "source.sql" not in str(refused.value)

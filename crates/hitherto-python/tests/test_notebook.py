@@ -105,10 +105,10 @@ def test_leakage_is_read_off_the_report(store: hitherto.Store, spine: pa.Table) 
     assert leakage and leakage.rows == 8139 and leakage.rate == leakage.leaky_rows / 8139
     assert str(leakage).startswith(f"{leakage.leaky_rows} of 8,139 rows (8.")
     assert "  creatinine                719    8.8%" in str(leakage)
-    assert cells(leakage._repr_html_())[2] == ["creatinine", "719", "8.8%"]
+    assert cells(leakage._repr_html_())[2] == ["creatinine", "719", "8.8%", "no"]
     nothing = Leakage({"rows": 0, "leaky_rows": 0, "views": [{"view": EVIL, "leaks": 0}]})
     assert not nothing and nothing.rate == 0.0
-    assert cells(nothing._repr_html_())[1] == [EVIL, "0", "-"]
+    assert cells(nothing._repr_html_())[1] == [EVIL, "0", "-", "no"]
 
 
 def test_a_lookup_shows_statuses_where_there_is_no_value(small: Repository) -> None:

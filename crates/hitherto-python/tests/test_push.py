@@ -91,6 +91,7 @@ def test_the_next_lookup_and_training_set_have_it(store: hitherto.Store) -> None
     assert store.push("labs", facts([(1, 2, 4.0), (3, 2, 3.0)])) == {
         "facts": 2,
         "facts_repeated": 0,
+        "known_from": None,
     }
     assert lactate(store, 1) == 4.0
     assert lactate(store, 1, hour(2.5)) == 1.0, "it was not known yet"

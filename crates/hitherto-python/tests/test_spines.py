@@ -267,6 +267,8 @@ def test_a_manifest_of_sql_is_checked_without_label_rows(repository: Path, tmp_p
     code, _, err = run("--manifest", str(manifest), "--check")
     assert code != 0 and "was label rows" in err
     code, _, err = run("--features", "lactate:*", "--out", str(rows))
+    assert code != 0 and "--force" in err, "nothing is written over"
+    code, _, err = run("--features", "lactate:*", "--out", str(rows), "--force")
     assert code != 0 and "--sql QUERY" in err
     code, _, err = run("--sql", query, "--spine", "x", "--features", "lactate:*", "--out", "x")
     assert code != 0 and "cannot be used with" in err
@@ -317,7 +319,9 @@ def limited(small: Repository) -> None:
         }
     )
     small.write(facts, keys={"id": "int64"}, features={"value": "int64"})
-    (small.root / "hitherto.yaml").write_text("memory: 64MiB\n")
+    # One caller may have half of all.
+    settings = "memory: 64MiB\nserver: { trainingSetsInFlightMax: 8 }\n"
+    (small.root / "hitherto.yaml").write_text(settings)
     with hitherto.connect(small.root) as store:
         store.apply()
 

@@ -86,7 +86,9 @@ impl RegistryService for Registry {
         _: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
         let mut call = self.metrics.begin(Method::GetCatalog);
-        let catalog = Ok(Response::new((&*self.engine.catalog()).into()));
+        let catalog = GetCatalogResponse::from(&*self.engine.catalog());
+        let release = env!("CARGO_PKG_VERSION").to_owned();
+        let catalog = Ok(Response::new(GetCatalogResponse { release, ..catalog }));
         call.end(&catalog);
         catalog
     }

@@ -22,7 +22,7 @@ use hitherto_engine::{
     PushRequest, Pushed, Selection, Spine, TrainingSet, TrainingSetRequest,
 };
 
-use crate::repo::{apply, batch, lookup, materialize, write_parquet};
+use crate::repo::{Silent, apply, batch, lookup, materialize, write_parquet};
 
 /// After every fact.
 pub const NOW: i64 = 1_000;
@@ -287,7 +287,7 @@ pub async fn write(folder: &Path) {
     write_parquet(&repository.join("labs/1.parquet"), &labs(&LABS[8..]));
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     for view in ["types", "labs"] {
-        engine.optimize(view, OptimizeMode::Full, |_| {}).await.unwrap();
+        engine.optimize(view, OptimizeMode::Full, &Silent).await.unwrap();
     }
     push_first(&engine);
     let (_, finished) = train(&engine).await;

@@ -163,6 +163,7 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
         view.keys.iter().map(|key| format!("{} {}", key.name, key.data_type)).collect();
     let known = match &source.known_time {
         Some(column) => column.clone(),
+        None if source.is_timeless() => String::from("always"),
         None => format!("{} after the event time", format_duration(source.delay_micros)),
     };
     let partitions: Vec<&str> = source.partitions.iter().map(|one| one.name.as_str()).collect();
@@ -183,7 +184,7 @@ fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
             source.partitioned_by.map_or(String::from("nothing"), |period| period.to_string()),
         ),
         ("partitions", partitions.join(", ")),
-        ("event time", source.event_time.clone()),
+        ("event time", source.event_time.clone().unwrap_or_else(|| String::from("none: timeless"))),
         ("known time", known),
         ("deleted", source.deleted.clone().unwrap_or_else(|| String::from("none"))),
         ("ttl", duration(definition.ttl_micros)),

@@ -22,8 +22,8 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// List, watch and cancel a server's jobs
 ///
-/// A job is a materialization or a backup that a server does. It goes on when the
-/// command that started it is gone.
+/// A job is a materialization, a copy of a source or a backup that a server makes. It goes
+/// on when the command that started it is gone.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto jobs list\n  \

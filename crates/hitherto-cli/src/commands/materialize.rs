@@ -28,7 +28,7 @@ use crate::session::Session;
 #[command(after_help = "Examples:\n  \
     hitherto materialize                  # new files of every view\n  \
     hitherto materialize lactate --full   # all of one view, as a new generation\n  \
-    hitherto materialize lactate --from 2026-01-01T00:00:00Z   # recent facts first")]
+    hitherto materialize lactate --from 2026-01-01   # recent facts first")]
 pub struct Materialize {
     /// Feature views; all of them if none is named
     #[arg(value_name = "VIEW")]

@@ -109,17 +109,14 @@ impl Serve {
     /// The settings of the repository, but what was asked for here. Their files are the
     /// repository's.
     fn settings(&self, session: &Session) -> Result<ServerConfig> {
-        let config = session.config()?.server;
-        let choose = |here: &Option<PathBuf>, setting: Option<PathBuf>| {
-            here.clone().or_else(|| Some(session.root().join(setting?)))
-        };
+        let config = session.config()?.server.within(session.root());
+        let choose = |here: &Option<PathBuf>, setting: Option<PathBuf>| here.clone().or(setting);
         Ok(ServerConfig {
             listen: self.listen.clone().unwrap_or(config.listen),
             tls_cert: choose(&self.tls_cert, config.tls_cert),
             tls_key: choose(&self.tls_key, config.tls_key),
             client_ca: choose(&self.client_ca, config.client_ca),
             token_file: choose(&self.token_file, config.token_file),
-            backups: config.backups.map(|folder| session.root().join(folder)),
             ..config
         })
     }

@@ -17,7 +17,7 @@ fn sizes_and_spans_keep_the_digits_that_matter() {
 
 #[test]
 fn a_pace_has_three_digits_that_matter() {
-    let paces = [0.0, 14.54, 99.96, 812.4, 2_410_748.4909, f64::INFINITY].map(rate);
+    let paces = [0.0, 14.54, 99.96, 812.4, 2_410_748.490_9, f64::INFINITY].map(rate);
     let written = ["0.0", "14.5", "100", "812", "2,410,000", "0"].map(|n| format!("{n} a second"));
     assert_eq!(paces.as_slice(), written);
 }

@@ -224,7 +224,7 @@ fn source(subject: &mut Subject<'_>, view: &FeatureViewForm, keys: &[&str]) -> S
         partitioned_by: subject.parsed("source.partitionedBy", partitioned_by),
         partitions: partitions(subject, form),
         sql: subject.optional_text("source.sql", form.sql.as_ref()),
-        event_time: subject.text("source.eventTime", &form.event_time),
+        event_time: event_time(subject, view),
         known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),
         delay_micros: subject.duration("source.delay", delay, Length::Any).unwrap_or(0),
         deleted: subject.optional_text("source.deleted", form.deleted.as_ref()),
@@ -243,6 +243,56 @@ fn partitions(subject: &mut Subject<'_>, form: &SourceForm) -> Vec<Field> {
     // What is said of it for people decides no fact.
     columns.iter_mut().for_each(|column| column.description.clear());
     columns
+}
+
+/// The column of event times, or none and with it nothing that counts from one.
+fn event_time(subject: &mut Subject<'_>, view: &FeatureViewForm) -> Option<String> {
+    let form = &view.source;
+    let timeless = form.timeless.as_ref().filter(|timeless| match timeless.value.as_str() {
+        "true" => true,
+        "false" => false,
+        other => {
+            let message = format_args!("source.timeless is true or left out, not {other:?}");
+            subject.refuse(timeless.referenced, message);
+            true
+        }
+    });
+    let Some(timeless) = timeless else {
+        if form.event_time.is_none() {
+            subject.refuse(
+                form.parquet.referenced,
+                "the source says nothing of time; name the column that says when a thing \
+                 happened, as eventTime, or write timeless: true for attributes that have none",
+            );
+        }
+        return subject.optional_text("source.eventTime", form.event_time.as_ref());
+    };
+    subject.note("source.timeless", timeless.referenced);
+    let online = view.online.as_ref().and_then(|online| online.history.as_ref());
+    let online = online.filter(|_| form.known_time.is_none());
+    let refusals = [
+        (&form.event_time, "source.eventTime and source.timeless exclude each other; remove one"),
+        (&view.ttl, "a timeless view has no ttl: what always was does not age; remove the ttl"),
+        (
+            &form.delay,
+            "a timeless source has no delay: there is no event to count from; name a knownTime",
+        ),
+        (
+            &form.partitioned_by,
+            "a timeless source is not partitioned by time; remove partitionedBy",
+        ),
+        (
+            &online.cloned(),
+            "a timeless view without knownTime needs no online.history: it answers every moment; \
+             remove it",
+        ),
+    ];
+    for (found, message) in refusals {
+        if let Some(found) = found {
+            subject.refuse(found.referenced, message);
+        }
+    }
+    None
 }
 
 /// Columns by the name of their join key or feature.

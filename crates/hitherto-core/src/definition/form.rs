@@ -104,10 +104,11 @@ fn written<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Spanned<String
     Spanned::deserialize(reader).map(Some)
 }
 
-/// Where facts come from.
+/// Where facts come from: with `eventTime`, or `timeless`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Source")]
+#[schemars(extend("oneOf" = [{ "required": ["eventTime"] }, { "required": ["timeless"] }]))]
 pub struct SourceForm {
     /// A file, folder or glob relative to the repository's root, or an
     /// object-store URL.
@@ -126,8 +127,13 @@ pub struct SourceForm {
     #[schemars(with = "Option<String>")]
     pub sql: Option<Spanned<String>>,
     /// The column that says when a thing happened.
-    #[schemars(with = "String", extend("minLength" = 1))]
-    pub event_time: Spanned<String>,
+    #[schemars(with = "Option<String>", extend("minLength" = 1))]
+    pub event_time: Option<Spanned<String>>,
+    /// In the place of eventTime: true for attributes that have no time, such as a
+    /// patient's sex. They always were: every moment sees them, they have no age, and
+    /// neither a ttl nor online.history. What can change has a knownTime.
+    #[schemars(with = "Option<bool>", extend("const" = true))]
+    pub timeless: Option<Spanned<String>>,
     /// The column that says when it could first be known.
     #[schemars(with = "Option<String>")]
     pub known_time: Option<Spanned<String>>,

@@ -210,8 +210,11 @@ pub struct Source {
     pub partitions: Vec<Field>,
     /// DataFusion SQL over the table `source`.
     pub sql: Option<String>,
-    /// The column of event times.
-    pub event_time: String,
+    /// The column of event times; `None` is a timeless source, whose facts always were.
+    // Stored as the empty name: an older release then opens the store and finds no such
+    // column in the source, instead of taking the catalog for damaged.
+    #[serde(with = "empty_if_none")]
+    pub event_time: Option<String>,
     /// The column of known times; without it a fact is known `delay_micros`
     /// after its event.
     pub known_time: Option<String>,
@@ -230,6 +233,31 @@ impl Source {
     /// The column that holds a join key or feature.
     pub fn column<'s>(&'s self, field: &'s str) -> &'s str {
         self.columns.get(field).map_or(field, String::as_str)
+    }
+
+    /// Whether its facts have no event time: they always were.
+    pub fn is_timeless(&self) -> bool {
+        self.event_time.is_none()
+    }
+
+    /// Whether every moment sees every fact, so that the latest of an entity answers them
+    /// all.
+    pub fn is_always_visible(&self) -> bool {
+        self.is_timeless() && self.known_time.is_none()
+    }
+}
+
+/// A name that is not there, stored as the empty one.
+mod empty_if_none {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(name: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        name.as_deref().unwrap_or_default().serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        let name = String::deserialize(from)?;
+        Ok((!name.is_empty()).then_some(name))
     }
 }
 

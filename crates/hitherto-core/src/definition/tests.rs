@@ -86,7 +86,7 @@ fn everything_that_is_written_is_read() {
     assert_eq!(view.metadata.tags["phi"], "true");
     assert_eq!(view.source.parquet, "data/labs.parquet");
     assert_eq!(view.source.sql.as_deref(), Some("SELECT * FROM source"));
-    assert_eq!(view.source.event_time, "collected");
+    assert_eq!(view.source.event_time.as_deref(), Some("collected"));
     assert_eq!(view.source.known_time.as_deref(), Some("released"));
     assert_eq!(view.source.delay_micros, 0);
     assert_eq!(view.ttl_micros, Some(86_400 * MICROS_PER_SECOND));
@@ -215,10 +215,13 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
             "parquet",
             "partitionedBy",
             "partitions",
-            "sql"
+            "sql",
+            "timeless"
         ]
     );
-    assert_eq!(source["required"], serde_json::json!(["parquet", "eventTime"]));
+    assert_eq!(source["required"], serde_json::json!(["parquet"]));
+    let either = serde_json::json!([{ "required": ["eventTime"] }, { "required": ["timeless"] }]);
+    assert_eq!(source["oneOf"], either);
     for name in ["Metadata", "EntitySpec", "Field", "FeatureViewSpec", "Source", "Online"] {
         assert_eq!(defs[name]["additionalProperties"], false, "{name}");
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hitherto_core::column::Status;
-use hitherto_core::rule::Answer;
+use hitherto_core::rule::{ALWAYS, Answer};
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Result, row};
 
@@ -65,10 +65,7 @@ impl ViewCounts {
         for answer in answers {
             match answer {
                 Ok(bytes) => {
-                    let micros = at.saturating_sub(row::times(bytes)?.event).max(0);
-                    let seconds = (micros / MICROS_PER_SECOND) as u64;
-                    self.ages[AGE_SECONDS.partition_point(|bound| *bound < seconds)] += 1;
-                    self.age_seconds += seconds;
+                    self.count_age(at, row::times(bytes)?.event);
                     self.answered += 1;
                     self.null_values += u64::from(row::count_nulls(bytes, asked));
                 }
@@ -77,6 +74,16 @@ impl ViewCounts {
             }
         }
         Ok(())
+    }
+
+    /// Counts the age of a fact; one that always was has none.
+    fn count_age(&mut self, at: i64, event: i64) {
+        if event == ALWAYS {
+            return;
+        }
+        let seconds = (at.saturating_sub(event).max(0) / MICROS_PER_SECOND) as u64;
+        self.ages[AGE_SECONDS.partition_point(|bound| *bound < seconds)] += 1;
+        self.age_seconds += seconds;
     }
 }
 

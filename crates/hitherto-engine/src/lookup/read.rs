@@ -51,7 +51,7 @@ enum Found<'r> {
 
 /// What was found for one entity in one view, with the times of the fact that answers or is
 /// too old to.
-type Cell<'r> = (std::result::Result<Found<'r>, Absence>, Option<Times>);
+type Told<T> = (std::result::Result<T, Absence>, Option<Times>);
 
 impl<'a> Reader<'a> {
     /// Calls `take` with the answers for stretches of entities of one view, and with the
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         rows: Range<usize>,
         stored: &mut impl Iterator<Item = Option<&'r [u8]>>,
         past: &mut Past<'a>,
-    ) -> Result<Vec<Cell<'r>>> {
+    ) -> Result<Vec<Told<Found<'r>>>> {
         let view = &self.plan.views[view];
         let moment = Moment::new(self.at, view.known);
         let entities = &self.entities[view.entity];
@@ -145,7 +145,7 @@ impl<'a> Reader<'a> {
         entity: &[u8],
         mut search: Search,
         past: &mut Past<'a>,
-    ) -> Result<(std::result::Result<Range<usize>, Absence>, Option<Times>)> {
+    ) -> Result<Told<Range<usize>>> {
         let Past { histories, bytes } = past;
         let histories = match histories {
             Some(histories) => histories,

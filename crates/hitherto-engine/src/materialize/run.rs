@@ -3,6 +3,7 @@
 use std::thread;
 
 use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::rule::ALWAYS;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
@@ -77,6 +78,7 @@ impl<'r> Run<'r> {
             }
         };
         let horizon = match (&view.generation, view.definition.online.history_micros) {
+            _ if view.definition.source.is_always_visible() => ALWAYS,
             (Some(generation), Some(_)) if !is_full => generation.horizon,
             // A clock that was set ahead takes no history away.
             (_, Some(history)) => engine.hear(now).saturating_sub(history),

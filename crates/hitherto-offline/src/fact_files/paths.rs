@@ -41,16 +41,18 @@ pub fn files_until(
 /// `Invalid` naming a file whose path names no period or another, or that does not say
 /// when its facts happened.
 pub fn check_paths(source: &Source, footers: &Footers) -> Result<()> {
-    let Some(period) = source.partitioned_by else { return Ok(()) };
+    let (Some(period), Some(event_time)) = (source.partitioned_by, &source.event_time) else {
+        return Ok(());
+    };
     for footer in footers.files() {
         let file = &footer.file;
         let (first, last) = named(source, period, file)?;
-        for event in bounds::events_of(&footer.metadata, &source.event_time) {
+        for event in bounds::events_of(&footer.metadata, event_time) {
             let (from, to) = event.ok_or_else(|| {
                 Error::invalid(format!(
-                    "source file {} has no statistics of {:?}, so its path cannot be checked; \
-                     write it with them, or leave source.partitionedBy out",
-                    file.name, source.event_time
+                    "source file {} has no statistics of {event_time:?}, so its path cannot be \
+                     checked; write it with them, or leave source.partitionedBy out",
+                    file.name
                 ))
             })?;
             // What is finer than a microsecond counts as the next one.

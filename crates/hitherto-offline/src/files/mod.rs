@@ -22,9 +22,9 @@ mod names;
 mod sums;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hitherto_core::{Error, Kind, Result};
-use object_store::ObjectStore;
 
 pub(crate) use bucket::Buckets;
 use bucket::Object;

@@ -79,6 +79,7 @@ impl Table {
                 "Spark's `spark.read.format(\"hudi\").load(TABLE).write.parquet(FOLDER)`",
             ),
         };
+        let folder = if folder.is_empty() { "it" } else { folder };
         Error::invalid(format!(
             "source {parquet:?}: {folder} is {name} ({mark} lies in it), of whose files only some \
              count; write the rows that do to plain Parquet, for example with {export}, and name \

@@ -170,7 +170,7 @@ mod tests {
     fn every_range_is_read_as_it_was_written_or_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let content: Vec<u8> = (0..40_000_u32).map(|number| (number * 31 >> 3) as u8).collect();
+        let content: Vec<u8> = (0..40_000_u32).map(|number| ((number * 31) >> 3) as u8).collect();
         let mut file = SummedFile::create(&path).unwrap();
         content.chunks(777).for_each(|chunk| file.write_all(chunk).unwrap());
         assert_eq!(file.finish().unwrap(), 40_000);

@@ -44,7 +44,7 @@ pub struct ViewReport {
     /// Rows for which a join on event time alone would have used a fact that
     /// was not known at the row's time, or did use it: see `known`.
     pub leaks: u64,
-    /// How old the facts are that answer; `None` when none does.
+    /// How old the facts are that answer; `None` when none does, and of a timeless view.
     pub age: Option<Ages>,
     /// Rows in which a feature is null, for whatever reason; in the order of
     /// the request.
@@ -93,6 +93,7 @@ pub(super) struct Tally {
     absent: [u64; Absence::ALL.len()],
     ages: Histogram<u64>,
     age_max: i64,
+    has_ages: bool,
 }
 
 impl Tally {
@@ -102,7 +103,12 @@ impl Tally {
         let (view, nulls) = (view.to_owned(), nulls.collect());
         let report = ViewReport { view, known, nulls, ..ViewReport::default() };
         let ages = Histogram::new(AGE_DIGITS).expect("three digits are allowed");
-        Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0 }
+        Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0, has_ages: true }
+    }
+
+    /// The same for facts that always were: how old they are says nothing.
+    pub fn without_ages(self) -> Self {
+        Self { has_ages: false, ..self }
     }
 
     /// So many facts were read in a pass. What a later pass reads again counts
@@ -145,7 +151,7 @@ impl Tally {
         let absent = Absence::ALL.iter().zip(self.absent);
         ViewReport {
             absent: absent.map(|(reason, rows)| (reason.name().to_owned(), rows)).collect(),
-            age: (self.report.present > 0).then(|| Ages {
+            age: (self.report.present > 0 && self.has_ages).then(|| Ages {
                 p50_micros: quantile(0.5),
                 p95_micros: quantile(0.95),
                 max_micros: self.age_max,

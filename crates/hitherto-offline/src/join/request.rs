@@ -20,7 +20,7 @@ use crate::error::from_datafusion;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::footer::{blame_if_broken, next_unwound};
-use crate::source::TimeRange;
+use crate::source::{TimeRange, is_read_as_stored};
 use crate::spine::{SpineLayout, SpinePlan, key_columns};
 
 /// A point-in-time join to be run.
@@ -112,7 +112,7 @@ impl Offline {
         // Rows at hand are all looked at here; a file's times only for those who need them.
         let needs_times = |view: &JoinSource| {
             let source = &view.view.definition.source;
-            source.sql.is_some() || source.partitioned_by.is_some()
+            !is_read_as_stored(source) || source.partitioned_by.is_some()
         };
         let range = match !spine.is_streamed() || request.views.iter().any(needs_times) {
             true => self.spine_times(&spine.times, &layout, schema).await?,
@@ -131,7 +131,7 @@ impl Offline {
             if !copy.is_empty() {
                 facts.push(self.own_facts(FactLayout::new(view), copy, &[])?);
             }
-            if !files.is_empty() && view.definition.source.sql.is_none() {
+            if !files.is_empty() && is_read_as_stored(&view.definition.source) {
                 facts.push(self.fact_files(view, files, range.map(|range| range.to))?);
             } else if !files.is_empty() {
                 let query = self.fact_query(view, files, range).await?;

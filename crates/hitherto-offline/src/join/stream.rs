@@ -309,7 +309,9 @@ impl JoinShape {
         let of_view = self.outputs.iter().filter(|output| output.view == view);
         let names = of_view.map(|output| output.of.clone()).collect();
         let view = &self.views[view];
-        Arc::new(Mutex::new(Tally::new(&view.name, view.terms.known, names)))
+        let tally = Tally::new(&view.name, view.terms.known, names);
+        let is_timeless = view.layout.is_timeless();
+        Arc::new(Mutex::new(if is_timeless { tally.without_ages() } else { tally }))
     }
 
     fn columns(&self, view: usize) -> Arc<[ViewColumn]> {

@@ -2,6 +2,7 @@
 
 use ::arrow::array::{ArrayRef, Int64Array};
 use hitherto_core::Result;
+use hitherto_core::definition::Source;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::PERIOD_ROWS;
@@ -22,8 +23,9 @@ pub(super) struct Periods {
 impl Periods {
     /// Periods over files; a single one where little or nothing is known. The
     /// column may be another one than the SQL of a view calls by its name: then
-    /// periods are ill chosen, never wrong.
-    pub fn new(footers: &Footers, event_time: &str) -> Self {
+    /// periods are ill chosen, never wrong. What is timeless is of one period.
+    pub fn new(footers: &Footers, source: &Source) -> Self {
+        let Some(event_time) = &source.event_time else { return Self::spread(0, None) };
         let (mut rows, mut range) = (0, None);
         for footer in footers.files() {
             let metadata = footer.metadata.metadata();

@@ -41,9 +41,8 @@ impl Offline {
         mut progress: impl FnMut(u64),
     ) -> Result<OptimizedCopy> {
         let query = self.fact_query(view, files, None).await?;
-        let source = &view.definition.source;
         let footers = Footers::read(files, &Declared::by(&view.definition, &view.keys))?;
-        let periods = Periods::new(&footers, &source.event_time);
+        let periods = Periods::new(&footers, &view.definition.source);
         let mut facts = self.by_period(&query, view.keys.len(), periods)?;
         let mut copy = CopyWriter::new(folder, query.plan.schema(), view.keys.len());
         loop {

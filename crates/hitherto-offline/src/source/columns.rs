@@ -1,13 +1,16 @@
 //! The columns of a source that a view asks for, and whether they are what it declares.
 
 use ::arrow::datatypes::{DataType as ArrowType, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, lit};
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::definition::{FeatureView, Field};
+use hitherto_core::definition::{FeatureView, Field, Source};
 use hitherto_core::name::suggestion;
+use hitherto_core::rule::ALWAYS;
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
 
-use super::SourceProblem;
+use super::{SourceProblem, column};
 use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::footer::{Footers, named};
 
@@ -24,9 +27,23 @@ pub(super) struct FactColumn<'v> {
 #[derive(Clone, Copy)]
 pub(super) enum Role<'v> {
     Time,
+    /// No column of the source: every fact has this event time.
+    Timeless,
     Deleted,
     Key(&'v Field),
     Feature(&'v Field),
+}
+
+impl FactColumn<'_> {
+    /// Its value of each row of the source.
+    pub fn value(&self) -> Expr {
+        match self.role {
+            Role::Timeless => {
+                lit(ScalarValue::TimestampMicrosecond(Some(ALWAYS), Some("UTC".into())))
+            }
+            _ => column(self.name),
+        }
+    }
 }
 
 pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
@@ -44,11 +61,21 @@ pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<
     let features = view.features.iter().map(|feature| {
         value(format!("features.{}", feature.name), feature, Role::Feature(feature))
     });
-    keys.chain([column("source.eventTime", &source.event_time, Role::Time)])
+    let event = match source.event_time.as_deref() {
+        Some(event) => column("source.eventTime", event, Role::Time),
+        None => column("source.timeless", "", Role::Timeless),
+    };
+    keys.chain([event])
         .chain(known.map(|known| column("source.knownTime", known, Role::Time)))
         .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
         .chain(features)
         .collect()
+}
+
+/// Whether files of a source have the columns of facts as they are. Of others a query makes
+/// them: SQL, or the event time of what has none.
+pub(crate) fn is_read_as_stored(source: &Source) -> bool {
+    source.sql.is_none() && !source.is_timeless()
 }
 
 /// The source's column for each column of a view's facts.
@@ -83,6 +110,7 @@ pub(super) fn check_columns(
     let mut problems = Vec::new();
     for FactColumn { path, name, role } in fact_columns(view, keys) {
         let message = match (field_type(schema, name), role) {
+            (_, Role::Timeless) => None,
             (None, role) => Some(missing(schema, name, role, footers)),
             (Some(found), Role::Time) => {
                 let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
@@ -119,7 +147,7 @@ fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> St
     format!("the source has no column {name:?}{hint}")
 }
 
-pub(crate) fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
+fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
     match from_arrow(found) {
         Some(found) if found == declared.data_type => None,
         Some(found) => Some(format!(

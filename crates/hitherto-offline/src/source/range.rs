@@ -1,7 +1,11 @@
-//! Times that matter, as bounds of a column.
+//! Event times that matter, and a query's condition on them.
 
-use ::arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use ::arrow::datatypes::{DataType as ArrowType, Schema, TimeUnit};
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Expr, lit};
+use hitherto_core::definition::FeatureView;
+
+use super::{column, field_type};
 
 /// Event times that matter, in microseconds UTC, inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +35,7 @@ impl TimeRange {
     /// pruned by their statistics; widened to whole units. A fact's event time
     /// is rounded up to a microsecond when it is read, so the raw lower bound
     /// lies one microsecond earlier.
-    pub(super) fn bounds(
-        self,
-        event_type: &ArrowType,
-    ) -> (Option<ScalarValue>, Option<ScalarValue>) {
+    fn bounds(self, event_type: &ArrowType) -> (Option<ScalarValue>, Option<ScalarValue>) {
         let bound = |micros: i64, up: i64| {
             let units = |per_unit: i64| {
                 micros.div_euclid(per_unit) + i64::from(micros.rem_euclid(per_unit) != 0) * up
@@ -58,4 +59,19 @@ impl TimeRange {
         let from = Some(self.from).filter(|from| *from > i64::MIN);
         (from.and_then(|from| bound(from.saturating_sub(1), 0)), bound(self.to, 1))
     }
+}
+
+/// A view's condition on event times, lower and upper bound, as far as there is one.
+pub(super) fn event_bounds(
+    view: &FeatureView,
+    schema: &Schema,
+    range: TimeRange,
+) -> (Option<Expr>, Option<Expr>) {
+    let Some(event_time) = &view.source.event_time else { return (None, None) };
+    let Some(event_type) = field_type(schema, event_time) else { return (None, None) };
+    let (lower, upper) = range.bounds(event_type);
+    (
+        lower.map(|lower| column(event_time).gt_eq(lit(lower))),
+        upper.map(|upper| column(event_time).lt_eq(lit(upper))),
+    )
 }

@@ -35,7 +35,7 @@ mod kept;
 mod load;
 mod log;
 mod options;
-mod owner;
+pub mod owner;
 mod put;
 mod read;
 mod retain;

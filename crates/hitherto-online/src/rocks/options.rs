@@ -35,9 +35,10 @@ pub fn database(access: Access, has_store: bool, options: RocksOptions) -> Optio
     // One that is gone is not made anew in silence.
     general.create_if_missing(!has_store);
     general.create_missing_column_families(true);
-    // Logs that are not the last have to be there, as long as they were. A reader may come
-    // while a writer beside it deletes one.
-    general.set_track_and_verify_wals_in_manifest(access == Access::ReadWrite);
+    // Logs that are not the last have to be there, as long as they were. For a reader, too:
+    // RocksDB 11.8 writes through a null pointer where it is not to look at logs that the
+    // writer tracked.
+    general.set_track_and_verify_wals_in_manifest(true);
     general.increase_parallelism(options.background_threads.max(1) as i32);
     general.set_max_total_wal_size(LOG_BYTES_MAX);
     // A write that was cut short at the very end was never acknowledged; damage before

@@ -24,13 +24,21 @@ pub fn write(folder: &Path, url: Option<&str>) -> Result<()> {
     disk::write_whole(&folder.join("owner"), note.as_bytes())
 }
 
+/// Who wrote the note: a process, and the URL of its server if it is one. `None` where there
+/// is no note.
+pub fn read(folder: &Path) -> Option<(String, Option<String>)> {
+    let note = fs::read_to_string(folder.join("owner")).ok()?;
+    let mut lines = note.lines().map(str::trim).filter(|line| !line.is_empty());
+    let owner = lines.next()?.to_owned();
+    Some((owner, lines.next().map(str::to_owned)))
+}
+
 /// Why nobody else can write: a `Conflict` that says who holds the store, and what to do.
 pub fn in_use(folder: &Path) -> Error {
-    let note = fs::read_to_string(folder.join("owner")).unwrap_or_default();
-    let mut lines = note.lines().map(str::trim).filter(|line| !line.is_empty());
-    let owner = lines.next().unwrap_or("another process");
+    let another = || (String::from("another process"), None);
+    let (owner, url) = read(folder).unwrap_or_else(another);
     let store = folder.display();
-    Error::conflict(match lines.next() {
+    Error::conflict(match url {
         Some(url) => format!(
             "the store {store} is in use by {owner}, a server at {url}; go through it with \
              --server {url} (in Python hitherto.connect({url:?})), or stop it"

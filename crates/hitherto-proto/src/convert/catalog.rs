@@ -21,6 +21,8 @@ impl From<&Catalog> for v1::GetCatalogResponse {
             views: catalog.views.iter().map(Into::into).collect(),
             services: catalog.services.iter().map(Into::into).collect(),
             next_view_id: catalog.next_view_id,
+            // Whoever answers says it.
+            release: String::new(),
         }
     }
 }
@@ -145,7 +147,7 @@ impl From<&Source> for v1::Source {
             partitioned_by: source.partitioned_by.map(|period| period.name().to_owned()),
             partitions: fields_to_wire(&source.partitions),
             sql: source.sql.clone(),
-            event_time: source.event_time.clone(),
+            event_time: source.event_time.clone().unwrap_or_default(),
             known_time: source.known_time.clone(),
             delay_micros: source.delay_micros,
             deleted: source.deleted.clone(),
@@ -168,7 +170,7 @@ fn source(source: Option<v1::Source>) -> Result<Source> {
         partitioned_by: period(source.partitioned_by.as_deref())?,
         partitions: source.partitions.into_iter().map(field).collect::<Result<_>>()?,
         sql: source.sql,
-        event_time: source.event_time,
+        event_time: Some(source.event_time).filter(|column| !column.is_empty()),
         known_time: source.known_time,
         delay_micros: source.delay_micros,
         deleted: source.deleted,

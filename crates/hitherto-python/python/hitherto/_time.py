@@ -87,9 +87,17 @@ def to_time(micros: int) -> Time:
         return f"{micros}us"
 
 
-def show_time(moment: Time) -> str:
-    """A time for reading, to the second."""
-    return moment if isinstance(moment, str) else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+ALWAYS = datetime(1, 1, 1, tzinfo=timezone.utc)
+"""The event time of what has none: it always was."""
+
+
+def show_time(moment: Time | None) -> str:
+    """A time for reading, to the second; ``always``, or ``never`` of None."""
+    if moment is None:
+        return "never"
+    if isinstance(moment, str):
+        return moment
+    return "always" if moment == ALWAYS else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 NEVER = 2**63 - 1

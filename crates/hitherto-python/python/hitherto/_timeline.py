@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ._html import text
-from ._time import Time
+from ._time import ALWAYS, Time
 
 WIDTH, LEFT, RIGHT = 640, 20, 200
 """Pixels: the drawing, and what is left free beside the line of time."""
@@ -30,7 +30,8 @@ def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -
     """An SVG of ``facts`` (candidates of a Why) around the moment ``at``."""
     happened = [fact for fact in facts if fact["verdict"] != "not_yet_happened"]
     drawn = [fact[name] for fact in happened for name in ("event_time", "known_time")]
-    times = [at, *(moment for moment in drawn if isinstance(moment, datetime))]
+    # What always was begins where the line does.
+    times = [at, *(time for time in drawn if isinstance(time, datetime) and time != ALWAYS)]
     first, last = min(times), max(times)
     span = max((last - first).total_seconds(), 1e-6)
 

@@ -158,7 +158,8 @@ class TrainingSet(Rows):
         view would have shown a value before it was known, had it been joined
         on event time alone, or did show it. ``views``: for each view its name
         (``view``), whether known time counts (``known``: ``honor`` or ``ignore``;
-        where it is ignored the leaks are in the rows), ``facts`` read, rows ``present``, rows ``absent`` by reason, ``leaks``,
+        where it is ignored the leaks are in the rows), ``facts`` read, rows
+        ``present``, rows ``absent`` by reason, ``leaks``,
         ``age`` of the facts that answer (``p50_micros``, ``p95_micros``,
         ``max_micros``; None without one), and for each feature the rows in which
         it is null (``nulls``).

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import _html, _native, _timeline
-from ._time import Time, show_time, to_datetime, to_known_time, to_time
+from ._time import ALWAYS, show_time, to_datetime, to_known_time, to_time
 from ._values import to_values
 
 REASONS = {
@@ -124,7 +124,7 @@ class Why:
         lines = [f"{self._asked()}: {self._answered()}"]
         lines += [
             f"  event {show_time(fact['event_time'])}  "
-            f"known {_said_time(fact['known_time'])}  {_said(fact['values'])}: " + _sentence(fact)
+            f"known {show_time(fact['known_time'])}  {_said(fact['values'])}: " + _sentence(fact)
             for fact in self.candidates
         ]
         return "\n".join([*lines, f"online: {_said_online(self.online)}"])
@@ -138,6 +138,8 @@ class Why:
         if answer is None:
             return f"nothing, because {REASONS[self.absence or 'never_seen']}"
         event = answer["event_time"]
+        if event == ALWAYS:
+            return f"{_said(answer['values'])}, timeless"
         age = "" if isinstance(event, str) else f", {self.at - event} old"
         return f"{_said(answer['values'])}, event {show_time(event)}{age}"
 
@@ -149,7 +151,7 @@ class Why:
         rows = [
             (
                 show_time(fact["event_time"]),
-                _said_time(fact["known_time"]),
+                show_time(fact["known_time"]),
                 _said(fact["values"]),
                 _sentence(fact),
             )
@@ -193,14 +195,10 @@ def _online(online: dict[str, Any], columns: Columns) -> dict[str, Any]:
     }
 
 
-def _said_time(moment: Time | None) -> str:
-    return "never" if moment is None else show_time(moment)
-
-
 def _sentence(fact: dict[str, Any]) -> str:
     if fact["verdict"] == "not_yet_known" and fact["known_time"] is None:
         return "has no known time: nobody can say when it was known"
-    known = _said_time(fact["known_time"])
+    known = show_time(fact["known_time"])
     return SENTENCES[fact["verdict"]].format(by=fact["missed_by"], known=known)
 
 

@@ -59,13 +59,13 @@ def _block(mapping: dict[str, Any], indent: str) -> list[str]:
     for name, value in mapping.items():
         key = f"{indent}{_scalar(name)}:"
         if isinstance(value, dict):
-            is_flat = indent and all(isinstance(item, str) for item in value.values())
+            is_flat = indent and all(isinstance(item, str | bool) for item in value.values())
             flow = f"{key} {_flow(value)}" if is_flat else key
             fits = is_flat and len(flow) <= LINE_CHARS
             lines += [flow] if fits else [key, *_block(value, indent + "  ")]
         elif isinstance(value, list):
             lines += [key, *(f"{indent}  - {_flow(item)}" for item in value)]
-        elif _is_text_of_lines(value):
+        elif isinstance(value, str) and _is_text_of_lines(value):
             text = value.removesuffix("\n").split("\n")
             body = [f"{indent}  {line}".rstrip() for line in text]
             lines += [f"{key} |" if value.endswith("\n") else f"{key} |-", *body]
@@ -81,7 +81,9 @@ def _flow(value: Any) -> str:
     return _scalar(value)
 
 
-def _scalar(text: str) -> str:
+def _scalar(text: str | bool) -> str:
+    if isinstance(text, bool):
+        return str(text).lower()
     if PLAIN.fullmatch(text) and text.lower() not in WORDS:
         return text
     quoted = json.dumps(text, ensure_ascii=False)

@@ -86,8 +86,8 @@ class Source:
 
     parquet: str
     """A file, folder or glob relative to the repository's root."""
-    event_time: str
-    """The column that says when a thing happened."""
+    event_time: str | None = None
+    """The column that says when a thing happened; left out of a timeless source."""
     known_time: str | None = None
     """The column that says when it could first be known."""
     delay: Duration | None = None
@@ -104,8 +104,16 @@ class Source:
     ``year``, ``month``, ``day`` or ``hour``."""
     partitions: Sequence[Field] = ()
     """Columns that no file has because the paths of files name them, as ``region=EU/``."""
+    timeless: bool = False
+    """Its facts have no event time: they always were, as a patient's sex. No ttl, no
+    ``delay`` and no history; what can change has a ``known_time``."""
 
     def __post_init__(self) -> None:
+        if self.timeless == (self.event_time is not None):
+            raise InvalidError(
+                f"the source {self.parquet!r} has either event_time, the column that says when "
+                "a thing happened, or timeless=True"
+            )
         partitions = tuple(self.partitions)
         delay = _duration(self.delay)
         _normalize(self, delay=delay, columns=dict(self.columns), partitions=partitions)
@@ -118,6 +126,7 @@ class Source:
             partitions=[column.to_dict() for column in self.partitions] or None,
             sql=self.sql,
             eventTime=self.event_time,
+            timeless=self.timeless or None,
             knownTime=self.known_time,
             delay=_text(self.delay),
             deleted=self.deleted,
@@ -412,7 +421,13 @@ def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
         return part(**_arguments(where, part, [each.name for each in fields(part)], value))
     if name in ("tags", "columns"):
         return {key: _string(where, text) for key, text in _mapping(where, value, None).items()}
-    if name not in ("keys", "features"):
+    if name == "timeless":
+        # As text where it was read from YAML.
+        for truth in (True, False):
+            if value is truth or value == str(truth).lower():
+                return truth
+        raise InvalidError(f"{where} must be true or false; found {value!r}")
+    if name not in ("keys", "features", "partitions"):
         return _string(where, value)
     if not isinstance(value, list):
         raise InvalidError(f"{where} must be a list; found {value!r}")

@@ -252,7 +252,8 @@ def test_a_label_named_like_a_feature_stands_beside_it_as_in_feast(
 ) -> None:
     labels = rows.rename(columns={"label": "conv_rate"})
     found = plugged.get_historical_features(entity_df=labels, features=ASKED).to_df()
-    feasts = feast.FeatureStore(str(quick)).get_historical_features(entity_df=labels, features=ASKED).to_df()
+    store = feast.FeatureStore(str(quick))
+    feasts = store.get_historical_features(entity_df=labels, features=ASKED).to_df()
     names = [name.partition(":")[2] for name in ASKED]
     assert set(found.columns) == set(feasts.columns) == {*labels.columns, "conv_rate__", *names}
     assert (found["conv_rate"].to_numpy() == rows["label"].to_numpy()).all()

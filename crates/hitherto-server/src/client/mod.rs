@@ -37,6 +37,9 @@ use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
     RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
 };
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus as HealthStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::wire;
 pub use crate::wire::training_set::Record;
@@ -101,8 +104,29 @@ impl Client {
     /// `Unavailable` when the server is gone; `Internal` for an answer that is
     /// malformed.
     pub async fn catalog(&self) -> Result<Catalog> {
+        Ok(self.release_and_catalog().await?.1)
+    }
+
+    /// The server's release, empty of one that does not say it, and what is applied and
+    /// online.
+    ///
+    /// # Errors
+    /// As [`Client::catalog`].
+    pub async fn release_and_catalog(&self) -> Result<(String, Catalog)> {
         let answer = self.registry().get_catalog(GetCatalogRequest {}).await;
-        self.connection.checked(answer)?.into_inner().try_into()
+        let mut answer = self.connection.checked(answer)?.into_inner();
+        Ok((std::mem::take(&mut answer.release), answer.try_into()?))
+    }
+
+    /// Whether the server says that it is serving. It asks for no credentials.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server is gone.
+    pub async fn is_serving(&self) -> Result<bool> {
+        let request = HealthCheckRequest { service: String::new() };
+        let answer = HealthClient::new(self.connection.calls()).check(request).await;
+        let status = self.connection.checked(answer)?.into_inner().status();
+        Ok(status == HealthStatus::Serving)
     }
 
     /// Pushes batches, which the server makes durable together; the answers are in

@@ -185,3 +185,6 @@ impl Progress for Entry {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hitherto_core::catalog::Generation;
+use hitherto_core::rule::ALWAYS;
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_engine::Engine;
 use prometheus_client::collector::Collector;
@@ -22,20 +23,20 @@ impl Store {
         Self { engine }
     }
 
-    /// One gauge with a sample for each view that has something online.
+    /// One gauge with a sample for each view that has something online and such a moment.
     fn encode_moments(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
-        micros: impl Fn(&Generation) -> i64,
+        micros: impl Fn(&Generation) -> Option<i64>,
     ) -> fmt::Result {
         let gauge = MetricType::Gauge;
         let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
         for view in &self.engine.catalog().views {
             let published = view.published().and_then(|view| view.generation.as_ref());
-            if let Some(generation) = published {
-                let seconds = micros(generation) as f64 / MICROS_PER_SECOND as f64;
+            if let Some(micros) = published.and_then(&micros) {
+                let seconds = micros as f64 / MICROS_PER_SECOND as f64;
                 family.encode_family(&[("view", view.name())])?.encode_gauge(&seconds)?;
             }
         }
@@ -67,13 +68,14 @@ impl Collector for Store {
             &mut encoder,
             "view_watermark_timestamp",
             "Greatest event time consumed",
-            |generation| generation.watermark,
+            // What always was is never behind.
+            |generation| Some(generation.watermark).filter(|watermark| *watermark != ALWAYS),
         )?;
         self.encode_moments(
             &mut encoder,
             "view_materialized_timestamp",
             "When the online copy last changed",
-            |generation| generation.materialized_at,
+            |generation| Some(generation.materialized_at),
         )
     }
 }

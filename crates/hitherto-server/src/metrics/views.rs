@@ -55,7 +55,7 @@ impl Collector for Views {
             let buckets: Vec<(f64, u64)> = bounds.zip(counts.ages).collect();
             family.encode_family(&[("view", *view)])?.encode_histogram::<NoLabelSet>(
                 counts.age_seconds as f64,
-                counts.answered,
+                counts.ages.iter().sum(),
                 &buckets,
                 None,
             )?;

@@ -273,7 +273,7 @@ async fn certificates_that_are_made_as_the_documents_say_are_taken() {
 async fn who_is_denied_is_counted_and_waits_for_that_answer() {
     let authority = Authority::new();
     let token_file = authority.path("tokens");
-    fs::write(&token_file, TOKEN).unwrap();
+    write_secret(&token_file, TOKEN.to_owned());
     let settings = ServerConfig { token_file: Some(token_file), ..Default::default() };
     let server = Secured::start(&settings).await;
     let begun = Instant::now();

@@ -14,7 +14,7 @@ use hitherto_core::time::{
 };
 use hitherto_core::{Error, Result};
 use hitherto_engine::training_set::{Ages, ViewReport};
-use hitherto_engine::{FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
+use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
 use serde::Serialize;
 
 use self::rows::Rows;
@@ -144,8 +144,13 @@ impl TrainingSet {
         }
         let spine = self.labels.required()?;
         let request = self.build.request()?;
+        // Some of the files that are read here go with the engine.
+        let engine;
         let mut rows = match &self.server {
-            None => Rows::here(session, &request, spine).await?,
+            None => {
+                engine = session.open(Access::ReadOnly)?;
+                Rows::here(&engine, &request, spine, session.now()).await?
+            }
             Some(url) => Rows::there(&self.shown.connect(url).await?, &request, spine).await?,
         };
 

@@ -4,12 +4,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::Result;
 use hitherto_engine::{
-    Access, Finished as FinishedHere, Manifest, Spine, TrainingSet, TrainingSetReport,
+    Engine, Finished as FinishedHere, Manifest, Spine, TrainingSet, TrainingSetReport,
     TrainingSetRequest,
 };
 use hitherto_server::client::{Client, Record, RemoteTrainingSet};
 
-use crate::session::Session;
 use crate::spine;
 
 /// A training set while it is built.
@@ -29,17 +28,17 @@ pub enum Finished {
 }
 
 impl Rows {
-    /// Starts a training set beside whoever holds the store.
+    /// Starts a training set.
     ///
     /// # Errors
-    /// Those of [`Engine::training_set_of`](hitherto_engine::Engine::training_set_of).
+    /// Those of [`Engine::training_set_of`].
     pub async fn here(
-        session: &Session,
+        engine: &Engine,
         request: &TrainingSetRequest,
         spine: Spine,
+        now: i64,
     ) -> Result<Self> {
-        let engine = session.open(Access::ReadOnly)?;
-        let rows = engine.training_set_of(request, spine, session.now()).await?;
+        let rows = engine.training_set_of(request, spine, now).await?;
         Ok(Rows::Here(Box::new(rows)))
     }
 

@@ -24,7 +24,8 @@ use shown::Shown;
 #[command(after_help = "Examples:\n  \
     hitherto why lactate hospitalization_id=20214994\n  \
     hitherto why lactate hospitalization_id=20214994 --at 2180-07-23T17:36:00Z\n  \
-    hitherto why lactate hospitalization_id=20214994 --server http://127.0.0.1:7411")]
+    hitherto why lactate hospitalization_id=20214994 \\\n    \
+    --server http://127.0.0.1:7411")]
 pub struct Why {
     /// The feature view
     #[arg(value_name = "VIEW")]

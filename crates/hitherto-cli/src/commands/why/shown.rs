@@ -4,7 +4,7 @@ use std::fmt;
 
 use hitherto_core::Result;
 use hitherto_core::definition::Known;
-use hitherto_core::rule::{Absence, NEVER};
+use hitherto_core::rule::{ALWAYS, Absence, NEVER};
 use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::why::Verdict;
 use hitherto_engine::cells::{Cells, part_json};
@@ -72,6 +72,13 @@ impl<'e> Shown<'e> {
             return asked + reason(*absence);
         };
         let fact = &candidates[index];
+        if fact.event == ALWAYS {
+            let known = match fact.known {
+                ALWAYS => String::new(),
+                known => format!(", known {}", format_timestamp(known)),
+            };
+            return format!("{asked}{}, timeless{known}", self.values(&self.candidates[index]));
+        }
         format!(
             "{asked}{}, event {}, known {} ({}), {} old",
             self.values(&self.candidates[index]),

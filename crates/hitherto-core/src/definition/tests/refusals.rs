@@ -23,7 +23,18 @@ refused! {
     unknown_field_unlike_any_other: "ttl: 24h" => "retention: 24h",
         r#"19:3: feature view "lactate": unknown field "retention"; there is entity, source, ttl, known, features, online"#;
     missing_field: "    eventTime: collected\n" => "",
-        r#"17:5: feature view "lactate": field "eventTime" is missing here"#;
+        r#"14:14: feature view "lactate": the source says nothing of time; name the column that says when a thing happened, as eventTime, or write timeless: true for attributes that have none"#;
+    timeless_beside_event_time: "knownTime: released" => "knownTime: released\n    timeless: true",
+        r#"17:16: feature view "lactate": source.eventTime and source.timeless exclude each other; remove one"#,
+        r#"20:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#;
+    timeless_with_what_counts_from_an_event: "eventTime: collected\n    knownTime: released" =>
+        "timeless: true\n    delay: 1h",
+        r#"18:12: feature view "lactate": a timeless source has no delay: there is no event to count from; name a knownTime"#,
+        r#"19:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#,
+        r#"23:22: feature view "lactate": a timeless view without knownTime needs no online.history: it answers every moment; remove it"#;
+    timeless_that_is_no_bool: "eventTime: collected" => "timeless: maybe",
+        r#"17:15: feature view "lactate": source.timeless is true or left out, not "maybe""#,
+        r#"19:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#;
     missing_name: "{ name: risk }" => "{ owner: icu }",
         r#"29:13: feature service without a name: field "name" is missing here"#;
     missing_type: "name: unit, type: string" => "name: unit",
@@ -106,9 +117,9 @@ refused! {
     period_of_a_query: "knownTime: released" => "partitionedBy: day",
         r#"18:20: feature view "lactate": source.partitionedBy and source.sql exclude each other; event times are what the SQL makes of them, so name the period there in a WHERE"#;
     partition_of_no_type: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: text }]\n",
-        r#"15:39: feature view "lactate": partition "region": "text" is not a type; did you mean "string"?"#;
+        r#"15:40: feature view "lactate": partition "region": type "text" is not known; did you mean "string"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     partition_with_a_default: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: string, default: EU }]\n",
-        r#"15:56: feature view "lactate": a partition has no default: every path names its value; remove it"#;
+        r#"15:57: feature view "lactate": a partition has no default: every path names its value; remove it"#;
     unknown_known: "ttl: 24h" => "known: honour",
         r#"19:10: feature view "lactate": known: "honour" is not a choice; did you mean "honor"?"#;
     // Emptiness and limits.

@@ -40,7 +40,7 @@ fn full() -> Catalog {
                     partitions: vec![field_of("region", "binary")],
                     parquet: "data/labs.parquet".into(),
                     sql: Some("SELECT * FROM source".into()),
-                    event_time: "collected".into(),
+                    event_time: Some("collected".into()),
                     known_time: Some("resulted".into()),
                     delay_micros: 11,
                     deleted: Some("gone".into()),
@@ -123,6 +123,7 @@ fn what_is_absent_stays_absent() {
     view.definition.ttl_micros = None;
     view.definition.online = Online::default();
     view.definition.source.sql = None;
+    view.definition.source.event_time = None;
     view.definition.source.known_time = None;
     check_survives(&sparse);
 }
