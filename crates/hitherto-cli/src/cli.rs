@@ -9,8 +9,8 @@ use hitherto_core::{Kind, Result};
 use terminal_size::{Width, terminal_size};
 
 use crate::commands::{
-    apply, backup, demo, get, init, inspect, jobs, materialize, optimize, plan, push, rollback,
-    schema, serve, training_set, verify, why,
+    apply, backup, demo, doctor, get, init, inspect, jobs, materialize, optimize, plan, push,
+    rollback, schema, serve, training_set, verify, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -73,6 +73,7 @@ pub enum Command {
     Inspect(inspect::Inspect),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Doctor(doctor::Doctor),
     Schema(schema::Schema),
     Demo(demo::Demo),
 }
@@ -100,6 +101,7 @@ impl Command {
             Command::Jobs(command) => command.run(session).await,
             Command::Backup(command) => command.run(session).await,
             Command::Restore(command) => command.run(session),
+            Command::Doctor(command) => command.run(session).await,
             Command::Schema(command) => command.run(session),
             Command::Demo(command) => command.run(session).await,
         }
@@ -164,7 +166,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::Invalid => "the request, definition or option is wrong: fix it",
         Kind::NotFound => "the named thing is not there: name another, or create it",
         Kind::Conflict => "somebody else got there first: look again and retry",
-        Kind::Denied => "one end does not trust the other: bring a token or certificate",
+        Kind::Denied => "one does not trust the other: bring a token or certificate",
         Kind::Unavailable => "not now: wait and retry",
         Kind::Corrupt => "stored bytes are damaged: stop and restore",
         Kind::Internal => "a bug or an unforeseen failure: report it",

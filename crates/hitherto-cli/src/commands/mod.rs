@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod backup;
 pub mod demo;
+pub mod doctor;
 pub mod get;
 pub mod init;
 pub mod inspect;
