@@ -13,7 +13,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("engine", &["core", "offline", "online"]),
     ("server", &["core", "engine", "proto"]),
     ("cli", &["core", "engine", "server"]),
-    ("python", &["core", "engine", "server"]),
+    ("python", &["cli", "core", "engine", "server"]),
     ("benches", &["core", "engine", "offline", "online", "proto", "server"]),
 ];
 

@@ -1,6 +1,7 @@
 //! What can be typed. Parsing only: a command's own options are beside it, in
 //! [`commands`](crate::commands).
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -113,18 +114,18 @@ impl Command {
 const HELP_COLUMNS: (usize, usize) = (80, 100);
 
 impl Cli {
-    /// Reads what was typed.
+    /// Reads what was typed, the program's name first.
     ///
     /// # Errors
     /// What is wrong with it, or the help or version that was asked for.
-    pub fn read() -> Result<Self, clap::Error> {
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         let columns = terminal_size().map(|(Width(columns), _)| usize::from(columns));
         let (least, greatest) = HELP_COLUMNS;
         let columns = columns.unwrap_or(greatest).clamp(least, greatest);
         // In a narrower terminal the terminal itself breaks the lines, and a command that
         // is copied is whole.
         let mut command = Self::command().term_width(columns);
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let matches = command.try_get_matches_from_mut(words)?;
         Self::from_arg_matches(&matches).map_err(|refusal| refusal.format(&mut command))
     }
 

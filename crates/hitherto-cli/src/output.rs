@@ -6,9 +6,9 @@
 //! enough; that is no error.
 
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
@@ -87,9 +87,9 @@ impl Output {
         }
     }
 
-    /// Writes why the command failed to stderr: a line and its causes, or
-    /// `{"error": {"kind", "message"}}`.
-    pub fn error(self, error: &Error) {
+    /// Writes why the command failed to stderr, a line and its causes, or
+    /// `{"error": {"kind", "message"}}`, and gives the exit code.
+    pub fn error(self, error: &Error) -> u8 {
         match self.format {
             Format::Table => {
                 let word = Styles::styled().get_error().to_owned();
@@ -101,18 +101,24 @@ impl Output {
             }
             Format::Json => self.say(error_json(error.kind(), &error.chain())),
         }
+        error.kind().exit_code()
     }
 }
 
-/// Shows help, the version, or what is wrong with the arguments, and gives the
-/// exit code.
-pub fn show_usage(refusal: &clap::Error) -> ExitCode {
+/// Hands on what stdout holds back until a line ends. Only a binary does so by itself when
+/// it ends, and not a library in another's process.
+pub fn flush() {
+    let _ = io::stdout().flush();
+}
+
+/// Shows help, the version, or what is wrong with the words that were typed, and gives
+/// the exit code.
+pub fn show_usage(refusal: &clap::Error, words: &[OsString]) -> u8 {
     if refusal.exit_code() == 0 {
         let _ = refusal.print();
-        return ExitCode::SUCCESS;
+        return 0;
     }
-    // The arguments could not be parsed, so their format is only looked for.
-    let words: Vec<String> = std::env::args().collect();
+    // The words could not be parsed, so their format is only looked for.
     let is_json = words.iter().any(|word| word == "--output=json")
         || words.windows(2).any(|pair| pair == ["--output", "json"]);
     if is_json {
@@ -122,7 +128,7 @@ pub fn show_usage(refusal: &clap::Error) -> ExitCode {
     } else {
         let _ = refusal.print();
     }
-    ExitCode::from(Kind::Invalid.exit_code())
+    Kind::Invalid.exit_code()
 }
 
 /// The message, further lines of it below the first, then a line for every cause that adds

@@ -19,12 +19,15 @@ pub struct Session {
     output: Output,
     /// What the time is, if not the clock's.
     now: Option<i64>,
+    /// The Python that this runs in, if it does.
+    python: Option<PathBuf>,
 }
 
 impl Session {
-    /// A run with these options. Touches nothing.
-    pub fn new(globals: &Globals) -> Self {
-        Self { root: globals.repo.clone(), output: Output::new(globals.output), now: globals.now }
+    /// A run with these options, in a Python or not. Touches nothing.
+    pub fn new(globals: &Globals, python: Option<PathBuf>) -> Self {
+        let Globals { repo, output, now, .. } = globals;
+        Self { root: repo.clone(), output: Output::new(*output), now: *now, python }
     }
 
     /// The same run over the repository in another folder.
@@ -47,6 +50,11 @@ impl Session {
     pub fn now(&self) -> i64 {
         let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.now.unwrap_or_else(|| micros_since_epoch(clock()))
+    }
+
+    /// The Python that this runs in: it has the package hitherto.
+    pub fn python(&self) -> Option<&Path> {
+        self.python.as_deref()
     }
 
     /// When the clock was stopped, if it was.

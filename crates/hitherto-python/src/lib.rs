@@ -11,6 +11,7 @@
 //! | [`keys`]       | Python values to entity keys                               |
 //! | [`lookup`]     | a lookup's answer: columns to Python values and to Arrow    |
 //! | [`why`]        | an explanation: its facts to Python values, the rest JSON   |
+//! | [`command`]    | the command `hitherto`, which the wheel has, too            |
 //! | [`process`]    | the runtime, waiting so that Ctrl-C works, and `fork`       |
 //! | [`errors`]     | errors to Python exceptions                                 |
 //!
@@ -23,6 +24,7 @@
 //! or the network works. A signal is noticed within [`process::SIGNAL_CHECK`].
 //! The clock is read here and passed on: this crate is a binary's edge.
 
+mod command;
 mod errors;
 mod keys;
 mod lookup;
@@ -39,6 +41,8 @@ mod _native {
     use hitherto_core::Kind;
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::command::main;
     #[pymodule_export]
     use super::lookup::Lookup;
     #[pymodule_export]

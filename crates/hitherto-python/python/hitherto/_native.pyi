@@ -14,6 +14,7 @@ Shown = tuple[str | None, str | None, tuple[str, str] | None]
 __version__: str
 KINDS: list[str]
 
+def main(words: list[str], python: str | None) -> int: ...
 def parse_timestamp(text: str) -> int: ...
 
 @final

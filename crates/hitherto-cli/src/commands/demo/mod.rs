@@ -33,6 +33,7 @@ use crate::commands::init::refuse_used;
 use crate::scratch::Scratch;
 use crate::session::Session;
 use tour::Tour;
+use training::Builder;
 
 /// Take the tour on real intensive-care data
 ///
@@ -42,7 +43,8 @@ use tour::Tour;
 /// applies its definitions, materializes, starts a server in this process,
 /// looks features up over gRPC, builds a training set, and ends with numbers,
 /// all of them measured in this run. The story goes to stderr, the last screen
-/// to stdout. Takes seconds and needs no network.
+/// to stdout. Takes seconds and needs no network. Installed with pip, it builds the
+/// training set in that Python, where pyarrow and pandas are.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto demo\n  \
@@ -52,7 +54,7 @@ pub struct Demo {
     /// Write the repository to this new or empty folder and leave it there
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Build the training set with this Python, which has the package hitherto
+    /// Build the training set with this Python, which has hitherto, pyarrow and pandas
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// Leave the temporary folder where it is
@@ -68,11 +70,12 @@ impl Demo {
     /// Those of every path that the tour takes.
     pub async fn run(self, session: &Session) -> Result<()> {
         let Self { dir, python, keep } = self;
+        let builder = Builder::choose(python, session.python())?;
         let folder = Folder::prepare(dir, keep)?;
         fixture::write(folder.path())?;
         let session = session.over(folder.path());
         let last_screen = tokio::select! {
-            last_screen = Tour::new(&session).take(python) => last_screen?,
+            last_screen = Tour::new(&session).take(builder) => last_screen?,
             _ = tokio::signal::ctrl_c() => return Err(Error::unavailable("stopped by Ctrl-C")),
         };
         session.output().result(&last_screen)?;

@@ -1,6 +1,5 @@
 //! The chapters, in order.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use super::narrator::Narrator;
 use super::questions::Questions;
 use super::server::Server;
 use super::story::Story;
-use super::training::{self, Training};
+use super::training::{self, Builder, Training};
 use crate::commands::materialize;
 use crate::numbers::{count, counted, span};
 use crate::progress::{self, Silence};
@@ -42,7 +41,7 @@ impl<'s> Tour<'s> {
     ///
     /// # Errors
     /// Those of every path that it takes.
-    pub async fn take(mut self, python: Option<PathBuf>) -> Result<LastScreen> {
+    pub async fn take(mut self, builder: Builder) -> Result<LastScreen> {
         self.introduce();
         let engine = Arc::new(self.session.open(Access::ReadWrite)?);
         self.apply(&engine).await?;
@@ -57,7 +56,7 @@ impl<'s> Tour<'s> {
         let comparison = leak::compare(&engine, &spine, self.session.now()).await?;
         let questions = Questions::new(&spine, &resolved.views)?;
         let latencies = self.look_up(&client, &questions, &comparison.cases).await?;
-        let training = self.train(&client, &spine, server.url(), python).await?;
+        let training = self.train(&client, &spine, server.url(), builder).await?;
         server.stop().await?;
         self.narrator.chapter("What happened, in numbers");
         Ok(LastScreen {
@@ -169,15 +168,16 @@ impl<'s> Tour<'s> {
         client: &Client,
         spine: &Spine,
         url: &str,
-        python: Option<PathBuf>,
+        builder: Builder,
     ) -> Result<Training> {
         self.narrator.chapter("Build a training set over the same server");
-        let training = match python {
-            Some(python) => {
+        let training = match builder {
+            Builder::Python(python) => {
                 self.narrator.say(format!("{} {} {url}\n\n", python.display(), fixture::SCRIPT));
                 training::in_python(python, self.session.root(), url, &self.narrator).await?
             }
-            None => {
+            Builder::Here { tip } => {
+                self.narrator.say(tip);
                 let service = Selection::Service(SERVICE.to_owned());
                 training::in_rust(client, spine, service).await?
             }

@@ -26,6 +26,67 @@ pub struct Training {
     pub report: TrainingSetReport,
 }
 
+/// What the repository's script imports, by the names that pip knows.
+const PACKAGES: [&str; 3] = ["hitherto", "pyarrow", "pandas"];
+/// Prints which of its arguments this Python does not have. Imports none of them.
+const FIND: &str = "import importlib.util as u, sys; \
+    print(*(name for name in sys.argv[1:] if not u.find_spec(name)))";
+
+/// Who builds the training set.
+pub enum Builder {
+    /// This Python, which has what it takes.
+    Python(PathBuf),
+    /// The client in this process.
+    Here {
+        /// What to install for the other way, if there is one.
+        tip: String,
+    },
+}
+
+impl Builder {
+    /// The Python that was asked for, or else the one that this runs in, if it has the
+    /// packages. Starts it to look.
+    ///
+    /// # Errors
+    /// Where one was asked for: `NotFound` if there is none, `Invalid` if it lacks a package.
+    pub fn choose(asked: Option<PathBuf>, own: Option<&Path>) -> Result<Self> {
+        let Some(python) = asked.as_deref().or(own).map(Path::to_owned) else {
+            return Ok(Builder::Here { tip: String::new() });
+        };
+        let missing = missing_in(&python)?;
+        let install = format!("{} -m pip install {missing}", python.display());
+        match (missing.is_empty(), asked) {
+            (true, _) => Ok(Builder::Python(python)),
+            (false, None) => {
+                Ok(Builder::Here { tip: format!("To see it as a frame of pandas: {install}\n\n") })
+            }
+            (false, Some(_)) => Err(Error::invalid(format!(
+                "{} has no {missing}, which the training set in Python needs; run {install}",
+                python.display()
+            ))),
+        }
+    }
+}
+
+/// Which packages an interpreter lacks, with spaces between.
+fn missing_in(python: &Path) -> Result<String> {
+    let found = Command::new(python)
+        .args(["-c", FIND])
+        .args(PACKAGES)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|cause| cannot_run(python).with_source(cause))?;
+    match found.status.success() {
+        true => Ok(String::from_utf8_lossy(&found.stdout).trim().to_owned()),
+        false => Err(cannot_run(python)),
+    }
+}
+
+fn cannot_run(python: &Path) -> Error {
+    let python = python.display();
+    Error::not_found(format!("{python} cannot be run; name a Python with --python"))
+}
+
 /// The last line of the script's output.
 #[derive(Deserialize)]
 struct ScriptResult {
@@ -38,8 +99,7 @@ struct ScriptResult {
 /// prints.
 ///
 /// # Errors
-/// `NotFound` without the interpreter, `Invalid` when the script fails, such
-/// as without the package `hitherto`.
+/// `NotFound` without the interpreter, `Invalid` when the script fails.
 pub async fn in_python(
     python: PathBuf,
     repository: &Path,
@@ -51,17 +111,14 @@ pub async fn in_python(
     script.arg(repository.join(SCRIPT)).arg(url).stdin(Stdio::null()).stderr(Stdio::inherit());
     let run = tokio::task::spawn_blocking(move || script.output()).await;
     let run = run.map_err(|cause| Error::internal("the script was lost").with_source(cause))?;
-    let run = run.map_err(|cause| {
-        Error::not_found(format!("{} cannot be run; name a Python with --python", python.display()))
-            .with_source(cause)
-    })?;
+    let run = run.map_err(|cause| cannot_run(&python).with_source(cause))?;
     let took = begun.elapsed();
     let printed = String::from_utf8_lossy(&run.stdout);
     let (talk, last) = printed.trim_end().rsplit_once('\n').unwrap_or(("", printed.trim_end()));
     narrator.say(format!("{}\n\n", talk.trim_end()));
     if !run.status.success() {
         return Err(Error::invalid(format!(
-            "{SCRIPT} failed ({}) with {}; it needs the packages hitherto, pyarrow and pandas",
+            "{SCRIPT} failed ({}) with {}; what it wrote is above",
             run.status,
             python.display()
         )));
