@@ -66,10 +66,9 @@ notebooks: python  ## run the notebooks of docs, and store what they show
 	$(PYTHON) -m pip install --quiet nbclient ipykernel
 	$(PYTHON) scripts/notebooks.py
 
-wheel: setup  ## an optimized wheel in target/wheels
-	$(VENV)/bin/pip install --quiet maturin
-	CARGO=$(CURDIR)/scripts/cargo-workspace.sh \
-	    $(VENV)/bin/maturin build --release --manifest-path $(PACKAGE)/Cargo.toml --out target/wheels
+wheel:  ## the wheel for any Linux of the last ten years, in target/wheels
+	@scripts/setup.sh $(VENV)
+	@scripts/wheel.sh target/wheels
 
 clean:  ## remove what was built in the clone; the shared target directory stays
 	rm -rf target $(VENV) fixtures/icu/.hitherto $(PACKAGE)/python/hitherto/_native.abi3.so

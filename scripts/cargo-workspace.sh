@@ -1,16 +1,17 @@
 #!/bin/sh
 # Cargo as maturin calls it, but for the whole workspace: for one crate alone Cargo would
-# choose other features of what it depends on, and build DataFusion a second time.
+# choose other features of what it depends on, and build DataFusion a second time. What is
+# built are the libraries, and whatever else CARGO_WORKSPACE_ALSO names.
 [ "$1" = rustc ] || exec cargo "$@"
 shift
-messages=
+kept=
 while [ $# -gt 0 ]; do
     case $1 in
-    --message-format) messages="$1 $2"; shift ;;
-    --message-format=*) messages=$1 ;;
+    --message-format | --profile | --target) kept="$kept $1 $2"; shift ;;
+    --message-format=* | --profile=* | --target=* | --release) kept="$kept $1" ;;
     --) break ;;
     esac
     shift
 done
-# shellcheck disable=SC2086 # two words or none
-exec cargo build --release --workspace --locked $messages
+# shellcheck disable=SC2086 # words
+exec cargo build --workspace --locked --lib ${CARGO_WORKSPACE_ALSO:-} $kept

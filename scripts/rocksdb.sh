@@ -15,7 +15,8 @@ flags=(-O2 -std=c++20 -fPIC -ffunction-sections -fdata-sections -w -include cstd
     -DNDEBUG -DLZ4 -DZSTD -DHAVE_ALIGNED_NEW -DHAVE_UINT128_EXTENSION
     -DOS_LINUX -DROCKSDB_PLATFORM_POSIX -DROCKSDB_LIB_IO_POSIX -DROCKSDB_SCHED_GETCPU_PRESENT
     -DROCKSDB_AUXV_GETAUXVAL_PRESENT -DROCKSDB_FALLOCATE_PRESENT -DROCKSDB_RANGESYNC_PRESENT)
-cxx=${CXX:-c++}
+# As for make, the compiler may be several words.
+read -ra cxx <<<"${CXX:-c++}"
 
 # Crates, compiler and flags: another of any is another archive.
 locked() { # crate: its version in Cargo.lock
@@ -24,7 +25,7 @@ locked() { # crate: its version in Cargo.lock
 version=$(locked librocksdb-sys)
 key=$({
     echo "$version $(locked lz4-sys) $(locked zstd-sys)"
-    "$cxx" --version 2>/dev/null | head -1 || true # `setup.sh` will say that it is missing
+    "${cxx[@]}" --version 2>/dev/null | head -1 || true # `setup.sh` will say that it is missing
     echo "${flags[*]} ${CXXFLAGS:-}"
 } | sha256sum | cut -c1-12)
 folder=${HITHERTO_CACHE:-$HOME/.cache/hitherto}/rocksdb/$version-$key
@@ -63,7 +64,7 @@ echo "setup: compiling RocksDB, once, with $jobs compilers" >&2
 started=$SECONDS
 compile() {
     # shellcheck disable=SC2086 # CXXFLAGS are words
-    "$cxx" "${flags[@]}" ${CXXFLAGS:-} -c "$1" -o "${1%.cc}.o"
+    "${cxx[@]}" "${flags[@]}" ${CXXFLAGS:-} -c "$1" -o "${1%.cc}.o"
 }
 for part in "${parts[@]}"; do
     [ "$(jobs -pr | wc -l)" -lt "$jobs" ] || wait -n

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Makes the wheel that is handed out: for every Linux with glibc 2.17 or newer (of 2012).
+# Zig, out of PyPI, compiles C and C++ and links, with the symbols of that glibc and a C++
+# library of its own. Beside it, with `--with-binary`, the binary for the same machines,
+# in Cargo's target folder. Prints the wheel's path.
+#
+#     scripts/wheel.sh FOLDER [--with-binary]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+glibc=2.17
+folder=${1:?where the wheel goes}
+target=$(rustc --print host-tuple)
+tools=$PWD/target/release-tools
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
+
+requirements=scripts/release-requirements.txt
+if ! cmp -s "$requirements" "$tools/requirements"; then
+    echo "wheel: installing its tools into $tools" >&2
+    python3 -m venv --clear "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$tools/requirements"
+fi
+
+# RocksDB once more, by another compiler for another glibc.
+ROCKSDB_LIB_DIR=$(CXX="$tools/bin/python -m ziglang c++" \
+    CXXFLAGS="-target ${target%%-*}-linux-gnu.$glibc" scripts/rocksdb.sh)
+export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1 CXXSTDLIB=c++
+# Where libclang's own headers are bindgen does not find out when a target is named.
+BINDGEN_EXTRA_CLANG_ARGS=-isystem$(python3 scripts/prove_libclang.py --headers)
+export BINDGEN_EXTRA_CLANG_ARGS
+
+[ "${2:-}" != --with-binary ] || export CARGO_WORKSPACE_ALSO="--bin hitherto"
+rm -f "$folder"/hitherto-*.whl
+CARGO=$PWD/scripts/cargo-workspace.sh CARGO_ZIGBUILD_PYTHON_PATH=$tools/bin/python \
+    PATH=$tools/bin:$PATH "$tools/bin/maturin" build --profile dist --zig \
+    --compatibility "manylinux_${glibc/./_}" --target "$target" \
+    --manifest-path crates/hitherto-python/Cargo.toml --out "$folder" >&2
+ls "$folder"/hitherto-*.whl
