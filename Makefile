@@ -18,7 +18,7 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours notebooks wheel clean
+    test-neighbours notebooks wheel release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,10 @@ notebooks: python  ## run the notebooks of docs, and store what they show
 wheel:  ## the wheel for any Linux of the last ten years, in target/wheels
 	@scripts/setup.sh $(VENV)
 	@scripts/wheel.sh target/wheels
+
+release:  ## from a tag, in target/release-artifacts: wheel, .deb, SBOM, checksums, all tried
+	@scripts/setup.sh $(VENV)
+	@scripts/release.sh
 
 clean:  ## remove what was built in the clone; the shared target directory stays
 	rm -rf target $(VENV) fixtures/icu/.hitherto $(PACKAGE)/python/hitherto/_native.abi3.so
