@@ -231,13 +231,16 @@ impl Weighed {
 /// ```
 ///
 /// A queue is as long as its last one has waited, whatever each of them costs; refusing by
-/// that needs no number of requests that a machine can do. Clones share it.
+/// that needs no number of requests that a machine can do. Those that waited long further
+/// from each other than a burst is long are no queue. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Behind {
     wait_max: Duration,
     epoch: Instant,
     /// Since when all have waited long; 0 if the last one did not.
     since: Arc<AtomicU64>,
+    /// When one last waited long.
+    last: Arc<AtomicU64>,
     /// Until when whoever waits long is refused.
     until: Arc<AtomicU64>,
 }
@@ -245,7 +248,8 @@ pub struct Behind {
 impl Behind {
     /// A server that keeps up, where nobody is to wait for longer.
     pub fn new(wait_max: Duration) -> Self {
-        Self { wait_max, epoch: Instant::now(), since: Arc::default(), until: Arc::default() }
+        let (since, last, until) = Default::default();
+        Self { wait_max, epoch: Instant::now(), since, last, until }
     }
 
     /// Lets a request pass that has waited so long, if it may.
@@ -270,12 +274,14 @@ impl Behind {
 
     /// Whether a request is refused that has waited long, at a moment.
     fn refuses(&self, now: u64) -> bool {
+        let last = self.last.fetch_max(now, Ordering::Relaxed);
+        let is_apart = now.saturating_sub(last) > LOOKUP_BURST_MILLIS;
         let since = match self.since.load(Ordering::Relaxed) {
-            0 => {
+            since if since > 0 && !is_apart => since,
+            _ => {
                 self.since.store(now, Ordering::Relaxed);
                 now
             }
-            since => since,
         };
         let is_behind = now.saturating_sub(since) >= LOOKUP_BURST_MILLIS
             || now < self.until.load(Ordering::Relaxed);

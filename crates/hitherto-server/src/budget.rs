@@ -2,14 +2,20 @@
 //!
 //! ```text
 //! budget     server.requestMemory
-//!   share    one a connection: at most a part of the budget
-//!     held   bytes of one request or answer, given back when it is dropped
+//!   bytes    three quarters of it
+//!     share  one a connection: at most a part of the budget
+//!       held bytes of one request or answer, given back when it is dropped
+//!   work     the last quarter: what pushes become while they are worked on
 //! ```
 //!
 //! A request counts from its first byte, and an answer until its last one has left, however
 //! slowly its caller reads. Who would take more than there is, or more than one caller may,
 //! is refused and told to come back; what counts was not allocated yet. Bytes of an answer
 //! that is there already are counted without asking: they are refused at the next request.
+//!
+//! A push waits for memory to be worked on while its own bytes count, and those of others
+//! that wait. So it waits for memory of another kind, which nobody has who waits for
+//! anything: what it waits for is always given back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,18 +23,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hitherto_core::limits::{MESSAGE_BYTES_MAX, REQUEST_MEMORY_BYTES_MIN};
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::refused;
-use tokio::sync::Notify;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
-/// Parts of the budget of which one connection may have one.
+/// Parts of the budget of which one connection may have one, and work has one.
 const SHARES: u64 = 4;
+
+/// Bytes that work counts in: a semaphore gives out 32 bits of permits at a time.
+const WORK_UNIT_BYTES: u64 = 1 << 10;
 
 /// All bytes that there are.
 #[derive(Debug)]
 pub struct Budget {
     total: u64,
+    /// Bytes of all shares, at most.
+    bytes_max: u64,
     used: AtomicU64,
-    freed: Notify,
+    work: Arc<Semaphore>,
+    work_units: u32,
 }
 
 /// The bytes of one connection.
@@ -46,6 +58,12 @@ pub struct Held {
     bytes: u64,
 }
 
+/// Memory that work has until this is dropped.
+#[derive(Debug)]
+pub struct Work {
+    _permit: OwnedSemaphorePermit,
+}
+
 impl Budget {
     /// So many bytes.
     ///
@@ -58,7 +76,10 @@ impl Budget {
                 REQUEST_MEMORY_BYTES_MIN >> 20
             )));
         }
-        Ok(Arc::new(Self { total, used: AtomicU64::new(0), freed: Notify::new() }))
+        let work_units = u32::try_from(total / SHARES / WORK_UNIT_BYTES).unwrap_or(u32::MAX);
+        let bytes_max = total - u64::from(work_units) * WORK_UNIT_BYTES;
+        let work = Arc::new(Semaphore::new(work_units as usize));
+        Ok(Arc::new(Self { total, bytes_max, used: AtomicU64::new(0), work, work_units }))
     }
 
     /// The bytes of one more connection.
@@ -68,9 +89,11 @@ impl Budget {
         Arc::new(Share { budget: Arc::clone(self), max, used: AtomicU64::new(0) })
     }
 
-    /// Bytes in use.
+    /// Bytes in use, those of work among them.
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+        let free = self.work.available_permits() as u64;
+        let work = u64::from(self.work_units).saturating_sub(free) * WORK_UNIT_BYTES;
+        self.used.load(Ordering::Relaxed) + work
     }
 }
 
@@ -80,27 +103,22 @@ impl Share {
         Held { share: Arc::clone(self), bytes: 0 }
     }
 
-    /// Takes bytes as soon as they are there; at most as many as one caller may have.
-    pub async fn take(self: &Arc<Self>, bytes: u64) -> Held {
-        let (mut held, bytes) = (self.hold(), bytes.min(self.max));
-        loop {
-            let freed = self.budget.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if held.try_grow(bytes).is_ok() {
-                return held;
-            }
-            freed.await;
-        }
+    /// Takes memory for work as soon as it is there. What would need more than all of it
+    /// takes all of it: it is worked on alone. Whoever has it must not wait for a caller.
+    pub async fn work(&self, bytes: u64) -> Work {
+        let Budget { work, work_units, .. } = &*self.budget;
+        let units = u32::try_from(bytes.div_ceil(WORK_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(work).acquire_many_owned(units.min(*work_units)).await;
+        Work { _permit: permit.expect("nobody closes the semaphore") }
     }
 
     fn refusal(&self, bytes: u64) -> Status {
         let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
-        let (all, own) = (mebibytes(self.budget.total), mebibytes(self.max));
+        let (all, own) = (mebibytes(self.budget.bytes_max), mebibytes(self.max));
         refused(format!(
             "the server has no {} MiB left for this request: requests and answers of all callers \
-             may take {all} MiB (server.requestMemory), those of one connection {own} MiB; back \
-             off and retry, or send and ask less at a time",
+             may take {all} MiB (of server.requestMemory), those of one connection {own} MiB; \
+             back off and retry, or send and ask less at a time",
             mebibytes(bytes)
         ))
     }
@@ -124,7 +142,7 @@ impl Held {
         if !fits(used, *max) {
             return Err(self.share.refusal(bytes));
         }
-        if !fits(&budget.used, budget.total) {
+        if !fits(&budget.used, budget.bytes_max) {
             used.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.share.refusal(bytes));
         }
@@ -148,7 +166,6 @@ impl Held {
         self.bytes -= bytes;
         self.share.used.fetch_sub(bytes, Ordering::Relaxed);
         self.share.budget.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.share.budget.freed.notify_waiters();
     }
 
     /// Gives everything back.

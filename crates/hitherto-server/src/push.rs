@@ -3,30 +3,37 @@
 //! Each batch waits for the disk on a thread that may block. A stream has as many of
 //! them in flight as [`PUSHES_IN_FLIGHT_MAX`] allows over all streams; those are made
 //! durable together, and answered in the order in which they came. Further ones are
-//! read when there is room, so that HTTP/2's flow control holds the caller back.
+//! read when there is room, so that HTTP/2's flow control holds the caller back. What was
+//! begun before a request was refused is answered before the refusal.
 
+use std::mem::replace;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use futures::future::ready;
+use futures::StreamExt;
+use futures::future::{Either, Ready, ready};
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 use hitherto_core::limits::{MESSAGE_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Engine, Pushed};
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::push_service_server::{PushService, PushServiceServer};
 use hitherto_proto::v1::{PushRequest, PushResponse};
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Admission;
-use crate::budget::Held;
+use crate::budget::Work;
 use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::{Method, Metrics};
 use crate::port::Caller;
 use crate::server::Clock;
 use crate::wire;
+
+type Answer = Result<PushResponse, Status>;
 
 /// What the push service answers with. Clones share everything.
 #[derive(Clone)]
@@ -51,20 +58,40 @@ impl Pushes {
             .accept_compressed(Gzip)
     }
 
-    async fn push_one(
+    /// Begins a batch as soon as there is memory for it. That is done on a task of its own:
+    /// what has memory is not to wait until its caller has read answers.
+    async fn begin(
         self,
-        request: PushRequest,
-        held: Option<Held>,
-    ) -> Result<PushResponse, Status> {
+        request: Result<PushRequest, Status>,
+        caller: Option<Arc<Caller>>,
+    ) -> Either<Begun, Ready<Answer>> {
+        let request = match request {
+            Ok(request) => request,
+            Err(refusal) => return Either::Right(ready(Err(refusal))),
+        };
+        let (tell, has_memory) = oneshot::channel();
+        let begun = Begun(tokio::spawn(async move {
+            let _working = caller.as_ref().map(|caller| caller.works());
+            let work = hold(caller.as_deref(), &request).await;
+            // Nobody listens when the stream is gone.
+            let _ = tell.send(());
+            self.push_one(request, work).await
+        }));
+        // It is not told by a task that breaks off, which says so itself.
+        let _ = has_memory.await;
+        Either::Left(begun)
+    }
+
+    async fn push_one(self, request: PushRequest, work: Option<Work>) -> Answer {
         let mut call = self.metrics.begin(Method::Push);
         let permit = self.admission.admit().await?;
-        let work = spawn_blocking(move || {
-            let _kept = (permit, held);
+        let pushing = spawn_blocking(move || {
+            let _kept = (permit, work);
             let request = wire::push::decode_request(request)?;
             self.engine.push(&request, (self.clock)())
         });
         let broken = |cause| Error::internal("a push broke off").with_source(cause);
-        let pushed: Result<Pushed> = work.await.map_err(broken).and_then(|pushed| pushed);
+        let pushed: Result<Pushed> = pushing.await.map_err(broken).and_then(|pushed| pushed);
         let answer = pushed.map(wire::push::encode_answer).map_err(|error| to_status(&error));
         call.end(&answer);
         answer
@@ -83,12 +110,13 @@ impl PushService for Pushes {
         let caller = requests.extensions().get::<Arc<Caller>>().cloned();
         let requests = requests.into_inner().take_until(async move { stopping.begun().await });
         let answers = requests
-            .and_then(move |request| {
-                let caller = caller.clone();
-                async move { Ok((hold(caller, &request).await, request)) }
+            // None is pushed after one that was refused.
+            .scan(false, |is_over, request| {
+                let was_over = replace(is_over, request.is_err());
+                ready((!was_over).then_some(request))
             })
-            .map_ok(move |(held, request)| pushes.clone().push_one(request, held))
-            .try_buffered(PUSHES_IN_FLIGHT_MAX);
+            .then(move |request| pushes.clone().begin(request, caller.clone()))
+            .buffered(PUSHES_IN_FLIGHT_MAX);
         // Whoever has more to say when the server stops is told so.
         let stopping = self.stopping.clone();
         let end = stream::once(async move { stopping.has_begun().then(|| Err(stopped())) });
@@ -96,8 +124,29 @@ impl PushService for Pushes {
     }
 }
 
+/// A batch that was begun. Dropped, it is given up, unless it is on its way to the disk.
+struct Begun(JoinHandle<Answer>);
+
+impl Future for Begun {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        Pin::new(&mut self.0).poll(context).map(|ended| {
+            ended.unwrap_or_else(|cause| {
+                Err(to_status(&Error::internal("a push broke off").with_source(cause)))
+            })
+        })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Waits until there is memory for a batch: its bytes, and what they become.
-async fn hold(caller: Option<Arc<Caller>>, request: &PushRequest) -> Option<Held> {
+async fn hold(caller: Option<&Caller>, request: &PushRequest) -> Option<Work> {
     let becomes = request.facts.len() as u64 + wire::push::claimed(request);
-    Some(caller?.share.take(becomes).await)
+    Some(caller?.share.work(becomes).await)
 }

@@ -84,3 +84,19 @@ fn a_burst_passes_and_a_queue_that_stands_is_cut() {
     behind.check(Duration::ZERO).unwrap();
     assert!(!behind.refuses(3 + LOOKUP_BURST_MILLIS + LOOKUP_BEHIND_MILLIS));
 }
+
+#[test]
+fn two_that_wait_long_far_from_each_other_are_no_queue() {
+    let behind = Behind::new(Duration::from_millis(10));
+    for at in [1, 5_000, 5_002 + LOOKUP_BURST_MILLIS] {
+        assert!(!behind.refuses(at));
+    }
+    // Those that follow each other are.
+    let begun = 10_000;
+    assert!(!behind.refuses(begun) && !behind.refuses(begun + LOOKUP_BURST_MILLIS / 2));
+    assert!(behind.refuses(begun + LOOKUP_BURST_MILLIS));
+    // Nor does it forget that it was behind, for its while.
+    let last = begun + LOOKUP_BURST_MILLIS + LOOKUP_BEHIND_MILLIS;
+    assert!(behind.refuses(last - 1));
+    assert!(!behind.refuses(last + LOOKUP_BEHIND_MILLIS));
+}

@@ -9,7 +9,7 @@ const TOTAL: u64 = 4 * REQUEST_MEMORY_BYTES_MIN;
 fn one_connection_has_a_part_and_all_have_no_more_than_the_whole() {
     let budget = Budget::new(TOTAL).unwrap();
     let part = TOTAL / SHARES;
-    let held: Vec<Held> = (0..SHARES)
+    let held: Vec<Held> = (1..SHARES)
         .map(|_| {
             let mut held = budget.share().hold();
             assert_eq!(held.try_grow(part + 1).unwrap_err().code(), Code::ResourceExhausted);
@@ -17,9 +17,12 @@ fn one_connection_has_a_part_and_all_have_no_more_than_the_whole() {
             held
         })
         .collect();
-    assert_eq!(budget.used(), TOTAL);
+    // The last part is for work.
+    assert_eq!(budget.used(), TOTAL - part);
     assert!(budget.share().hold().try_grow(1).is_err());
-    drop(held);
+    let work = budget.share().work(part).now_or_never().unwrap();
+    assert_eq!(budget.used(), TOTAL);
+    drop((held, work));
     assert_eq!(budget.used(), 0);
 }
 
@@ -34,14 +37,18 @@ fn what_is_there_already_counts_without_asking() {
 }
 
 #[tokio::test]
-async fn who_waits_is_given_what_others_give_back() {
+async fn work_waits_for_work_alone_and_the_largest_passes() {
     let budget = Budget::new(TOTAL).unwrap();
     let share = budget.share();
-    let first = share.take(u64::MAX).await;
-    let mut second = Box::pin(share.take(1));
+    // All that a connection may have is no reason to wait.
+    let mut held = share.hold();
+    held.try_grow(TOTAL / SHARES).unwrap();
+    let first = share.work(u64::MAX).now_or_never().unwrap();
+    let other = budget.share();
+    let mut second = Box::pin(other.work(1));
     assert!(second.as_mut().now_or_never().is_none());
     drop(first);
-    drop(second.await);
+    drop((second.await, held));
     assert_eq!(budget.used(), 0);
 }
 

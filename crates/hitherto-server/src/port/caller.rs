@@ -58,6 +58,9 @@ pub struct Caller {
     /// Since when it has no call under way.
     idle_since: AtomicU64,
     under_way: AtomicUsize,
+    /// How much of what it sent is worked on, and until when something last was.
+    working: AtomicUsize,
+    worked: AtomicU64,
     calls: Vec<CallState>,
     over: Notify,
 }
@@ -100,6 +103,8 @@ impl Caller {
             known: AtomicBool::new(false),
             idle_since: AtomicU64::new(opened),
             under_way: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+            worked: AtomicU64::new(0),
             calls,
             over: Notify::new(),
         }
@@ -114,6 +119,12 @@ impl Caller {
         let index = self.calls.iter().position(take)?;
         self.under_way.fetch_add(1, Ordering::Relaxed);
         Some(Call { caller: Arc::clone(self), index })
+    }
+
+    /// Something that it sent is worked on, until this is dropped.
+    pub fn works(self: &Arc<Self>) -> Working {
+        self.working.fetch_add(1, Ordering::AcqRel);
+        Working { caller: Arc::clone(self) }
     }
 
     /// It asks for something, as somebody who may.
@@ -144,8 +155,13 @@ impl Caller {
         self.calls.iter().any(is_late)
     }
 
-    /// Whether every call under way has waited since before `since` for more of its request.
+    /// Whether every call under way has waited since before `since` for more of its request,
+    /// and nothing was worked on meanwhile: what was has answers to send.
     pub fn holds_up(&self, since: u64) -> bool {
+        let is_working = self.working.load(Ordering::Acquire) > 0;
+        if is_working || self.worked.load(Ordering::Relaxed) > since {
+            return false;
+        }
         let waits = |call: &CallState| {
             let silent = call.silent.load(Ordering::Relaxed);
             call.state.load(Ordering::Relaxed) == FREE || (silent > 0 && silent < since)
@@ -193,15 +209,25 @@ impl Call {
     pub fn sent(&self, bytes: usize, pause: Duration) {
         let state = &self.caller.calls[self.index].state;
         let now = self.caller.epoch.millis();
-        let due = state.load(Ordering::Relaxed).max(now);
-        let more = bytes as u64 * 1_000 / SEND_BYTES_PER_SECOND_MIN + 1;
-        state.store((due + more).min(now + millis(pause)).max(due), Ordering::Relaxed);
+        let due = due(state.load(Ordering::Relaxed), now, bytes, millis(pause));
+        state.store(due, Ordering::Relaxed);
     }
 
     /// Nothing is there to be sent.
     pub fn waits(&self) {
         self.caller.calls[self.index].state.store(ANSWERING, Ordering::Relaxed);
     }
+}
+
+/// When a call is to be done in whose state so many bytes of an answer were taken. After
+/// nothing was there to be sent its caller has a pause again.
+fn due(state: u64, now: u64, bytes: usize, pause: u64) -> u64 {
+    if state <= ANSWERING {
+        return now + pause;
+    }
+    let due = state.max(now);
+    let more = bytes as u64 * 1_000 / SEND_BYTES_PER_SECOND_MIN + 1;
+    (due + more).min(now + pause).max(due)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -215,6 +241,20 @@ impl Drop for Call {
         call.state.store(FREE, Ordering::Release);
         self.caller.idle_since.store(self.caller.epoch.millis(), Ordering::Relaxed);
         self.caller.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Work on what a caller sent, until this is dropped.
+#[derive(Debug)]
+pub struct Working {
+    caller: Arc<Caller>,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let caller = &self.caller;
+        caller.worked.fetch_max(caller.epoch.millis(), Ordering::Relaxed);
+        caller.working.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -243,3 +283,6 @@ impl Listening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

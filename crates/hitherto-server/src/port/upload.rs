@@ -7,7 +7,8 @@
 //!
 //! The bytes of a message count against the budget as they come, and one that is compressed
 //! for what it may become. A message that has begun has its time, longer for more bytes; a
-//! stream may be silent between two of them for as long as its kind of call may.
+//! stream may be silent between two of them for as long as its kind of call may, and before
+//! the first one if it may be so for ever.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,7 +36,8 @@ const GZIP_RATIO: u64 = 1_032;
 pub enum Form {
     /// One message to its end.
     Whole,
-    /// Messages of gRPC, with so much time between two of them; any if left out.
+    /// Messages of gRPC, with so much time between two of them; any, and before the first
+    /// one too, if left out.
     Messages(Option<Duration>),
 }
 
@@ -59,7 +61,10 @@ pub struct Upload<B> {
 impl<B> Upload<B> {
     /// A body that is read from its beginning.
     pub fn new(inner: B, form: Form, listening: Listening) -> Self {
-        let patience = Duration::from_secs(MESSAGE_SECONDS);
+        let patience = match form {
+            Form::Messages(None) => Duration::MAX,
+            Form::Messages(Some(_)) | Form::Whole => Duration::from_secs(MESSAGE_SECONDS),
+        };
         let held = listening.share().hold();
         Self {
             inner,
@@ -86,6 +91,7 @@ impl<B> Upload<B> {
             if self.left == 0 && self.prefix_read < PREFIX_BYTES {
                 if self.prefix_read == 0 {
                     self.held.clear();
+                    self.patience = Duration::from_secs(MESSAGE_SECONDS);
                 }
                 let read = rest.len().min(PREFIX_BYTES - self.prefix_read);
                 self.prefix[self.prefix_read..][..read].copy_from_slice(&rest[..read]);

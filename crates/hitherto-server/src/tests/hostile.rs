@@ -469,3 +469,61 @@ async fn a_push_is_refused_for_its_facts_and_kept_for_nothing() {
     check_answers(&server).await;
     server.stop().await;
 }
+
+/// A push of so many facts of stays that nobody asks for, each with a text of a MiB.
+fn large_push(facts: usize, stay: i64) -> PushRequest {
+    let times = || {
+        let micros = TimestampMicrosecondArray::from_iter_values(10..10 + facts as i64);
+        Arc::new(micros.with_timezone("UTC")) as ArrayRef
+    };
+    let text = "x".repeat(1 << 20);
+    let facts = RecordBatch::try_from_iter([
+        ("stay_id", Arc::new(Int64Array::from(vec![stay; facts])) as ArrayRef),
+        ("drawn", times()),
+        ("resulted", times()),
+        ("lactate", Arc::new(Float64Array::from(vec![1.0; facts]))),
+        ("note", Arc::new(StringArray::from(vec![text.as_str(); facts]))),
+    ]);
+    PushRequest {
+        view: String::from("labs"),
+        facts: facts.unwrap(),
+        idempotency_key: String::new(),
+        ack: Ack::Async,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_pushes_go_through_and_several_streams_of_one_connection_do() {
+    let server = Served::start().await;
+    let a_while = Duration::from_secs(60);
+    let push = |facts: usize, stay: i64| {
+        let client = server.client.clone();
+        async move {
+            let request = large_push(facts, stay);
+            let pushed = tokio::time::timeout(a_while, client.push(&[request])).await;
+            let pushed = pushed.expect("a push has hung").unwrap();
+            assert_eq!(pushed[0].facts, facts as u64);
+        }
+    };
+    push(45, 100).await;
+    futures::future::join_all((0..6).map(|stream| push(20, 101 + stream))).await;
+    check_answers(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_pushed_before_a_message_is_refused_is_answered() {
+    let server = small().await;
+    let request = wire::push::encode_request(&large_push(1, 100)).unwrap();
+    let good = prost::Message::encode_to_vec(&request);
+    let framed =
+        |message: &[u8]| [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();
+    let body = Body::from([framed(&good), framed(&[0xff; 12])].concat());
+    let answer = call(&server, "/hitherto.v1.PushService/Push", body).await.unwrap();
+    let answer = axum::body::to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
+    // One message, with what is before it.
+    let message = answer.get(5..).expect("the first batch is answered");
+    let pushed: v1::PushResponse = prost::Message::decode(message).unwrap();
+    assert_eq!(pushed.facts, 1);
+    server.stop().await;
+}

@@ -95,3 +95,21 @@ async fn half_a_message_has_its_time_and_a_stream_may_be_silent_between_two() {
     frame(&mut upload).await.unwrap().unwrap();
     assert!(frame(&mut upload).await.unwrap().is_err());
 }
+
+#[tokio::test]
+async fn a_stream_may_be_silent_before_its_first_message_and_not_within_it() {
+    let budget = Budget::new(TOTAL).unwrap();
+    let call = call(&budget);
+    let message_time = Duration::from_secs(MESSAGE_SECONDS);
+    let mut upload = body(vec![], STREAM, &call);
+    assert_eq!(upload.patience, Duration::MAX);
+    let a_while = Duration::from_millis(50);
+    assert!(tokio::time::timeout(a_while, frame(&mut upload)).await.is_err());
+    // One byte of what stands before a message begins it.
+    let mut upload = body(vec![vec![0]], STREAM, &call);
+    frame(&mut upload).await.unwrap().unwrap();
+    assert_eq!(upload.patience, message_time);
+    for form in [Form::Whole, Form::Messages(Some(Duration::from_secs(600)))] {
+        assert_eq!(body(vec![], form, &call).patience, message_time);
+    }
+}
