@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::why::Online;
 use hitherto_engine::{
-    Access, Engine, KeyColumn, Lookup, MaterializeMode, VerifyRequest, WhyRequest,
+    Access, Config, Engine, KeyColumn, Lookup, MaterializeMode, VerifyRequest, WhyRequest,
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
@@ -147,4 +147,65 @@ async fn facts_of_a_view_that_is_deleted_come_back_with_it() {
     apply(&engine).await;
     materialize(&engine, MaterializeMode::Incremental, 70).await;
     assert_eq!(value(&engine, "x", None, 1_000), Ok(2));
+}
+
+const DOSE: &str = "{ name: dose, type: int64 }";
+
+/// Facts with a dose, which is ten times the value.
+fn dosed(rows: &[(&str, i64, i64)]) -> Vec<(&'static str, ArrayRef)> {
+    let doses = Int64Array::from_iter_values(rows.iter().map(|row| 10 * row.2));
+    let mut columns = facts(rows);
+    columns.push(("dose", Arc::new(doses)));
+    columns
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_of_an_earlier_life_are_not_taken_for_those_of_this_one() {
+    let repo = Repo::new(&labs("", VALUE));
+    repo.parquet("labs/a.parquet", dosed(&[("x", 10, 1)]));
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Incremental, 50).await;
+    push(&engine, "labs", repo::batch(facts(&[("x", 20, 2)])), "", 60).unwrap();
+    assert_eq!(trained(&engine, &[("x", 100)], "labs:value").await, [Some(2)]);
+    let entity = labs("", VALUE).split("---").next().unwrap().to_owned();
+    repo.write("definitions.yaml", &entity);
+    apply(&engine).await;
+    // Another view of that name, with as many batches.
+    repo.write("definitions.yaml", &labs("", &format!("{VALUE}, {DOSE}")));
+    apply(&engine).await;
+    materialize(&engine, MaterializeMode::Incremental, 70).await;
+    push(&engine, "labs", repo::batch(dosed(&[("x", 30, 3)])), "", 80).unwrap();
+    assert_eq!(trained(&engine, &[("x", 100)], "labs:dose").await, [Some(30)]);
+    // Which comes to have the first one's definition.
+    repo.write("definitions.yaml", &labs("", VALUE));
+    apply(&engine).await;
+    materialize(&engine, MaterializeMode::Incremental, 90).await;
+    assert_eq!(trained(&engine, &[("x", 100)], "labs:value").await, [Some(3)]);
+    assert_eq!(value(&engine, "x", None, 1_000), Ok(3));
+    assert_eq!(engine.verify(&VerifyRequest::default(), 100).await.unwrap().differences(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_has_the_facts_of_the_definition_before() {
+    let both = labs("", &format!("{VALUE}, {DOSE}"));
+    let repo = Repo::new(&both);
+    repo.parquet("labs/a.parquet", dosed(&[("x", 10, 1)]));
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Incremental, 50).await;
+    push(&engine, "labs", repo::batch(dosed(&[("x", 20, 2)])), "", 60).unwrap();
+    assert_eq!(trained(&engine, &[("x", 100)], "labs:dose").await, [Some(20)]);
+    repo.write("definitions.yaml", &labs("", VALUE));
+    apply(&engine).await;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup");
+    engine.backup(&backup, 70).unwrap();
+    drop(engine);
+    std::fs::remove_dir_all(repo.path().join(".hitherto")).unwrap();
+    hitherto_engine::backup::restore(&backup, repo.path(), &Config::default()).unwrap();
+    let engine = repo.open(Access::ReadWrite).unwrap();
+    repo.write("definitions.yaml", &both);
+    apply(&engine).await;
+    materialize(&engine, MaterializeMode::Incremental, 80).await;
+    assert_eq!(trained(&engine, &[("x", 100)], "labs:dose").await, [Some(20)]);
+    assert_eq!(engine.verify(&VerifyRequest::default(), 90).await.unwrap().differences(), 0);
 }

@@ -9,8 +9,8 @@ use hitherto_core::definition::Definitions;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::{ALWAYS, Absence};
 use hitherto_engine::{
-    Access, Ack, Engine, KeyColumn, MaterializeMode, OptimizeMode, PushRequest, VerifyRequest,
-    WhyRequest,
+    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode, PushRequest,
+    TimeRange, VerifyRequest, WhyRequest,
 };
 
 use crate::repo::{Repo, Silent, batch, lookup, materialize, training_set};
@@ -61,7 +61,7 @@ fn patients(ids: &[i64], sexes: &[&str]) -> RecordBatch {
     batch(vec![("id", ints(ids)), ("sex", texts(sexes))])
 }
 
-async fn online() -> (Repo, Engine) {
+async fn applied() -> (Repo, Engine) {
     let repo = Repo::new(YAML);
     repo.parquet(
         "patients/a.parquet",
@@ -76,6 +76,11 @@ async fn online() -> (Repo, Engine) {
         ],
     );
     let engine = repo.applied().await;
+    (repo, engine)
+}
+
+async fn online() -> (Repo, Engine) {
+    let (repo, engine) = applied().await;
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     (repo, engine)
 }
@@ -196,4 +201,13 @@ async fn pushes_copies_and_builds_are_as_of_any_view() {
     let applied: Definitions = engine.catalog().definitions();
     assert!(applied.views.iter().all(|view| view.source.is_timeless()));
     is_there(&engine);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_of_recent_facts_has_what_has_no_time() {
+    let (_repo, engine) = applied().await;
+    let window = TimeRange::between(Some(NOW - 1), None);
+    let request = MaterializeRequest { window, ..MaterializeRequest::default() };
+    engine.materialize(&request, NOW, &Silent).await.unwrap();
+    assert_eq!(looked_up(&engine, "patient:sex", 1, LONG_AGO).0, "Female");
 }

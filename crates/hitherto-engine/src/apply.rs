@@ -143,6 +143,9 @@ impl Engine {
                 None => held_back.land(old)?,
             }
         }
+        for new in next.views.iter().filter(|view| catalog.view(view.name()).is_err()) {
+            held_back.begin(new)?;
+        }
         let next = self.commit(next, forget.collect())?;
         for old in &catalog.views {
             let new = next.views.iter().find(|view| view.name() == old.name());

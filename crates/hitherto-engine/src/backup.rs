@@ -174,10 +174,10 @@ impl Engine {
 pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
     let backup = Backup::read(folder)?;
     let store = root.join(&config.store);
-    if let Some(there) = PARTS.iter().map(|part| store.join(part)).find(|path| path.exists()) {
+    if PARTS.iter().any(|part| store.join(part).exists()) {
         return Err(Error::conflict(format!(
-            "the repository has a store at {}; move it away first",
-            there.display()
+            "the repository has a store; move the folder {} away first",
+            store.display()
         )));
     }
     backup.check_names(folder)?;
@@ -208,7 +208,8 @@ fn copy_checked(backup: &Backup, folder: &Path, restoring: &Path) -> Result<()> 
         disk::make_folders(parent)?;
         let damaged = || {
             Error::corrupt(format!(
-                "{} is not as it was when the backup was taken; use another backup",
+                "{} is not as it was when the backup was taken; nothing was changed, use another \
+                 backup",
                 from.display()
             ))
         };

@@ -18,6 +18,8 @@ use hitherto_core::limits::{CLOCK_JUMP_MICROS_MAX, CLOCK_TRUST_MICROS};
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+
 /// The metadata key under which it is kept.
 pub(crate) const CLOCK_KEY: &str = "clock";
 
@@ -50,6 +52,12 @@ impl Believed {
                 at
             }
         }
+    }
+
+    /// Whether it says so much more than `kept` that it is worth keeping.
+    pub fn is_news_after(self, kept: Self) -> bool {
+        let hours = |at: Option<i64>| at.map(|at| at.div_euclid(MICROS_PER_HOUR));
+        (hours(self.at), hours(self.jumped_to)) != (hours(kept.at), hours(kept.jumped_to))
     }
 
     /// Reads what is stored.
@@ -90,6 +98,10 @@ mod tests {
         assert_eq!(heard(18 * DAY), 5 * DAY, "put right, and not believed yet");
         assert_eq!(heard(18 * DAY + DAY - 1), 5 * DAY);
         assert_eq!(heard(19 * DAY), 19 * DAY, "a store that rested for a week");
+        assert!(!believed.is_news_after(believed));
+        let before = believed;
+        believed.hear(19 * DAY + MICROS_PER_HOUR);
+        assert!(believed.is_news_after(before));
         let json = believed.to_json().unwrap();
         assert_eq!(Believed::from_json(Some(json)).unwrap(), believed);
     }

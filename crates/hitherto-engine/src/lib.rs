@@ -61,6 +61,7 @@ use tokio::sync::Mutex;
 pub use apply::Plan;
 pub use backup::Backup;
 pub use config::Config;
+pub use hitherto_offline::parquet_metadata;
 pub use hitherto_offline::source::TimeRange;
 pub use hitherto_online::{Access, Usage};
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};

@@ -11,7 +11,7 @@ use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_online::GenerationId;
 
 use crate::Engine;
-use crate::clock::CLOCK_KEY;
+use crate::clock::{Believed, CLOCK_KEY};
 
 /// Lookups that began before a horizon was moved have ended after so many microseconds.
 const LOOKUPS_END_MICROS: i64 = 60_000_000;
@@ -49,8 +49,20 @@ impl Engine {
             let believed = self.believed().to_json()?;
             self.commit(next, vec![(CLOCK_KEY.to_owned(), Some(believed))])?;
             self.reclaim_history();
+        } else {
+            self.keep_believed()?;
         }
         Ok(moved)
+    }
+
+    /// Keeps what is believed of the clock from time to time: a process that begins must not
+    /// take a day's rest for a jump.
+    fn keep_believed(&self) -> Result<()> {
+        let (believed, kept) = (self.believed(), self.store.read_meta(CLOCK_KEY)?);
+        if !self.store.is_writable() || !believed.is_news_after(Believed::from_json(kept)?) {
+            return Ok(());
+        }
+        self.store.commit_meta(&[(CLOCK_KEY.to_owned(), Some(believed.to_json()?))])
     }
 
     /// Where a view's horizon is to be at `now`, if that is far enough from where it is.

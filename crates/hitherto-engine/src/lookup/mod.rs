@@ -42,7 +42,7 @@ use hitherto_core::row::Gather;
 use hitherto_core::rule::{Absence, Answer, Times};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_online::{Reach, Snapshot as StoreSnapshot};
+use hitherto_online::{GenerationId, Reach, Snapshot as StoreSnapshot};
 
 use self::plan::{LookupPlan, Output, ViewPlan};
 use self::read::Reader;
@@ -131,8 +131,13 @@ impl Engine {
         now: i64,
         is_over: &AtomicBool,
     ) -> Result<Lookup> {
-        let moment = self.moment(Reach::Disk, &request.selection)?;
-        moment.lookup(request, now, is_over)
+        loop {
+            let moment = self.moment(Reach::Disk, &request.selection)?;
+            let answer = moment.lookup(request, now, is_over)?;
+            if self.still_has(&moment) {
+                return Ok(answer);
+            }
+        }
     }
 
     /// As [`Engine::lookup`], but never waits for a disk and looks up no more than
@@ -152,6 +157,7 @@ impl Engine {
         }
         match moment.lookup(request, now, &AtomicBool::new(false)) {
             Err(_) if moment.store.is_out_of_reach() => Ok(None),
+            Ok(_) if !self.still_has(&moment) => Ok(None),
             answer => answer.map(Some),
         }
     }
@@ -191,6 +197,22 @@ impl Engine {
                 return Ok(At { plan, store, catalog_version: catalog.catalog.version });
             }
         }
+    }
+}
+
+impl Engine {
+    /// Whether the store had all rows of a moment to the end. Whole files go when the last
+    /// catalog that named them has gone, whoever still reads them.
+    fn still_has(&self, moment: &At<'_>) -> bool {
+        let now = &self.catalog.load().catalog;
+        let is_named = |id: &GenerationId| {
+            let mut views = now.stored_views().filter(|view| view.id == id.view);
+            views.any(|view| {
+                let mut kept = view.generation.iter().chain(&view.previous);
+                kept.any(|generation| generation.number == id.number)
+            })
+        };
+        now.version == moment.catalog_version || moment.plan.generations.iter().all(is_named)
     }
 }
 

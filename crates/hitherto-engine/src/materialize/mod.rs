@@ -173,7 +173,7 @@ impl Engine {
         let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
         let rows = self.offline.count_rows(&run.files)? + self.offline.count_rows(pushed)?;
         progress.begin(view.name(), rows);
-        let window = request.window.unwrap_or(TimeRange::ALL);
+        let window = run::window_of(view, request).unwrap_or(TimeRange::ALL);
         let queries = self.fact_queries(view, &run.files).await?.into_iter();
         let queries = queries.map(|query| query.within(window));
         let queries: Vec<_> = queries.chain(self.offline.pushed_queries(view, pushed)?).collect();

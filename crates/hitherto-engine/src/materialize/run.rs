@@ -8,6 +8,7 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
+use hitherto_offline::source::TimeRange;
 use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News, consumed_key, previous_key};
@@ -35,6 +36,11 @@ pub(super) struct Run<'r> {
     pub is_latest_enough: bool,
 }
 
+/// The event times that are asked for; what has none is always among them.
+pub fn window_of(view: &AppliedView, request: &MaterializeRequest) -> Option<TimeRange> {
+    request.window.filter(|_| !view.definition.source.is_timeless())
+}
+
 impl<'r> Run<'r> {
     /// Decides what to read, and into which generation.
     pub async fn plan(
@@ -48,9 +54,10 @@ impl<'r> Run<'r> {
         let News { new, has_lost, consumed } = before.compare(&all)?;
         let is_first = view.generation.is_none();
         // Facts that depend on several rows cannot be computed from some alone.
-        let is_whole = (request.window.is_some() || !new.is_empty())
+        let window = window_of(view, request);
+        let is_whole = (window.is_some() || !new.is_empty())
             && engine.offline.fact_query(view, &all, None).await?.shape == Shape::WholeSource;
-        let is_restricted = request.window.is_some();
+        let is_restricted = window.is_some();
         if is_restricted && (is_whole || request.mode == MaterializeMode::Full) {
             let why = match is_whole {
                 true => "its SQL looks at several rows",

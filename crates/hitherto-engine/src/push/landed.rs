@@ -109,7 +109,10 @@ impl Engine {
     /// Those files, with what follows them kept in the log as long as the value is.
     pub(crate) fn hold_pushes(&self, view: &AppliedView) -> Result<HeldPushes<'_>> {
         // What lands later stays in the log too: it is in none of these files.
-        lock(&self.pushes.held).insert(view.id, self.read_landed(view)?);
+        {
+            let _landing = lock(&self.pushes.landing);
+            lock(&self.pushes.held).insert(view.id, self.read_landed(view)?);
+        }
         let mut held = HeldPushes { engine: self, view: view.id, files: Vec::new(), from: 0 };
         held.files = self.pushed_files(view)?;
         let ends = held.files.iter().filter_map(|file| range(Path::new(&file.name)));
@@ -118,15 +121,18 @@ impl Engine {
     }
 
     /// Copies the store to a folder, and lists the files of pushed facts that belong to
-    /// that copy: those that are in its log are in none of them.
+    /// that copy: those that are in its log are in none of them. They are those of all
+    /// definitions, of views that are no more, too: what comes back has its facts.
     pub(crate) fn copy_store(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let _landing = lock(&self.pushes.landing);
         self.store.copy_to(folder)?;
         let mut paths = Vec::new();
-        for view in &self.catalog().views {
-            let landed = files(&self.pushed_folder(view))?;
-            let files = landed.into_iter().flat_map(|file| [sums_path(&file.path), file.path]);
-            paths.extend(files.filter(|path| path.exists()));
+        for view in folders(&self.pushed)? {
+            for definition in folders(&view)? {
+                let landed = files(&definition)?;
+                let files = landed.into_iter().flat_map(|file| [sums_path(&file.path), file.path]);
+                paths.extend(files.filter(|path| path.exists()));
+            }
         }
         Ok(paths)
     }
@@ -282,6 +288,18 @@ impl HeldBack<'_> {
         }
     }
 
+    /// Begins with a view that is new: what was pushed to one of its name under other
+    /// definitions is put aside, since its batches have the numbers of another log.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk refuses.
+    pub fn begin(&mut self, new: &AppliedView) -> Result<()> {
+        let own = self.engine.pushed_folder(new);
+        let others = folders(&self.engine.pushed.join(new.name()))?;
+        let is_other = |folder: &&PathBuf| **folder != own && folder.extension().is_none();
+        others.iter().filter(is_other).try_for_each(|folder| put_aside(folder))
+    }
+
     /// Brings the facts that were pushed to a view into the form that its new definition
     /// gives them: features that are new are null. Files that are there already, of a time
     /// when that definition was applied before, stay if they are of the same batches: they
@@ -308,8 +326,7 @@ impl HeldBack<'_> {
         })?;
         if same < there.len() {
             // Of another time, before the view was deleted: they are nobody's any more.
-            let aside = folder.with_extension(format!("before-version-{}", new.version));
-            disk::put_in_place(&folder, &aside)?;
+            put_aside(&folder)?;
             same = 0;
         }
         disk::make_folders(&folder)?;
@@ -321,6 +338,30 @@ impl HeldBack<'_> {
         }
         Ok(())
     }
+}
+
+/// Takes a folder of facts out of the way, by a name that nothing else has.
+fn put_aside(folder: &Path) -> Result<()> {
+    let asides = (1_u64..).map(|number| folder.with_extension(format!("before-{number}")));
+    match asides.into_iter().find(|aside| !aside.exists()) {
+        Some(aside) => disk::put_in_place(folder, &aside),
+        None => Ok(()),
+    }
+}
+
+/// The folders in a folder; none if it is not there.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
+    };
+    let entries = entries.map_err(|cause| {
+        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
+    })?;
+    let mut found: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    found.retain(|path| path.is_dir());
+    found.sort();
+    Ok(found)
 }
 
 /// Where it is kept how many batches of a view are in files: a key of the store's metadata.

@@ -62,6 +62,9 @@ pub(crate) struct Pushes {
     /// The latest moment at which facts arrived, in microseconds UTC; what is stored, or
     /// `i64::MIN`.
     arrived: AtomicI64,
+    /// What the clock said when facts were last logged by this process, or `i64::MIN`. The
+    /// latest arrival may be of a clock that was ahead.
+    clock: AtomicI64,
     /// First numbers of batches that running builds still need in the log, by view id.
     held: Mutex<HashMap<u32, u64>>,
     /// Files of a process that may not write the store: see `landed`.
@@ -76,6 +79,7 @@ impl Pushes {
             logs: Mutex::default(),
             landing: Mutex::default(),
             arrived: AtomicI64::new(arrived.unwrap_or(i64::MIN)),
+            clock: AtomicI64::new(i64::MIN),
             held: Mutex::default(),
             tails: Mutex::default(),
         }
@@ -188,6 +192,7 @@ impl Engine {
             }
             let clock_off_micros = clock_off(arrived, one.now);
             arrived = arrived.max(one.now);
+            self.pushes.clock.store(one.now, Ordering::Relaxed);
             let log = after.entry(one.view).or_default();
             stamped.push(one.stamp(arrived, log.logged));
             log.logged += 1;
@@ -297,7 +302,7 @@ impl Engine {
         now: i64,
     ) -> Result<Option<(Held<'_>, i64)>> {
         let held = Held { _logs: lock(&self.pushes.logs) };
-        let now = now.max(self.pushes.arrived.load(Ordering::Relaxed));
+        let now = now.max(self.pushes.clock.load(Ordering::Relaxed));
         let visible_by = self.store.visible_by(generation)?;
         Ok(visible_by.filter(|moment| *moment <= now).map(|moment| (held, moment)))
     }

@@ -14,7 +14,7 @@
 //! itself. Where power is lost it may be behind, which hides a cut of these last writes only.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +22,7 @@ use hitherto_core::{Error, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::io_failed;
+use crate::disk;
 
 const SLOT_BYTES: usize = 16;
 
@@ -74,13 +75,10 @@ impl Acknowledged {
     /// `Unavailable` when the disk refuses.
     pub fn create(folder: &Path, number: u64) -> Result<Self> {
         let path = path(folder);
-        let mut how = OpenOptions::new();
-        how.write(true).create(true).truncate(false).mode(0o600);
-        let file = how.open(&path).map_err(|cause| io_failed(&path, cause))?;
-        let new = Self { file, last: Mutex::new(Last { number, slot: 0 }) };
-        let written = [0, 1].into_iter().try_for_each(|slot| new.write(slot, number));
-        written.and_then(|()| new.file.sync_all()).map_err(|cause| io_failed(&path, cause))?;
-        Ok(new)
+        disk::write_whole(&path, &[slot(number); 2].concat())?;
+        let file = OpenOptions::new().write(true).open(&path);
+        let file = file.map_err(|cause| io_failed(&path, cause))?;
+        Ok(Self { file, last: Mutex::new(Last { number, slot: 0 }) })
     }
 
     /// Says that all writes up to this number are on the disk.
@@ -105,12 +103,17 @@ impl Acknowledged {
     }
 
     fn write(&self, slot: u64, number: u64) -> std::io::Result<()> {
-        let number = number.to_le_bytes();
-        let mut bytes = [0; SLOT_BYTES];
-        bytes[..8].copy_from_slice(&number);
-        bytes[8..].copy_from_slice(&xxh3_64(&number).to_le_bytes());
-        self.file.write_all_at(&bytes, slot * SLOT_BYTES as u64)
+        self.file.write_all_at(&self::slot(number), slot * SLOT_BYTES as u64)
     }
+}
+
+/// A number with its checksum.
+fn slot(number: u64) -> [u8; SLOT_BYTES] {
+    let number = number.to_le_bytes();
+    let mut bytes = [0; SLOT_BYTES];
+    bytes[..8].copy_from_slice(&number);
+    bytes[8..].copy_from_slice(&xxh3_64(&number).to_le_bytes());
+    bytes
 }
 
 #[cfg(test)]
