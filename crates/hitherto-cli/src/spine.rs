@@ -66,7 +66,9 @@ pub fn sent(path: &Path, timestamp: &str) -> Result<engine::Spine> {
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|cause| not_opened(path, cause))?;
-    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|cause| not_parquet(path, cause))
+    // As files of sources are read.
+    let metadata = engine::parquet_metadata(&file).map_err(|cause| not_parquet(path, cause))?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
 }
 
 fn not_parquet(path: &Path, cause: ParquetError) -> Error {

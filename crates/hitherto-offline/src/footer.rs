@@ -27,11 +27,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::reader::ChunkReader;
 
 use self::agree::{agree, convert};
 use self::partitions::constants;
 use crate::arrow::doubled;
-use crate::files::{Content, SourceFile};
+use crate::files::SourceFile;
 use crate::shared::map;
 
 pub(crate) use partitions::{Constant, named};
@@ -245,7 +246,11 @@ fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {
         .map_err(|cause| file.broken("is not a whole Parquet file; write it again", cause))
 }
 
-fn load(content: &Content) -> parquet::errors::Result<ArrowReaderMetadata> {
+/// What the footer of any Parquet file says, without what is not believed.
+///
+/// # Errors
+/// The reader's, on bytes that are none.
+pub fn load(content: &impl ChunkReader) -> parquet::errors::Result<ArrowReaderMetadata> {
     let metadata: ParquetMetaData = ParquetMetaDataReader::new().parse_and_finish(content)?;
     let metadata = Arc::new(trust::believed(metadata)?);
     let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;

@@ -48,6 +48,8 @@ pub mod source;
 pub mod spine;
 mod table;
 
+pub use footer::load as parquet_metadata;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

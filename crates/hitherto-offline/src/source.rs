@@ -264,7 +264,7 @@ impl Offline {
         let table = read_files(&session, footers).map_err(failed)?;
         let Some(sql) = &view.source.sql else { return Ok(table) };
         session.register_table(SOURCE_TABLE, table.into_view()).map_err(failed)?;
-        shape::check(sql, "the view's SQL")?;
+        shape::check(sql, "the view's SQL", shape::Author::Owner)?;
         let query = session.sql_with_options(sql, read_only()).await;
         let query = query
             .map_err(|cause| from_datafusion("the SQL does not run over its source", cause))?;

@@ -152,14 +152,16 @@ fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<Strin
         Some(found) if found == declared.data_type => None,
         Some(found) => Some(format!(
             "column {column:?} has type {found} where {} is declared; declare {found}, or take \
-             {} AS {column} in source.sql",
+             {} AS {} in source.sql",
             declared.data_type,
-            cast(column, &declared.data_type)
+            cast(column, &declared.data_type),
+            quoted(column)
         )),
         None => Some(format!(
-            "column {column:?} has type {found}, which cannot be kept exactly; take {} AS \
-             {column} in source.sql",
-            cast(column, &declared.data_type)
+            "column {column:?} has type {found}, which cannot be kept exactly; take {} AS {} in \
+             source.sql",
+            cast(column, &declared.data_type),
+            quoted(column)
         )),
     }
 }

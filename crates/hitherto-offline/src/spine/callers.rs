@@ -16,8 +16,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, Ident, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
-    TableWithJoins, Value, Visit, Visitor,
+    Expr, Function, Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Value,
+    Visit, Visitor,
 };
 use hitherto_core::limits::{SQL_CELLS_MAX, SQL_JOINED_MAX, SQL_TABLES_MAX};
 use hitherto_core::name::suggestion;
@@ -195,9 +195,19 @@ impl Reader {
             let size = self.query(&named.query)?;
             self.named.insert(folded(&named.alias.name), size);
         }
-        let size = self.body(&query.body)?;
+        let mut size = self.body(&query.body)?;
+        size = self.around(&query.order_by, size)?;
+        size = self.around(&query.limit_clause, size)?;
+        size = self.around(&query.fetch, size)?;
         self.named = outer;
         Ok(size)
+    }
+
+    /// What a query comes to with a part that stands around its body.
+    fn around<V: Visit>(&mut self, part: &V, size: Size) -> Result<Size> {
+        let leaves = self.leaves(part, size)?;
+        let cells = size.cells.saturating_add(leaves.cells);
+        Size { column: size.column, cells, ..leaves }.checked()
     }
 
     fn body(&mut self, body: &SetExpr) -> Result<Size> {
@@ -211,7 +221,11 @@ impl Reader {
             }
             SetExpr::Values(values) => {
                 let leaves = self.leaves(values, Size::default())?;
-                Ok(Size { column: 1, ..leaves })
+                let mut column = 1;
+                for value in values.rows.iter().flat_map(|row| &row.content) {
+                    column = column.max(self.leaves(value, Size::default())?.cells);
+                }
+                Ok(Size { column, ..leaves })
             }
             _ => Err(Error::invalid(
                 "the spine's SQL does not run: it changes something; write one SELECT",
@@ -227,11 +241,8 @@ impl Reader {
         let all = self.leaves(select, sources)?;
         let mut column = sources.column;
         for item in &select.projection {
-            let weight = match item {
-                SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => 0,
-                item => self.leaves(item, sources)?.cells,
-            };
-            column = column.max(weight);
+            // What REPLACE puts into the place of a column is among them.
+            column = column.max(self.leaves(item, sources)?.cells);
         }
         Size { column, cells: sources.cells.saturating_add(all.cells), ..all }.checked()
     }
@@ -267,7 +278,9 @@ impl Reader {
             ControlFlow::Break(error) => Err(error),
             ControlFlow::Continue(()) => {
                 let Leaves { size, count, .. } = leaves;
-                Size { cells: count.saturating_mul(size.column.max(1)), ..size }.checked()
+                let inner = size.cells.saturating_sub(sources.cells);
+                let cells = count.saturating_mul(size.column.max(1)).saturating_add(inner);
+                Size { cells, ..size }.checked()
             }
         }
     }
@@ -306,8 +319,8 @@ impl Size {
     }
 }
 
-/// Counts the leaves of expressions. Queries in them are read for themselves, and not
-/// those of FROM, which have been.
+/// Counts the leaves of expressions. Those of queries in them are the queries' own, and
+/// those of FROM have been read.
 struct Leaves<'r> {
     reader: &'r mut Reader,
     size: Size,
@@ -320,30 +333,32 @@ impl Visitor for Leaves<'_> {
 
     fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Error> {
         match expression {
+            _ if self.inside > 0 => {}
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Wildcard(_) => {
                 self.count += 1;
             }
             Expr::Value(value) => self.count += 1 + literal_bytes(&value.value) / LITERAL_BYTES,
+            Expr::TypedString(text) => {
+                self.count += 1 + literal_bytes(&text.value.value) / LITERAL_BYTES;
+            }
             Expr::Subquery(query)
             | Expr::Exists { subquery: query, .. }
-            | Expr::InSubquery { subquery: query, .. } => {
-                if self.inside == 0 {
-                    match self.reader.query(query) {
-                        Ok(size) => self.size = self.size.beside(size),
-                        Err(error) => return ControlFlow::Break(error),
-                    }
-                }
-                self.inside += 1;
-            }
+            | Expr::InSubquery { subquery: query, .. } => match self.reader.query(query) {
+                Ok(size) => self.size = self.size.beside(size),
+                Err(error) => return ControlFlow::Break(error),
+            },
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Error> {
-        if matches!(expression, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. }) {
-            self.inside -= 1;
-        }
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Error> {
+        self.inside += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Error> {
+        self.inside -= 1;
         ControlFlow::Continue(())
     }
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ::arrow::array::{Array, ArrayRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -101,7 +102,12 @@ impl ExecutionPlan for HeldExec {
         let rows = self.plan.execute(partition, Arc::clone(&context))?;
         let rows = rows.map(move |batch| {
             let batch = batch?;
-            held.try_grow(batch.get_array_memory_size())?;
+            // Of a slice what it shows: batches may share what they are cut out of.
+            let bytes = |column: &ArrayRef| {
+                let shown = column.to_data().get_slice_memory_size();
+                shown.unwrap_or_else(|_| column.get_array_memory_size())
+            };
+            held.try_grow(batch.columns().iter().map(bytes).sum())?;
             Ok(batch)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))

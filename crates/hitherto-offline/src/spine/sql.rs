@@ -32,9 +32,10 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::bounds::{BoundedExec, QueryBounds};
+use super::callers;
 use super::held::held;
 use super::plan::{SpinePlan, Times, label_file};
-use super::{callers, shape};
+use super::shape::{self, Author};
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
@@ -81,7 +82,11 @@ impl Offline {
     pub async fn sql_spine(&self, query: &SpineQuery<'_>) -> Result<SpinePlan> {
         let failed = |cause| from_datafusion("the spine's SQL does not run", cause);
         let mut session = self.session_in_order();
-        let statement = parse(&session.state(), query.sql)?;
+        let author = match query.bounds {
+            Some(_) => Author::Caller,
+            None => Author::Owner,
+        };
+        let statement = parse(&session.state(), query.sql, author)?;
         if query.bounds.is_some() {
             let size = callers::check(asked(&statement)?)?;
             let rows = (SQL_BATCH_CELLS_MAX / size.cells.max(1)).clamp(1, BATCH_ROWS);
@@ -213,8 +218,8 @@ async fn plan(state: SessionState, statement: Statement) -> Result<Planned> {
 }
 
 /// The one query of a text.
-fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
-    shape::check(sql, "the spine's SQL")?;
+fn parse(state: &SessionState, sql: &str, author: Author) -> Result<Statement> {
+    shape::check(sql, "the spine's SQL", author)?;
     let dialect = state.config_options().sql_parser.dialect;
     let statement = state
         .sql_to_statement(sql, &dialect)

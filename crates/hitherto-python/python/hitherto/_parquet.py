@@ -43,8 +43,9 @@ def read(path: str | os.PathLike[str]) -> pyarrow.RecordBatchReader:
     arrow, parquet = imported("pyarrow", "a spine from a file"), _parquet()
     found(path)
     try:
-        # Buffering ahead would hold all of the file, beside what is read of it.
-        file = parquet.ParquetFile(path, pre_buffer=False)
+        # Buffering ahead would hold all of the file, beside what is read of it. Nanoseconds
+        # would wrap in the year 2262.
+        file = parquet.ParquetFile(path, pre_buffer=False, coerce_int96_timestamp_unit="us")
     except arrow.ArrowInvalid as cause:
         raise InvalidError(f"{os.fspath(path)} is not a Parquet file: {cause}") from cause
     reader: pyarrow.RecordBatchReader = arrow.RecordBatchReader.from_batches(

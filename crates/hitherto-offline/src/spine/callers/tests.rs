@@ -3,6 +3,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::*;
+use crate::spine::shape::{Author, check as check_shape};
 
 fn checked(sql: &str) -> Result<Size> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql).unwrap();
@@ -53,6 +54,23 @@ fn doubling_is_found_before_it_is_done() {
     };
     assert!(checked(&layers(15, "a || a")).unwrap_err().to_string().contains("computes columns"));
     assert!(checked(&layers(15, "a")).is_ok());
+    let replaced = (0..15).fold(String::from("SELECT a FROM v"), |inner, _| {
+        format!("SELECT * REPLACE (a || a AS a) FROM ({inner}) t")
+    });
+    let text = "x".repeat(60_000);
+    for sql in [
+        replaced,
+        format!("SELECT {} FROM (VALUES ('{text}')) t(a)", ["a || a"; 4].join(",")),
+        format!("SELECT {} FROM v", vec![format!("VARCHAR '{text}'"); 5].join(",")),
+        format!("{} ORDER BY {}", layers(12, "a || a"), ["a || a"; 4].join(",")),
+    ] {
+        let error = checked(&sql).unwrap_err().to_string();
+        assert!(error.contains("computes columns"), "{error}");
+    }
+    // What is inside a query of FROM is read once.
+    let inside = format!("SELECT a FROM v WHERE {}", ["a IN (SELECT a FROM v)"; 5].join(" AND "));
+    let wrapped = (0..3).fold(inside, |inner, _| format!("SELECT * FROM ({inner}) t"));
+    checked(&wrapped).unwrap();
     let named = (0..7).fold(String::from("WITH w0 AS (SELECT a FROM v)"), |with, layer| {
         format!(
             "{with}, w{0} AS (SELECT a FROM w{layer} UNION ALL SELECT a FROM w{layer})",
@@ -113,7 +131,7 @@ fn words_in_any_order_are_refused_or_sized() {
     for _ in 0..10_000 {
         let words: Vec<&str> = (0..1 + roll(40)).map(|_| WORDS[roll(WORDS.len())]).collect();
         let sql = format!("SELECT a FROM v WHERE a {}", words.join(" "));
-        if crate::spine::shape::check(&sql, "the query").is_err() {
+        if check_shape(&sql, "the query", Author::Caller).is_err() {
             continue;
         }
         let Ok(statements) = Parser::parse_sql(&GenericDialect {}, &sql) else { continue };

@@ -130,13 +130,9 @@ class Asked(Conversion):
                     f"{', '.join(names)} and {', '.join(facts.keys)}: give entity_df"
                 )
         tables = [_moments(facts, names, start, end) for facts in keyed]
-        units = {table.schema.field(TIME).type.unit for table in tables}
-        # Never coarser than a file: a row would be asked for before its own fact.
-        unit = "ns" if "ns" in units else "us"
-        kind = pyarrow.timestamp(unit, "UTC")
         place = len(names)
         rows = pyarrow.concat_tables(
-            [table.set_column(place, TIME, table[TIME].cast(kind)) for table in tables],
+            [table.set_column(place, TIME, _as_facts(table[TIME])) for table in tables],
             promote_options="permissive",
         )
         rows = rows.group_by([*names, TIME]).aggregate([]).select([*names, TIME])
@@ -168,3 +164,11 @@ def _moments(facts: _Facts, names: list[str], start: datetime, end: datetime) ->
         columns={**columns, TIME: time}, filter=within(facts.time, kind, start, end)
     )
     return found.group_by([*names, TIME]).aggregate([]).select([*names, TIME])
+
+
+def _as_facts(times: Any) -> Any:
+    """Moments as the engine reads facts: what is finer than a microsecond is the next one, so
+    that no row asks before its own fact."""
+    if times.type.unit == "ns":
+        times = compute.ceil_temporal(times, unit="microsecond")
+    return times.cast(pyarrow.timestamp("us", "UTC"))
