@@ -23,8 +23,9 @@ use crate::session::Session;
 /// row knows anything that was not known at its own moment.
 ///
 /// A repository is a folder: definitions in YAML, one configuration file
-/// (hitherto.yaml) and a store that can be built again at any time. See it on
-/// real data with `hitherto demo`, or begin one with `hitherto init`.
+/// (hitherto.yaml) and a store. Facts that were pushed are in the store alone, so
+/// back it up with `hitherto backup`; the rest of it can be built again. See it
+/// all on real data with `hitherto demo`, or begin one with `hitherto init`.
 #[derive(Debug, Parser)]
 #[command(name = "hitherto", version, after_help = after_help())]
 pub struct Cli {

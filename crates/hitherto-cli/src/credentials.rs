@@ -36,6 +36,11 @@ impl ShownToServer {
         self.token.is_none() && self.cert.is_none()
     }
 
+    /// The same with this token, if none was given.
+    pub fn or_token(&self, token: Option<Token>) -> Self {
+        Self { token: self.token.clone().or(token), ..self.clone() }
+    }
+
     /// Connects to the server at `url`.
     ///
     /// # Errors

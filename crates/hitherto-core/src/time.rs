@@ -71,7 +71,7 @@ pub fn format_timestamp(micros: i64) -> String {
 /// is 365 days.
 ///
 /// # Errors
-/// `Invalid` when it is empty, has no unit, is negative or overflows.
+/// `Invalid` when it is empty, has no unit, is negative, overflows or is of ISO 8601's form.
 pub fn parse_duration(text: &str) -> Result<i64> {
     let refuse = |why: &str| {
         Error::invalid(format!(
@@ -83,10 +83,19 @@ pub fn parse_duration(text: &str) -> Result<i64> {
     if rest.is_empty() {
         return Err(refuse("it is empty"));
     }
+    if rest.starts_with('-') {
+        return Err(refuse("it is negative"));
+    }
+    if rest.starts_with('P') {
+        return Err(refuse("what ISO 8601 writes PT12H is 12h here"));
+    }
     let mut total = 0_i64;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
+        if !number.is_empty() && tail.is_empty() {
+            return Err(refuse("a unit is missing"));
+        }
         let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let count: i64 = number.parse().map_err(|_| refuse("a number is missing or too large"))?;

@@ -14,8 +14,9 @@ use crate::session::Session;
 /// Apply the repository's definitions
 ///
 /// Shows the plan and applies it in one write: all of it, or with any problem
-/// nothing. A changed view becomes a new version; rows stored for the old one
-/// are dropped, never read as something else. Look before with `hitherto plan`.
+/// nothing. A changed view becomes a new version; until that is materialized,
+/// lookups read the copy of the old one, as the old one. Look before with
+/// `hitherto plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitherto apply && hitherto materialize")]
 pub struct Apply {
@@ -41,7 +42,10 @@ impl Apply {
         let applied = Applied { changes: &changes, catalog_version };
         output.result(&applied)?;
         if applied.has_rows_to_build() {
-            output.say("next: hitherto materialize");
+            output.say(match &self.server {
+                None => String::from("next: hitherto materialize"),
+                Some(url) => format!("next: hitherto materialize --server {url}"),
+            });
         }
         Ok(())
     }

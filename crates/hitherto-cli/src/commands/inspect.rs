@@ -144,7 +144,7 @@ impl Serialize for View<'_> {
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in facts_of(self.0) {
-            writeln!(f, "{name:<12}{value}")?;
+            writeln!(f, "{name:<16}{value}")?;
         }
         let mut features =
             Grid::new([("feature", Side::Text), ("type", Side::Text), ("description", Side::Text)]);

@@ -1,6 +1,7 @@
 //! `hitherto jobs`: what a server works on, and commands that let it work.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
@@ -20,13 +21,17 @@ use crate::session::Session;
 /// At most one line of progress in this time.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A job that has ended by then was refused, or had little to do: nobody has to be told that
+/// it goes on.
+const SHORT: Duration = Duration::from_millis(300);
+
 /// List, watch and cancel a server's jobs
 ///
 /// A job is a materialization, a copy of a source or a backup that a server makes. It goes
 /// on when the command that started it is gone.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    hitherto jobs list\n  \
+    hitherto jobs                  # the same as hitherto jobs list\n  \
     hitherto jobs watch 3 --server http://features:7411\n  \
     hitherto jobs cancel 3")]
 pub struct Jobs {
@@ -36,7 +41,7 @@ pub struct Jobs {
     #[command(flatten)]
     shown: ShownToServer,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 /// What to do with jobs.
@@ -65,9 +70,9 @@ impl Jobs {
         let output = session.output();
         let client = self.shown.connect(&self.server).await?;
         let jobs = match self.action {
-            Action::List => client.list_jobs().await?,
-            Action::Watch { id } => vec![follow(output, &client, id).await?],
-            Action::Cancel { id } => vec![client.cancel_job(id).await?],
+            None | Some(Action::List) => client.list_jobs().await?,
+            Some(Action::Watch { id }) => vec![follow(output, &client, id).await?],
+            Some(Action::Cancel { id }) => vec![client.cancel_job(id).await?],
         };
         output.result(&Shown(jobs.iter().map(ShownJob::new).collect()))
     }
@@ -79,9 +84,16 @@ impl Jobs {
 /// The work's own; `Conflict` when it was cancelled or runs already.
 pub async fn run<T: DeserializeOwned>(output: Output, client: &Client, work: Work) -> Result<T> {
     let job = client.start_job(work).await?;
-    let url = client.url();
-    output.say(format!("job {} at {url}; it goes on without this command", job.id));
-    outcome(follow(output, client, job.id).await?)
+    let mut following = pin!(follow(output, client, job.id));
+    let ended = match tokio::time::timeout(SHORT, &mut following).await {
+        Ok(ended) => ended?,
+        Err(_) => {
+            let url = client.url();
+            output.say(format!("job {} at {url}; it goes on without this command", job.id));
+            following.await?
+        }
+    };
+    outcome(ended)
 }
 
 async fn follow(output: Output, client: &Client, id: u64) -> Result<Job> {

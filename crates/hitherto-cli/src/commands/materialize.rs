@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::commands::jobs;
 use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
-use crate::numbers::{bytes, count};
+use crate::numbers::{bytes, count, counted};
 use crate::progress;
 use crate::session::Session;
 
@@ -23,7 +23,8 @@ use crate::session::Session;
 /// Reads the files that are new or changed since the last run and puts each
 /// entity's newest fact, and its history where a view keeps one, where lookups
 /// find them. Any order and any number of runs give the same rows; readers see
-/// a view's new copy all at once.
+/// a view's new copy all at once. Facts with a null join key or without an event
+/// time answer nothing: they are left out, and counted.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto materialize                  # new files of every view\n  \
@@ -137,6 +138,16 @@ impl fmt::Display for Shown<'_> {
                 done.watermark.map(format_timestamp).unwrap_or_default(),
             ]);
         }
-        grid.fmt(f)
+        grid.fmt(f)?;
+        let sum = |count: fn(&Materialized) -> u64| self.0.iter().map(count).sum::<u64>();
+        match (sum(|done| done.facts_without_key), sum(|done| done.facts_without_time)) {
+            (0, 0) => Ok(()),
+            (without_key, without_time) => write!(
+                f,
+                "\n\nleft out: {} with a null join key, {} without an event time",
+                counted(without_key, "fact"),
+                count(without_time)
+            ),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use hitherto_core::Result;
+use hitherto_core::{Error, Result};
 use hitherto_engine::{OptimizeMode, OptimizeReport};
 use hitherto_server::client::{OptimizeWork, Work};
 use serde::Serialize;
@@ -30,8 +30,8 @@ use crate::session::Session;
     hitherto optimize lactate --full   # anew, also if nothing changed\n  \
     hitherto optimize --all --server http://127.0.0.1:7411")]
 pub struct Optimize {
-    /// Feature views
-    #[arg(value_name = "VIEW", required_unless_present = "all", conflicts_with = "all")]
+    /// Feature views, at least one without --all
+    #[arg(value_name = "VIEW", conflicts_with = "all")]
     views: Vec<String>,
     /// All feature views
     #[arg(long)]
@@ -50,12 +50,15 @@ impl Optimize {
     /// Writes copies and shows what they took.
     ///
     /// # Errors
-    /// `NotFound` for an unknown view or a source without files, `Conflict` when
-    /// another process holds the store or a source changes meanwhile.
+    /// `Invalid` when nothing is named, `NotFound` for an unknown view or a source without
+    /// files, `Conflict` when another process holds the store or a source changes meanwhile.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
+        let Self { views, all, full, server, shown } = self;
+        if views.is_empty() && !all {
+            return Err(Error::invalid("name a feature view, or take all of them with --all"));
+        }
         // All of them are none that is named.
-        let Self { views, full, server, shown, .. } = self;
         let done = match server {
             Some(url) => {
                 let client = shown.connect(&url).await?;

@@ -26,6 +26,20 @@ use crate::name::suggestion;
 /// Characters of a wrong value that a message repeats.
 const FOUND_CHARS_MAX: usize = 40;
 
+/// Fields of a source that are easily written beside it.
+const SOURCE_FIELDS: [&str; 10] = [
+    "parquet",
+    "partitionedBy",
+    "partitions",
+    "sql",
+    "eventTime",
+    "timeless",
+    "knownTime",
+    "delay",
+    "deleted",
+    "columns",
+];
+
 /// A document whose shape is right.
 #[derive(Debug)]
 pub struct Document<'a> {
@@ -256,7 +270,13 @@ fn explain(error: &Error, text: &str) -> String {
     match error {
         Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => explain(error, text),
         Error::SerdeUnknownField { field, expected, .. } => {
-            format!("unknown field {field:?}{}", suggestion(field, expected.iter().copied()))
+            let name: &str = field;
+            match expected.contains(&"source") && SOURCE_FIELDS.contains(&name) {
+                true => format!("unknown field {name:?}; it belongs below source"),
+                false => {
+                    format!("unknown field {name:?}{}", suggestion(name, expected.iter().copied()))
+                }
+            }
         }
         Error::SerdeMissingField { field, .. } => format!("field {field:?} is missing here"),
         Error::DuplicateMappingKey { key: Some(key), .. } => {

@@ -128,6 +128,14 @@ UNITS = {
 """Units of a written duration, largest first."""
 
 
+def _what_is_wrong(duration: str) -> str:
+    if duration.startswith("-"):
+        return ": it is negative"
+    if duration.startswith("P"):
+        return ": what ISO 8601 writes PT12H is 12h here"
+    return ": a unit is missing" if duration[-1:].isdigit() else ""
+
+
 def to_timedelta(duration: Duration) -> timedelta:
     """The length of ``duration``.
 
@@ -137,8 +145,8 @@ def to_timedelta(duration: Duration) -> timedelta:
     if isinstance(duration, str):
         if not re.fullmatch(r"([0-9]+(y|w|d|h|m|s|ms|us))+", duration.strip()):
             raise InvalidError(
-                f"{duration!r} is not a duration; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of "
-                "365 days) or a sum like 1h30m"
+                f"{duration!r} is not a duration{_what_is_wrong(duration.strip())}; write 500ms, "
+                "30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"
             )
         parts = re.findall(r"([0-9]+)([a-z]+)", duration)
         return sum((int(count) * UNITS[unit] for count, unit in parts), timedelta())

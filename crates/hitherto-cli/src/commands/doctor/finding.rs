@@ -2,7 +2,12 @@
 
 use std::fmt;
 
+use hitherto_core::{Error, Kind};
 use serde::Serialize;
+
+/// What mends a store whose bytes are damaged.
+const RESTORE: &str =
+    "move the store's folder away, then hitherto restore FOLDER (docs/backups.md)";
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,9 +53,10 @@ impl Finding {
         Self { check, verdict: Verdict::Wrong, found, mend }
     }
 
-    /// An error: its message says what to do.
-    pub fn error(check: &'static str, error: &hitherto_core::Error) -> Self {
-        Self { check, verdict: Verdict::Wrong, found: error.chain(), mend: None }
+    /// An error: its message says what to do, unless what is stored is damaged.
+    pub fn error(check: &'static str, error: &Error) -> Self {
+        let mend = (error.kind() == Kind::Corrupt).then(|| RESTORE.to_owned());
+        Self { check, verdict: Verdict::Wrong, found: error.chain(), mend }
     }
 }
 
@@ -61,10 +67,10 @@ impl fmt::Display for Finding {
             Verdict::Odd => "odd",
             Verdict::Wrong => "WRONG",
         };
-        let found = self.found.replace('\n', &format!("\n{:22}", ""));
-        write!(f, "  {verdict:<6}{:<14}{found}", self.check)?;
+        let found = self.found.replace('\n', &format!("\n{:24}", ""));
+        write!(f, "  {verdict:<6}{:<16}{found}", self.check)?;
         match &self.mend {
-            Some(mend) => write!(f, "\n{:22}mend: {mend}", ""),
+            Some(mend) => write!(f, "\n{:24}mend: {mend}", ""),
             None => Ok(()),
         }
     }

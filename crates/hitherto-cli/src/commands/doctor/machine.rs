@@ -23,7 +23,9 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
     let session = examined.session;
     let mut findings = Vec::new();
     if examined.server.is_none() {
-        findings.push(disk("disk", "the store", &existing(session.root())));
+        let store = session.config().map(|config| session.root().join(config.store));
+        let store = store.unwrap_or_else(|_| session.root().to_owned());
+        findings.push(disk("disk", "the store", &existing(&store)));
     }
     findings.push(disk("temporary disk", "temporary files", &std::env::temp_dir()));
     findings.push(open_files(&fs::read_to_string("/proc/self/limits").unwrap_or_default()));

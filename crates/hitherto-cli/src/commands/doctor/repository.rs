@@ -23,7 +23,10 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
     }
     let mut findings = match session.plan().await {
         Ok(plan) => planned(&plan),
-        Err(error) => vec![refused(&error)],
+        Err(error) => vec![match session.open(Access::ReadOnly) {
+            Err(of_store) if of_store.kind() != Kind::NotFound => not_compared(),
+            _ => refused(&error),
+        }],
     };
     if let Ok(engine) = session.open(Access::ReadOnly) {
         findings.push(online(&engine.catalog()));
@@ -69,8 +72,25 @@ fn planned(plan: &Plan) -> Vec<Finding> {
 
 /// Why definitions do not load, or do not fit their sources.
 fn refused(error: &Error) -> Finding {
-    let check = if error.kind() == Kind::Invalid { "definitions" } else { "sources" };
-    Finding::error(check, error)
+    match error.kind() {
+        Kind::Invalid => Finding::error("definitions", error),
+        Kind::Corrupt => Finding::wrong(
+            "sources",
+            error.chain(),
+            "bring a file of yours back from where it came; one in the store with hitherto \
+             restore FOLDER (docs/backups.md)",
+        ),
+        _ => Finding::error("sources", error),
+    }
+}
+
+/// What is wrong with the store is said of the store.
+fn not_compared() -> Finding {
+    Finding::odd(
+        "definitions",
+        "not looked at: the store cannot be opened",
+        "mend the store as said below, and look again",
+    )
 }
 
 /// Views of which nothing can be looked up, or only what was there before they changed.

@@ -1,10 +1,13 @@
 //! A server, as its callers see it: the one that was named, or the one that holds the store.
 
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
 
-use hitherto_core::Error;
+use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::server_of;
-use hitherto_server::client::Client;
+use hitherto_server::client::{Client, Token};
 
 use super::Examined;
 use super::finding::Finding;
@@ -12,27 +15,63 @@ use crate::numbers::counted;
 
 /// The release of this client.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
+/// How long it may take to answer one question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads and judges.
 pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
     let session = examined.session;
-    let held = || server_of(session.root(), &session.config().ok()?);
-    let Some(url) = examined.server.map(str::to_owned).or_else(held) else { return Vec::new() };
-    let client = match examined.shown.connect(&url).await {
+    let (url, shown) = match examined.server {
+        Some(url) => (url.to_owned(), examined.shown.clone()),
+        None => {
+            let Ok(config) = session.config() else { return Vec::new() };
+            let Some(url) = server_of(session.root(), &config) else { return Vec::new() };
+            // Whoever reads this repository has the token that its server asks for.
+            let file = config.server.within(session.root()).token_file;
+            (url, examined.shown.or_token(file.and_then(|file| first_token(&file))))
+        }
+    };
+    let client = match shown.connect(&url).await {
         Ok(client) => client,
         Err(error) => return vec![unreachable(examined.server.is_some(), &url, &error)],
     };
     let mut findings = vec![Finding::fine("reached", url.clone())];
-    findings.push(health(client.is_serving().await.as_ref().copied()));
-    findings.extend(answers(&client, &url, examined.shown.is_nothing()).await);
+    let is_serving = answered(client.is_serving()).await;
+    findings.push(health(is_serving.as_ref().copied()));
+    // Whoever does not say this much says nothing else.
+    if is_serving.is_ok() {
+        findings.extend(answers(&client, &url, shown.is_nothing()).await);
+    }
     findings
+}
+
+/// An answer that comes in time.
+async fn answered<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        Err(Error::unavailable(format!("it does not answer within {seconds} s")))
+    })
+}
+
+/// The first token of a file with one a line.
+fn first_token(file: &Path) -> Option<Token> {
+    let text = fs::read_to_string(file).ok()?;
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| !line.is_empty() && !line.starts_with('#'))?.parse().ok()
 }
 
 /// A server that was named is to be there; the one whose note is in the store may be gone.
 fn unreachable(is_named: bool, url: &str, error: &Error) -> Finding {
-    match is_named {
-        true => Finding::error("reached", error),
-        false => Finding::fine("reached", format!("none; {url} served this store last")),
+    match (is_named, error.kind()) {
+        (true, _) => Finding::error("reached", error),
+        (false, Kind::Unavailable) => {
+            Finding::fine("reached", format!("none; {url} served this store last"))
+        }
+        (false, _) => Finding::odd(
+            "reached",
+            format!("{url} served this store last: {}", error.chain()),
+            "show it what it asks for, or say whom to trust: --token, --ca, --cert",
+        ),
     }
 }
 
@@ -50,8 +89,9 @@ fn health(is_serving: Result<bool, &Error>) -> Finding {
 
 /// What it says to somebody with these credentials.
 async fn answers(client: &Client, url: &str, shows_nothing: bool) -> Vec<Finding> {
-    match client.release_and_catalog().await {
-        Err(error) => vec![Finding::error("credentials", &error)],
+    match answered(client.release_and_catalog()).await {
+        Err(error) if error.kind() == Kind::Denied => vec![denied(&error, shows_nothing)],
+        Err(error) => vec![Finding::error("views", &error)],
         Ok((release, catalog)) => {
             let online = catalog.views.iter().filter(|view| view.generation.is_some()).count();
             let views = counted(catalog.views.len() as u64, "view");
@@ -71,6 +111,16 @@ async fn answers(client: &Client, url: &str, shows_nothing: bool) -> Vec<Finding
     }
 }
 
+/// What was shown is not enough.
+fn denied(error: &Error, shows_nothing: bool) -> Finding {
+    let found = match shows_nothing {
+        true => error.chain(),
+        false => format!("it does not take what was shown: {}", error.chain()),
+    };
+    let mend = "show it a token of its tokenFile (--token, or HITHERTO_TOKEN), or a certificate";
+    Finding::wrong("credentials", found, mend)
+}
+
 /// Whether others reach it who show nothing, or read what is said to it.
 fn credentials(url: &str, shows_nothing: bool) -> Finding {
     let check = "credentials";
@@ -86,7 +136,11 @@ fn credentials(url: &str, shows_nothing: bool) -> Finding {
         (false, false, false) => {
             Finding::odd(check, "it speaks plain text: whoever listens can read all of it", mend)
         }
-        (_, true, _) => Finding::fine(check, "none asked for, and only this machine reaches it"),
+        (_, true, _) => Finding::fine(
+            check,
+            "none asked for: whoever reaches its port can read and change everything, which is \
+             only this machine if it listens on a loopback address",
+        ),
         _ => Finding::fine(check, "they are taken"),
     }
 }
@@ -123,6 +177,27 @@ mod tests {
         let error = Error::unavailable("no server answers");
         let judge = |is_named| unreachable(is_named, "http://127.0.0.1:1", &error).verdict;
         assert_eq!([true, false].map(judge), [Verdict::Wrong, Verdict::Fine]);
+        let untrusted = Error::denied("its certificate is not trusted");
+        assert_eq!(unreachable(false, "https://[::1]:1", &untrusted).verdict, Verdict::Odd);
+    }
+
+    #[test]
+    fn what_it_does_not_take_is_wrong() {
+        let denied = [true, false].map(|nothing| denied(&Error::denied("a token"), nothing));
+        assert_eq!(denied.each_ref().map(|finding| finding.verdict), [Verdict::Wrong; 2]);
+        assert_eq!(denied[0].found, "a token");
+        assert!(denied[1].found.starts_with("it does not take what was shown"), "{denied:?}");
+    }
+
+    #[test]
+    fn the_first_token_of_a_file_is_no_comment() {
+        let scratch = crate::scratch::Scratch::create("doctor-token").unwrap();
+        let file = scratch.path().join("tokens");
+        assert!(first_token(&file).is_none(), "no file");
+        fs::write(&file, "# ours\n\n").unwrap();
+        assert!(first_token(&file).is_none(), "no token");
+        fs::write(&file, "# ours\n\n  0123456789abcdef\nanother\n").unwrap();
+        assert!(first_token(&file).is_some());
     }
 
     #[test]

@@ -111,8 +111,8 @@ fn leftovers(store: &Path) -> Option<Finding> {
     restoring.exists().then(|| {
         Finding::odd(
             "left behind",
-            format!("{}, by a restore that was killed", restoring.display()),
-            format!("rm -r {}", restoring.display()),
+            format!("{}, by a restore that runs or was killed", restoring.display()),
+            format!("rm -r {}, if none runs", restoring.display()),
         )
     })
 }

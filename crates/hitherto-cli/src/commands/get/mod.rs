@@ -26,8 +26,8 @@ use keys::KeyArgument;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto get --service fraud_v1 customer_id=1,2,3\n  \
-    hitherto get --features 'lactate:*' hospitalization_id=20214994 \\\n    \
-    --as-of 2173-01-02 --times\n  \
+    hitherto get --features 'lactate:*' hospitalization_id=20044587 \\\n    \
+    --as-of 2113-08-25T18:00:00Z --times\n  \
     hitherto get --service fraud_v1 customer_id=1 --server http://127.0.0.1:7411")]
 pub struct Get {
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub struct Get {
     #[arg(value_name = "KEY=VALUE[,VALUE...]")]
     keys: Vec<KeyArgument>,
     /// Answer as if it were this time, such as 2180-07-23T17:36:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    #[arg(long, alias = "at", value_name = "TIME", value_parser = parse_timestamp)]
     as_of: Option<i64>,
     /// Also show when each fact happened and when it was known
     #[arg(long)]

@@ -99,12 +99,12 @@ struct Build {
 /// Bounds on the report; beyond one nothing is written and the command fails.
 #[derive(Debug, Args)]
 struct Limits {
-    /// Fail when any feature is null in more than this share of rows, such as 0.2
-    #[arg(long, value_name = "SHARE")]
+    /// Fail when any feature is null in more than this share of rows, such as 0.2 or 20%
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     max_null_rate: Option<f64>,
     /// Fail when a join on event time alone would leak into more than this share of rows in any
     /// view
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     max_leak_rate: Option<f64>,
     /// Fail when 1 of 20 values of any view is older than this, such as 36h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
@@ -185,6 +185,16 @@ impl TrainingSet {
         };
         session.output().result(&built)
     }
+}
+
+/// Reads a share of rows, written 0.2 or 20%.
+fn parse_share(text: &str) -> Result<f64> {
+    let number = text.trim();
+    let share = match number.strip_suffix('%') {
+        Some(percent) => percent.parse::<f64>().map(|percent| percent / 100.0),
+        None => number.parse(),
+    };
+    share.map_err(|_| Error::invalid(format!("{text:?} is not a share of rows; write 0.2, or 20%")))
 }
 
 /// Refuses to write over what is there.
@@ -328,4 +338,18 @@ fn age_of(micros: i64) -> String {
     let place = UNITS.iter().position(|(unit, _)| micros >= *unit);
     let smallest = place.and_then(|place| UNITS.get(place + 1)).map_or(1, |(unit, _)| *unit);
     format_duration(micros - micros % smallest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_numbers_or_percent() {
+        assert_eq!(["0.2", "20%", "100%"].map(|text| parse_share(text).unwrap()), [0.2, 0.2, 1.0]);
+        for text in ["", "%", "a fifth", "20 percent"] {
+            let error = parse_share(text).unwrap_err().to_string();
+            assert!(error.contains("write 0.2, or 20%"), "{error}");
+        }
+    }
 }

@@ -22,19 +22,18 @@ use shown::Shown;
 /// online store the same question and says whether it agrees.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    hitherto why lactate hospitalization_id=20214994\n  \
-    hitherto why lactate hospitalization_id=20214994 --at 2180-07-23T17:36:00Z\n  \
-    hitherto why lactate hospitalization_id=20214994 \\\n    \
-    --server http://127.0.0.1:7411")]
+    hitherto why lactate hospitalization_id=20044587 --at 2113-08-25T18:00:00Z\n  \
+    hitherto why lactate hospitalization_id=20044587 \\\n    \
+    --at 2113-08-25T18:00:00Z --server http://127.0.0.1:7411")]
 pub struct Why {
-    /// The feature view
+    /// The feature view; of a feature, written view:feature, its view
     #[arg(value_name = "VIEW")]
     view: String,
     /// Join keys with their values: one entity
     #[arg(value_name = "KEY=VALUE")]
     keys: Vec<KeyArgument>,
     /// The time in question, such as 2180-07-23T17:36:00Z; now if left out
-    #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
+    #[arg(long, alias = "as-of", value_name = "TIME", value_parser = parse_timestamp)]
     at: Option<i64>,
     /// The knowledge cutoff: no fact that became known later is seen
     #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
@@ -79,13 +78,15 @@ impl Why {
 
     /// The request, its keys read as what the catalog says of them.
     fn request(&self, catalog: &Catalog) -> Result<WhyRequest> {
-        let view = catalog.view(&self.view)?;
+        // All features of a view come from one fact.
+        let name = self.view.split_once(':').map_or(self.view.as_str(), |(view, _)| view);
+        let view = catalog.view(name)?;
         let type_of = |name: &str| {
             let key = view.keys.iter().find(|key| key.name == name);
             key.map(|key| key.data_type.clone())
         };
         Ok(WhyRequest {
-            view: self.view.clone(),
+            view: name.to_owned(),
             keys: keys::columns(&self.keys, type_of)?,
             at: self.at,
             known_by: self.known_by,

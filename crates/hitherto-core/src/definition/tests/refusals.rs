@@ -22,6 +22,8 @@ refused! {
         r#"29:1: feature service "risk": unknown field "specs"; did you mean "spec"?"#;
     unknown_field_unlike_any_other: "ttl: 24h" => "retention: 24h",
         r#"19:3: feature view "lactate": unknown field "retention"; there is entity, source, ttl, known, features, online"#;
+    field_of_the_source_beside_it: "  ttl: 24h" => "  timeless: true",
+        r#"19:3: feature view "lactate": unknown field "timeless"; it belongs below source"#;
     missing_field: "    eventTime: collected\n" => "",
         r#"14:14: feature view "lactate": the source says nothing of time; name the column that says when a thing happened, as eventTime, or write timeless: true for attributes that have none"#;
     timeless_beside_event_time: "knownTime: released" => "knownTime: released\n    timeless: true",
@@ -101,15 +103,15 @@ refused! {
     bad_ttl: "24h" => "24 parsecs",
         r#"19:8: feature view "lactate": ttl "24 parsecs" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     ttl_without_a_unit: "24h" => "86400",
-        r#"19:8: feature view "lactate": ttl "86400" is not a duration: its unit is not known; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
+        r#"19:8: feature view "lactate": ttl "86400" is not a duration: a unit is missing; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     ttl_of_zero: "24h" => "0s",
         r#"19:8: feature view "lactate": ttl is zero; write more, or leave it out"#;
     negative_ttl: "24h" => "-1h",
-        r#"19:8: feature view "lactate": ttl "-1h" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
+        r#"19:8: feature view "lactate": ttl "-1h" is not a duration: it is negative; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     history_of_zero: "7d" => "0d",
         r#"23:22: feature view "lactate": online.history is zero; write more, or leave it out"#;
     negative_delay: "knownTime: released" => "delay: -5m",
-        r#"18:12: feature view "lactate": source.delay "-5m" is not a duration: a number is missing or too large; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
+        r#"18:12: feature view "lactate": source.delay "-5m" is not a duration: it is negative; write 500ms, 30s, 15m, 24h, 7d, 2w, 10y (of 365 days) or a sum like 1h30m"#;
     delay_beside_known_time: "knownTime: released" => "knownTime: released\n    delay: 5m",
         r#"19:12: feature view "lactate": source.delay and source.knownTime exclude each other; a column says when each fact was known, so remove the delay"#;
     unknown_period: "sql: >\n      SELECT * FROM source\n" => "partitionedBy: week\n",
