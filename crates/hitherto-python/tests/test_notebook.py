@@ -198,7 +198,7 @@ def test_why_draws_what_it_says(store: hitherto.Store, joined: pa.Table) -> None
     assert "online: the same" in html
     nothing = store.why("creatinine", {"hospitalization_id": EVIL}, at=row["event_timestamp"])
     assert not re.search("<svg", nothing._repr_html_())
-    assert "no fact had happened yet" in nothing._repr_html_()
+    assert "there is no fact of it" in nothing._repr_html_()
 
 
 def test_a_view_of_a_server_shows_evil_text_as_text(small: Repository) -> None:

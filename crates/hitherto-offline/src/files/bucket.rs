@@ -28,7 +28,7 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::names::{is_hidden, is_matched_hidden, is_parquet, refuse_tables};
+use super::names::{is_hidden, is_matched_hidden, is_parquet, lies_in, refuse_tables};
 use super::{Place, SourceFile, no_glob};
 use crate::shared::lock;
 
@@ -89,12 +89,16 @@ impl Buckets {
         };
         let pattern = Pattern::new(key).map_err(|cause| no_glob(parquet, cause))?;
         let folder = key[..first_special].rsplit_once('/').map_or("", |(folder, _)| folder);
-        let mut objects = bucket.list_folder(parquet, folder)?;
-        refuse_tables(parquet, folder, objects.iter().map(|object| below(object, folder)))?;
-        objects.retain(|object| {
+        let objects = bucket.list_folder(parquet, folder)?;
+        let is_matched = |object: &ObjectMeta| {
             pattern.matches_with(object.location.as_ref(), GLOB)
                 && !is_matched_hidden(key, below(object, folder))
-        });
+        };
+        let (objects, others): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_matched);
+        let others = others.iter().map(|object| below(object, folder));
+        refuse_tables(parquet, folder, others, |root| {
+            objects.iter().any(|object| lies_in(below(object, folder), root))
+        })?;
         Ok(objects.into_iter().map(|object| describe(&bucket, object)).collect())
     }
 
@@ -205,7 +209,8 @@ impl Bucket {
         }
         let key = key.trim_end_matches('/');
         let mut objects = self.list_folder(parquet, key)?;
-        refuse_tables(parquet, key, objects.iter().map(|object| below(object, key)))?;
+        let all = objects.iter().map(|object| below(object, key));
+        refuse_tables(parquet, key, all, |root| !root.split('/').any(is_hidden))?;
         objects.retain(|object| {
             let below = below(object, key);
             !below.split('/').any(is_hidden) && is_parquet(below)

@@ -168,7 +168,7 @@ fn refuse_table(parquet: &str, folder: &Path) -> Result<()> {
         inside.extend(names.map(|name| format!("metadata/{name}")));
     }
     let shown = folder.display().to_string();
-    refuse_tables(parquet, &shown, inside.iter().map(String::as_str))
+    refuse_tables(parquet, &shown, inside.iter().map(String::as_str), |_| true)
 }
 
 /// The first files below a folder whose names are not those of Parquet, for a source that

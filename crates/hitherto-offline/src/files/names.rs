@@ -45,19 +45,25 @@ pub enum Table {
 }
 
 impl Table {
-    /// What a file below a folder tells of the folder: `_delta_log/0.json` that it is one
-    /// of Delta.
-    pub fn of_file(below: &str) -> Option<Self> {
-        let parts: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
-        if parts.contains(&"_delta_log") {
-            return Some(Table::Delta);
+    /// What a file tells of a folder above it, and which: `t/_delta_log/0.json` that `t` is
+    /// a table of Delta.
+    pub fn of_file(path: &str) -> Option<(Self, &str)> {
+        let mut start = 0;
+        for part in path.split('/') {
+            let is_iceberg = path[start..]
+                .strip_prefix("metadata/")
+                .is_some_and(|file| file.ends_with(".metadata.json") && !file.contains('/'));
+            let table = match part {
+                "_delta_log" => Some(Table::Delta),
+                ".hoodie" => Some(Table::Hudi),
+                _ => is_iceberg.then_some(Table::Iceberg),
+            };
+            if let Some(table) = table {
+                return Some((table, path[..start].trim_matches('/')));
+            }
+            start += part.len() + 1;
         }
-        if parts.contains(&".hoodie") {
-            return Some(Table::Hudi);
-        }
-        let is_iceberg = matches!(parts.as_slice(), [.., "metadata", file]
-            if file.ends_with(".metadata.json"));
-        is_iceberg.then_some(Table::Iceberg)
+        None
     }
 
     /// Why a source is refused that is such a table.
@@ -88,16 +94,26 @@ impl Table {
     }
 }
 
-/// Refuses files of which some are a table's own.
+/// Refuses files of which some are a table's own, if what lies in that table's folder is
+/// read.
 pub fn refuse_tables<'n>(
     parquet: &str,
     folder: &str,
     below: impl IntoIterator<Item = &'n str>,
+    is_read: impl Fn(&str) -> bool,
 ) -> Result<()> {
-    match below.into_iter().find_map(Table::of_file) {
-        Some(table) => Err(table.refuse(parquet, folder)),
+    let mut tables = below.into_iter().filter_map(Table::of_file);
+    match tables.find(|(_, root)| is_read(root)) {
+        Some((table, "")) => Err(table.refuse(parquet, folder)),
+        Some((table, root)) => Err(table.refuse(parquet, root)),
         None => Ok(()),
     }
+}
+
+/// Whether a path lies in a folder; both as they are below another.
+pub fn lies_in(path: &str, folder: &str) -> bool {
+    let rest = path.trim_start_matches('/').strip_prefix(folder);
+    rest.is_some_and(|rest| folder.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -133,10 +149,12 @@ mod tests {
 
     #[test]
     fn tables_are_known_by_what_lies_in_them() {
-        assert_eq!(Table::of_file("_delta_log/0.json"), Some(Table::Delta));
-        assert_eq!(Table::of_file("t/.hoodie/x"), Some(Table::Hudi));
-        assert_eq!(Table::of_file("t/metadata/v1.metadata.json"), Some(Table::Iceberg));
+        assert_eq!(Table::of_file("_delta_log/0.json"), Some((Table::Delta, "")));
+        assert_eq!(Table::of_file("/t/.hoodie/x"), Some((Table::Hudi, "t")));
+        assert_eq!(Table::of_file("s/t/metadata/v1.metadata.json"), Some((Table::Iceberg, "s/t")));
         assert_eq!(Table::of_file("metadata/a.parquet"), None);
         assert_eq!(Table::of_file("v1.metadata.json"), None);
+        assert!(lies_in("/t/a.parquet", "t") && lies_in("a.parquet", ""));
+        assert!(!lies_in("tt/a.parquet", "t") && !lies_in("a.parquet", "t"));
     }
 }

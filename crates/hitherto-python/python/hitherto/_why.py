@@ -136,6 +136,8 @@ class Why:
     def _answered(self) -> str:
         answer = self.answer
         if answer is None:
+            if not self.candidates and self.absence in (None, "never_seen"):
+                return "nothing, because there is no fact of it"
             return f"nothing, because {REASONS[self.absence or 'never_seen']}"
         event = answer["event_time"]
         if event == ALWAYS:

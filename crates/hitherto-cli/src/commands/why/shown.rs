@@ -69,7 +69,7 @@ impl<'e> Shown<'e> {
         let keys = keys.collect::<Vec<_>>().join(", ");
         let asked = format!("{view} at {} for {keys}: ", format_timestamp(*at));
         let Some(index) = self.explanation.answer() else {
-            return asked + reason(*absence);
+            return asked + reason(*absence, candidates.is_empty());
         };
         let fact = &candidates[index];
         if fact.event == ALWAYS {
@@ -284,8 +284,9 @@ impl Shown<'_> {
 }
 
 /// Why nothing answers.
-fn reason(absence: Option<Absence>) -> &'static str {
+fn reason(absence: Option<Absence>, has_none: bool) -> &'static str {
     match absence {
+        Some(Absence::NeverSeen) | None if has_none => "nothing, because there is no fact of it",
         Some(Absence::NotYetKnown) => "nothing, because no fact was known yet",
         Some(Absence::Expired) => "nothing, because the newest known fact is older than the ttl",
         Some(Absence::Deleted) => "nothing, because the newest known fact is a deletion",

@@ -106,10 +106,14 @@ fn objects_that_are_a_table_are_refused() {
         ("s3://bucket/t", "a Delta table"),
         ("s3://bucket/t/*.parquet", "a Delta table"),
         ("s3://bucket/i", "an Iceberg table"),
-        ("s3://bucket", "\"s3://bucket\": it is a"),
+        ("s3://bucket", "\"s3://bucket\": i is an Iceberg table"),
     ] {
         let error = buckets.list(parquet).unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.to_string().contains(name), "{error}");
     }
     assert_eq!(buckets.list("s3://bucket/t/a.parquet").unwrap().len(), 1, "one object");
+    // Nor is what lies beside a table the table.
+    let (buckets, _) = store_of(&["raw/a.parquet", "raw/t/_delta_log/0.json", "raw/t/b.parquet"]);
+    assert_eq!(buckets.list("s3://bucket/raw/*.parquet").unwrap().len(), 1);
+    assert!(buckets.list("s3://bucket/raw/*/*.parquet").is_err());
 }
