@@ -7,26 +7,21 @@
 //! asks for rows does not count.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ::arrow::array::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    ReplaceChildrenOptions,
-};
 use futures::StreamExt;
 use futures::stream::try_unfold;
 use hitherto_core::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+
+use super::watched::Watch;
 
 /// What a query may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,84 +32,30 @@ pub struct QueryBounds {
     pub seconds_max: u64,
 }
 
-/// The rows of a plan, as long as they are within bounds.
-#[derive(Debug)]
-pub(super) struct BoundedExec {
-    pub plan: Arc<dyn ExecutionPlan>,
-    pub bounds: QueryBounds,
-}
+/// Rows end where they are beyond bounds.
+impl Watch for QueryBounds {
+    const NAME: &'static str = "BoundedExec";
 
-impl DisplayAs for BoundedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let QueryBounds { rows_max, seconds_max } = self.bounds;
-        write!(f, "BoundedExec: rows_max={rows_max}, seconds_max={seconds_max}")
-    }
-}
-
-impl ExecutionPlan for BoundedExec {
-    fn name(&self) -> &str {
-        "BoundedExec"
+    fn show(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows_max, seconds_max } = self;
+        write!(f, ": rows_max={rows_max}, seconds_max={seconds_max}")
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.plan.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.plan]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
-    ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let bounds = self.bounds;
-        match children.into_iter().next() {
-            Some(plan) => Ok(Arc::new(Self { plan, bounds })),
-            None => Err(DataFusionError::Internal(String::from("BoundedExec has one child"))),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let mode = ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(mode))
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> DataFusionResult<SendableRecordBatchStream> {
-        let rows = self.plan.execute(partition, context)?;
-        let bounds = self.bounds;
-        let begun = (rows, 0, Duration::from_secs(bounds.seconds_max));
+    fn watch(self, rows: SendableRecordBatchStream, _: &TaskContext) -> SendableRecordBatchStream {
+        let schema = rows.schema();
+        let begun = (rows, 0, Duration::from_secs(self.seconds_max));
         let batches = try_unfold(begun, move |(rows, count, time_left)| async move {
             let asked = Instant::now();
-            let found = timeout(time_left, next(rows)).await.map_err(|_| bounds.too_long())?;
+            let found = timeout(time_left, next(rows)).await.map_err(|_| self.too_long())?;
             let (Some(batch), rows) = found? else { return Ok(None) };
             let batch = batch?;
             let count = count + batch.num_rows() as u64;
-            if count > bounds.rows_max {
-                return Err(bounds.too_many());
+            if count > self.rows_max {
+                return Err(self.too_many());
             }
             Ok(Some((batch, (rows, count, time_left.saturating_sub(asked.elapsed())))))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }
 

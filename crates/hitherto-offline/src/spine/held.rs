@@ -8,18 +8,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use futures::StreamExt;
+
+use super::watched::{Watch, WatchedExec};
 
 /// Counts what goes into the window functions of a plan.
 pub(super) fn held(plan: Arc<dyn ExecutionPlan>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
@@ -28,7 +26,7 @@ pub(super) fn held(plan: Arc<dyn ExecutionPlan>) -> DataFusionResult<Arc<dyn Exe
             return Ok(Transformed::no(node));
         }
         let hold = |plan: &Arc<dyn ExecutionPlan>| {
-            Arc::new(HeldExec { plan: Arc::clone(plan) }) as Arc<dyn ExecutionPlan>
+            Arc::new(WatchedExec { plan: Arc::clone(plan), watch: Held }) as Arc<dyn ExecutionPlan>
         };
         let children = node.children().into_iter().map(hold).collect();
         let mode = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
@@ -37,69 +35,25 @@ pub(super) fn held(plan: Arc<dyn ExecutionPlan>) -> DataFusionResult<Arc<dyn Exe
     counted.map(|counted| counted.data)
 }
 
-/// The rows of a plan, which somebody holds.
-#[derive(Debug)]
-struct HeldExec {
-    plan: Arc<dyn ExecutionPlan>,
-}
+/// Who holds all rows that pass.
+#[derive(Clone, Copy, Debug)]
+struct Held;
 
-impl DisplayAs for HeldExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeldExec")
-    }
-}
+impl Watch for Held {
+    const NAME: &'static str = "HeldExec";
 
-impl ExecutionPlan for HeldExec {
-    fn name(&self) -> &str {
-        "HeldExec"
+    fn show(self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.plan.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.plan]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
-    ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        match children.into_iter().next() {
-            Some(plan) => Ok(Arc::new(Self { plan })),
-            None => Err(DataFusionError::Internal(String::from("HeldExec has one child"))),
-        }
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let mode = ChildrenPropertiesMode::Recompute;
-        self.replace_children(children, ReplaceChildrenOptions::new(mode))
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> DataFusionResult<SendableRecordBatchStream> {
+    fn watch(
+        self,
+        rows: SendableRecordBatchStream,
+        context: &TaskContext,
+    ) -> SendableRecordBatchStream {
         let pool = context.memory_pool();
         let held = MemoryConsumer::new("rows of a window function").register(pool);
-        let rows = self.plan.execute(partition, Arc::clone(&context))?;
+        let schema = rows.schema();
         let rows = rows.map(move |batch| {
             let batch = batch?;
             // Of a slice what it shows: batches may share what they are cut out of.
@@ -110,6 +64,6 @@ impl ExecutionPlan for HeldExec {
             held.try_grow(batch.columns().iter().map(bytes).sum())?;
             Ok(batch)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows))
     }
 }

@@ -9,6 +9,7 @@
 //! | `sql`    | rows of a query over the files of views                         |
 //! | `shape`  | how long and deep a text of SQL may be                          |
 //! | `callers` | what a caller's SQL may be made of, and how much of it         |
+//! | `watched` | a plan whose rows somebody watches                             |
 //! | `held`   | rows that a window function holds, counted                      |
 //! | `bounds` | rows and seconds of a query that came from elsewhere            |
 //! | `scan`   | rows that the facts make: a moment, or a window of facts        |
@@ -20,6 +21,7 @@ mod plan;
 mod scan;
 pub(crate) mod shape;
 mod sql;
+mod watched;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::ScalarBuffer;

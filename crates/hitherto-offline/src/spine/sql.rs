@@ -31,11 +31,12 @@ use hitherto_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::bounds::{BoundedExec, QueryBounds};
+use super::bounds::QueryBounds;
 use super::callers;
 use super::held::held;
 use super::plan::{SpinePlan, Times, label_file};
 use super::shape::{self, Author};
+use super::watched::WatchedExec;
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
@@ -110,7 +111,7 @@ impl Offline {
             files.extend(table.files);
         }
         let plan = match query.bounds {
-            Some(bounds) => Arc::new(BoundedExec { plan, bounds }),
+            Some(watch) => Arc::new(WatchedExec { plan, watch }),
             None => plan,
         };
         Ok(SpinePlan { plan, times: Times::Unknown, files })
