@@ -351,17 +351,21 @@ fn put_aside(folder: &Path) -> Result<()> {
 
 /// The folders in a folder; none if it is not there.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
-    };
-    let entries = entries.map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    })?;
-    let mut found: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    let mut found = inside(folder)?;
     found.retain(|path| path.is_dir());
     found.sort();
     Ok(found)
+}
+
+/// What is in a folder, in no order; nothing if it is not there.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let paths = match fs::read_dir(folder) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
+    };
+    paths.map_err(|cause| {
+        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
+    })
 }
 
 /// Where it is kept how many batches of a view are in files: a key of the store's metadata.
@@ -390,16 +394,9 @@ struct Landed {
 
 /// The files in a folder with the batches that they have, in order and without a gap.
 fn files(folder: &Path) -> Result<Vec<Landed>> {
-    let entries = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.and_then(|entries| entries.collect::<Result<Vec<_>, _>>()),
-    };
-    let entries = entries.map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    })?;
-    let ranges = entries.into_iter().filter_map(|entry| {
-        let (from, to) = range(&entry.path())?;
-        Some(Landed { batches: from..to, path: entry.path() })
+    let ranges = inside(folder)?.into_iter().filter_map(|path| {
+        let (from, to) = range(&path)?;
+        Some(Landed { batches: from..to, path })
     });
     let mut files: Vec<Landed> = ranges.collect();
     files.sort_by_key(|file| file.batches.start);
