@@ -118,9 +118,7 @@ fn is_believed(file: &FileMetaData, leaf: usize, column: &ColumnChunkMetaData) -
     let is_meant = match file.column_order(leaf) {
         _ if statistics.is_min_max_deprecated() => order == Order::Signed,
         ColumnOrder::TYPE_DEFINED_ORDER(_) => true,
-        // Numbers with a sign have no other order, and some writers do not say it.
-        ColumnOrder::UNDEFINED => order == Order::Signed,
-        ColumnOrder::UNKNOWN => false,
+        ColumnOrder::UNDEFINED | ColumnOrder::UNKNOWN => false,
     };
     let nulls = statistics.null_count_opt();
     is_meant
