@@ -196,7 +196,7 @@ pub const TRAINING_SET_PAUSE_SECONDS: u64 = 600;
 pub const ANSWER_PIECE_BYTES: usize = 16 << 10;
 /// Bytes that requests and answers of all callers may take, unless it is set.
 pub const REQUEST_MEMORY_BYTES: u64 = 512 << 20;
-/// The least of them: one message, and what it becomes, of two callers.
+/// The least of them: a message of each of three callers, and one that is worked on.
 pub const REQUEST_MEMORY_BYTES_MIN: u64 = 256 << 20;
 /// Milliseconds after which a server that stops no longer waits for the rest of a request.
 pub const STOP_SILENCE_MILLIS: u64 = 1_000;
@@ -228,7 +228,7 @@ const _: () = assert!(
 );
 const _: () = assert!(
     REQUEST_MEMORY_BYTES_MIN >= 4 * MESSAGE_BYTES_MAX as u64,
-    "two callers have room for a message and what it becomes"
+    "three callers have room for a message, and one is worked on"
 );
 const _: () = assert!(REQUEST_MEMORY_BYTES >= REQUEST_MEMORY_BYTES_MIN, "the default is allowed");
 const _: () = assert!(ENTITY_KEY_BYTES_MAX < 64 << 10, "an encoded key fits RocksDB's key limit");

@@ -84,7 +84,7 @@ impl Budget {
 
     /// The bytes of one more connection.
     pub fn share(self: &Arc<Self>) -> Arc<Share> {
-        // One message and what it becomes.
+        // Two messages, however small the budget is.
         let max = (self.total / SHARES).max(2 * MESSAGE_BYTES_MAX as u64);
         Arc::new(Share { budget: Arc::clone(self), max, used: AtomicU64::new(0) })
     }
