@@ -44,7 +44,8 @@ format: setup  ## check formatting
 	cargo fmt --all --check
 
 lint: format  ## clippy with the workspace's lints
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/scripts/clippy.sh cargo build $(CARGO_FLAGS) --all-targets
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/scripts/clippy.sh CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/lint \
+	    cargo build $(CARGO_FLAGS) --all-targets
 
 test-rust: setup  ## unit, property and integration tests
 	cargo test $(CARGO_FLAGS)
