@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use hitherto_core::Kind;
 use hitherto_core::column::Column;
-use hitherto_core::definition::Field;
 use hitherto_core::list::Items;
 use hitherto_core::row::{self, Gather, RowSchema};
 use hitherto_core::rule::{self, Times};
@@ -27,12 +26,7 @@ fn sound() -> (RowSchema, Vec<DataType>, Vec<Vec<u8>>) {
         DataType::Binary,
         DataType::UInt8,
     ];
-    let fields = types.iter().enumerate().map(|(index, data_type)| Field {
-        name: format!("f{index}"),
-        data_type: data_type.clone(),
-        description: String::new(),
-    });
-    let schema = RowSchema::new(&fields.collect::<Vec<_>>(), 1);
+    let schema = RowSchema::new(&types, 1);
     let rows = (0..4_i64).map(|number| {
         let mut bytes = Vec::new();
         let times = Times { event: number, known: number + 1 };

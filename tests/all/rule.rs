@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use hitherto_core::column::{Column, Status, Values};
-use hitherto_core::definition::{Field, Known};
+use hitherto_core::definition::Known;
 use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::key::{Part, encode_part};
 use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
@@ -18,12 +18,7 @@ use crate::oracle::{self, Answer, Fact, Question};
 use crate::world::{World, worlds};
 
 fn schema() -> RowSchema {
-    let value = Field {
-        name: String::from("value"),
-        data_type: DataType::Int64,
-        description: String::new(),
-    };
-    RowSchema::new(&[value], 1)
+    RowSchema::new(&[DataType::Int64], 1)
 }
 
 fn encode(fact: &Fact, times: Times, row: &mut Vec<u8>) {

@@ -4,7 +4,6 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use hitherto_core::definition::Field;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
@@ -62,13 +61,8 @@ fn entity(number: u8) -> Vec<u8> {
 
 /// A row of one small feature.
 fn row(times: Times, value: u8) -> Vec<u8> {
-    let field = Field {
-        name: String::from("value"),
-        data_type: DataType::UInt8,
-        description: String::new(),
-    };
     let mut row = Vec::new();
-    RowSchema::new(&[field], 1).write(&mut row, times, 0).set_fixed(0, &[value]);
+    RowSchema::new(&[DataType::UInt8], 1).write(&mut row, times, 0).set_fixed(0, &[value]);
     row
 }
 

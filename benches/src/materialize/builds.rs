@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hitherto_core::definition::Field;
 use hitherto_core::key::ascending;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::Times;
@@ -16,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use super::store;
 use crate::peak::read_peak_rss_bytes;
-use crate::pit::lake::feature_name;
 use crate::{Result, folder};
 
 /// A store to be built.
@@ -104,13 +102,7 @@ pub struct Sorted {
 /// When the store cannot be written.
 pub fn write(question: &Sorted) -> Result<f64> {
     let store = RocksStore::open(&question.folder, Access::ReadWrite, RocksOptions::default())?;
-    let field = |index| Field {
-        name: feature_name(index),
-        data_type: DataType::Float64,
-        description: String::new(),
-    };
-    let features: Vec<Field> = (0..question.features).map(field).collect();
-    let schema = RowSchema::new(&features, 1);
+    let schema = RowSchema::new(&vec![DataType::Float64; question.features], 1);
     let mut bytes = Vec::new();
     let load = store.load(GenerationId { view: 1, number: 1 }, Beneath::Nothing)?;
     let mut part = load.part()?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::{
-    Definitions, Entity, FeatureView, Field, Known, Metadata, Online, Source,
+    Definitions, Entity, Feature, FeatureView, Field, Known, Metadata, Online, Origin, Source,
 };
 use hitherto_core::types::DataType;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ impl Terms {
             metadata: named(&format!("v{index}")),
             entity: Some("entity".to_owned()),
             source: Source {
-                parquet: folder.to_string_lossy().into_owned(),
+                origin: Origin::Parquet(folder.to_string_lossy().into_owned()),
                 partitioned_by: None,
                 partitions: Vec::new(),
                 sql: None,
@@ -57,8 +57,7 @@ impl Terms {
             },
             ttl_micros: None,
             known: self.known,
-            features: features.map(|name| field(&name, DataType::Float64)).collect(),
-            defaults: Default::default(),
+            features: features.map(|name| Feature::new(name, DataType::Float64)).collect(),
             online: Online::default(),
         }
     }

@@ -280,7 +280,8 @@ impl AppliedView {
 
     /// The layout of its rows.
     pub fn row_schema(&self) -> RowSchema {
-        RowSchema::new(&self.definition.features, self.schema_version)
+        let features = self.definition.features.iter();
+        RowSchema::new(features.map(|feature| &feature.data_type), self.schema_version)
     }
 
     /// Whether known time counts for it.

@@ -30,10 +30,11 @@ use ::arrow::error::ArrowError;
 use datafusion::physical_plan::ExecutionPlan;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::{Column, Status};
-use hitherto_core::definition::Field;
+use hitherto_core::definition::Feature;
 use hitherto_core::key;
 use hitherto_core::name::suggestion;
 use hitherto_core::rule::{ALWAYS, NEVER};
+use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result, row};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -137,18 +138,15 @@ fn fact_columns(
             Err(format!("there is no column {name:?}{}", suggestion(name, names)))
         }
     };
-    let value = |field: &Field| {
-        let column = find(&field.name)?;
+    let value = |name: &str, declared: &DataType| {
+        let column = find(name)?;
         match column.data_type() {
             // Nothing but nulls, of a column whose type nobody could see.
-            ArrowType::Null => Ok(new_null_array(&to_arrow(&field.data_type), column.len())),
-            found if from_arrow(found).as_ref() == Some(&field.data_type) => Ok(Arc::clone(column)),
+            ArrowType::Null => Ok(new_null_array(&to_arrow(declared), column.len())),
+            found if from_arrow(found).as_ref() == Some(declared) => Ok(Arc::clone(column)),
             found => Err(format!(
-                "column {:?} has type {} where {} is declared; push it as {}",
-                field.name,
-                type_name(found),
-                field.data_type,
-                field.data_type
+                "column {name:?} has type {} where {declared} is declared; push it as {declared}",
+                type_name(found)
             )),
         }
     };
@@ -165,7 +163,7 @@ fn fact_columns(
         }
     };
     for key in &view.keys {
-        columns.push(value(key)?);
+        columns.push(value(&key.name, &key.data_type)?);
     }
     columns.push(match &source.event_time {
         Some(event) => time(event)?,
@@ -200,10 +198,10 @@ fn fact_columns(
         names.push(deleted);
     }
     for feature in &view.definition.features {
-        columns.push(value(feature)?);
+        columns.push(value(&feature.name, &feature.data_type)?);
     }
-    let fields = view.keys.iter().chain(&view.definition.features);
-    names.extend(fields.map(|field| field.name.as_str()));
+    names.extend(view.keys.iter().map(|key| key.name.as_str()));
+    names.extend(view.definition.features.iter().map(|feature| feature.name.as_str()));
     match schema.fields().iter().find(|field| !names.contains(&field.name().as_str())) {
         None => Ok((known_from, columns)),
         Some(unknown) => {
@@ -266,7 +264,7 @@ fn to_batch(view: &AppliedView, facts: &[Arrived<'_>]) -> Result<RecordBatch> {
         let marks = facts.iter().map(|fact| Some(row::is_deletion(fact.row)));
         columns.push(Arc::new(marks.collect::<BooleanArray>()));
     }
-    for (index, Field { name, data_type, .. }) in definition.features.iter().enumerate() {
+    for (index, Feature { name, data_type, .. }) in definition.features.iter().enumerate() {
         let mut column = Column::with_capacity(name.clone(), data_type.clone(), facts.len());
         for Arrived { row, .. } in facts {
             match row::is_deletion(row) {

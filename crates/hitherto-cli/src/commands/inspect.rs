@@ -1,12 +1,13 @@
 //! `hitherto inspect`: what is applied and what of it is online.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::catalog::{AppliedView, Generation};
-use hitherto_core::definition::{FeatureService, Field};
-use hitherto_core::time::{format_duration, format_timestamp};
+use hitherto_core::definition::FeatureService;
+use hitherto_core::definition::describe::{Aspect, ORDER};
+use hitherto_core::time::format_timestamp;
 use hitherto_engine::{Access, Engine, Usage};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -143,75 +144,71 @@ impl Serialize for View<'_> {
 
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in facts_of(self.0) {
-            writeln!(f, "{name:<16}{value}")?;
+        let view = self.0;
+        let aspects = view.definition.describe(&view.keys);
+        let is_feature = |aspect: &&Aspect| aspect.path.starts_with(FEATURES);
+        let (features, others): (Vec<_>, Vec<_>) = aspects.iter().partition(is_feature);
+        let id = format!("{}, version {}, id {}", view.name(), view.version, view.id);
+        let said = others.iter().map(|aspect| (aspect.path.as_str(), aspect.value.clone()));
+        let said = said.filter(|(path, value)| !value.is_empty() && *path != ORDER);
+        let lines: Vec<_> = iter::once(("view", id)).chain(said).chain(online(view)).collect();
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + 2;
+        for (name, value) in lines {
+            writeln!(f, "{name:<width$}{value}")?;
         }
-        let mut features =
-            Grid::new([("feature", Side::Text), ("type", Side::Text), ("description", Side::Text)]);
-        for Field { name, data_type, description } in &self.0.definition.features {
-            features.row([name.clone(), data_type.to_string(), description.clone()]);
-        }
-        write!(f, "\n{features}")
+        write!(f, "\n{}", table(&features))
     }
 }
 
-/// What there is to say of a view beside its features, as name and value.
-fn facts_of(view: &AppliedView) -> Vec<(&'static str, String)> {
-    let definition = &view.definition;
-    let source = &definition.source;
-    let keys: Vec<_> =
-        view.keys.iter().map(|key| format!("{} {}", key.name, key.data_type)).collect();
-    let known = match &source.known_time {
-        Some(column) => column.clone(),
-        None if source.is_timeless() => String::from("always"),
-        None => format!("{} after the event time", format_duration(source.delay_micros)),
-    };
-    let partitions: Vec<&str> = source.partitions.iter().map(|one| one.name.as_str()).collect();
-    let duration = |micros: Option<i64>| micros.map_or(String::from("none"), format_duration);
-    let mut facts = vec![
-        ("view", format!("{}, version {}, id {}", view.name(), view.version, view.id)),
-        ("about", definition.metadata.description.clone()),
-        (
-            "entity",
-            match &definition.entity {
-                Some(entity) => format!("{entity} ({})", keys.join(", ")),
-                None => String::from("none: the features are about everything there is"),
-            },
-        ),
-        ("source", source.parquet.clone()),
-        (
-            "partitioned by",
-            source.partitioned_by.map_or(String::from("nothing"), |period| period.to_string()),
-        ),
-        ("partitions", partitions.join(", ")),
-        ("event time", source.event_time.clone().unwrap_or_else(|| String::from("none: timeless"))),
-        ("known time", known),
-        ("deleted", source.deleted.clone().unwrap_or_else(|| String::from("none"))),
-        ("ttl", duration(definition.ttl_micros)),
-        ("history", duration(definition.online.history_micros)),
-    ];
-    match &view.generation {
-        None => facts.push((
-            "online",
-            match &view.before {
-                None => String::from("nothing; run `hitherto materialize`"),
-                Some(before) => format!(
-                    "the copy of version {}, until `hitherto materialize {}`",
-                    before.version,
-                    view.name()
-                ),
-            },
-        )),
-        Some(generation) => facts.extend([
-            ("generation", generation.number.to_string()),
-            ("built", format_timestamp(generation.materialized_at)),
-            ("facts", count(generation.facts)),
-            ("entities", count(generation.entities)),
-            ("watermark", format_timestamp(generation.watermark)),
-            ("horizon", format_timestamp(generation.horizon)),
-        ]),
+/// How paths of what is said of features begin.
+const FEATURES: &str = "features.";
+
+/// Features, with a column for each thing that is said of one of them.
+fn table(aspects: &[&Aspect]) -> Grid {
+    let mut columns = vec!["feature", "type"];
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for Aspect { path, value, .. } in aspects {
+        let path = path.strip_prefix(FEATURES).unwrap_or(path);
+        let Some((_, field)) = path.split_once('.') else {
+            rows.push(vec![path.to_owned(), value.clone()]);
+            continue;
+        };
+        let column = columns.iter().position(|column| *column == field).unwrap_or_else(|| {
+            columns.push(field);
+            columns.len() - 1
+        });
+        if let Some(row) = rows.last_mut() {
+            row.resize(row.len().max(column + 1), String::new());
+            row[column].clone_from(value);
+        }
     }
-    facts
+    let headings = columns.iter().map(|column| ((*column).to_owned(), Side::Text));
+    let mut grid = Grid::with_columns(headings.collect());
+    for mut row in rows {
+        row.resize(columns.len(), String::new());
+        grid.row(row);
+    }
+    grid
+}
+
+/// What of a view is online, as name and value.
+fn online(view: &AppliedView) -> Vec<(&'static str, String)> {
+    let Some(generation) = &view.generation else {
+        let nothing = || String::from("nothing; run `hitherto materialize`");
+        let of = |before: &AppliedView| {
+            let (version, name) = (before.version, view.name());
+            format!("the copy of version {version}, until `hitherto materialize {name}`")
+        };
+        return vec![("online", view.before.as_deref().map_or_else(nothing, of))];
+    };
+    vec![
+        ("generation", generation.number.to_string()),
+        ("built", format_timestamp(generation.materialized_at)),
+        ("facts", count(generation.facts)),
+        ("entities", count(generation.entities)),
+        ("watermark", format_timestamp(generation.watermark)),
+        ("horizon", format_timestamp(generation.horizon)),
+    ]
 }
 
 /// A view in JSON, times as written everywhere.

@@ -1,10 +1,8 @@
 //! What applying one set of definitions over another changes, and what that
 //! means for rows already stored.
 //!
-//! Every resource is described as a flat list of *aspects*: a path, a value as
-//! text, and the effect of changing it. The diff compares those lists and knows
-//! nothing about kinds. An entity's keys are an aspect of its views too, since
-//! they are part of every stored key.
+//! Compares what there is to say of each resource ([`describe`](super::describe)), and
+//! knows no field of any.
 //!
 //! [`stored_fingerprint`] and [`definition_hash`] say the same of one view in
 //! one number.
@@ -14,12 +12,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Definitions, FeatureService, FeatureView, Field, Known, MaxChange, Metadata, Period,
-    ResourceKind,
-};
-use crate::time::format_duration;
+use super::describe::{Aspect, Aspects, ORDER};
+use super::{Definitions, FeatureView, ResourceKind};
 
+pub use super::describe::{Effect, keys};
 pub use super::fingerprint::{definition_hash, stored_fingerprint};
 
 /// One resource that is added, changed or removed.
@@ -48,19 +44,6 @@ pub enum Action {
     Update,
     /// It will not be there.
     Delete,
-}
-
-/// What a change means for rows and answers, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Effect {
-    /// Nothing: description, owner, tags, an entity that no view has yet.
-    None,
-    /// Answers change, stored rows do not.
-    Serving,
-    /// Stored rows change. They are built under a new version of the view, or
-    /// dropped with it, but never reinterpreted.
-    Rematerialize,
 }
 
 /// One field that differs.
@@ -106,140 +89,23 @@ fn whole(kind: ResourceKind) -> Effect {
     }
 }
 
-/// A view's join keys; none for a view without an entity, and for an entity that
-/// is not there, which `load` refuses.
-pub fn keys<'a>(definitions: &'a Definitions, view: &FeatureView) -> &'a [Field] {
-    let entity = view.entity.as_deref().and_then(|entity| definitions.entity(entity));
-    entity.map_or(&[], |entity| &entity.keys)
-}
-
-/// One thing about a resource that can change.
-struct Aspect {
-    path: String,
-    value: String,
-    effect: Effect,
-}
-
-/// Aspects in the order in which fields are written.
-type Aspects = Vec<Aspect>;
-
-fn aspect(path: impl Into<String>, value: impl Into<String>, effect: Effect) -> Aspect {
-    Aspect { path: path.into(), value: value.into(), effect }
-}
-
 /// The aspects of all resources of a kind, by name.
-fn described<'a>(definitions: &'a Definitions, kind: ResourceKind) -> BTreeMap<&'a str, Aspects> {
-    let named = |metadata: &'a Metadata, spec: Aspects| {
-        (metadata.name.as_str(), metadata_aspects(metadata).into_iter().chain(spec).collect())
-    };
+fn described(definitions: &Definitions, kind: ResourceKind) -> BTreeMap<&str, Aspects> {
     match kind {
         ResourceKind::Entity => {
             let entities = definitions.entities.iter();
-            entities.map(|entity| named(&entity.metadata, entity_aspects(&entity.keys))).collect()
+            entities.map(|entity| (entity.metadata.name.as_str(), entity.describe())).collect()
         }
         ResourceKind::FeatureView => {
-            let aspects = |view| view_aspects(view, keys(definitions, view));
-            definitions.views.iter().map(|view| named(&view.metadata, aspects(view))).collect()
+            let views = definitions.views.iter();
+            let aspects = |view: &FeatureView| view.describe(keys(definitions, view));
+            views.map(|view| (view.metadata.name.as_str(), aspects(view))).collect()
         }
         ResourceKind::FeatureService => {
             let services = definitions.services.iter();
-            services.map(|service| named(&service.metadata, service_aspects(service))).collect()
+            services.map(|service| (service.metadata.name.as_str(), service.describe())).collect()
         }
     }
-}
-
-fn entity_aspects(keys: &[Field]) -> Aspects {
-    let mut aspects = vec![aspect("keys", columns(keys), Effect::Rematerialize)];
-    aspects.extend(descriptions("keys", keys));
-    aspects
-}
-
-fn service_aspects(service: &FeatureService) -> Aspects {
-    let features: Vec<String> = service.features.iter().map(ToString::to_string).collect();
-    let mut aspects = vec![aspect(ORDER, features.join(", "), Effect::Serving)];
-    aspects.extend(
-        features.iter().map(|name| aspect(format!("features.{name}"), "listed", Effect::Serving)),
-    );
-    aspects
-}
-
-fn metadata_aspects(metadata: &Metadata) -> Aspects {
-    let mut aspects = vec![
-        aspect("description", &metadata.description, Effect::None),
-        aspect("owner", &metadata.owner, Effect::None),
-    ];
-    let tags = metadata.tags.iter();
-    aspects.extend(tags.map(|(tag, value)| aspect(format!("tags.{tag}"), value, Effect::None)));
-    aspects
-}
-
-fn view_aspects(view: &FeatureView, keys: &[Field]) -> Aspects {
-    use Effect::{Rematerialize, Serving};
-    let FeatureView { source, features, .. } = view;
-    let duration = |micros: Option<i64>| micros.map(format_duration).unwrap_or_default();
-    let known = match view.known {
-        Known::Honor => "honor",
-        Known::Ignore => "ignore",
-    };
-    let mut aspects = vec![
-        aspect("entity", view.entity.clone().unwrap_or_default(), Serving),
-        aspect("entity.keys", columns(keys), Rematerialize),
-        aspect("source.parquet", &source.parquet, Rematerialize),
-        aspect(
-            "source.partitionedBy",
-            source.partitioned_by.map(Period::name).unwrap_or_default(),
-            Rematerialize,
-        ),
-        aspect("source.partitions", columns(&source.partitions), Rematerialize),
-        aspect("source.sql", source.sql.clone().unwrap_or_default(), Rematerialize),
-        aspect("source.eventTime", source.event_time.clone().unwrap_or_default(), Rematerialize),
-        aspect("source.timeless", if source.is_timeless() { "true" } else { "" }, Rematerialize),
-        aspect("source.knownTime", source.known_time.clone().unwrap_or_default(), Rematerialize),
-        aspect("source.delay", format_duration(source.delay_micros), Rematerialize),
-        aspect("source.deleted", source.deleted.clone().unwrap_or_default(), Rematerialize),
-        aspect("ttl", duration(view.ttl_micros), Serving),
-        aspect("known", known, Serving),
-        aspect(ORDER, names(features), Rematerialize),
-    ];
-    aspects.extend(
-        source.columns.iter().map(|(field, column)| {
-            aspect(format!("source.columns.{field}"), column, Rematerialize)
-        }),
-    );
-    aspects.extend(features.iter().map(|feature| {
-        aspect(format!("features.{}", feature.name), feature.data_type.to_string(), Rematerialize)
-    }));
-    aspects.extend(descriptions("features", features));
-    aspects.extend(view.defaults.iter().map(|(feature, default)| {
-        aspect(format!("features.{feature}.default"), default.to_string(), Serving)
-    }));
-    aspects.push(aspect("online.history", duration(view.online.history_micros), Rematerialize));
-    let MaxChange { entities, nulls, range } = view.online.max_change.unwrap_or_default();
-    aspects.extend([("entities", entities), ("nulls", nulls), ("range", range)].map(
-        |(name, share)| {
-            let share = share.map(|share| share.to_string()).unwrap_or_default();
-            aspect(format!("online.maxChange.{name}"), share, Effect::None)
-        },
-    ));
-    aspects
-}
-
-/// The path of all features together, whose value is their order.
-const ORDER: &str = "features";
-
-fn names(fields: &[Field]) -> String {
-    fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn columns(fields: &[Field]) -> String {
-    let columns = fields.iter().map(|field| format!("{}: {}", field.name, field.data_type));
-    columns.collect::<Vec<_>>().join(", ")
-}
-
-fn descriptions(list: &str, fields: &[Field]) -> Aspects {
-    let path = |field: &Field| format!("{list}.{}.description", field.name);
-    let described = fields.iter().filter(|field| !field.description.is_empty());
-    described.map(|field| aspect(path(field), &field.description, Effect::None)).collect()
 }
 
 /// What differs between two descriptions of one resource, if anything does.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::form::Spec;
+use super::form::{Spec, TypedForm};
 use super::yaml::Reading;
 
 /// What references can refer to.
@@ -27,8 +27,8 @@ impl<'a> Index<'a> {
         let mut index = Self { entities, views, entity_of, reading };
         for document in &reading.documents {
             let (names, fields) = match &document.spec {
-                Spec::Entity(form) => (&mut index.entities, &form.keys.value),
-                Spec::FeatureView(form) => (&mut index.views, &form.features.value),
+                Spec::Entity(form) => (&mut index.entities, names(&form.keys.value)),
+                Spec::FeatureView(form) => (&mut index.views, names(&form.features.value)),
                 Spec::FeatureService(_) => continue,
             };
             if let Spec::FeatureView(form) = &document.spec
@@ -37,10 +37,7 @@ impl<'a> Index<'a> {
                 let view = document.metadata.name.value.as_str();
                 index.entity_of.entry(view).or_insert(entity.value.trim());
             }
-            let mut seen = BTreeSet::new();
-            let once = fields.iter().map(|field| field.name.value.as_str());
-            let once = once.filter(|name| seen.insert(*name)).collect();
-            names.entry(&document.metadata.name.value).or_insert(once);
+            names.entry(&document.metadata.name.value).or_insert(fields);
         }
         index
     }
@@ -57,4 +54,11 @@ impl<'a> Index<'a> {
     pub fn may_be_unread(&self, name: &str) -> bool {
         self.reading.unread_nameless || self.reading.unread_names.contains(name)
     }
+}
+
+/// Names in written order, each once.
+fn names(fields: &[impl TypedForm]) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    let names = fields.iter().map(|field| field.name().value.as_str());
+    names.filter(|name| seen.insert(*name)).collect()
 }

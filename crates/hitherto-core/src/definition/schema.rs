@@ -8,7 +8,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::form::{EntityForm, FeatureServiceForm, FeatureViewForm, MetadataForm};
+use super::form::{EntityForm, FeatureServiceForm, MetadataForm};
+use super::view::FeatureViewForm;
 use super::{API_VERSION, ResourceKind};
 
 /// What [`name::check`](crate::name::check) accepts.
@@ -51,4 +52,10 @@ fn document<Spec: JsonSchema>(generator: &mut SchemaGenerator, kind: ResourceKin
         "required": ["apiVersion", "kind", "metadata", "spec"],
         "additionalProperties": false,
     })
+}
+
+/// Whether a part of the written form has a field of that name.
+pub(super) fn has_field<Form: JsonSchema>(name: &str) -> bool {
+    let schema = SchemaGenerator::default().into_root_schema_for::<Form>();
+    schema.get("properties").is_some_and(|fields| fields.get(name).is_some())
 }

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::form::FieldForm;
+use super::form::{FieldForm, TypedForm};
 use super::place::{Places, Problem};
 use super::yaml::Document;
 use super::{Field, Metadata};
@@ -56,20 +56,20 @@ impl<'a> Subject<'a> {
 
     /// Reports a problem with the resource.
     pub fn refuse(&mut self, at: Location, message: impl fmt::Display) {
-        let Document { origin, kind, metadata, .. } = self.document;
+        let Document { start, kind, metadata, .. } = self.document;
         let message = format!("{kind} {:?}: {message}", metadata.name.value);
-        self.problems.push(Problem { place: origin.place(at), message });
+        self.problems.push(Problem { place: start.place(at), message });
     }
 
     /// Notes the place of a field.
     pub fn note(&mut self, field: &str, at: Location) {
-        let Document { origin, kind, metadata, .. } = self.document;
-        self.places.note(*kind, &metadata.name.value, field, origin.place(at));
+        let Document { start, kind, metadata, .. } = self.document;
+        self.places.note(*kind, &metadata.name.value, field, start.place(at));
     }
 
     /// A location of this document in a message.
     pub fn place(&self, at: Location) -> impl fmt::Display + use<> {
-        self.document.origin.place(at)
+        self.document.start.place(at)
     }
 
     /// Checks name and uniqueness.
@@ -148,15 +148,21 @@ impl<'a> Subject<'a> {
             .ok()
     }
 
-    /// Checks a list of fields: count, names, uniqueness, types.
-    pub fn fields(&mut self, siblings: &Siblings, found: &Spanned<Vec<FieldForm>>) -> Vec<Field> {
+    /// Checks a list of what has names and types: count, names, uniqueness, types. What has
+    /// a legal type is checked further by `check`.
+    pub fn fields<F: TypedForm, T>(
+        &mut self,
+        siblings: &Siblings,
+        found: &Spanned<Vec<F>>,
+        check: fn(&mut Self, &F, DataType) -> T,
+    ) -> Vec<T> {
         let Siblings { path, noun, .. } = siblings;
         self.note(path, found.referenced);
         self.count(siblings, found.referenced, found.value.len());
         let mut first: BTreeMap<&str, Location> = BTreeMap::new();
         let mut fields = Vec::with_capacity(found.value.len());
         for form in &found.value {
-            let name = &form.name;
+            let name = form.name();
             if let Err(error) = name::check(&name.value) {
                 self.refuse(name.referenced, format_args!("{noun} {error}"));
             }
@@ -170,11 +176,9 @@ impl<'a> Subject<'a> {
             }
             first.entry(&name.value).or_insert(name.referenced);
             self.note(&format!("{path}.{}", name.value), name.referenced);
-            fields.extend(self.data_type(noun, form).map(|data_type| Field {
-                name: name.value.clone(),
-                data_type,
-                description: form.description.clone().unwrap_or_default(),
-            }));
+            if let Some(data_type) = self.data_type(noun, form) {
+                fields.push(check(self, form, data_type));
+            }
         }
         fields
     }
@@ -193,12 +197,20 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn data_type(&mut self, noun: &str, form: &FieldForm) -> Option<DataType> {
-        let found = &form.data_type;
+    fn data_type(&mut self, noun: &str, form: &impl TypedForm) -> Option<DataType> {
+        let found = form.data_type();
         let parsed = found.value.parse();
         if let Err(error) = &parsed {
-            self.refuse(found.referenced, format_args!("{noun} {:?}: {error}", form.name.value));
+            self.refuse(found.referenced, format_args!("{noun} {:?}: {error}", form.name().value));
         }
         parsed.ok()
+    }
+}
+
+impl Field {
+    /// What is written and has a legal type.
+    pub(super) fn check(_: &mut Subject<'_>, form: &FieldForm, data_type: DataType) -> Self {
+        let description = form.description.clone().unwrap_or_default();
+        Self { name: form.name.value.clone(), data_type, description }
     }
 }

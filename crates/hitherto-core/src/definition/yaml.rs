@@ -20,31 +20,19 @@ use serde_saphyr::{Error, Location, MessageFormatter, Spanned, UserMessageFormat
 
 use super::form::{MetadataForm, Spec};
 use super::place::{Place, Problem};
+use super::schema::has_field;
+use super::source::SourceForm;
 use super::{API_VERSION, ResourceKind};
 use crate::name::suggestion;
 
 /// Characters of a wrong value that a message repeats.
 const FOUND_CHARS_MAX: usize = 40;
 
-/// Fields of a source that are easily written beside it.
-const SOURCE_FIELDS: [&str; 10] = [
-    "parquet",
-    "partitionedBy",
-    "partitions",
-    "sql",
-    "eventTime",
-    "timeless",
-    "knownTime",
-    "delay",
-    "deleted",
-    "columns",
-];
-
 /// A document whose shape is right.
 #[derive(Debug)]
 pub struct Document<'a> {
     /// Turns locations in it into places.
-    pub origin: Origin<'a>,
+    pub start: Start<'a>,
     /// What it defines.
     pub kind: ResourceKind,
     /// Its metadata.
@@ -53,14 +41,14 @@ pub struct Document<'a> {
     pub spec: Spec,
 }
 
-/// The file of a document, and where in it the document begins.
+/// Where a document starts: in which file, and where in it.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct Start<'a> {
     file: &'a str,
     lines_before: u32,
 }
 
-impl Origin<'_> {
+impl Start<'_> {
     /// The place in the file of a location in the document.
     pub fn place(&self, location: Location) -> Place {
         let line = u32::try_from(location.line().max(1)).unwrap_or(u32::MAX);
@@ -75,7 +63,7 @@ impl Origin<'_> {
     fn place_of_content(&self, text: &str) -> Place {
         let lines_blank = (0..).zip(text.lines()).find(|(_, line)| !is_blank(line));
         let lines_before = self.lines_before + lines_blank.map_or(0, |(number, _)| number);
-        Origin { file: self.file, lines_before }.place(Location::UNKNOWN)
+        Start { file: self.file, lines_before }.place(Location::UNKNOWN)
     }
 }
 
@@ -97,24 +85,24 @@ impl<'a> Reading<'a> {
     /// Reads the documents of one file.
     pub fn read(&mut self, file: &'a str, text: &str) {
         for (lines_before, document) in documents(text) {
-            let origin = Origin { file, lines_before };
+            let start = Start { file, lines_before };
             match parse::<Header>(document, DuplicateKeyPolicy::FirstWins) {
-                Ok(header) => self.read_document(origin, document, header),
+                Ok(header) => self.read_document(start, document, header),
                 Err(error) => {
                     self.unread_nameless = true;
-                    self.problems.push(problem(origin, "document", document, &error));
+                    self.problems.push(problem(start, "document", document, &error));
                 }
             }
         }
     }
 
-    fn read_document(&mut self, origin: Origin<'a>, text: &str, header: Header) {
+    fn read_document(&mut self, start: Start<'a>, text: &str, header: Header) {
         let name = match header.metadata {
             Some(HeaderMetadata::Named { name }) => Some(name),
             Some(HeaderMetadata::Other(IgnoredAny)) | None => None,
         };
-        let document = identify(origin, text, header.api_version, header.kind)
-            .and_then(|kind| read_form(origin, kind, name.as_deref(), text));
+        let document = identify(start, text, header.api_version, header.kind)
+            .and_then(|kind| read_form(start, kind, name.as_deref(), text));
         match (document, name) {
             (Ok(document), _) => self.documents.push(document),
             (Err(problem), name) => {
@@ -156,17 +144,17 @@ struct Form<S> {
 
 /// The kind of a document of our API version.
 fn identify(
-    origin: Origin<'_>,
+    start: Start<'_>,
     text: &str,
     api_version: Option<Spanned<String>>,
     kind: Option<Spanned<String>>,
 ) -> Result<ResourceKind, Problem> {
     let lacks = |what: String| Problem {
-        place: origin.place_of_content(text),
+        place: start.place_of_content(text),
         message: format!("document has no {what}"),
     };
     let wrong = |found: &Spanned<String>, message| Problem {
-        place: origin.place(found.referenced),
+        place: start.place(found.referenced),
         message,
     };
     let kinds = ResourceKind::ALL.map(ResourceKind::as_str);
@@ -189,7 +177,7 @@ fn identify(
 }
 
 fn read_form<'a>(
-    origin: Origin<'a>,
+    start: Start<'a>,
     kind: ResourceKind,
     name: Option<&str>,
     text: &str,
@@ -199,12 +187,12 @@ fn read_form<'a>(
         ResourceKind::FeatureView => strict(text, |spec| Spec::FeatureView(Box::new(spec))),
         ResourceKind::FeatureService => strict(text, Spec::FeatureService),
     };
-    form.map(|(metadata, spec)| Document { origin, kind, metadata, spec }).map_err(|error| {
+    form.map(|(metadata, spec)| Document { start, kind, metadata, spec }).map_err(|error| {
         let subject = match name {
             Some(name) => format!("{kind} {name:?}"),
             None => format!("{kind} without a name"),
         };
-        problem(origin, &subject, text, &error)
+        problem(start, &subject, text, &error)
     })
 }
 
@@ -257,10 +245,10 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-fn problem(origin: Origin<'_>, subject: &str, text: &str, error: &Error) -> Problem {
+fn problem(start: Start<'_>, subject: &str, text: &str, error: &Error) -> Problem {
     let location = error.location().unwrap_or(Location::UNKNOWN);
     Problem {
-        place: origin.place(location),
+        place: start.place(location),
         message: format!("{subject}: {}", explain(error, text)),
     }
 }
@@ -271,7 +259,7 @@ fn explain(error: &Error, text: &str) -> String {
         Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => explain(error, text),
         Error::SerdeUnknownField { field, expected, .. } => {
             let name: &str = field;
-            match expected.contains(&"source") && SOURCE_FIELDS.contains(&name) {
+            match expected.contains(&"source") && has_field::<SourceForm>(name) {
                 true => format!("unknown field {name:?}; it belongs below source"),
                 false => {
                     format!("unknown field {name:?}{}", suggestion(name, expected.iter().copied()))

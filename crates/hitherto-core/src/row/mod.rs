@@ -24,7 +24,6 @@ mod gather;
 pub use block::RowBlock;
 pub use gather::Gather;
 
-use crate::definition::Field;
 use crate::limits::ROW_BYTES_MAX;
 use crate::list::Items;
 use crate::rule::Times;
@@ -51,15 +50,15 @@ pub struct RowSchema {
 }
 
 impl RowSchema {
-    /// The layout of rows with these features in this order.
-    pub fn new(features: &[Field], version: u16) -> Self {
-        let mut end = HEADER_BYTES + features.len().div_ceil(8);
-        let mut offsets = Vec::with_capacity(features.len());
-        for feature in features {
+    /// The layout of rows with features of these types in this order.
+    pub fn new<'t>(types: impl IntoIterator<Item = &'t DataType>, version: u16) -> Self {
+        let types: Vec<DataType> = types.into_iter().cloned().collect();
+        let mut end = HEADER_BYTES + types.len().div_ceil(8);
+        let mut offsets = Vec::with_capacity(types.len());
+        for data_type in &types {
             offsets.push(end);
-            end += feature.data_type.slot_bytes();
+            end += data_type.slot_bytes();
         }
-        let types = features.iter().map(|feature| feature.data_type.clone()).collect();
         let mut schema = Self { version, types, offsets, fixed_bytes: end, absent: Vec::new() };
         let mut absent = Vec::new();
         schema.write(&mut absent, Times { event: 0, known: 0 }, 0);

@@ -7,12 +7,7 @@ use crate::column::{Column, Status, Values};
 const TIMES: Times = Times { event: 1, known: -2 };
 
 fn schema(types: &[DataType]) -> RowSchema {
-    let features = types.iter().enumerate().map(|(index, data_type)| Field {
-        name: format!("f{index}"),
-        data_type: data_type.clone(),
-        description: String::new(),
-    });
-    RowSchema::new(&features.collect::<Vec<_>>(), 3)
+    RowSchema::new(types, 3)
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::definition::Field;
 use crate::key::batch::{Key, KeyBatch, word_part};
 use crate::row::{RowBlock, RowSchema};
 use crate::rule::Absence;
@@ -31,12 +30,7 @@ fn spine(rows: &[(Option<&str>, i64)]) -> Arc<Spine> {
 }
 
 fn schema() -> RowSchema {
-    let label = Field {
-        name: String::from("label"),
-        data_type: DataType::UInt8,
-        description: String::new(),
-    };
-    RowSchema::new(&[label], 1)
+    RowSchema::new(&[DataType::UInt8], 1)
 }
 
 /// A fact: key, event time, known time, label.

@@ -107,7 +107,7 @@ impl LookupPlan {
             plan.outputs.push(Output {
                 name: feature.reference.column(),
                 data_type: field.data_type.clone(),
-                default: view.definition.default_of(field),
+                default: field.default_values(),
             });
         }
         plan

@@ -382,7 +382,7 @@ fn outputs(names: FeatureNames, resolved: &Resolved) -> Vec<JoinOutput> {
             view: feature.view,
             feature: feature.feature,
             data_type: field.data_type.clone(),
-            default: view.definition.default_of(field),
+            default: field.default_values(),
         }
     });
     outputs.collect()

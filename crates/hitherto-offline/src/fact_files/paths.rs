@@ -1,7 +1,7 @@
 //! Files whose paths name the period of their facts: what is later than a question is not
 //! opened, and what is opened has to bear the path out.
 
-use hitherto_core::definition::{Period, Source};
+use hitherto_core::definition::{Origin, Period, Source};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 
@@ -74,7 +74,8 @@ pub fn check_paths(source: &Source, footers: &Footers) -> Result<()> {
 
 /// The period that a file's path names below what the source's own path says.
 fn named(source: &Source, period: Period, file: &SourceFile) -> Result<(i64, i64)> {
-    let fixed = source.parquet.split(['*', '?', '[']).next().unwrap_or_default();
+    let Origin::Parquet(parquet) = &source.origin;
+    let fixed = parquet.split(['*', '?', '[']).next().unwrap_or_default();
     let below = match file.name.strip_prefix(fixed) {
         Some(below) if below.starts_with('/') => Some(below),
         _ => fixed.rsplit_once('/').and_then(|(folder, _)| file.name.strip_prefix(folder)),

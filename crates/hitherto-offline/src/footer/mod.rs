@@ -120,8 +120,10 @@ impl<'v> Declared<'v> {
     /// What a view says. The types of one with SQL are those of what that gives.
     pub fn by(view: &'v FeatureView, keys: &'v [Field]) -> Self {
         let source = &view.source;
-        let fields = keys.iter().chain(&view.features).filter(|_| source.sql.is_none());
-        let types = fields.map(|field| (source.column(&field.name), &field.data_type));
+        let keys = keys.iter().map(|key| (&key.name, &key.data_type));
+        let features = view.features.iter().map(|feature| (&feature.name, &feature.data_type));
+        let declared = keys.chain(features).filter(|_| source.sql.is_none());
+        let types = declared.map(|(name, data_type)| (source.column(name), data_type));
         Self { types: types.collect(), partitions: &source.partitions }
     }
 }

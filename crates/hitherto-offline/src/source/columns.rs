@@ -4,7 +4,7 @@ use ::arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::definition::{FeatureView, Field, Source};
+use hitherto_core::definition::{Feature, FeatureView, Field, Source};
 use hitherto_core::name::suggestion;
 use hitherto_core::rule::ALWAYS;
 use hitherto_core::types::{DataType, TimeUnit};
@@ -30,8 +30,10 @@ pub(super) enum Role<'v> {
     /// No column of the source: every fact has this event time.
     Timeless,
     Deleted,
-    Key(&'v Field),
-    Feature(&'v Field),
+    /// Declared with this type.
+    Key(&'v DataType),
+    /// Declared with this type.
+    Feature(&'v DataType),
 }
 
 impl FactColumn<'_> {
@@ -48,18 +50,18 @@ impl FactColumn<'_> {
 
 pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
     let source = &view.source;
-    let value = |path: String, field: &'v Field, role| {
-        let name = source.column(&field.name);
-        let is_renamed = source.columns.contains_key(&field.name);
-        let path = if is_renamed { format!("source.columns.{}", field.name) } else { path };
-        FactColumn { path, name, role }
+    let value = |path: String, field: &'v str, role| {
+        let is_renamed = source.columns.contains_key(field);
+        let path = if is_renamed { format!("source.columns.{field}") } else { path };
+        FactColumn { path, name: source.column(field), role }
     };
     let column = |path: &str, name: &'v str, role| FactColumn { path: path.to_owned(), name, role };
     let known = source.known_time.as_deref();
     let deleted = source.deleted.as_deref();
-    let keys = keys.iter().map(|key| value(String::from("entity"), key, Role::Key(key)));
-    let features = view.features.iter().map(|feature| {
-        value(format!("features.{}", feature.name), feature, Role::Feature(feature))
+    let keys =
+        keys.iter().map(|key| value(String::from("entity"), &key.name, Role::Key(&key.data_type)));
+    let features = view.features.iter().map(|Feature { name, data_type, .. }| {
+        value(format!("features.{name}"), name, Role::Feature(data_type))
     });
     let event = match source.event_time.as_deref() {
         Some(event) => column("source.eventTime", event, Role::Time),
@@ -122,8 +124,8 @@ pub(super) fn check_columns(
             (Some(found), Role::Deleted) => (*found != ArrowType::Boolean).then(|| {
                 format!("column {name:?} has type {}; a bool is needed", type_name(found))
             }),
-            (Some(found), Role::Key(field) | Role::Feature(field)) => {
-                check_type(found, name, field)
+            (Some(found), Role::Key(declared) | Role::Feature(declared)) => {
+                check_type(found, name, declared)
             }
         };
         problems.extend(message.map(|message| SourceProblem { field: path, message }));
@@ -134,10 +136,9 @@ pub(super) fn check_columns(
 fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> String {
     let is_in_path = footers.files().iter().any(|file| named(&file.file.name, name).is_some());
     let hint = match role {
-        Role::Key(field) | Role::Feature(field) if is_in_path => format!(
+        Role::Key(declared) | Role::Feature(declared) if is_in_path => format!(
             "; the paths of its files name it: declare source.partitions: [{{ name: {name}, type: \
-             {} }}]",
-            field.data_type
+             {declared} }}]"
         ),
         _ => {
             let names = schema.fields().iter().map(|field| field.name().as_str());
@@ -147,20 +148,19 @@ fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> St
     format!("the source has no column {name:?}{hint}")
 }
 
-fn check_type(found: &ArrowType, column: &str, declared: &Field) -> Option<String> {
+fn check_type(found: &ArrowType, column: &str, declared: &DataType) -> Option<String> {
     match from_arrow(found) {
-        Some(found) if found == declared.data_type => None,
+        Some(found) if found == *declared => None,
         Some(found) => Some(format!(
-            "column {column:?} has type {found} where {} is declared; declare {found}, or take \
-             {} AS {} in source.sql",
-            declared.data_type,
-            cast(column, &declared.data_type),
+            "column {column:?} has type {found} where {declared} is declared; declare {found}, or \
+             take {} AS {} in source.sql",
+            cast(column, declared),
             quoted(column)
         )),
         None => Some(format!(
             "column {column:?} has type {found}, which cannot be kept exactly; take {} AS {} in \
              source.sql",
-            cast(column, &declared.data_type),
+            cast(column, declared),
             quoted(column)
         )),
     }

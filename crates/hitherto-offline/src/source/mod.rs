@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::definition::{FeatureView, Field};
+use hitherto_core::definition::{FeatureView, Field, Origin};
 use hitherto_core::{Error, Kind, Result};
 
 use self::columns::{FactColumn, Role, check_columns, fact_columns, field_type};
@@ -85,7 +85,8 @@ impl Offline {
     /// `NotFound` when there is none, `Invalid` for a malformed glob or a URL of a
     /// scheme that this build cannot read, `Unavailable` when they cannot be listed.
     pub fn list_files(&self, view: &FeatureView) -> Result<Vec<SourceFile>> {
-        self.list(&view.source.parquet)
+        let Origin::Parquet(parquet) = &view.source.origin;
+        self.list(parquet)
     }
 
     /// The Parquet files of a path, folder, glob or URL.

@@ -1,12 +1,13 @@
 //! Wire to core and back.
 //!
-//! | module      | wire                 | core                   |
-//! | ----------- | -------------------- | ---------------------- |
-//! | [`catalog`] | `GetCatalogResponse` | [`Catalog`]            |
-//! | [`column`]  | `FeatureColumn`      | [`Column`]             |
-//! | [`feast`]   | Feast's values       | columns and key parts  |
-//! | [`key`]     | `KeyColumn`          | lists of [`OwnedPart`] |
-//! | [`status`]  | gRPC status          | [`Error`]              |
+//! | module       | wire                 | core                   |
+//! | ------------ | -------------------- | ---------------------- |
+//! | [`catalog`]  | `GetCatalogResponse` | [`Catalog`]            |
+//! | `definition` | what is in it        | definitions            |
+//! | [`column`]   | `FeatureColumn`      | [`Column`]             |
+//! | [`feast`]    | Feast's values       | columns and key parts  |
+//! | [`key`]      | `KeyColumn`          | lists of [`OwnedPart`] |
+//! | [`status`]   | gRPC status          | [`Error`]              |
 //!
 //! Towards the wire nothing can be wrong, except keys of mixed types.
 //! From the wire everything can: what a caller sent wrongly is `Invalid`, what
@@ -19,6 +20,7 @@
 
 pub mod catalog;
 pub mod column;
+mod definition;
 pub mod feast;
 pub mod key;
 pub mod status;

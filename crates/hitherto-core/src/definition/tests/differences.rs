@@ -1,8 +1,8 @@
 //! What a change is called and what it means for stored rows.
 
 use super::{REPOSITORY, definitions, with};
-use crate::definition::Definitions;
 use crate::definition::diff::{Effect, Plan, definition_hash, diff, stored_fingerprint};
+use crate::definition::{Definitions, FeatureView};
 
 /// The plan from the repository to `text`.
 fn plan(text: &str) -> String {
@@ -157,4 +157,34 @@ fn hashes_are_those_of_every_release() {
     let view = definitions.view("lactate").unwrap();
     assert_eq!(stored_fingerprint(&definitions, view), 13_413_037_384_585_715_645);
     assert_eq!(definition_hash(&definitions, view), 1_806_042_460_623_342_448);
+}
+
+/// The same of a view in which every field of the first releases is written.
+#[test]
+fn hashes_of_a_view_that_says_everything_are_those_of_every_release() {
+    let text = with("    sql: >\n      SELECT * FROM source\n", "    partitionedBy: day\n")
+        .replace("knownTime: released\n", "delay: 1h\n    deleted: gone\n")
+        .replace("deleted: gone\n", "deleted: gone\n    columns: { value: LAC, stay_id: hadm }\n")
+        .replace(
+            "    eventTime:",
+            "    partitions: [{ name: region, type: string }]\n    eventTime:",
+        )
+        .replace("unit, type: string", "unit, type: string, default: mg")
+        .replace("mmol/l }", "mmol/l, default: 0.5 }")
+        .replace("ttl: 24h", "ttl: 24h\n  known: ignore");
+    let definitions = definitions(&text);
+    let view = definitions.view("lactate").unwrap();
+    assert_eq!(stored_fingerprint(&definitions, view), 1_232_050_910_456_886_118);
+    assert_eq!(definition_hash(&definitions, view), 5_441_801_405_956_697_921);
+}
+
+/// Stored in catalogs: what an earlier release wrote is read, and it reads what is written.
+#[test]
+fn a_stored_view_has_its_defaults_beside_its_features() {
+    let text = with("unit, type: string", "unit, type: string, default: mg");
+    let definitions = definitions(&text);
+    let stored = r#"{"metadata":{"name":"lactate","description":"","owner":"icu","tags":{"phi":"true"}},"entity":"stay","source":{"parquet":"data/labs.parquet","sql":"SELECT * FROM source","event_time":"collected","known_time":"released","delay_micros":0},"ttl_micros":86400000000,"known":"honor","features":[{"name":"value","type":"float64","description":"mmol/l"},{"name":"unit","type":"string","description":""}],"defaults":{"unit":"mg"},"online":{"history_micros":604800000000}}"#;
+    let view = definitions.view("lactate").unwrap();
+    assert_eq!(serde_json::to_string(view).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<FeatureView>(stored).unwrap(), *view);
 }

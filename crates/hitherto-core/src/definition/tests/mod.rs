@@ -3,7 +3,7 @@
 mod differences;
 mod refusals;
 
-use super::{Definitions, FeatureView, Known, Loaded, Place, ResourceKind, load, schema};
+use super::{Definitions, FeatureView, Known, Loaded, Origin, Place, ResourceKind, load, schema};
 use crate::column::Values;
 use crate::error::Kind;
 use crate::time::MICROS_PER_SECOND;
@@ -84,7 +84,7 @@ fn everything_that_is_written_is_read() {
     let view = definitions.view("lactate").unwrap();
     assert_eq!((view.entity.as_deref(), view.metadata.owner.as_str()), (Some("stay"), "icu"));
     assert_eq!(view.metadata.tags["phi"], "true");
-    assert_eq!(view.source.parquet, "data/labs.parquet");
+    assert_eq!(view.source.origin, Origin::Parquet("data/labs.parquet".into()));
     assert_eq!(view.source.sql.as_deref(), Some("SELECT * FROM source"));
     assert_eq!(view.source.event_time.as_deref(), Some("collected"));
     assert_eq!(view.source.known_time.as_deref(), Some("released"));
@@ -116,7 +116,7 @@ fn defaults_are_read_as_values_of_their_feature() {
     let text = with("type: float64", "type: float64, default: 0")
         .replace("name: unit, type: string", "name: unit, type: string, default: \"\"");
     let view = view(&text);
-    let value = |index: usize| view.default_of(&view.features[index]);
+    let value = |index: usize| view.features[index].default_values();
     assert_eq!(value(0), Some(Values::F64(vec![0.0])));
     assert_eq!(value(1), Some(Values::Varlen { ends: vec![0], data: Vec::new() }));
 }
@@ -222,7 +222,9 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
     assert_eq!(source["required"], serde_json::json!(["parquet"]));
     let either = serde_json::json!([{ "required": ["eventTime"] }, { "required": ["timeless"] }]);
     assert_eq!(source["oneOf"], either);
-    for name in ["Metadata", "EntitySpec", "Field", "FeatureViewSpec", "Source", "Online"] {
+    for name in
+        ["Metadata", "EntitySpec", "Field", "Feature", "FeatureViewSpec", "Source", "Online"]
+    {
         assert_eq!(defs[name]["additionalProperties"], false, "{name}");
     }
     let reference = &kinds[1]["properties"]["spec"]["$ref"];

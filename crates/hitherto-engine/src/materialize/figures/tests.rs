@@ -1,4 +1,3 @@
-use hitherto_core::definition::Field;
 use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
 
@@ -8,12 +7,7 @@ const TYPES: [DataType; 4] =
     [DataType::Float64, DataType::Int8, DataType::UInt16, DataType::String];
 
 fn schema() -> RowSchema {
-    let field = |data_type: &DataType| Field {
-        name: String::from("f"),
-        data_type: data_type.clone(),
-        description: String::new(),
-    };
-    RowSchema::new(&TYPES.iter().map(field).collect::<Vec<_>>(), 1)
+    RowSchema::new(&TYPES, 1)
 }
 
 fn figures(rows: &[(Option<f64>, i8, u16)]) -> Figures {

@@ -1,6 +1,10 @@
 use std::collections::BTreeMap;
 
 use hitherto_core::Kind;
+use hitherto_core::definition::{
+    Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin, Period, Source,
+};
+use hitherto_core::types::DataType;
 use prost::Message;
 
 use super::*;
@@ -38,7 +42,7 @@ fn full() -> Catalog {
                 source: Source {
                     partitioned_by: Some(Period::Day),
                     partitions: vec![field_of("region", "binary")],
-                    parquet: "data/labs.parquet".into(),
+                    origin: Origin::Parquet("data/labs.parquet".into()),
                     sql: Some("SELECT * FROM source".into()),
                     event_time: Some("collected".into()),
                     known_time: Some("resulted".into()),
@@ -49,10 +53,13 @@ fn full() -> Catalog {
                 ttl_micros: Some(12),
                 known: Known::Ignore,
                 features: vec![
-                    field_of("lactate", "float64"),
-                    field_of("at", "timestamp(ns, UTC)"),
+                    Feature {
+                        description: "in mmol/l".into(),
+                        default: Some(String::from("0.5").into()),
+                        ..Feature::new("lactate", DataType::Float64)
+                    },
+                    Feature::new("at", "timestamp(ns, UTC)".parse().unwrap()),
                 ],
-                defaults: [("lactate".into(), String::from("0.5").into())].into(),
                 online: Online {
                     history_micros: Some(13),
                     max_change: Some(MaxChange {

@@ -1,0 +1,172 @@
+//! A feature view: how it is written, what it is once checked, and what there is to say of
+//! it. Its source, its features and what the online store keeps of it have modules of their
+//! own, made in the same way.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_saphyr::Spanned;
+
+use super::describe::{Aspects, Effect, ORDER, aspect, columns, optional};
+use super::feature::{self, Feature, FeatureForm};
+use super::index::Index;
+use super::online::{Online, OnlineForm};
+use super::schema::{DURATION_PATTERN, KNOWN};
+use super::source::{Source, SourceForm};
+use super::subject::{Length, Siblings, Subject};
+use super::{Field, Metadata};
+use crate::limits::VIEW_FEATURES_MAX;
+use crate::name::suggestion;
+use crate::time::format_duration;
+
+const FEATURES: Siblings =
+    Siblings { path: "features", noun: "feature", count_max: VIEW_FEATURES_MAX };
+
+/// What a feature view is: features of one entity from one source.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "FeatureViewSpec")]
+pub struct FeatureViewForm {
+    /// The entity's name; without it the features are about everything there
+    /// is, and are looked up and joined without keys.
+    #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "written")]
+    pub entity: Option<Spanned<String>>,
+    /// Where facts come from.
+    pub source: SourceForm,
+    /// How long a fact answers, such as 24h or 10y (a year is 365 days); for ever without
+    /// it.
+    #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
+    pub ttl: Option<Spanned<String>>,
+    /// Whether known time counts: honor (the default), or ignore to reproduce
+    /// an older system.
+    #[schemars(with = "Option<String>", extend("enum" = KNOWN))]
+    pub known: Option<Spanned<String>>,
+    /// Features, in the order of the answer; at least one.
+    #[schemars(with = "Vec<FeatureForm>", extend("minItems" = 1))]
+    pub features: Spanned<Vec<FeatureForm>>,
+    /// What the online store keeps beyond the latest fact.
+    pub online: Option<OnlineForm>,
+}
+
+/// Text that is not there, or there: a field without a value is neither.
+fn written<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Spanned<String>>, D::Error> {
+    Spanned::deserialize(reader).map(Some)
+}
+
+/// Whether the known-time condition of the rule holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// No fact answers before it was known.
+    #[default]
+    Honor,
+    /// Event time alone decides: only for reproducing an older system.
+    Ignore,
+}
+
+/// A named, versioned set of features computed from one source for one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureView {
+    /// Name, description, owner, tags.
+    pub metadata: Metadata,
+    /// The entity's name; `None` is a view without join keys, whose facts are
+    /// about everything there is.
+    pub entity: Option<String>,
+    /// Where facts come from.
+    pub source: Source,
+    /// How long a fact answers, in microseconds; `None` is for ever.
+    pub ttl_micros: Option<i64>,
+    /// Whether known time counts.
+    pub known: Known,
+    /// Features, in declared order; at least one.
+    #[serde(flatten, with = "feature::stored")]
+    pub features: Vec<Feature>,
+    /// What the online store keeps.
+    pub online: Online,
+}
+
+impl FeatureView {
+    pub(super) fn check(
+        subject: &mut Subject<'_>,
+        index: &Index<'_>,
+        metadata: Metadata,
+        form: &FeatureViewForm,
+    ) -> Self {
+        let entity = form.entity.as_ref().map(|entity| known_entity(subject, index, entity));
+        let keys = entity.as_deref().and_then(|entity| index.entities.get(entity));
+        let keys = keys.map_or(&[][..], Vec::as_slice);
+        Self {
+            metadata,
+            source: Source::check(subject, form, keys),
+            ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
+            known: known(subject, form.known.as_ref()),
+            features: features(subject, form, keys),
+            online: Online::check(subject, form.online.as_ref()),
+            entity,
+        }
+    }
+
+    /// What there is to say of it; `keys` are those of its entity.
+    pub fn describe(&self, keys: &[Field]) -> Aspects {
+        let Self { metadata, entity, source, ttl_micros, known, features, online } = self;
+        let mut to = Aspects::new();
+        metadata.describe(&mut to);
+        to.push(optional("entity", entity.as_ref(), Effect::Serving));
+        to.push(aspect("entity.keys", columns(keys), Effect::Rematerialize));
+        source.describe(&mut to);
+        let ttl = ttl_micros.map(format_duration).unwrap_or_default();
+        to.push(aspect("ttl", ttl, Effect::Serving));
+        let known = match known {
+            Known::Honor => "honor",
+            Known::Ignore => "ignore",
+        };
+        to.push(aspect("known", known, Effect::Serving));
+        let order: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
+        to.push(aspect(ORDER, order.join(", "), Effect::Rematerialize));
+        features.iter().for_each(|feature| feature.describe(&mut to));
+        online.describe(&mut to);
+        to
+    }
+}
+
+/// The name of an entity that must be there.
+fn known_entity(subject: &mut Subject<'_>, index: &Index<'_>, found: &Spanned<String>) -> String {
+    let entity = subject.text("entity", found);
+    let is_known = index.entities.contains_key(entity.as_str());
+    if !is_known && !entity.is_empty() && !index.may_be_unread(&entity) {
+        let there = suggestion(&entity, index.entities.keys().copied());
+        subject.refuse(found.referenced, format_args!("entity {entity:?} is not defined{there}"));
+    }
+    entity
+}
+
+fn known(subject: &mut Subject<'_>, found: Option<&Spanned<String>>) -> Known {
+    let Some(found) = found else { return Known::default() };
+    subject.note("known", found.referenced);
+    match found.value.as_str() {
+        "honor" => Known::Honor,
+        "ignore" => Known::Ignore,
+        other => {
+            let there = suggestion(other, KNOWN);
+            let message = format_args!("known: {other:?} is not a choice{there}");
+            subject.refuse(found.referenced, message);
+            Known::default()
+        }
+    }
+}
+
+fn features(subject: &mut Subject<'_>, form: &FeatureViewForm, keys: &[&str]) -> Vec<Feature> {
+    for field in &form.features.value {
+        if keys.contains(&field.name.value.as_str()) {
+            subject.refuse(
+                field.name.referenced,
+                format_args!(
+                    "feature {:?} is a join key of the view's entity, which every answer has \
+                     already; remove it, or give it another name in source.columns",
+                    field.name.value
+                ),
+            );
+        }
+    }
+    subject.fields(&FEATURES, &form.features, Feature::check)
+}

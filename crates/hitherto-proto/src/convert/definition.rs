@@ -1,0 +1,177 @@
+//! Definitions on the wire.
+//!
+//! A message is a list of its fields' names: how a value goes over the wire follows from its
+//! type. Both directions are written from one list and name every field, so that one that is
+//! new in a definition or in the contract and not in the other does not compile.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use hitherto_core::definition::{
+    DefaultValue, Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin, Period,
+    Share, Source,
+};
+use hitherto_core::reference::FeatureRef;
+use hitherto_core::types::DataType;
+use hitherto_core::{Error, Result};
+
+use crate::v1;
+
+/// What goes over the wire as an `F`.
+pub(super) trait Wire<F>: Sized {
+    fn to_wire(&self) -> F;
+
+    /// # Errors
+    /// `Internal` when it cannot be what a server has.
+    fn from_wire(wire: F) -> Result<Self>;
+}
+
+/// Messages by the names of their fields: those that are the same on both sides, then those
+/// of which the contract's is another.
+macro_rules! messages {
+    ($($ours:ident = $wire:ident, $noun:literal,
+       { $($same:ident),* } { $($field:ident: $other:ident),* };)*) => {$(
+        impl Wire<v1::$wire> for $ours {
+            fn to_wire(&self) -> v1::$wire {
+                v1::$wire { $($same: self.$same.to_wire(),)* $($other: self.$field.to_wire()),* }
+            }
+
+            fn from_wire(wire: v1::$wire) -> Result<Self> {
+                Ok(Self {
+                    $($same: Wire::from_wire(wire.$same)?,)*
+                    $($field: Wire::from_wire(wire.$other)?),*
+                })
+            }
+        }
+
+        /// Always there, though every message can be left out.
+        impl Wire<Option<v1::$wire>> for $ours {
+            fn to_wire(&self) -> Option<v1::$wire> {
+                Some(self.to_wire())
+            }
+
+            fn from_wire(wire: Option<v1::$wire>) -> Result<Self> {
+                let left_out = || Error::internal(concat!("there is no ", $noun));
+                Self::from_wire(wire.ok_or_else(left_out)?)
+            }
+        }
+    )*};
+}
+
+messages! {
+    Metadata = Metadata, "metadata", { name, description, owner, tags } {};
+    Entity = Entity, "entity", { metadata, keys } {};
+    FeatureService = Service, "service", { metadata, features } {};
+    Feature = Field, "feature", { name, description, default } { data_type: r#type };
+    MaxChange = MaxChange, "greatest change", { entities, nulls, range } {};
+    Source = Source, "source", {
+        partitioned_by, partitions, sql, event_time, known_time, delay_micros, deleted, columns
+    } { origin: parquet };
+}
+
+/// A join key is a feature that has no more than a name, a type and a description.
+impl Wire<v1::Field> for Field {
+    fn to_wire(&self) -> v1::Field {
+        v1::Field {
+            name: self.name.clone(),
+            r#type: self.data_type.to_wire(),
+            description: self.description.clone(),
+            default: None,
+        }
+    }
+
+    fn from_wire(wire: v1::Field) -> Result<Self> {
+        let v1::Field { name, r#type, description, .. } = wire;
+        Ok(Self { name, data_type: Wire::from_wire(r#type)?, description })
+    }
+}
+
+impl Wire<String> for Origin {
+    fn to_wire(&self) -> String {
+        let Origin::Parquet(parquet) = self;
+        parquet.clone()
+    }
+
+    fn from_wire(wire: String) -> Result<Self> {
+        Ok(Origin::Parquet(wire))
+    }
+}
+
+impl Wire<String> for DefaultValue {
+    fn to_wire(&self) -> String {
+        self.to_string()
+    }
+
+    fn from_wire(wire: String) -> Result<Self> {
+        Ok(wire.into())
+    }
+}
+
+macro_rules! as_it_is {
+    ($($value:ty),*) => {$(
+        impl Wire<$value> for $value {
+            fn to_wire(&self) -> $value {
+                self.clone()
+            }
+
+            fn from_wire(wire: $value) -> Result<Self> {
+                Ok(wire)
+            }
+        }
+    )*};
+}
+
+as_it_is!(String, i64, BTreeMap<String, String>);
+
+/// Values that are read as they are written.
+macro_rules! as_text {
+    ($($value:ty),*) => {$(
+        impl Wire<String> for $value {
+            fn to_wire(&self) -> String {
+                self.to_string()
+            }
+
+            fn from_wire(wire: String) -> Result<Self> {
+                parse(&wire)
+            }
+        }
+    )*};
+}
+
+as_text!(DataType, FeatureRef, Period, Share);
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(|error| Error::internal(format!("{text:?}: {error}")))
+}
+
+impl<F, T: Wire<F>> Wire<Vec<F>> for Vec<T> {
+    fn to_wire(&self) -> Vec<F> {
+        self.iter().map(Wire::to_wire).collect()
+    }
+
+    fn from_wire(wire: Vec<F>) -> Result<Self> {
+        wire.into_iter().map(Wire::from_wire).collect()
+    }
+}
+
+impl<F, T: Wire<F>> Wire<Option<F>> for Option<T> {
+    fn to_wire(&self) -> Option<F> {
+        self.as_ref().map(Wire::to_wire)
+    }
+
+    fn from_wire(wire: Option<F>) -> Result<Self> {
+        wire.map(Wire::from_wire).transpose()
+    }
+}
+
+/// Text of which none is the empty one.
+impl<T: Wire<String>> Wire<String> for Option<T> {
+    fn to_wire(&self) -> String {
+        self.as_ref().map(Wire::to_wire).unwrap_or_default()
+    }
+
+    fn from_wire(wire: String) -> Result<Self> {
+        Some(wire).filter(|text| !text.is_empty()).map(Wire::from_wire).transpose()
+    }
+}
