@@ -13,9 +13,10 @@ use arrow::compute::sum;
 use arrow::datatypes::{Float64Type, SchemaRef};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::BATCH_ROWS;
+use hitherto_core::output::Output;
 use hitherto_core::slots;
 use hitherto_offline::Offline;
-use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource};
+use hitherto_offline::join::{JoinRequest, JoinSource};
 use hitherto_offline::spine::SpinePlan;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
@@ -158,12 +159,12 @@ fn request(
             pushed: Vec::new(),
         });
         let features = applied.definition.features.iter().enumerate();
-        outputs.extend(features.map(|(feature, field)| JoinOutput {
-            name: format!("{}:{}", applied.name(), field.name),
-            of: field.name.clone(),
+        outputs.extend(features.map(|(feature, of)| Output {
+            name: format!("{}:{}", applied.name(), of.name),
+            of: of.name.clone(),
             view,
             feature,
-            data_type: field.data_type.clone(),
+            data_type: of.data_type.clone(),
             default: None,
         }));
     }

@@ -14,6 +14,7 @@
 //! | [`list`]       | lists of numbers as bytes inside a row                    |
 //! | [`row`]        | a fact's values as bytes with columns at known offsets    |
 //! | [`column`]     | one feature of many entities, as a packed array           |
+//! | [`output`]     | one feature column of an answer                           |
 //! | [`rule`]       | which fact answers: the one rule                          |
 //! | [`slots`]      | the rule for many moments at once, facts in any order     |
 //! | [`why`]        | the rule with its reasons: what answers, what does not    |
@@ -29,6 +30,7 @@ pub mod key;
 pub mod limits;
 pub mod list;
 pub mod name;
+pub mod output;
 pub mod reference;
 pub mod row;
 pub mod rule;

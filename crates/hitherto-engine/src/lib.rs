@@ -72,10 +72,10 @@ pub use materialize::{
 };
 pub use optimize::{OptimizeMode, OptimizeReport};
 pub use push::{Ack, PushRequest, Pushed, content_key};
-pub use selection::Selection;
+pub use selection::{FeatureNames, Selection};
 pub use training_set::{
-    FeatureNames, Finished, LabelFiles, QueryBounds, Scan, Spine, Thresholds, TrainingSet,
-    TrainingSetReport, TrainingSetRequest,
+    Finished, LabelFiles, QueryBounds, Scan, Spine, Thresholds, TrainingSet, TrainingSetReport,
+    TrainingSetRequest,
 };
 pub use verify::{Verification, VerifyRequest};
 pub use why::{Explanation, WhyRequest};

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::definition::Field;
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
+use hitherto_core::output::Output;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
 
@@ -31,6 +32,16 @@ impl Selection {
             references.into_iter().map(|reference| reference.as_ref().parse()).collect();
         Ok(Selection::Features(references?))
     }
+}
+
+/// How feature columns are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeatureNames {
+    /// `feature`; refused when two views have one of that name.
+    #[default]
+    Short,
+    /// `view:feature`.
+    Full,
 }
 
 /// A selection with every name found.
@@ -104,6 +115,25 @@ impl Resolved {
     /// of which nothing is online yet.
     pub fn published(catalog: &Catalog, selection: &Selection) -> Result<Self> {
         Self::find(catalog, selection, Meant::Published)
+    }
+
+    /// The columns of the answer.
+    pub fn outputs(&self, names: FeatureNames) -> Vec<Output> {
+        let outputs = self.features.iter().map(|ResolvedFeature { view, feature, reference }| {
+            let of = &self.views[*view].view.definition.features[*feature];
+            Output {
+                name: match names {
+                    FeatureNames::Short => of.name.clone(),
+                    FeatureNames::Full => reference.column(),
+                },
+                of: of.name.clone(),
+                view: *view,
+                feature: *feature,
+                data_type: of.data_type.clone(),
+                default: of.default_values(),
+            }
+        });
+        outputs.collect()
     }
 
     fn find(catalog: &Catalog, selection: &Selection, meant: Meant) -> Result<Self> {

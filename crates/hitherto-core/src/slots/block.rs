@@ -12,8 +12,10 @@
 //!   take_placed     entity -> its place                facts that have their slot are out
 //!   find_ranges     entity -> slots                    touch their times
 //!   find_slots      max(e, n) -> first slot            all binary searches in step
-//!   retain_newest   slot -> its newest event           touched first, too
 //! ```
+//!
+//! What facts do at their slots is not known here. Whoever takes them says which can still
+//! count, and is compiled into the same loops.
 
 #![expect(
     clippy::needless_range_loop,
@@ -23,19 +25,56 @@
 use std::hint::black_box;
 
 use super::Terms;
-use super::contest::TimesBatch;
 use super::entities::NO_ENTITY;
 use super::places::{NO_SLOT, Place, Places};
 use super::spine::Spine;
+use super::times::TimesBatch;
 use crate::definition::Known;
 use crate::key::batch::KeyBatch;
 use crate::rule::Times;
 
 /// Facts of a block: enough to overlap, few enough to stay in the first cache.
-pub(super) const BLOCK_FACTS: usize = 256;
+const BLOCK_FACTS: usize = 256;
+
+/// The facts of a batch, and the slots that they are brought to.
+#[derive(Clone, Copy)]
+pub(super) struct Arrivals<'a> {
+    pub spine: &'a Spine,
+    pub terms: Terms,
+    pub keys: &'a KeyBatch,
+    pub times: TimesBatch<'a>,
+}
+
+impl Arrivals<'_> {
+    /// Shows `take` the rows of facts that have a slot, each with it, a block at a time.
+    /// Those that happened before a slot at which they were not yet known go to `unknown`,
+    /// with the first such slot. `can_count` is asked of some, before their slots are
+    /// touched: whether a fact that happened at the first time can count where one that
+    /// happened at the second was shown. `places` are a thread's own.
+    pub fn find_slots(
+        self,
+        places: &mut Places,
+        unknown: &mut Vec<(u32, Times)>,
+        can_count: impl Fn(i64, i64) -> bool,
+        mut take: impl FnMut(&[(u32, u32)]),
+    ) {
+        let Self { spine, terms, keys, times } = self;
+        let mut block = Block::default();
+        for start in (0..keys.len()).step_by(BLOCK_FACTS) {
+            block.find_entities(spine, keys, times, start);
+            let mut places = places.are_asked().then_some(&mut *places);
+            if let Some(places) = &mut places {
+                block.take_placed(places, terms, times, &can_count);
+            }
+            block.find_ranges(spine);
+            block.find_slots(spine, terms, times, places, unknown);
+            take(&block.found[..block.found_count]);
+        }
+    }
+}
 
 /// Facts of the spine's entities on their way to their slots.
-pub(super) struct Block {
+struct Block {
     count: usize,
     rows: [u32; BLOCK_FACTS],
     entities: [u32; BLOCK_FACTS],
@@ -65,7 +104,7 @@ impl Default for Block {
 
 impl Block {
     /// Takes the facts from row `start` on whose entities are in the spine.
-    pub fn find_entities(
+    fn find_entities(
         &mut self,
         spine: &Spine,
         keys: &KeyBatch,
@@ -87,7 +126,13 @@ impl Block {
     }
 
     /// Takes out the facts that have the slot of their entity's place.
-    pub fn take_placed(&mut self, places: &mut Places, terms: Terms, times: TimesBatch<'_>) {
+    fn take_placed(
+        &mut self,
+        places: &mut Places,
+        terms: Terms,
+        times: TimesBatch<'_>,
+        can_count: impl Fn(i64, i64) -> bool,
+    ) {
         let entities = &self.entities[..self.count];
         black_box(entities.iter().fold(0, |touched, entity| touched ^ places.touch(*entity)));
         let (asked, mut left, mut elsewhere) = (self.count, 0, 0);
@@ -101,7 +146,7 @@ impl Block {
                 is_known & (fact.event > place.after) & (fact.visible(terms.known) <= place.until);
             left += usize::from(!is_placed);
             elsewhere += usize::from(!is_placed & place.is_known());
-            if is_placed & (fact.event >= place.newest) & (place.slot != NO_SLOT) {
+            if is_placed & can_count(fact.event, place.newest) & (place.slot != NO_SLOT) {
                 place.newest = fact.event;
                 self.found[self.found_count] = (row, place.slot);
                 self.found_count += 1;
@@ -112,7 +157,7 @@ impl Block {
     }
 
     /// Looks up the slots of their entities.
-    pub fn find_ranges(&mut self, spine: &Spine) {
+    fn find_ranges(&mut self, spine: &Spine) {
         for index in 0..self.count {
             let slots = spine.slots_of(self.entities[index]);
             (self.starts[index], self.ends[index]) = (slots.start as u32, slots.end as u32);
@@ -128,7 +173,7 @@ impl Block {
     /// Finds the slot of each fact, and has the places of their entities there. Those
     /// that happened before a slot at which they were not yet known go to `unknown`,
     /// with the first such slot.
-    pub fn find_slots(
+    fn find_slots(
         &mut self,
         spine: &Spine,
         terms: Terms,
@@ -188,18 +233,5 @@ impl Block {
             let slot = self.slots[index];
             self.slots[index] = slot + u32::from(spine.times[slot as usize] < from[index]);
         }
-    }
-
-    /// Each fact that has a slot whose newest event, as `newest` tells, is no newer: its
-    /// row and the slot.
-    pub fn retain_newest<'b>(
-        &'b self,
-        times: TimesBatch<'b>,
-        newest: impl Fn(u32) -> i64 + 'b,
-    ) -> impl Iterator<Item = (usize, u32)> + 'b {
-        let found = &self.found[..self.found_count];
-        black_box(found.iter().fold(0, |touched, (_, slot)| touched ^ newest(*slot)));
-        let found = found.iter().map(|(row, slot)| (*row as usize, *slot));
-        found.filter(move |(row, slot)| times.event[*row] >= newest(*slot))
     }
 }

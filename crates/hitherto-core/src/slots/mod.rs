@@ -37,30 +37,29 @@
 //! change any of its answers, values or reasons. A scan from the newest facts
 //! to the oldest therefore ends early ([`Contest::is_settled`]).
 //!
+//! Bringing facts to their slots knows nothing of what they do there: the contest is one
+//! thing that takes them.
+//!
 //! | module | what it owns |
 //! | --- | --- |
 //! | `entities` | from an entity key to the entity's number |
 //! | `spine` | from spine rows to slots |
+//! | `times` | when the facts of a batch happened and could be known |
 //! | `places` | where each entity's last fact had its slot |
 //! | `block` | from facts to slots, many at a time |
-//! | `contest` | one view's facts, from many threads |
-//! | `slot` | one slot and the fact that has it |
-//! | `rows` | the winners' bytes |
-//! | `answers` | what each spine row gets |
+//! | `contest` | who wins: one view's facts, from many threads, and what each spine row gets |
 
-mod answers;
 mod block;
 mod contest;
 mod entities;
 mod places;
-mod rows;
-mod slot;
 mod spine;
+mod times;
 
-pub use answers::Answers;
-pub use contest::{Contest, Entries, Entry, KnownTimes, SlotAnswer, TimesBatch};
+pub use contest::{Answers, Contest, Entries, Entry, SlotAnswer};
 pub use places::Places;
 pub use spine::{Spine, SpineBuilder};
+pub use times::{KnownTimes, TimesBatch};
 
 use crate::definition::Known;
 

@@ -29,7 +29,7 @@ pub(super) struct Place {
     pub after: i64,
     /// Its time; the end of time if the fact had no slot.
     pub until: i64,
-    /// When its winner happened, or earlier.
+    /// When the newest fact happened that was shown there, or earlier.
     pub newest: i64,
     /// [`NO_SLOT`] if the fact had none.
     pub slot: u32,

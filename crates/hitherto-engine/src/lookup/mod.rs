@@ -44,7 +44,7 @@ use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_online::{GenerationId, Reach, Snapshot as StoreSnapshot};
 
-use self::plan::{LookupPlan, Output, ViewPlan};
+use self::plan::{LookupPlan, ViewPlan};
 use self::read::Reader;
 use crate::Engine;
 use crate::selection::{Resolved, Selection};
@@ -230,10 +230,8 @@ impl At<'_> {
         let at = request.as_of.unwrap_or(now);
         check_online(plan, request.as_of)?;
 
-        let column = |output: &Output| {
-            Column::with_capacity(output.name.clone(), output.data_type.clone(), rows)
-        };
-        let mut columns: Vec<Column> = plan.outputs.iter().map(column).collect();
+        let mut columns: Vec<Column> =
+            plan.outputs.iter().map(|output| output.column(rows)).collect();
         let mut times = Vec::new();
         let mut counts = vec![ViewCounts::default(); plan.views.len()];
         let reader = Reader { plan, entities: &entities, store: &*self.store, at, is_over };

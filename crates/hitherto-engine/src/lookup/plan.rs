@@ -3,19 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hitherto_core::column::Values;
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
 use hitherto_core::name::suggestion;
+use hitherto_core::output::Output;
 use hitherto_core::row::RowSchema;
-use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
 use super::KeyColumn;
 use super::counts::{AllCounts, Counters};
-use crate::selection::{Resolved, ResolvedView};
+use crate::selection::{FeatureNames, Resolved, ResolvedView};
 
 /// Names turned into ids, layouts and positions.
 pub(super) struct LookupPlan {
@@ -28,15 +27,6 @@ pub(super) struct LookupPlan {
     pub generations: Vec<GenerationId>,
     /// In the order of the answer.
     pub outputs: Vec<Output>,
-}
-
-/// One column of an answer.
-pub(super) struct Output {
-    /// `view:feature`.
-    pub name: String,
-    pub data_type: DataType,
-    /// What stands where there is no value, as a column with one row.
-    pub default: Option<Values>,
 }
 
 /// One view of a plan.
@@ -66,7 +56,7 @@ impl LookupPlan {
             entities: Vec::new(),
             views: Vec::new(),
             generations: Vec::new(),
-            outputs: Vec::new(),
+            outputs: resolved.outputs(FeatureNames::Full),
         };
         for (index, ResolvedView { view, reference, keys }) in resolved.views.iter().enumerate() {
             let entity: Vec<usize> = keys.iter().map(|key| plan.key(key)).collect();
@@ -77,10 +67,10 @@ impl LookupPlan {
                     plan.entities.len() - 1
                 }
             };
-            let outputs = resolved.features.iter().enumerate();
+            let outputs = plan.outputs.iter().enumerate();
             let features: Vec<(usize, usize)> = outputs
-                .filter(|(_, feature)| feature.view == index)
-                .map(|(output, feature)| (feature.feature, output))
+                .filter(|(_, output)| output.view == index)
+                .map(|(position, output)| (output.feature, position))
                 .collect();
             let mut asked = vec![0; view.definition.features.len().div_ceil(8)];
             features.iter().for_each(|(feature, _)| asked[feature / 8] |= 1 << (feature % 8));
@@ -99,15 +89,6 @@ impl LookupPlan {
                 features,
                 asked,
                 counters: counts.of(view.id),
-            });
-        }
-        for feature in &resolved.features {
-            let view = &resolved.views[feature.view].view;
-            let field = &view.definition.features[feature.feature];
-            plan.outputs.push(Output {
-                name: feature.reference.column(),
-                data_type: field.data_type.clone(),
-                default: field.default_values(),
             });
         }
         plan

@@ -18,8 +18,8 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
-use crate::selection::Selection;
-use crate::training_set::{FeatureNames, LabelFiles, Scan, Spine, TrainingSetRequest};
+use crate::selection::{FeatureNames, Selection};
+use crate::training_set::{LabelFiles, Scan, Spine, TrainingSetRequest};
 
 /// The form of manifests that this release writes.
 pub const FORMAT: u32 = 1;

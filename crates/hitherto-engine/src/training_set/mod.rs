@@ -19,7 +19,7 @@ use hitherto_core::slots::Terms;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use hitherto_offline::join::{JoinOutput, JoinRequest, JoinSource, JoinStream};
+use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream};
 use hitherto_offline::source::FactQuery;
 
 use crate::Engine;
@@ -29,7 +29,7 @@ use crate::manifest::{
 };
 use crate::materialize::Consumed;
 use crate::optimize::{Copies, Reading};
-use crate::selection::{Resolved, ResolvedView, Selection};
+use crate::selection::{FeatureNames, Resolved, ResolvedView, Selection};
 
 pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
 pub use spine::{LabelFiles, QueryBounds, Scan, Spine};
@@ -51,16 +51,6 @@ pub struct TrainingSetRequest {
     pub known: Option<Known>,
     /// How feature columns are named.
     pub names: FeatureNames,
-}
-
-/// How feature columns are named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FeatureNames {
-    /// `feature`; refused when two views have one of that name.
-    #[default]
-    Short,
-    /// `view:feature`.
-    Full,
 }
 
 /// A running training set. Dropping it stops it.
@@ -299,7 +289,7 @@ impl Engine {
             spine,
             timestamp: request.timestamp.clone(),
             views: sources,
-            outputs: outputs(request.names, &resolved),
+            outputs: resolved.outputs(request.names),
         };
         let stream = self.offline.join(join).await?;
         let content = ContentHash::new(&stream.schema())?;
@@ -366,24 +356,4 @@ fn source(
         copy: reading.copy,
         pushed,
     }
-}
-
-/// The feature columns.
-fn outputs(names: FeatureNames, resolved: &Resolved) -> Vec<JoinOutput> {
-    let outputs = resolved.features.iter().map(|feature| {
-        let view = &resolved.views[feature.view].view;
-        let field = &view.definition.features[feature.feature];
-        JoinOutput {
-            name: match names {
-                FeatureNames::Short => field.name.clone(),
-                FeatureNames::Full => feature.reference.column(),
-            },
-            of: field.name.clone(),
-            view: feature.view,
-            feature: feature.feature,
-            data_type: field.data_type.clone(),
-            default: field.default_values(),
-        }
-    });
-    outputs.collect()
 }

@@ -13,33 +13,22 @@ use std::sync::{Arc, Mutex};
 use ::arrow::array::{Array, ArrayRef, Scalar};
 use ::arrow::compute::is_null;
 use ::arrow::compute::kernels::zip::zip;
-use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::column::{Column, Status};
+use hitherto_core::output::Output;
 use hitherto_core::rule::Absence;
 use hitherto_core::slots::{Answers, Contest};
-use hitherto_core::types::{DataType, Physical};
+use hitherto_core::types::Physical;
 use hitherto_core::{Error, Result};
 
 use super::report::Tally;
 use crate::arrow::to_array;
 use crate::shared::{lock, map};
 
-/// One feature column of a view in the output.
-#[derive(Clone, Debug)]
-pub(super) struct ViewColumn {
-    /// Index among all feature columns of the output.
-    pub position: usize,
-    /// Index of the feature in the view.
-    pub feature: usize,
-    pub name: String,
-    pub data_type: DataType,
-    /// What stands where it has no value, as a column with one row.
-    pub default: Option<Values>,
-}
-
 /// What is wanted of a view, and where it is counted.
 #[derive(Clone)]
 pub(super) struct ViewOutputs {
-    pub columns: Arc<[ViewColumn]>,
+    /// Columns of the view, each with its position among all feature columns.
+    pub columns: Arc<[(usize, Output)]>,
     /// Stretches of the spine, one after the other; a batch lies in one of them.
     pub stretches: Arc<[Range<usize>]>,
     pub threads: usize,
@@ -63,7 +52,7 @@ enum Form {
 impl ViewOutputs {
     /// Bytes of a spine row's values, text aside.
     pub fn row_bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.data_type.slot_bytes() + 1).sum()
+        self.columns.iter().map(|(_, output)| output.data_type.slot_bytes() + 1).sum()
     }
 
     /// Ends a contest, counts its answers and brings them into their form.
@@ -87,8 +76,8 @@ impl ViewOutputs {
             let marks = is_leaky.iter_mut().enumerate();
             marks.for_each(|(row, is_leaky)| *is_leaky |= answers.is_leak(row));
         }
-        let has_text =
-            self.columns.iter().any(|column| column.data_type.physical() == Physical::Varlen);
+        let is_text = |output: &Output| output.data_type.physical() == Physical::Varlen;
+        let has_text = self.columns.iter().any(|(_, output)| is_text(output));
         let form = if has_text || 2 * answers.heap_bytes() < rows * self.row_bytes() {
             Form::Rows(answers)
         } else {
@@ -100,13 +89,9 @@ impl ViewOutputs {
     }
 
     fn gather(&self, answers: &Answers, rows: Range<usize>) -> Result<Vec<ArrayRef>> {
-        let mut columns: Vec<(usize, Column)> = self
-            .columns
-            .iter()
-            .map(|ViewColumn { feature, name, data_type, .. }| {
-                (*feature, Column::with_capacity(name.clone(), data_type.clone(), rows.len()))
-            })
-            .collect();
+        let columns = self.columns.iter();
+        let columns = columns.map(|(_, output)| (output.feature, output.column(rows.len())));
+        let mut columns: Vec<(usize, Column)> = columns.collect();
         answers.gather(rows, &mut columns)?;
         columns.into_iter().map(|(_, column)| to_array(column)).collect()
     }
@@ -130,28 +115,22 @@ impl ViewAnswer {
         }
         drop(tally);
         let columns = self.outputs.columns.iter().zip(arrays);
-        columns.map(|(column, array)| Ok((column.position, column.fill(array)?))).collect()
+        columns.map(|((position, output), array)| Ok((*position, fill(output, array)?))).collect()
     }
 }
 
-impl ViewColumn {
-    /// Lets the feature's default stand wherever there is no value.
-    fn fill(&self, array: ArrayRef) -> Result<ArrayRef> {
-        let Some(default) = self.default.as_ref().filter(|_| array.null_count() > 0) else {
-            return Ok(array);
-        };
-        let default = to_array(Column {
-            name: self.name.clone(),
-            data_type: self.data_type.clone(),
-            statuses: vec![Status::Present as u8],
-            values: default.clone(),
-            is_filled: false,
-        })?;
-        let filled =
-            is_null(&array).and_then(|is_null| zip(&is_null, &Scalar::new(default), &array));
-        filled.map_err(|cause| {
-            Error::internal(format!("the default of {:?} cannot be filled in", self.name))
-                .with_source(cause)
-        })
-    }
+/// Lets an output's default stand wherever there is no value.
+fn fill(output: &Output, array: ArrayRef) -> Result<ArrayRef> {
+    let Some(default) = output.default.as_ref().filter(|_| array.null_count() > 0) else {
+        return Ok(array);
+    };
+    let mut column = output.column(1);
+    column.push_absent(Status::NotFound);
+    column.fill(default)?;
+    let default = to_array(column)?;
+    let filled = is_null(&array).and_then(|is_null| zip(&is_null, &Scalar::new(default), &array));
+    filled.map_err(|cause| {
+        Error::internal(format!("the default of {:?} cannot be filled in", output.name))
+            .with_source(cause)
+    })
 }

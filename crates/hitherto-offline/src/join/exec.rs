@@ -15,9 +15,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
-use hitherto_core::column::Values;
+use hitherto_core::output::Output;
 use hitherto_core::slots::Terms;
-use hitherto_core::types::DataType;
 
 use super::metrics::JoinMetrics;
 use super::report::{Counts, JoinReport};
@@ -37,23 +36,6 @@ pub struct JoinView {
     pub layout: FactLayout,
     /// Ttl, knowledge cutoff and whether known time counts.
     pub terms: Terms,
-}
-
-/// One feature column of the output.
-#[derive(Clone, Debug)]
-pub struct JoinOutput {
-    /// The column's name.
-    pub name: String,
-    /// The feature's name in its view.
-    pub of: String,
-    /// Index of the view.
-    pub view: usize,
-    /// Index of the feature in the view.
-    pub feature: usize,
-    /// The feature's type.
-    pub data_type: DataType,
-    /// What stands where it has no value, as a column with one row.
-    pub default: Option<Values>,
 }
 
 /// The point-in-time join as a DataFusion operator. Its children are the spine
@@ -78,7 +60,7 @@ pub(super) struct JoinShape {
     pub views: Vec<JoinView>,
     /// The view of each plan of facts.
     pub view_of_facts: Vec<usize>,
-    pub outputs: Vec<JoinOutput>,
+    pub outputs: Vec<Output>,
     pub schema: SchemaRef,
 }
 
@@ -88,7 +70,7 @@ impl PointInTimeJoinExec {
         spine: SpinePlan,
         layout: SpineLayout,
         views: Vec<(JoinView, Vec<Arc<dyn ExecutionPlan>>)>,
-        outputs: Vec<JoinOutput>,
+        outputs: Vec<Output>,
     ) -> Self {
         let (views, facts_of_views): (Vec<_>, Vec<_>) = views.into_iter().unzip();
         let view_of_facts =

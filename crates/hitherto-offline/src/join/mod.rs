@@ -91,6 +91,6 @@ mod request;
 mod stream;
 mod workers;
 
-pub use exec::{JoinOutput, JoinView, PointInTimeJoinExec};
+pub use exec::{JoinView, PointInTimeJoinExec};
 pub use report::{Ages, FeatureNulls, JoinReport, ViewReport};
 pub use request::{JoinRequest, JoinSource, JoinStream};

@@ -10,10 +10,11 @@ use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
+use hitherto_core::output::Output;
 use hitherto_core::slots::Terms;
 use hitherto_core::{Error, Result};
 
-use super::{JoinOutput, JoinReport, JoinView, PointInTimeJoinExec};
+use super::{JoinReport, JoinView, PointInTimeJoinExec};
 use crate::Offline;
 use crate::arrow::doubled;
 use crate::error::from_datafusion;
@@ -33,7 +34,7 @@ pub struct JoinRequest {
     /// The views, each once for every role that it plays.
     pub views: Vec<JoinSource>,
     /// The feature columns, in the order in which they come back.
-    pub outputs: Vec<JoinOutput>,
+    pub outputs: Vec<Output>,
 }
 
 /// One view of a join.
@@ -155,13 +156,13 @@ impl Offline {
 }
 
 /// Refuses a result with two columns of one name.
-fn check_names(schema: &SchemaRef, outputs: &[JoinOutput]) -> Result<()> {
+fn check_names(schema: &SchemaRef, outputs: &[Output]) -> Result<()> {
     if let Some(both) = doubled(schema) {
         return Err(Error::invalid(format!("the spine has {both}; rename one")));
     }
     let fields = schema.fields().iter();
     let mut taken: HashMap<&str, bool> = fields.map(|field| (&**field.name(), true)).collect();
-    for JoinOutput { name, .. } in outputs {
+    for Output { name, .. } in outputs {
         let of_whom = match taken.insert(name, false) {
             None => continue,
             Some(true) => "one of the spine's and a feature's; rename the spine's",

@@ -28,9 +28,10 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 use hitherto_core::Error;
 use hitherto_core::limits::{BATCH_ROWS, PASS_ROWS_MAX, SPINE_PIECE_ROWS};
+use hitherto_core::output::Output;
 use hitherto_core::slots::{Contest, Places, Spine, SpineBuilder};
 
-use super::answer::{ViewAnswer, ViewColumn, ViewOutputs};
+use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinShape;
 use super::metrics::JoinMetrics;
 use super::report::{Counts, Tally};
@@ -314,16 +315,10 @@ impl JoinShape {
         Arc::new(Mutex::new(if is_timeless { tally.without_ages() } else { tally }))
     }
 
-    fn columns(&self, view: usize) -> Arc<[ViewColumn]> {
-        let outputs = self.outputs.iter().enumerate().filter(|(_, output)| output.view == view);
-        let columns = outputs.map(|(position, output)| ViewColumn {
-            position,
-            feature: output.feature,
-            name: output.name.clone(),
-            data_type: output.data_type.clone(),
-            default: output.default.clone(),
-        });
-        columns.collect()
+    fn columns(&self, view: usize) -> Arc<[(usize, Output)]> {
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.filter(|(_, output)| output.view == view);
+        outputs.map(|(position, output)| (position, output.clone())).collect()
     }
 
     /// Distinct sets of key columns.

@@ -21,6 +21,12 @@
 //! cache. Those that a batch needs are touched before any is used, so that waits for
 //! memory overlap.
 
+mod answers;
+mod entries;
+mod judge;
+mod rows;
+mod slot;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
@@ -29,15 +35,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::block::{BLOCK_FACTS, Block};
-use super::places::Places;
-use super::rows::Rows;
-use super::slot::{Slot, State, Winner};
-use super::spine::Spine;
-use super::{Answers, Terms};
+use self::rows::Rows;
+use self::slot::{Slot, State, Winner};
+use super::block::Arrivals;
+use super::{Places, Spine, Terms, TimesBatch};
 use crate::key::batch::KeyBatch;
 use crate::row::{RowBlock, RowSchema};
 use crate::rule::{self, NEVER, Says, Times};
+
+pub use self::answers::Answers;
+pub use self::entries::{Entries, Entry};
+pub use self::judge::SlotAnswer;
 
 /// Slots of the smallest stripe worth a lock of its own.
 const STRIPE_SLOTS_MIN: usize = 1 << 12;
@@ -46,57 +54,6 @@ const STRIPES_MAX: usize = 32;
 
 /// Numbers the contests; 0 is none.
 static CONTESTS: AtomicU64 = AtomicU64::new(1);
-
-/// The times of a batch of facts, in microseconds UTC.
-#[derive(Clone, Copy)]
-pub struct TimesBatch<'a> {
-    /// When each happened.
-    pub event: &'a [i64],
-    /// When each could first be known.
-    pub known: KnownTimes<'a>,
-    /// Facts that never happened, by row; they do not compete.
-    pub is_absent: Option<&'a [bool]>,
-}
-
-/// When the facts of a batch could first be known.
-#[derive(Clone, Copy)]
-pub enum KnownTimes<'a> {
-    /// So many microseconds after each happened.
-    Delay(i64),
-    /// As a column says; [`NEVER`] is never.
-    Column(&'a [i64]),
-}
-
-impl TimesBatch<'_> {
-    /// The times of a row.
-    pub fn get(&self, row: usize) -> Times {
-        let event = self.event[row];
-        let known = match self.known {
-            KnownTimes::Delay(delay) => event.saturating_add(delay),
-            KnownTimes::Column(known) => known[row],
-        };
-        Times { event, known }
-    }
-}
-
-/// A fact at its slot.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    slot: u32,
-    /// The fact's row, as its batch or file counts.
-    pub row: u32,
-    /// Its times.
-    pub times: Times,
-}
-
-/// Facts on their way through a contest. Reused from batch to batch.
-#[derive(Default)]
-pub struct Entries {
-    facts: Vec<Entry>,
-    /// Those of them that a step leaves, until it ends.
-    kept: Vec<Entry>,
-    unknown: Vec<(u32, Times)>,
-}
 
 /// What neighbouring slots have beside themselves, and the right to write them.
 struct Stripe {
@@ -154,9 +111,6 @@ impl Contest {
 
     /// Adds the facts of a batch that may win a slot to `entries`, which count
     /// their rows from `first_row`. `places` is a thread's own.
-    ///
-    /// Block by block, in stages that each look up one thing for all facts: what
-    /// one of them waits for in memory, others wait for at the same time.
     pub fn enter(
         &self,
         keys: &KeyBatch,
@@ -165,22 +119,21 @@ impl Contest {
         places: &mut Places,
         entries: &mut Entries,
     ) {
-        let mut block = Block::default();
         let Entries { facts, unknown, .. } = entries;
+        let newest = |slot: u32| self.slots[slot as usize].newest();
         places.begin(self.id, self.spine.all_entities().len());
-        for start in (0..keys.len()).step_by(BLOCK_FACTS) {
-            block.find_entities(&self.spine, keys, times, start);
-            let mut places = places.are_asked().then_some(&mut *places);
-            if let Some(places) = &mut places {
-                block.take_placed(places, self.terms, times);
+        let arrivals = Arrivals { spine: &self.spine, terms: self.terms, keys, times };
+        let leads = |event: i64, newest: i64| event >= newest;
+        arrivals.find_slots(places, unknown, leads, |found| {
+            black_box(found.iter().fold(0, |touched, (_, slot)| touched ^ newest(*slot)));
+            for (row, slot) in found {
+                let row = *row as usize;
+                if leads(times.event[row], newest(*slot)) {
+                    let times = times.get(row);
+                    facts.push(Entry { slot: *slot, row: (first_row + row) as u32, times });
+                }
             }
-            block.find_ranges(&self.spine);
-            block.find_slots(&self.spine, self.terms, times, places, unknown);
-            let newest = |slot: u32| self.slots[slot as usize].newest();
-            for (row, slot) in block.retain_newest(times, newest) {
-                facts.push(Entry { slot, row: (first_row + row) as u32, times: times.get(row) });
-            }
-        }
+        });
     }
 
     /// Lets the facts entered compete. Those stay in `entries` that now hold
@@ -316,70 +269,6 @@ impl Contest {
                 show(&mut stripe, slot_of(*index), *index as usize);
             }
         }
-    }
-}
-
-impl Entries {
-    /// The facts, as the last step left them.
-    pub fn facts(&self) -> &[Entry] {
-        &self.facts
-    }
-
-    /// Moves the facts out, behind those in `to`.
-    pub fn drain_into(&mut self, to: &mut Entries) {
-        to.facts.append(&mut self.facts);
-    }
-
-    /// Gives each fact another row number, in the order in which they are.
-    pub fn renumber(&mut self, mut number: impl FnMut(u32) -> u32) {
-        self.facts.iter_mut().for_each(|fact| fact.row = number(fact.row));
-    }
-
-    /// Drops the facts.
-    pub fn clear(&mut self) {
-        self.facts.clear();
-    }
-}
-
-/// The rule's answer at one slot.
-pub struct SlotAnswer {
-    /// The number of the row that answers, or why none does.
-    pub(super) row: Result<u32, rule::Absence>,
-    /// How long before the slot's time the fact happened that answers, in
-    /// microseconds.
-    pub age_micros: i64,
-    /// Whether a join on event time alone would have answered with a fact that
-    /// was not known at the slot's time.
-    pub is_leak: bool,
-}
-
-impl SlotAnswer {
-    fn judge(best: Option<(Winner, u32)>, unknown: Option<Times>, at: i64, terms: Terms) -> Self {
-        let says = |winner: Winner| match winner.state {
-            State::Deleted => Says::Deletion,
-            _ => Says::Values,
-        };
-        let winner = best.map(|(winner, _)| (winner.times.event, says(winner)));
-        let judged = rule::judge(winner, unknown.is_some(), at, terms.ttl_micros);
-        let by_event = best.map(|(winner, _)| winner.times).max(unknown);
-        let is_leak = by_event.is_some_and(|times| {
-            times.known > at && !rule::is_expired(times.event, at, terms.ttl_micros)
-        });
-        let row = judged.map(|()| {
-            let (winner, base) = best.expect("only a winner answers");
-            assert!(winner.state == State::Filled, "every winner brought its row");
-            base + winner.row
-        });
-        let age_micros = best.map_or(0, |(winner, _)| at.saturating_sub(winner.times.event));
-        Self { row, age_micros, is_leak }
-    }
-
-    /// Why nothing answers; `Ok` if a fact does.
-    ///
-    /// # Errors
-    /// The reason, which is no failure.
-    pub fn judged(&self) -> Result<(), rule::Absence> {
-        self.row.map(|_| ())
     }
 }
 

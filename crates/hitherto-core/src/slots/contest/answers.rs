@@ -4,14 +4,14 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::contest::SlotAnswer;
+use super::SlotAnswer;
 use super::rows::Rows;
-use super::spine::{NO_SLOT, Spine};
 use crate::Result;
 use crate::column::Column;
 use crate::limits::SPINE_ROWS_MAX;
 use crate::row::{Gather, RowSchema};
 use crate::rule::{Absence, Answer};
+use crate::slots::spine::{NO_SLOT, Spine};
 
 /// Marks a code that is a reason and not the number of a row.
 const ABSENT: u32 = 1 << 31;
