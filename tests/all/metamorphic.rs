@@ -177,9 +177,9 @@ impl Storage {
             let options = RocksOptions::default();
             Arc::new(RocksStore::open(&folder, Access::ReadWrite, options).unwrap())
         });
-        let store: Arc<dyn OnlineStore> = match &rocks {
-            Some(rocks) => Arc::clone(rocks) as _,
-            None => Arc::clone(mirror) as _,
+        let store: OnlineStore = match &rocks {
+            Some(rocks) => Arc::clone(rocks).into(),
+            None => Arc::clone(mirror).into(),
         };
         Open { engine: Engine::with_store(repo.path(), store, &config).unwrap(), rocks }
     }

@@ -10,7 +10,6 @@ use hitherto_engine::{
     Access, Config, Engine, KeyColumn, Lookup, LookupRequest, MaterializeMode, MaterializeRequest,
     Materialized, Progress, Selection, TrainingSetReport, TrainingSetRequest,
 };
-use hitherto_online::OnlineStore;
 use hitherto_online::memory::MemoryStore;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
@@ -68,7 +67,7 @@ impl Repo {
 
     /// An engine over the in-memory store with everything applied at 0.
     pub async fn applied_in_memory(&self) -> Engine {
-        let store: Arc<dyn OnlineStore> = Arc::new(MemoryStore::default());
+        let store = Arc::new(MemoryStore::default());
         let engine = Engine::with_store(self.path(), store, &Config::default()).unwrap();
         apply(&engine).await;
         engine

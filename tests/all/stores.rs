@@ -12,10 +12,15 @@ use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{
-    Access, BatchName, Beneath, Durability, Fact, GenerationId, LogEntry, OnlineStore, Reach, Rows,
-    Snapshot,
+    Access, BatchName, Beneath, Durability, Fact, GenerationId, LogEntry, Meta, MetaKey, PushLog,
+    Reach, RowStore, Rows, Snapshot,
 };
 use proptest::prelude::*;
+
+/// All that a store can be.
+trait Store: RowStore + PushLog + Meta {}
+
+impl<S: RowStore + PushLog + Meta> Store for S {}
 
 /// One step that both stores take.
 #[derive(Clone, Debug)]
@@ -66,6 +71,10 @@ fn row(times: Times, value: u8) -> Vec<u8> {
     row
 }
 
+fn meta_key(number: u8) -> MetaKey {
+    MetaKey::Consumed { view: number.into() }
+}
+
 fn value_of(row: &[u8]) -> u8 {
     row[row.len() - 1]
 }
@@ -75,7 +84,7 @@ fn latest_row(value: u8) -> Vec<u8> {
     row(Times { event: i64::from(value / 64) - 2, known: i64::from(value / 16) }, value)
 }
 
-fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
+fn take(store: &dyn Store, step: &Step) -> Result<()> {
     match step {
         Step::Load { generation, latest, history } => {
             let mut latest: Vec<_> = latest.iter().map(|(key, row)| (entity(*key), *row)).collect();
@@ -141,13 +150,13 @@ fn take(store: &dyn OnlineStore, step: &Step) -> Result<()> {
         Step::CarryNames { from, to } => store.carry_names((*from).into(), (*to).into()),
         Step::Drop { generation } => store.drop_generation(id(*generation)),
         Step::Meta { key, value } => {
-            store.commit_meta(&[(key.to_string(), value.map(|value| vec![value]))])
+            store.commit_meta(&[(meta_key(*key), value.map(|value| vec![value]))])
         }
     }
 }
 
 /// Everything that the store can be asked.
-fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
+fn all_answers(store: &dyn Store) -> Vec<String> {
     let snapshot = store.snapshot(Reach::Disk, &[id(1), id(2)]);
     let mut answers = Vec::new();
     for generation in 1..3 {
@@ -190,7 +199,7 @@ fn all_answers(store: &dyn OnlineStore) -> Vec<String> {
     }
     answers.push(format!("arrived {:?}", store.arrived().unwrap()));
     for key in 0..3 {
-        answers.push(format!("meta {key} {:?}", store.read_meta(&key.to_string()).unwrap()));
+        answers.push(format!("meta {key} {:?}", store.read_meta(meta_key(key)).unwrap()));
     }
     answers
 }
@@ -441,7 +450,7 @@ fn the_second_writer_is_told_who_has_the_store() {
     take(&first, &Step::Meta { key: 1, value: Some(5) }).unwrap();
     let reader =
         RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();
-    assert_eq!(reader.read_meta("1").unwrap(), Some(vec![5]), "a reader sees what was there");
+    assert_eq!(reader.read_meta(meta_key(1)).unwrap(), Some(vec![5]), "a reader sees what was there");
     assert_eq!(reader.commit_meta(&[]).unwrap_err().kind(), Kind::Invalid);
 }
 

@@ -14,7 +14,7 @@ use hitherto_core::types::DataType;
 use hitherto_engine::verify::{Comparison, Outcome};
 use hitherto_engine::{Config, Engine, MaterializeMode, Verification, VerifyRequest};
 use hitherto_online::memory::MemoryStore;
-use hitherto_online::{Beneath, GenerationId, OnlineStore};
+use hitherto_online::{Beneath, GenerationId, RowStore};
 
 use crate::repo::{Repo, apply, materialize};
 
@@ -111,8 +111,7 @@ async fn a_wrong_row_online_is_found_and_shown() {
     let repo = Repo::new(YAML);
     write(&repo, "a", 0..200, 0.0);
     let store = Arc::new(MemoryStore::default());
-    let online: Arc<dyn OnlineStore> = Arc::clone(&store) as _;
-    let engine = Engine::with_store(repo.path(), online, &Config::default()).unwrap();
+    let engine = Engine::with_store(repo.path(), Arc::clone(&store), &Config::default()).unwrap();
     apply(&engine).await;
     materialize(&engine, MaterializeMode::Full, 2_000).await;
     let request = VerifyRequest { views: vec![String::from("latest")], ..Default::default() };

@@ -10,7 +10,7 @@ use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
 use hitherto_engine::MaterializeMode;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use hitherto_online::{Access, Beneath, GenerationId, OnlineStore};
+use hitherto_online::{Access, Beneath, GenerationId, RowStore};
 use serde::{Deserialize, Serialize};
 
 use super::store;

@@ -130,10 +130,7 @@ impl Engine {
         let is_kept = |id: u32| next.stored_views().any(|view| view.id == id);
         let dropped: Vec<_> =
             catalog.stored_views().filter(|view| !is_kept(view.id)).cloned().collect();
-        let forget = dropped.iter().flat_map(|view| {
-            [materialize::consumed_key(view.id), materialize::previous_key(view.id)]
-                .map(|key| (key, None))
-        });
+        let forget = dropped.iter().flat_map(|view| materialize::forgotten(view.id));
         let mut held_back = self.hold_back_pushes();
         for old in &catalog.views {
             match next.views.iter().find(|view| view.name() == old.name()) {
@@ -150,7 +147,7 @@ impl Engine {
         for old in &catalog.views {
             let new = next.views.iter().find(|view| view.name() == old.name());
             if let Some(new) = new.filter(|new| new.id != old.id) {
-                self.store.carry_names(old.id, new.id)?;
+                self.store.log.carry_names(old.id, new.id)?;
             }
         }
         drop(held_back);

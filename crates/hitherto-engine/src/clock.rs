@@ -20,9 +20,6 @@ use serde::{Deserialize, Serialize};
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
-/// The metadata key under which it is kept.
-pub(crate) const CLOCK_KEY: &str = "clock";
-
 /// The time that is believed. Times are microseconds UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Believed {

@@ -54,8 +54,8 @@ use arc_swap::ArcSwap;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 use hitherto_offline::Offline;
-use hitherto_online::OnlineStore;
-use hitherto_online::rocks::{RocksOptions, RocksStore, owner};
+use hitherto_online::rocks::{RocksOptions, RocksStore};
+use hitherto_online::{MetaChange, MetaKey, OnlineStore, owner};
 use tokio::sync::Mutex;
 
 pub use apply::Plan;
@@ -95,12 +95,14 @@ pub fn server_of(root: &Path, config: &Config) -> Option<String> {
     owner::read(&online_folder(root, config))?.1
 }
 
+/// The file that whoever has the store open for writing holds a lock on.
+pub fn lock_of(root: &Path, config: &Config) -> PathBuf {
+    owner::lock(&online_folder(root, config))
+}
+
 fn online_folder(root: &Path, config: &Config) -> PathBuf {
     root.join(&config.store).join("online")
 }
-
-/// The metadata key of the catalog.
-const CATALOG_KEY: &str = "catalog";
 
 /// One open repository: definitions, sources and online store.
 ///
@@ -115,7 +117,7 @@ pub struct Engine {
     pushed: PathBuf,
     /// Where files lie that go with their process.
     temporary: PathBuf,
-    store: Arc<dyn OnlineStore>,
+    store: OnlineStore,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
     counts: Arc<lookup::AllCounts>,
@@ -149,13 +151,18 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` or `Corrupt` from the catalog.
-    pub fn with_store(root: &Path, store: Arc<dyn OnlineStore>, config: &Config) -> Result<Self> {
-        let catalog = match store.read_meta(CATALOG_KEY)? {
+    pub fn with_store(
+        root: &Path,
+        store: impl Into<OnlineStore>,
+        config: &Config,
+    ) -> Result<Self> {
+        let store = store.into();
+        let catalog = match store.meta.read_meta(MetaKey::Catalog)? {
             Some(json) => Catalog::from_json(&json)?,
             None => Catalog::default(),
         };
-        let pushes = push::Pushes::new(store.arrived()?);
-        let believed = clock::Believed::from_json(store.read_meta(clock::CLOCK_KEY)?)?;
+        let pushes = push::Pushes::new(store.log.arrived()?);
+        let believed = clock::Believed::from_json(store.meta.read_meta(MetaKey::Clock)?)?;
         let counts = Arc::default();
         let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
         let engine = Self {
@@ -220,15 +227,11 @@ impl Engine {
 
     /// Makes `catalog` durable together with `changes`, then visible.
     /// The caller holds `writer`.
-    fn commit(
-        &self,
-        catalog: Catalog,
-        mut changes: Vec<(String, Option<Vec<u8>>)>,
-    ) -> Result<Arc<Catalog>> {
+    fn commit(&self, catalog: Catalog, mut changes: Vec<MetaChange>) -> Result<Arc<Catalog>> {
         let snapshot = lookup::Snapshot::new(catalog, &self.counts)?;
         let catalog = Arc::clone(&snapshot.catalog);
-        changes.push((CATALOG_KEY.to_owned(), Some(catalog.to_json()?)));
-        self.store.commit_meta(&changes)?;
+        changes.push((MetaKey::Catalog, Some(catalog.to_json()?)));
+        self.store.meta.commit_meta(&changes)?;
         self.catalog.store(Arc::new(snapshot));
         Ok(catalog)
     }

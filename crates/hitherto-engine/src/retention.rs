@@ -8,10 +8,10 @@
 use hitherto_core::Result;
 use hitherto_core::catalog::{AppliedView, Generation};
 use hitherto_core::time::MICROS_PER_SECOND;
-use hitherto_online::GenerationId;
+use hitherto_online::{GenerationId, MetaKey};
 
 use crate::Engine;
-use crate::clock::{Believed, CLOCK_KEY};
+use crate::clock::Believed;
 
 /// Lookups that began before a horizon was moved have ended after so many microseconds.
 const LOOKUPS_END_MICROS: i64 = 60_000_000;
@@ -47,7 +47,7 @@ impl Engine {
         if moved > 0 {
             next.version += 1;
             let believed = self.believed().to_json()?;
-            self.commit(next, vec![(CLOCK_KEY.to_owned(), Some(believed))])?;
+            self.commit(next, vec![(MetaKey::Clock, Some(believed))])?;
             self.reclaim_history();
         } else {
             self.keep_believed()?;
@@ -58,11 +58,11 @@ impl Engine {
     /// Keeps what is believed of the clock from time to time: a process that begins must not
     /// take a day's rest for a jump.
     fn keep_believed(&self) -> Result<()> {
-        let (believed, kept) = (self.believed(), self.store.read_meta(CLOCK_KEY)?);
+        let (believed, kept) = (self.believed(), self.store.meta.read_meta(MetaKey::Clock)?);
         if !self.store.is_writable() || !believed.is_news_after(Believed::from_json(kept)?) {
             return Ok(());
         }
-        self.store.commit_meta(&[(CLOCK_KEY.to_owned(), Some(believed.to_json()?))])
+        self.store.meta.commit_meta(&[(MetaKey::Clock, Some(believed.to_json()?))])
     }
 
     /// Where a view's horizon is to be at `now`, if that is far enough from where it is.
@@ -86,7 +86,7 @@ impl Engine {
         for view in &self.catalog().views {
             for Generation { number, horizon, .. } in view.generation.iter().chain(&view.previous) {
                 let id = GenerationId { view: view.id, number: *number };
-                self.store.retain(id, horizon.saturating_sub(LOOKUPS_END_MICROS));
+                self.store.rows.retain(id, horizon.saturating_sub(LOOKUPS_END_MICROS));
             }
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! latest    view u32 | generation u32 | entity key                   -> row
 //! history   view u32 | generation u32 | entity key | !e | !n         -> row
-//! meta      text                                                     -> see the writer
+//! meta      text                                                     -> see MetaKey
 //! pushed    view u32 | 0 | number u64                                -> batch of facts
 //!           view u32 | 1 | name u128      -> number u64 | digest u128 | arrived i64
 //!           view u32 | 2 | number u64                                -> name u128
@@ -23,7 +23,7 @@
 //! | structure            | where its number is     | written | described in                  |
 //! | -------------------- | ----------------------- | ------- | ----------------------------- |
 //! | store's folder, keys | `FORMAT` beside it      | 3       | here and in `rocks`           |
-//! | catalog              | `format` in its JSON    | 2       | `core/catalog.rs`             |
+//! | catalog              | `format` in its JSON    | 2       | `core/catalog/record.rs`      |
 //! | row                  | first byte              | 1       | `core/row`                    |
 //! | batch of the log     | first byte              | 2       | `engine/push/batch.rs`        |
 //! | consumed files       | none, the folder's      | -       | `engine/materialize/consumed` |
@@ -35,6 +35,8 @@
 //! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of
 //! being merged. Up to 2 the log's keys had no digest of what a name says, and nothing told
 //! how much had been acknowledged. Either becomes 3 when it is opened for writing.
+
+use std::fmt;
 
 use hitherto_core::key::{descending, from_descending};
 use hitherto_core::rule::Times;
@@ -154,9 +156,83 @@ pub enum Logged {
     Name = 2,
 }
 
-/// Where it is kept when the last pushed facts arrived: a key of `meta`, in microseconds
-/// UTC, big endian.
-pub const ARRIVED: &str = "arrived";
+/// A key of the metadata. Its bytes are its text.
+///
+/// | number | text                      | scope      | changes                | value      |
+/// | ------ | ------------------------- | ---------- | ---------------------- | ---------- |
+/// | 1      | `catalog`                 | repository | applied or published   | JSON       |
+/// | 2      | `clock`                   | store      | each hour, each commit | JSON       |
+/// | 3      | `consumed/{view}`         | view's id  | each run               | JSON       |
+/// | 4      | `consumed/{view}/previous`| view's id  | new generation, undone | JSON       |
+/// | 5      | `landed/{view}`           | view's id  | grows                  | u64, big   |
+/// | 6      | `arrived`                 | store      | grows, with the log    | i64, big   |
+/// | 7      | `visible-by/{view}/{gen}` | generation | grows, with rows       | i64, little|
+///
+/// Numbers name the sorts of keys wherever their text does not. The number of a sort that
+/// goes is retired and never given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetaKey {
+    /// What is applied and what of it is published: `core/catalog`. The one key that says
+    /// what readers see, so whatever goes with a change of that is written in its batch.
+    Catalog,
+    /// What is believed of the clock: `engine/clock.rs`.
+    Clock,
+    /// What a view's generation was made of: `engine/materialize/consumed.rs`. Written with
+    /// the catalog; removed when nothing has the view's id any more.
+    Consumed {
+        /// The view's id.
+        view: u32,
+    },
+    /// The same of the generation before. Written and removed as the one above.
+    ConsumedBefore {
+        /// The view's id.
+        view: u32,
+    },
+    /// How many of a view's pushed batches are in files: `engine/push/landed.rs`. Stays when
+    /// the view goes, as its files do.
+    Landed {
+        /// The view's id.
+        view: u32,
+    },
+    /// When the last pushed facts arrived, in microseconds UTC: the log's own, written in
+    /// the batch of its entries.
+    Arrived,
+    /// By when all latest rows of a generation can be seen, in microseconds UTC: the rows'
+    /// own, written with those that are put and before those that are loaded. Goes with the
+    /// generation.
+    VisibleBy(GenerationId),
+}
+
+impl MetaKey {
+    /// The number of its sort.
+    pub fn number(self) -> u8 {
+        match self {
+            MetaKey::Catalog => 1,
+            MetaKey::Clock => 2,
+            MetaKey::Consumed { .. } => 3,
+            MetaKey::ConsumedBefore { .. } => 4,
+            MetaKey::Landed { .. } => 5,
+            MetaKey::Arrived => 6,
+            MetaKey::VisibleBy(_) => 7,
+        }
+    }
+}
+
+impl fmt::Display for MetaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MetaKey::Catalog => f.write_str("catalog"),
+            MetaKey::Clock => f.write_str("clock"),
+            MetaKey::Consumed { view } => write!(f, "consumed/{view}"),
+            MetaKey::ConsumedBefore { view } => write!(f, "consumed/{view}/previous"),
+            MetaKey::Landed { view } => write!(f, "landed/{view}"),
+            MetaKey::Arrived => f.write_str("arrived"),
+            MetaKey::VisibleBy(GenerationId { view, number }) => {
+                write!(f, "visible-by/{view}/{number}")
+            }
+        }
+    }
+}
 
 /// What a name leads to.
 pub fn named(entry: &LogEntry<'_>, BatchName { content, .. }: BatchName) -> Vec<u8> {
@@ -186,3 +262,6 @@ pub fn logged(view: u32, what: Logged, rest: &[u8]) -> Vec<u8> {
     key.extend_from_slice(rest);
     key
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 //! | module     | what it owns                                              |
 //! | ---------- | --------------------------------------------------------- |
 //! | [`disk`]   | files and folders that appear whole and stay               |
-//! | [`store`]  | the traits: snapshots, loads, puts, metadata               |
+//! | [`store`]  | the traits: rows, the log of pushed facts, metadata        |
+//! | [`open`]   | three of them as one, and their folder if they have one    |
 //! | [`keys`]   | the bytes of every key kind                                |
 //! | [`rocks`]  | the embedded store on RocksDB                              |
 //! | [`memory`] | the same behaviour on ordered maps                         |
@@ -15,10 +16,14 @@
 pub mod disk;
 pub mod keys;
 pub mod memory;
+pub mod open;
 pub mod rocks;
 pub mod store;
 
+pub use keys::MetaKey;
+pub use open::{Access, OnlineStore, Usage};
+pub use rocks::owner;
 pub use store::{
-    Access, BatchName, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, NamedBatch, OnlineStore, Reach, Rows, Snapshot, Usage,
+    BatchName, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded,
+    LogEntry, Meta, MetaChange, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
 };

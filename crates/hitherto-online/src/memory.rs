@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 
-use crate::keys::{self, ARRIVED, LatestKeys, Logged, logged};
+use crate::keys::{self, LatestKeys, Logged, MetaKey, logged};
 use crate::store::{
-    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, LogVisitor, NamedBatch, OnlineStore, Reach, Rows, Snapshot, Usage,
+    Beneath, MetaChange, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
+    LogEntry, LogVisitor, Meta, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
 };
 
 #[derive(Clone, Default)]
@@ -45,7 +44,7 @@ impl MemoryStore {
     }
 }
 
-impl OnlineStore for MemoryStore {
+impl RowStore for MemoryStore {
     fn snapshot(&self, _: Reach, _: &[GenerationId]) -> Box<dyn Snapshot + '_> {
         Box::new(MemorySnapshot(self.read()))
     }
@@ -81,6 +80,19 @@ impl OnlineStore for MemoryStore {
         Ok(Some(latest.transpose()?.unwrap_or(i64::MIN)))
     }
 
+    fn retain(&self, _: GenerationId, _: i64) {}
+
+    fn drop_generation(&self, generation: GenerationId) -> Result<()> {
+        let prefix = keys::generation(generation);
+        self.change(|tables| {
+            tables.latest.retain(|key, _| !key.starts_with(&prefix));
+            tables.history.retain(|key, _| !key.starts_with(&prefix));
+        });
+        Ok(())
+    }
+}
+
+impl PushLog for MemoryStore {
     fn append_log(&self, entries: &[LogEntry<'_>], _: Durability) -> Result<()> {
         self.change(|Tables { pushed, meta, .. }| {
             for entry in entries {
@@ -92,7 +104,8 @@ impl OnlineStore for MemoryStore {
                     pushed.insert(logged(view, Logged::Number, &name), value);
                     pushed.insert(logged(view, Logged::Name, &number), name.to_vec());
                 }
-                meta.insert(ARRIVED.to_owned(), entry.arrived.to_be_bytes().to_vec());
+                let arrived = MetaKey::Arrived.to_string();
+                meta.insert(arrived, entry.arrived.to_be_bytes().to_vec());
             }
         });
         Ok(())
@@ -110,7 +123,7 @@ impl OnlineStore for MemoryStore {
     }
 
     fn arrived(&self) -> Result<Option<i64>> {
-        Ok(self.read().meta.get(ARRIVED).map(|bytes| number(bytes) as i64))
+        Ok(self.read().meta.get(&MetaKey::Arrived.to_string()).map(|bytes| number(bytes) as i64))
     }
 
     fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
@@ -147,49 +160,23 @@ impl OnlineStore for MemoryStore {
         });
         Ok(())
     }
+}
 
-    fn retain(&self, _: GenerationId, _: i64) {}
-
-    fn copy_to(&self, _: &Path) -> Result<()> {
-        Err(Error::invalid("a store in memory has nothing to be copied"))
+impl Meta for MemoryStore {
+    fn read_meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>> {
+        Ok(self.read().meta.get(&key.to_string()).cloned())
     }
 
-    fn drop_generation(&self, generation: GenerationId) -> Result<()> {
-        let prefix = keys::generation(generation);
-        self.change(|tables| {
-            tables.latest.retain(|key, _| !key.starts_with(&prefix));
-            tables.history.retain(|key, _| !key.starts_with(&prefix));
-        });
-        Ok(())
-    }
-
-    fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.read().meta.get(key).cloned())
-    }
-
-    fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()> {
+    fn commit_meta(&self, changes: &[MetaChange]) -> Result<()> {
         self.change(|tables| {
             for (key, value) in changes {
                 match value {
-                    Some(value) => tables.meta.insert(key.clone(), value.clone()),
-                    None => tables.meta.remove(key),
+                    Some(value) => tables.meta.insert(key.to_string(), value.clone()),
+                    None => tables.meta.remove(&key.to_string()),
                 };
             }
         });
         Ok(())
-    }
-
-    fn is_writable(&self) -> bool {
-        true
-    }
-
-    fn usage(&self) -> Usage {
-        let tables = self.read();
-        Usage {
-            latest_rows: tables.latest.len() as u64,
-            history_rows: tables.history.len() as u64,
-            ..Usage::default()
-        }
     }
 }
 

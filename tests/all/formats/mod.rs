@@ -7,7 +7,7 @@ use std::fs;
 use hitherto_core::Kind;
 use hitherto_engine::{Config, Manifest, MaterializeMode, VerifyRequest, backup};
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use hitherto_online::{Access, OnlineStore};
+use hitherto_online::{Access, Meta, MetaKey};
 
 use crate::repo::materialize;
 use crate::stores::rocks;
@@ -69,8 +69,7 @@ async fn what_any_release_wrote_answers_as_it_did() {
 #[test]
 fn a_store_of_the_format_before_becomes_one_of_this() {
     let folder = tempfile::tempdir().unwrap();
-    let key = || String::from("key");
-    rocks(folder.path()).unwrap().commit_meta(&[(key(), Some(vec![5]))]).unwrap();
+    rocks(folder.path()).unwrap().commit_meta(&[(MetaKey::Clock, Some(vec![5]))]).unwrap();
     let format = folder.path().join("FORMAT");
     std::fs::write(&format, "1\n").unwrap();
     let reader = RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default());
@@ -79,7 +78,7 @@ fn a_store_of_the_format_before_becomes_one_of_this() {
     assert!(error.to_string().contains("open it for writing once"), "{error}");
     assert_eq!(std::fs::read_to_string(&format).unwrap(), "1\n", "a reader changes nothing");
     let store = rocks(folder.path()).unwrap();
-    assert_eq!(store.read_meta("key").unwrap(), Some(vec![5]));
+    assert_eq!(store.read_meta(MetaKey::Clock).unwrap(), Some(vec![5]));
     assert_eq!(std::fs::read_to_string(&format).unwrap(), "3\n");
 }
 

@@ -192,7 +192,7 @@ impl Engine {
         loop {
             let catalog = self.catalog.load();
             let plan = catalog.plan(selection)?;
-            let store = self.store.snapshot(reach, &plan.generations);
+            let store = self.store.rows.snapshot(reach, &plan.generations);
             if Arc::ptr_eq(&catalog, &self.catalog.load()) {
                 return Ok(At { plan, store, catalog_version: catalog.catalog.version });
             }

@@ -2,7 +2,7 @@
 
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use hitherto_online::OnlineStore;
+use hitherto_online::{MetaChange, Meta, MetaKey};
 use serde::{Deserialize, Serialize};
 
 use super::figures::Figures;
@@ -45,20 +45,15 @@ pub(crate) struct News {
     pub consumed: Consumed,
 }
 
-/// The metadata key of a view's consumed files.
-pub(crate) fn consumed_key(view_id: u32) -> String {
-    format!("consumed/{view_id}")
-}
-
-/// The metadata key of the files that its previous generation had consumed.
-pub(crate) fn previous_key(view_id: u32) -> String {
-    format!("consumed/{view_id}/previous")
+/// What takes away all that is kept of a view's consumed files.
+pub(crate) fn forgotten(view: u32) -> [MetaChange; 2] {
+    [MetaKey::Consumed { view }, MetaKey::ConsumedBefore { view }].map(|key| (key, None))
 }
 
 impl Consumed {
     /// What a view has consumed so far.
-    pub fn read(store: &dyn OnlineStore, view_id: u32) -> Result<Self> {
-        let Some(json) = store.read_meta(&consumed_key(view_id))? else {
+    pub fn read(meta: &dyn Meta, view: u32) -> Result<Self> {
+        let Some(json) = meta.read_meta(MetaKey::Consumed { view })? else {
             return Ok(Self::default());
         };
         serde_json::from_slice(&json).map_err(|cause| {

@@ -43,14 +43,14 @@ use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
 use hitherto_offline::source::TimeRange;
-use hitherto_online::GenerationId;
+use hitherto_online::{GenerationId, MetaKey};
 use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
 use crate::push::{FactBytes, read};
 
-pub(crate) use consumed::{Consumed, consumed_key, previous_key};
+pub(crate) use consumed::{Consumed, forgotten};
 pub use progress::{Progress, Stage};
 
 /// What is to be materialized.
@@ -225,11 +225,10 @@ impl Engine {
         let pushes = self.catch_up(id, held.from)?;
         let [from, to] = [from, to].map(|one| Generation { pushed: pushes.end, ..one.clone() });
         let rolled_back = RolledBack { view: name.to_owned(), from: from.number, to: to.number };
-        let consumed = self.store.read_meta(&consumed_key(view.id))?;
-        let changes = vec![
-            (consumed_key(view.id), self.store.read_meta(&previous_key(view.id))?),
-            (previous_key(view.id), consumed),
-        ];
+        let [now, before] =
+            [MetaKey::Consumed { view: view.id }, MetaKey::ConsumedBefore { view: view.id }];
+        let meta = &self.store.meta;
+        let changes = vec![(now, meta.read_meta(before)?), (before, meta.read_meta(now)?)];
         self.commit(catalog.with_generations(view.id, to, Some(from)), changes)?;
         pushes.flipped(view.id);
         Ok(rolled_back)
@@ -244,16 +243,16 @@ impl Engine {
                 return Ok(());
             }
             let full = std::mem::take(&mut pending);
-            self.store.put(generation, &read(full.as_bytes())?.facts)
+            self.store.rows.put(generation, &read(full.as_bytes())?.facts)
         })?;
-        self.store.put(generation, &read(pending.as_bytes())?.facts)
+        self.store.rows.put(generation, &read(pending.as_bytes())?.facts)
     }
 
     /// Removes all rows of a view that nothing names any more.
     pub(crate) fn drop_generations(&self, view: &AppliedView) -> Result<()> {
         view.generation.iter().chain(&view.previous).try_for_each(|generation| {
             let id = GenerationId { view: view.id, number: generation.number };
-            self.store.drop_generation(id)
+            self.store.rows.drop_generation(id)
         })
     }
 }

@@ -9,13 +9,12 @@ use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
 use hitherto_offline::source::TimeRange;
-use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
+use hitherto_online::{Beneath, GenerationId, Loaded, MetaKey, Reach};
 
-use super::consumed::{Consumed, News, consumed_key, previous_key};
+use super::consumed::{Consumed, News, forgotten};
 use super::merge::{Merge, Merged};
 use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
-use crate::clock::CLOCK_KEY;
 use crate::push::CaughtUp;
 
 /// One run over one view.
@@ -49,7 +48,7 @@ impl<'r> Run<'r> {
         request: &MaterializeRequest,
         now: i64,
     ) -> Result<Self> {
-        let before = Consumed::read(engine.store.as_ref(), view.id)?;
+        let before = Consumed::read(engine.store.meta.as_ref(), view.id)?;
         let all = engine.offline.list_files(&view.definition)?;
         let News { new, has_lost, consumed } = before.compare(&all)?;
         let is_first = view.generation.is_none();
@@ -137,13 +136,13 @@ impl<'r> Run<'r> {
             MaterializeMode::Incremental => Beneath::Rows,
             MaterializeMode::Full => {
                 // Rows of a full run that was killed before its commit.
-                engine.store.drop_generation(self.generation)?;
+                engine.store.rows.drop_generation(self.generation)?;
                 Beneath::Nothing
             }
         };
-        let load = engine.store.load(self.generation, beneath)?;
+        let load = engine.store.rows.load(self.generation, beneath)?;
         let merge = |run| {
-            let snapshot = engine.store.snapshot(Reach::Disk, &[self.generation]);
+            let snapshot = engine.store.rows.snapshot(Reach::Disk, &[self.generation]);
             Merge::new(&*self, &*snapshot, load.part()?).take(run)
         };
         let mut merged = Merged::default();
@@ -206,7 +205,7 @@ impl<'r> Run<'r> {
             return Ok(());
         }
         merged.figures.check(&self.consumed.figures, self.view).inspect_err(|_| {
-            let dropped = engine.store.drop_generation(self.generation);
+            let dropped = engine.store.rows.drop_generation(self.generation);
             dropped.unwrap_or_else(|error| tracing::warn!(%error, "refused rows stay for now"));
         })
     }
@@ -239,14 +238,14 @@ impl<'r> Run<'r> {
         };
         let consumed = self.consumed.to_json()?;
         let mut changes = vec![
-            (consumed_key(self.view.id), Some(consumed)),
-            (CLOCK_KEY.to_owned(), Some(engine.believed().to_json()?)),
+            (MetaKey::Consumed { view: self.view.id }, Some(consumed)),
+            (MetaKey::Clock, Some(engine.believed().to_json()?)),
         ];
         let (generation, previous) = match (&pushes, old) {
             (Some(pushes), old) => {
                 changes.push((
-                    previous_key(self.view.id),
-                    engine.store.read_meta(&consumed_key(self.view.id))?,
+                    MetaKey::ConsumedBefore { view: self.view.id },
+                    engine.store.meta.read_meta(MetaKey::Consumed { view: self.view.id })?,
                 ));
                 let old = old.map(|old| Generation { pushed: pushes.end, ..old });
                 (Generation { pushed: pushes.end, ..generation }, old)
@@ -265,9 +264,7 @@ impl<'r> Run<'r> {
         };
         // The copy of the definition before has been read until now.
         let before = self.view.before.as_deref();
-        changes.extend(before.iter().flat_map(|before| {
-            [consumed_key(before.id), previous_key(before.id)].map(|key| (key, None))
-        }));
+        changes.extend(before.iter().flat_map(|before| forgotten(before.id)));
         let next = catalog.with_generations(self.view.id, generation.clone(), previous);
         engine.commit(next, changes)?;
         before.map_or(Ok(()), |before| engine.drop_generations(before))?;
@@ -275,7 +272,7 @@ impl<'r> Run<'r> {
             pushes.flipped(self.view.id);
             if let Some(older) = older {
                 let older = GenerationId { view: self.view.id, number: older.number };
-                engine.store.drop_generation(older)?;
+                engine.store.rows.drop_generation(older)?;
             }
         }
         engine.reclaim_history();

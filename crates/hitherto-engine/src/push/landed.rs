@@ -28,6 +28,7 @@ use hitherto_offline::files::{SourceFile, sums_path};
 use hitherto_offline::pushed::{
     Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, describe_file, write_file,
 };
+use hitherto_online::MetaKey;
 use tempfile::TempDir;
 
 use super::batch::{Batch, read};
@@ -71,7 +72,7 @@ impl Engine {
     pub(super) fn read_landed(&self, view: &AppliedView) -> Result<u64> {
         let folder = self.pushed_folder(view);
         let landed = files(&folder)?.last().map_or(0, |file| file.batches.end);
-        let known = self.store.read_meta(&landed_key(view))?;
+        let known = self.store.meta.read_meta(MetaKey::Landed { view: view.id })?;
         let known = known.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
         if landed < known {
             return Err(Error::corrupt(format!(
@@ -89,7 +90,8 @@ impl Engine {
 
     /// Keeps how many batches are in files outside of these.
     fn keep_landed(&self, view: &AppliedView, landed: u64) -> Result<()> {
-        self.store.commit_meta(&[(landed_key(view), Some(landed.to_be_bytes().to_vec()))])
+        let landed = landed.to_be_bytes().to_vec();
+        self.store.meta.commit_meta(&[(MetaKey::Landed { view: view.id }, Some(landed))])
     }
 
     /// All facts that were pushed to a view, as files.
@@ -168,7 +170,7 @@ impl Engine {
         let folder = self.pushed_folder(view);
         disk::make_folders(&folder)?;
         // Whoever opens the store again takes what is in files to be in the generation.
-        self.store.sync()?;
+        self.store.log.sync()?;
         while log.landed < log.applied {
             let (to, bytes, _) = self.write_logged(view, log.landed, log.applied, &folder)?;
             log.landed = to;
@@ -177,7 +179,7 @@ impl Engine {
         self.keep_landed(view, log.landed)?;
         let needed = lock(&self.pushes.held).get(&view.id).copied().unwrap_or(u64::MAX);
         let names = log.landed.saturating_sub(PUSH_NAMES_MAX);
-        self.store.trim_log(view.id, log.landed.min(needed), names)
+        self.store.log.trim_log(view.id, log.landed.min(needed), names)
     }
 
     /// Writes batches from `from` on to one file in `folder`, as many as it may hold.
@@ -190,7 +192,7 @@ impl Engine {
         folder: &Path,
     ) -> Result<(u64, u64, PathBuf)> {
         let (mut to, mut bytes, mut batches) = (from, 0, Vec::new());
-        self.store.read_log(view.id, from, &mut |number, batch| {
+        self.store.log.read_log(view.id, from, &mut |number, batch| {
             if number < end && bytes < PUSH_LAND_BYTES {
                 to = number + 1;
                 bytes += batch.len() as u64;
@@ -366,11 +368,6 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
     paths.map_err(|cause| {
         Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
     })
-}
-
-/// Where it is kept how many batches of a view are in files: a key of the store's metadata.
-fn landed_key(view: &AppliedView) -> String {
-    format!("landed/{}", view.id)
 }
 
 /// Gives a file of pushed facts its place, after its checksums.

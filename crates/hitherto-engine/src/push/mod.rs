@@ -204,7 +204,7 @@ impl Engine {
             true => Durability::Synced,
             false => Durability::Buffered,
         };
-        self.store.append_log(&entries, durability)?;
+        self.store.log.append_log(&entries, durability)?;
         self.pushes.arrived.fetch_max(arrived, Ordering::Relaxed);
         *logs = after;
         Ok(outcomes)
@@ -219,7 +219,7 @@ impl Engine {
         };
         match before.iter().find(is_same) {
             Some(same) => Ok(same.named()),
-            None => self.store.find_logged(one.view, name),
+            None => self.store.log.find_logged(one.view, name),
         }
     }
 
@@ -245,12 +245,12 @@ impl Engine {
         let put = |pending: &mut Vec<Vec<u8>>| {
             let facts = pending.iter().map(|batch| Ok(read(batch)?.facts));
             let facts: Vec<Vec<Fact<'_>>> = facts.collect::<Result<_>>()?;
-            let put = self.store.put(generation, &facts.concat());
+            let put = self.store.rows.put(generation, &facts.concat());
             drop(facts);
             pending.clear();
             put
         };
-        self.store.read_log(generation.view, from, &mut |number, batch| {
+        self.store.log.read_log(generation.view, from, &mut |number, batch| {
             end = number + 1;
             bytes += batch.len();
             pending.push(batch.to_vec());
@@ -276,7 +276,7 @@ impl Engine {
             }
             let landed = self.read_landed(view)?;
             let mut log = ViewLog { landed, applied: landed, logged: landed, bytes: 0 };
-            self.store.read_log(view.id, landed, &mut |number, batch| {
+            self.store.log.read_log(view.id, landed, &mut |number, batch| {
                 log.logged = number + 1;
                 log.bytes += batch.len() as u64;
                 Ok(())
@@ -303,7 +303,7 @@ impl Engine {
     ) -> Result<Option<(Held<'_>, i64)>> {
         let held = Held { _logs: lock(&self.pushes.logs) };
         let now = now.max(self.pushes.clock.load(Ordering::Relaxed));
-        let visible_by = self.store.visible_by(generation)?;
+        let visible_by = self.store.rows.visible_by(generation)?;
         Ok(visible_by.filter(|moment| *moment <= now).map(|moment| (held, moment)))
     }
 

@@ -326,7 +326,7 @@ impl Engine {
         files: &[SourceFile],
         reading: &Reading,
     ) -> Result<Vec<ReadFile>> {
-        let consumed = Consumed::read(self.store.as_ref(), view.view.id)?;
+        let consumed = Consumed::read(self.store.meta.as_ref(), view.view.id)?;
         let files = files.iter().map(|file| {
             let known = consumed.fingerprint_of(file).or_else(|| reading.fingerprint_of(file));
             ReadFile { file: file.clone(), fingerprint: known.map(str::to_owned) }

@@ -210,6 +210,6 @@ impl Engine {
             Err(error) if error.kind() == Kind::NotFound => Vec::new(),
             listed => listed?,
         };
-        Consumed::read(self.store.as_ref(), view.id)?.intact(&all)
+        Consumed::read(self.store.meta.as_ref(), view.id)?.intact(&all)
     }
 }

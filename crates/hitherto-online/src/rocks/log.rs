@@ -1,14 +1,18 @@
 //! The log of pushed facts: batch by batch, in the order of arrival.
 
+use std::path::Path;
+
 use hitherto_core::{Error, Result};
 use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
 
-use super::{META, PUSHED, RocksStore, failed};
-use crate::keys::{self, ARRIVED, Logged, logged};
-use crate::store::{Durability, LogEntry, LogVisitor, NamedBatch};
+use super::acknowledged::Acknowledged;
+use super::{META, PUSHED, RocksStore, failed, io_failed};
+use crate::keys::{self, Logged, MetaKey, logged};
+use crate::store::{Durability, LogEntry, LogVisitor, Meta, NamedBatch, PushLog};
 
-impl RocksStore {
-    pub(super) fn append(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
+impl PushLog for RocksStore {
+    fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
+        self.check_writable()?;
         let family = self.family(PUSHED);
         let mut batch = WriteBatch::default();
         for entry in entries {
@@ -22,7 +26,8 @@ impl RocksStore {
             }
         }
         if let Some(last) = entries.last() {
-            batch.put_cf(self.family(META), ARRIVED, last.arrived.to_be_bytes());
+            let arrived = MetaKey::Arrived.to_string();
+            batch.put_cf(self.family(META), arrived, last.arrived.to_be_bytes());
         }
         match durability {
             Durability::Synced => self.write_durably(batch),
@@ -30,22 +35,31 @@ impl RocksStore {
         }
     }
 
-    pub(super) fn show_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
+    fn sync(&self) -> Result<()> {
+        // A write of nothing, and no bare sync: that one is not refused after an error, and
+        // its own then cannot be recovered from.
+        self.commit_meta(&[])?;
+        let synced = self.acknowledged.as_ref().map_or(Ok(()), Acknowledged::sync);
+        synced.map_err(|cause| io_failed(Path::new("how far the log got"), cause))
+    }
+
+    fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
         self.show_logged(view, Logged::Batch, from, u64::MAX, |number, bytes| visit(number, bytes))
     }
 
-    pub(super) fn read_arrived(&self) -> Result<Option<i64>> {
-        let arrived = self.db.get_cf(self.family(META), ARRIVED).map_err(failed)?;
+    fn arrived(&self) -> Result<Option<i64>> {
+        let arrived = self.read_meta(MetaKey::Arrived)?;
         arrived.map(|bytes| Ok(to_number(&bytes)? as i64)).transpose()
     }
 
-    pub(super) fn batch_of(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
+    fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
         let key = logged(view, Logged::Number, &name.to_be_bytes());
         let value = self.db.get_cf(self.family(PUSHED), key).map_err(failed)?;
         value.map(|value| keys::read_named(&value).ok_or_else(damaged)).transpose()
     }
 
-    pub(super) fn copy_names(&self, from: u32, to: u32) -> Result<()> {
+    fn carry_names(&self, from: u32, to: u32) -> Result<()> {
+        self.check_writable()?;
         let family = self.family(PUSHED);
         let mut batch = WriteBatch::default();
         self.show_logged(from, Logged::Name, 0, u64::MAX, |number, name| {
@@ -59,7 +73,8 @@ impl RocksStore {
         self.db.write(batch).map_err(failed)
     }
 
-    pub(super) fn trim(&self, view: u32, batches: u64, names: u64) -> Result<()> {
+    fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
+        self.check_writable()?;
         let family = self.family(PUSHED);
         let mut batch = WriteBatch::default();
         self.show_logged(view, Logged::Name, 0, names, |_, name| {
@@ -72,7 +87,9 @@ impl RocksStore {
         }
         self.db.write(batch).map_err(failed)
     }
+}
 
+impl RocksStore {
     /// Shows what the log has of one sort, by numbers from `from` up to and without
     /// `to`.
     fn show_logged(

@@ -52,11 +52,9 @@ use rocksdb::{
     Cache, ColumnFamily, DB, Options, ReadOptions, WriteBatch, WriteOptions, properties,
 };
 
-use crate::store::{
-    Access, Beneath, Durability, Fact, GenerationId, Load, LogEntry, LogVisitor, NamedBatch,
-    OnlineStore, Reach, Snapshot, Usage,
-};
-use crate::{disk, keys};
+use crate::keys::MetaKey;
+use crate::store::{Beneath, MetaChange, Fact, GenerationId, Load, Meta, Reach, RowStore, Snapshot};
+use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
 use retain::Horizons;
 use rows::RowTable;
@@ -224,7 +222,7 @@ impl RocksStore {
     }
 }
 
-impl OnlineStore for RocksStore {
+impl RowStore for RocksStore {
     fn snapshot(&self, reach: Reach, generations: &[GenerationId]) -> Box<dyn Snapshot + '_> {
         Box::new(read::RocksSnapshot::new(self, reach, generations))
     }
@@ -243,54 +241,8 @@ impl OnlineStore for RocksStore {
         self.read_visible_by(generation)
     }
 
-    fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
-        self.check_writable()?;
-        self.append(entries, durability)
-    }
-
-    fn sync(&self) -> Result<()> {
-        // A write of nothing, and no bare sync: that one is not refused after an error, and
-        // its own then cannot be recovered from.
-        self.commit_meta(&[])?;
-        let synced = self.acknowledged.as_ref().map_or(Ok(()), Acknowledged::sync);
-        synced.map_err(|cause| io_failed(Path::new("how far the log got"), cause))
-    }
-
-    fn read_log(&self, view: u32, from: u64, visit: &mut LogVisitor<'_>) -> Result<()> {
-        self.show_log(view, from, visit)
-    }
-
-    fn arrived(&self) -> Result<Option<i64>> {
-        self.read_arrived()
-    }
-
-    fn find_logged(&self, view: u32, name: u128) -> Result<Option<NamedBatch>> {
-        self.batch_of(view, name)
-    }
-
-    fn carry_names(&self, from: u32, to: u32) -> Result<()> {
-        self.check_writable()?;
-        self.copy_names(from, to)
-    }
-
-    fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
-        self.check_writable()?;
-        self.trim(view, batches, names)
-    }
-
     fn retain(&self, generation: GenerationId, horizon: i64) {
         self.horizons.set(generation, horizon);
-    }
-
-    fn copy_to(&self, folder: &Path) -> Result<()> {
-        self.check_writable()?;
-        disk::make_folders(folder)?;
-        // Files are linked where that is possible: they never change.
-        let checkpoint = Checkpoint::new(&self.db).map_err(failed)?;
-        let database = folder.join("rocksdb");
-        checkpoint.create_checkpoint(&database).map_err(failed)?;
-        disk::make_private(&database);
-        write_format(folder)
     }
 
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
@@ -309,36 +261,62 @@ impl OnlineStore for RocksStore {
         }
         Ok(())
     }
+}
 
-    fn read_meta(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.db.get_cf(self.family(META), key).map_err(failed)
+impl Meta for RocksStore {
+    fn read_meta(&self, key: MetaKey) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf(self.family(META), key.to_string()).map_err(failed)
     }
 
-    fn commit_meta(&self, changes: &[(String, Option<Vec<u8>>)]) -> Result<()> {
+    fn commit_meta(&self, changes: &[MetaChange]) -> Result<()> {
         self.check_writable()?;
         let family = self.family(META);
         let mut batch = WriteBatch::default();
         for (key, value) in changes {
             match value {
-                Some(value) => batch.put_cf(family, key, value),
-                None => batch.delete_cf(family, key),
+                Some(value) => batch.put_cf(family, key.to_string(), value),
+                None => batch.delete_cf(family, key.to_string()),
             }
         }
         self.write_durably(batch)
     }
+}
 
-    fn announce(&self, url: &str) -> Result<()> {
+/// What only a folder can do.
+impl RocksStore {
+    /// What it was opened for.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// See [`OnlineStore::copy_to`](crate::OnlineStore::copy_to).
+    ///
+    /// # Errors
+    /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
+    pub fn copy_to(&self, folder: &Path) -> Result<()> {
+        self.check_writable()?;
+        disk::make_folders(folder)?;
+        // Files are linked where that is possible: they never change.
+        let checkpoint = Checkpoint::new(&self.db).map_err(failed)?;
+        let database = folder.join("rocksdb");
+        checkpoint.create_checkpoint(&database).map_err(failed)?;
+        disk::make_private(&database);
+        write_format(folder)
+    }
+
+    /// See [`OnlineStore::announce`](crate::OnlineStore::announce).
+    ///
+    /// # Errors
+    /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
+    pub fn announce(&self, url: &str) -> Result<()> {
         self.check_writable()?;
         // The database lies in the store's folder.
         let folder = self.db.path().parent().unwrap_or(self.db.path());
         owner::write(folder, Some(url))
     }
 
-    fn is_writable(&self) -> bool {
-        self.access == Access::ReadWrite
-    }
-
-    fn usage(&self) -> Usage {
+    /// Approximate sizes; cheap.
+    pub fn usage(&self) -> Usage {
         let number = |family: &str, property| {
             self.db.property_int_value_cf(self.family(family), property).ok().flatten().unwrap_or(0)
         };

@@ -8,8 +8,8 @@ use rocksdb::{
 use super::put::{GREATEST, greatest};
 use super::retain::Horizons;
 use super::{FAMILIES, HISTORY, LATEST, RocksOptions};
+use crate::Access;
 use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
-use crate::store::Access;
 
 /// Bits of filter a key: about 1% of absent entities cost a block read.
 const FILTER_BITS_PER_KEY: f64 = 10.0;

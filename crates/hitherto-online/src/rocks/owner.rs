@@ -9,11 +9,16 @@
 //! left behind that was killed misleads nobody.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hitherto_core::{Error, Result};
 
 use crate::disk;
+
+/// The file on which whoever writes holds a lock that the system can be asked for.
+pub fn lock(folder: &Path) -> PathBuf {
+    folder.join("rocksdb").join("LOCK")
+}
 
 /// Notes this process, and where it answers if it is a server.
 ///

@@ -28,7 +28,7 @@ pub fn greatest(_: &[u8], stored: Option<&[u8]>, rows: &MergeOperands) -> Option
 }
 
 impl RocksStore {
-    /// See [`crate::OnlineStore::put`].
+    /// See [`crate::RowStore::put`].
     pub(super) fn put_facts(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()> {
         let mut order: Vec<&Fact<'_>> = facts.iter().collect();
         let rank = |a: &&Fact<'_>, b: &&Fact<'_>| rule::rank((a.times, a.row), (b.times, b.row));

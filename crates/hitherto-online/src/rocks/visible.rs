@@ -12,10 +12,11 @@ use hitherto_core::rule::Times;
 use rocksdb::WriteBatch;
 
 use super::{META, RocksStore, failed};
+use crate::keys::MetaKey;
 use crate::store::{Beneath, GenerationId};
 
 fn key(generation: GenerationId) -> String {
-    format!("visible-by/{}/{}", generation.view, generation.number)
+    MetaKey::VisibleBy(generation).to_string()
 }
 
 /// The moment by which rows with these times can be seen, known time counted.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hitherto_core::Kind;
 use hitherto_core::time::format_timestamp;
-use hitherto_engine::{Access, owner_of};
+use hitherto_engine::{Access, lock_of, owner_of};
 use rustix::fs::{Access as Permission, access};
 
 use super::Examined;
@@ -26,12 +26,9 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
             let built = views.flat_map(|view| &view.generation).map(|one| one.materialized_at);
             findings.extend(times(built.max(), session.now()));
             let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-            let lock = config.store.join("online").join("rocksdb").join("LOCK");
-            findings.push(holder(
-                &session.root().join(lock),
-                &locks,
-                &owner_of(session.root(), &config),
-            ));
+            let (lock, owner) =
+                (lock_of(session.root(), &config), owner_of(session.root(), &config));
+            findings.push(holder(&lock, &locks, &owner));
         }
         Err(error) if error.kind() == Kind::NotFound => findings.push(Finding::odd(
             "store",
