@@ -104,13 +104,17 @@ async fn a_changed_view_is_served_as_it_was_until_it_is_built() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_is_taken_back_has_its_copy_again() {
     let (repo, engine) = redefined().await;
-    let before = engine.catalog().view("labs").unwrap().before.clone().unwrap();
-    let id = before.id;
+    let before = engine.catalog();
+    let before = before.published.of("labs").unwrap();
+    let id = before.view.id;
+    assert!(engine.catalog().online(id).is_none(), "another definition is applied");
     repo.write("definitions.yaml", &labs("", VALUE));
     apply(&engine).await;
-    let view = engine.catalog().view("labs").unwrap().clone();
-    assert_eq!((view.id, view.version, view.generation), (id, 3, before.generation));
-    assert!(view.before.is_none());
+    let catalog = engine.catalog();
+    let view = catalog.registry.view("labs").unwrap();
+    assert_eq!((view.id, view.version), (id, 3));
+    let online = catalog.online(id).unwrap();
+    assert_eq!((&online.view, &online.generation), (view, &before.generation));
     assert_eq!(value(&engine, "x", None, 1_000), Ok(2));
     push(&engine, "labs", repo::batch(facts(&[("x", 30, 3)])), "", 70).unwrap();
     assert_eq!(value(&engine, "x", None, 1_000), Ok(3));

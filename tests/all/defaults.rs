@@ -137,14 +137,14 @@ async fn a_changed_default_counts_at_once_and_leaves_stored_rows() {
     let repo = repo();
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, 1_000).await;
-    let before = engine.catalog().view("dose").unwrap().clone();
+    let before = engine.catalog().published.of("dose").unwrap().clone();
     let other = YAML.replace("default: none given", "default: \"unknown\"");
     repo.write("definitions.yaml", &other.replace("type: bool, default: true", "type: bool"));
     let plan = engine.plan().await.unwrap();
     assert_eq!(plan.changes[0].effect, Effect::Serving, "{:?}", plan.changes);
     apply(&engine).await;
-    let after = engine.catalog().view("dose").unwrap().clone();
-    assert_eq!((after.id, after.generation), (before.id, before.generation));
+    let after = engine.catalog().published.of("dose").unwrap().clone();
+    assert_eq!((after.view.id, after.generation), (before.view.id, before.generation));
     let found = lookup(&engine, &["dose:drug", "dose:given"], keys(&[2]), None, 1_000).unwrap();
     assert_eq!(found.columns[0].varlen(0), b"unknown");
     assert!(!found.columns[1].has_value(0), "null again");

@@ -167,15 +167,15 @@ async fn applying_twice_changes_nothing_and_a_ttl_keeps_the_online_copy() {
     assert_eq!(plan.changes.len(), 1);
     assert_eq!((plan.changes[0].action, plan.changes[0].effect), (Action::Update, Effect::Serving));
     apply(&engine).await;
-    let view = engine.catalog().view("labs").unwrap().clone();
+    let view = engine.catalog().registry.view("labs").unwrap().clone();
     assert_eq!((view.id, view.version, view.schema_version), (1, 2, 1));
-    assert!(view.generation.is_some(), "the rows are still right");
+    assert!(engine.catalog().online(view.id).is_some(), "the rows are still right");
 
     repo.write("definitions.yaml", &GOOD.replace("eventTime: drawn", "eventTime: released"));
     apply(&engine).await;
-    let view = engine.catalog().view("labs").unwrap().clone();
+    let view = engine.catalog().registry.view("labs").unwrap().clone();
     assert_eq!((view.id, view.version), (2, 3));
-    assert!(view.generation.is_none(), "old rows are never reinterpreted");
+    assert!(engine.catalog().online(view.id).is_none(), "old rows are never reinterpreted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

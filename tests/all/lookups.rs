@@ -200,7 +200,7 @@ async fn what_lookups_found_is_counted_for_each_view() {
         let request = request("users:age", vec![users.clone()]);
         engine.lookup(&request, now).unwrap();
     }
-    let counts = |name: &str| engine.view_counts(engine.catalog().view(name).unwrap());
+    let counts = |name: &str| engine.view_counts(engine.catalog().registry.view(name).unwrap());
     let counted = counts("users");
     let found = (counted.answered, counted.expired, counted.not_found, counted.null_values);
     assert_eq!(found, (2, 4, 4, 1));

@@ -174,7 +174,7 @@ async fn what_is_deleted_is_missed() {
     // Everything: that is no store any more, and one is made.
     let damaged = another(&repo);
     fs::remove_dir_all(damaged.path().join(".hitherto")).unwrap();
-    assert!(open(damaged.path()).unwrap().catalog().views.is_empty());
+    assert!(open(damaged.path()).unwrap().catalog().registry.views.is_empty());
 }
 
 /// Everything that can be asked, or that an answer was refused.

@@ -206,9 +206,9 @@ async fn facts_without_time_or_key_answer_nothing_and_are_counted() {
         "definitions.yaml",
         &definitions("").replace("  online", "  known: ignore\n  online"),
     );
-    let view = engine.catalog().view("labs").unwrap().clone();
+    let view = engine.catalog().registry.view("labs").unwrap().clone();
     apply(&engine).await;
-    assert_eq!(engine.catalog().view("labs").unwrap().id, view.id, "the same rows");
+    assert_eq!(engine.catalog().registry.view("labs").unwrap().id, view.id, "the same rows");
     assert_eq!(value(&engine, "x", None, 100), Ok(1));
 }
 
@@ -272,7 +272,7 @@ async fn a_run_restricted_in_time_brings_that_and_consumes_nothing() {
     assert_eq!((rest.mode, rest.files, rest.facts), (MaterializeMode::Incremental, 1, 4));
     assert_eq!(value(&engine, "x", None, 100), Ok(3));
     assert!(run(&engine, 100).await.is_up_to_date);
-    assert_eq!(engine.catalog().view("labs").unwrap().generation.as_ref().unwrap().facts, 4);
+    assert_eq!(engine.catalog().published.of("labs").unwrap().generation.facts, 4);
     let verified = engine.verify(&VerifyRequest::default(), 100).await.unwrap();
     let json = serde_json::to_string(&verified).unwrap();
     assert!(!json.contains("incomplete"), "{json}");

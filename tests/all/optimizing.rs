@@ -486,7 +486,7 @@ async fn the_icu_views_have_one_content_with_and_without_copies() {
     };
     let expected = manifest().await;
     let views: Vec<String> =
-        engine.catalog().views.iter().map(|view| view.name().to_owned()).collect();
+        engine.catalog().registry.views.iter().map(|view| view.name().to_owned()).collect();
     assert_eq!(views.len(), 13);
     for view in views {
         assert!(optimize(&engine, &view, OptimizeMode::IfChanged).await.rows > 0, "{view}");

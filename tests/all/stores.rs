@@ -450,7 +450,11 @@ fn the_second_writer_is_told_who_has_the_store() {
     take(&first, &Step::Meta { key: 1, value: Some(5) }).unwrap();
     let reader =
         RocksStore::open(folder.path(), Access::ReadOnly, RocksOptions::default()).unwrap();
-    assert_eq!(reader.read_meta(meta_key(1)).unwrap(), Some(vec![5]), "a reader sees what was there");
+    assert_eq!(
+        reader.read_meta(meta_key(1)).unwrap(),
+        Some(vec![5]),
+        "a reader sees what was there"
+    );
     assert_eq!(reader.commit_meta(&[]).unwrap_err().kind(), Kind::Invalid);
 }
 

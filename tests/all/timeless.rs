@@ -141,7 +141,7 @@ async fn nobody_counts_how_old_it_is() {
     let (_, report) = training_set(&engine, &features, spine, None).await.unwrap();
     assert!(report.views.iter().all(|view| view.present == 1 && view.age.is_none()), "{report:?}");
     lookup(&engine, &["patient:*"], keys(&[1]), None, NOW).unwrap();
-    let counts = engine.view_counts(engine.catalog().view("patient").unwrap());
+    let counts = engine.view_counts(engine.catalog().registry.view("patient").unwrap());
     assert_eq!((counts.answered, counts.age_seconds, counts.ages.iter().sum()), (1, 0, 0_u64));
 }
 
@@ -198,7 +198,7 @@ async fn pushes_copies_and_builds_are_as_of_any_view() {
     // The store says so to whoever opens it.
     drop(engine);
     let engine = repo.open(Access::ReadOnly).unwrap();
-    let applied: Definitions = engine.catalog().definitions();
+    let applied: Definitions = engine.catalog().registry.definitions();
     assert!(applied.views.iter().all(|view| view.source.is_timeless()));
     is_there(&engine);
 }

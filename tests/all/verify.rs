@@ -120,8 +120,8 @@ async fn a_wrong_row_online_is_found_and_shown() {
 
     // The row of one stay, with another note than its fact has.
     let catalog = engine.catalog();
-    let view = catalog.view("latest").unwrap();
-    let number = view.generation.as_ref().unwrap().number;
+    let view = catalog.registry.view("latest").unwrap();
+    let number = catalog.online(view.id).unwrap().generation.number;
     let mut key = Vec::new();
     for (part, field) in
         [OwnedPart::Bytes(b"stay 3".to_vec()), OwnedPart::Int(-7)].iter().zip(&view.keys)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::catalog::{AppliedView, Published, Registry};
 use hitherto_core::definition::{
     Definitions, Entity, Feature, FeatureView, Field, Known, Metadata, Online, Origin, Source,
 };
@@ -35,7 +35,7 @@ impl Terms {
             views: views.collect(),
             services: Vec::new(),
         };
-        Catalog::default().apply(&definitions, 0).views
+        Registry::default().apply(&definitions, &Published::default(), 0).views
     }
 
     fn view(self, index: usize, folder: &Path) -> FeatureView {

@@ -14,17 +14,19 @@
 //!
 //! Anything wrong anywhere and nothing is applied.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use hitherto_core::catalog::Catalog;
+use hitherto_core::catalog::{AppliedView, Catalog, PublishedView};
 use hitherto_core::definition::diff::{self, Change};
 use hitherto_core::definition::{Definitions, Loaded};
 use hitherto_core::{Error, Result};
 use serde::Serialize;
 
+use crate::local::forget_consumed;
 use crate::repository::DefinitionFile;
-use crate::{Engine, materialize, repository};
+use crate::{Engine, repository};
 
 /// What applying the repository's definitions would change.
 #[derive(Clone, Debug, Serialize)]
@@ -78,7 +80,7 @@ impl Engine {
         self.check_sources(&loaded).await?;
         let catalog = self.catalog();
         Ok(Plan {
-            changes: diff::diff(&catalog.definitions(), &loaded.definitions),
+            changes: diff::diff(&catalog.registry.definitions(), &loaded.definitions),
             catalog_version: catalog.version,
             definitions: loaded.definitions,
         })
@@ -127,25 +129,25 @@ impl Engine {
             return Ok(catalog);
         }
         let next = catalog.apply(&plan.definitions, now);
-        let is_kept = |id: u32| next.stored_views().any(|view| view.id == id);
-        let dropped: Vec<_> =
-            catalog.stored_views().filter(|view| !is_kept(view.id)).cloned().collect();
-        let forget = dropped.iter().flat_map(|view| materialize::forgotten(view.id));
+        let kept: HashSet<u32> = next.view_ids().collect();
+        let dropped = catalog.view_ids().filter(|id| !kept.contains(id));
+        let forget = dropped.flat_map(forget_consumed).collect();
         let mut held_back = self.hold_back_pushes();
-        for old in &catalog.views {
-            match next.views.iter().find(|view| view.name() == old.name()) {
+        for old in &catalog.registry.views {
+            match next.registry.views.iter().find(|view| view.name() == old.name()) {
                 Some(new) if new.id == old.id => {}
                 Some(new) => held_back.carry(old, new)?,
                 // Should it come back, its facts do.
                 None => held_back.land(old)?,
             }
         }
-        for new in next.views.iter().filter(|view| catalog.view(view.name()).is_err()) {
+        let is_new = |view: &&AppliedView| catalog.registry.view(view.name()).is_err();
+        for new in next.registry.views.iter().filter(is_new) {
             held_back.begin(new)?;
         }
-        let next = self.commit(next, forget.collect())?;
-        for old in &catalog.views {
-            let new = next.views.iter().find(|view| view.name() == old.name());
+        let next = self.commit(next, forget)?;
+        for old in &catalog.registry.views {
+            let new = next.registry.views.iter().find(|view| view.name() == old.name());
             if let Some(new) = new.filter(|new| new.id != old.id) {
                 self.store.log.carry_names(old.id, new.id)?;
             }
@@ -153,8 +155,9 @@ impl Engine {
         drop(held_back);
         self.recover_pushes()?;
         // Rows go after nothing names them any more.
-        for view in &dropped {
-            self.drop_generations(view)?;
+        let is_gone = |published: &&PublishedView| !kept.contains(&published.view.id);
+        for published in catalog.published.views().filter(is_gone) {
+            self.drop_generations(published)?;
         }
         Ok(next)
     }

@@ -4,6 +4,7 @@
 //! | ---------------- | ------------------------------------------------------ |
 //! | [`config`]       | the repository's one configuration file                 |
 //! | `clock`          | what is believed of the clock                           |
+//! | `local`          | what a store alone has                                  |
 //! | [`disk`]         | files and folders that appear whole and stay            |
 //! | `machine`        | how much memory there is                                |
 //! | [`background`]   | threads that give way to lookups                        |
@@ -34,6 +35,7 @@ pub mod cells;
 mod clock;
 pub mod config;
 pub mod disk;
+mod local;
 pub mod lookup;
 mod machine;
 pub mod manifest;
@@ -151,18 +153,14 @@ impl Engine {
     ///
     /// # Errors
     /// `Invalid` or `Corrupt` from the catalog.
-    pub fn with_store(
-        root: &Path,
-        store: impl Into<OnlineStore>,
-        config: &Config,
-    ) -> Result<Self> {
+    pub fn with_store(root: &Path, store: impl Into<OnlineStore>, config: &Config) -> Result<Self> {
         let store = store.into();
         let catalog = match store.meta.read_meta(MetaKey::Catalog)? {
             Some(json) => Catalog::from_json(&json)?,
             None => Catalog::default(),
         };
         let pushes = push::Pushes::new(store.log.arrived()?);
-        let believed = clock::Believed::from_json(store.meta.read_meta(MetaKey::Clock)?)?;
+        let believed = local::Local::new(store.meta.as_ref()).believed()?;
         let counts = Arc::default();
         let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
         let engine = Self {
@@ -225,7 +223,7 @@ impl Engine {
         *self.believed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `catalog` durable together with `changes`, then visible.
+    /// Makes `catalog` durable together with `changes` to what is local, then visible.
     /// The caller holds `writer`.
     fn commit(&self, catalog: Catalog, mut changes: Vec<MetaChange>) -> Result<Arc<Catalog>> {
         let snapshot = lookup::Snapshot::new(catalog, &self.counts)?;

@@ -6,12 +6,12 @@
 //! then the store may reclaim what answered only those.
 
 use hitherto_core::Result;
-use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::catalog::{Generation, PublishedView};
 use hitherto_core::time::MICROS_PER_SECOND;
-use hitherto_online::{GenerationId, MetaKey};
+use hitherto_online::GenerationId;
 
 use crate::Engine;
-use crate::clock::Believed;
+use crate::local::keep_believed;
 
 /// Lookups that began before a horizon was moved have ended after so many microseconds.
 const LOOKUPS_END_MICROS: i64 = 60_000_000;
@@ -28,7 +28,6 @@ impl Engine {
     pub async fn retain(&self, now: i64) -> Result<u64> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
-        let mut next = (*catalog).clone();
         let (clock, now) = (now, self.hear(now));
         if now < clock {
             tracing::warn!(
@@ -37,37 +36,37 @@ impl Engine {
                  a day",
             );
         }
-        let mut moved = 0;
-        for view in &mut next.views {
-            let Some(horizon) = self.promised(view, now) else { continue };
-            let generations = view.generation.iter_mut().chain(&mut view.previous);
+        let move_up = |published: &PublishedView| {
+            let horizon = self.promised(published, now)?;
+            let mut moved = published.clone();
+            let generations = std::iter::once(&mut moved.generation).chain(&mut moved.previous);
             generations.for_each(|one| one.horizon = one.horizon.max(horizon));
-            moved += 1;
-        }
-        if moved > 0 {
-            next.version += 1;
-            let believed = self.believed().to_json()?;
-            self.commit(next, vec![(MetaKey::Clock, Some(believed))])?;
+            Some(moved)
+        };
+        let moved: Vec<PublishedView> = catalog.built().filter_map(move_up).collect();
+        let count = moved.len() as u64;
+        if count > 0 {
+            self.commit(catalog.publish(moved), vec![keep_believed(self.believed())?])?;
             self.reclaim_history();
         } else {
             self.keep_believed()?;
         }
-        Ok(moved)
+        Ok(count)
     }
 
     /// Keeps what is believed of the clock from time to time: a process that begins must not
     /// take a day's rest for a jump.
     fn keep_believed(&self) -> Result<()> {
-        let (believed, kept) = (self.believed(), self.store.meta.read_meta(MetaKey::Clock)?);
-        if !self.store.is_writable() || !believed.is_news_after(Believed::from_json(kept)?) {
+        let (believed, local) = (self.believed(), self.local());
+        if !self.store.is_writable() || !believed.is_news_after(local.believed()?) {
             return Ok(());
         }
-        self.store.meta.commit_meta(&[(MetaKey::Clock, Some(believed.to_json()?))])
+        local.commit(&[keep_believed(believed)?])
     }
 
     /// Where a view's horizon is to be at `now`, if that is far enough from where it is.
-    fn promised(&self, view: &AppliedView, now: i64) -> Option<i64> {
-        let Generation { horizon, .. } = view.generation.as_ref()?;
+    fn promised(&self, published: &PublishedView, now: i64) -> Option<i64> {
+        let PublishedView { view, generation, .. } = published;
         let history = match view.definition.online.history_micros {
             // Its latest rows answer every moment.
             _ if view.definition.source.is_always_visible() => return None,
@@ -78,14 +77,14 @@ impl Engine {
         };
         let promised = now.saturating_sub(history);
         let step = STEP_MICROS_MIN.max(history / STEP_SHARE);
-        (promised.saturating_sub(*horizon) >= step).then_some(promised)
+        (promised.saturating_sub(generation.horizon) >= step).then_some(promised)
     }
 
     /// Lets the store reclaim what is before every horizon.
     pub(crate) fn reclaim_history(&self) {
-        for view in &self.catalog().views {
-            for Generation { number, horizon, .. } in view.generation.iter().chain(&view.previous) {
-                let id = GenerationId { view: view.id, number: *number };
+        for published in self.catalog().built() {
+            for Generation { number, horizon, .. } in published.generations() {
+                let id = GenerationId { view: published.view.id, number: *number };
                 self.store.rows.retain(id, horizon.saturating_sub(LOOKUPS_END_MICROS));
             }
         }

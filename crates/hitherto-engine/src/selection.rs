@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::catalog::{AppliedView, Catalog, Generation, Registry};
 use hitherto_core::definition::Field;
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
 use hitherto_core::output::Output;
@@ -54,10 +54,19 @@ pub struct Resolved {
 }
 
 /// Which definition of a view is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meant {
-    Applied,
-    Published,
+#[derive(Clone, Copy)]
+enum Meant<'c> {
+    Applied(&'c Registry),
+    Published(&'c Catalog),
+}
+
+impl<'c> Meant<'c> {
+    fn registry(self) -> &'c Registry {
+        match self {
+            Meant::Applied(registry) => registry,
+            Meant::Published(catalog) => &catalog.registry,
+        }
+    }
 }
 
 /// One view as the request uses it.
@@ -65,6 +74,8 @@ enum Meant {
 pub struct ResolvedView {
     /// The view.
     pub view: AppliedView,
+    /// What lookups read of it; `None` where nothing is online, or none is meant.
+    pub generation: Option<Generation>,
     /// How the request names it and where its join keys come from.
     pub reference: ViewRef,
     /// Its join keys under the names of the columns that they come from.
@@ -72,17 +83,19 @@ pub struct ResolvedView {
 }
 
 impl ResolvedView {
-    fn new(catalog: &Catalog, reference: &ViewRef, meant: Meant) -> Result<Self> {
-        let applied = catalog.view(&reference.view)?;
-        let view = match meant {
-            Meant::Applied => applied.clone(),
-            Meant::Published => applied.published().unwrap_or(applied).clone(),
+    fn new(meant: Meant<'_>, reference: &ViewRef) -> Result<Self> {
+        let applied = meant.registry().view(&reference.view)?;
+        let published = match meant {
+            Meant::Applied(_) => None,
+            Meant::Published(catalog) => catalog.published.of(applied.name()),
         };
+        let view = published.map_or(applied, |published| &published.view).clone();
+        let generation = published.map(|published| published.generation.clone());
         reference.check_keys(view.keys.iter().map(|key| key.name.as_str()))?;
         let column =
             |key: &Field| Field { name: reference.column(&key.name).to_owned(), ..key.clone() };
         let keys = view.keys.iter().map(column).collect();
-        Ok(Self { view, reference: reference.clone(), keys })
+        Ok(Self { view, generation, reference: reference.clone(), keys })
     }
 }
 
@@ -98,13 +111,13 @@ pub struct ResolvedFeature {
 }
 
 impl Resolved {
-    /// Finds every name of `selection` in `catalog`, as it is applied.
+    /// Finds every name of `selection`, as it is applied.
     ///
     /// # Errors
     /// `NotFound` with a suggestion; `Invalid` when nothing, too much or
     /// something twice is asked for.
-    pub fn new(catalog: &Catalog, selection: &Selection) -> Result<Self> {
-        Self::find(catalog, selection, Meant::Applied)
+    pub fn new(registry: &Registry, selection: &Selection) -> Result<Self> {
+        Self::find(Meant::Applied(registry), selection)
     }
 
     /// The same, as lookups read it: a service goes on with those of its features that are
@@ -114,7 +127,7 @@ impl Resolved {
     /// As [`Resolved::new`]; `Unavailable` for a feature, or a service, that is applied and
     /// of which nothing is online yet.
     pub fn published(catalog: &Catalog, selection: &Selection) -> Result<Self> {
-        Self::find(catalog, selection, Meant::Published)
+        Self::find(Meant::Published(catalog), selection)
     }
 
     /// The columns of the answer.
@@ -136,23 +149,25 @@ impl Resolved {
         outputs.collect()
     }
 
-    fn find(catalog: &Catalog, selection: &Selection, meant: Meant) -> Result<Self> {
+    fn find(meant: Meant<'_>, selection: &Selection) -> Result<Self> {
         let (references, is_service) = match selection {
-            Selection::Service(name) => (&catalog.service(name)?.features, true),
+            Selection::Service(name) => (&meant.registry().service(name)?.features, true),
             Selection::Features(references) => (references, false),
         };
         let mut resolved = Self { views: Vec::new(), features: Vec::new() };
         let mut seen = Seen { meant, views: HashMap::new(), features: HashSet::new() };
         let mut to_come = None;
         for reference in references {
-            if meant == Meant::Published && is_to_come(catalog, reference)? {
+            if let Meant::Published(catalog) = meant
+                && is_to_come(catalog, reference)?
+            {
                 let error = not_built(reference);
                 match is_service {
                     true => to_come = Some(error),
                     false => return Err(error),
                 }
             } else {
-                resolved.add(catalog, reference, &mut seen)?;
+                resolved.add(reference, &mut seen)?;
             }
         }
         match resolved.features.is_empty() {
@@ -163,8 +178,8 @@ impl Resolved {
         }
     }
 
-    fn add(&mut self, catalog: &Catalog, reference: &FeatureRef, seen: &mut Seen) -> Result<()> {
-        let view = self.view(catalog, &reference.view, seen)?;
+    fn add(&mut self, reference: &FeatureRef, seen: &mut Seen<'_>) -> Result<()> {
+        let view = self.view(&reference.view, seen)?;
         let found = &self.views[view].view;
         let features = match reference.is_wildcard() {
             true => 0..found.definition.features.len(),
@@ -190,7 +205,7 @@ impl Resolved {
     }
 
     /// The index of a view, which is added if it is new.
-    fn view(&mut self, catalog: &Catalog, reference: &ViewRef, seen: &mut Seen) -> Result<usize> {
+    fn view(&mut self, reference: &ViewRef, seen: &mut Seen<'_>) -> Result<usize> {
         if let Some(view) = seen.views.get(reference.name()) {
             reference.check_beside(&self.views[*view].reference)?;
             return Ok(*view);
@@ -201,7 +216,7 @@ impl Resolved {
                  counted; split the request"
             )));
         }
-        self.views.push(ResolvedView::new(catalog, reference, seen.meant)?);
+        self.views.push(ResolvedView::new(seen.meant, reference)?);
         let view = self.views.len() - 1;
         seen.views.insert(reference.name().to_owned(), view);
         Ok(view)
@@ -210,9 +225,10 @@ impl Resolved {
 
 /// Whether only the definition has this feature that lookups of its view do not read yet.
 fn is_to_come(catalog: &Catalog, reference: &FeatureRef) -> Result<bool> {
-    let applied = catalog.view(&reference.view.view)?;
+    let applied = catalog.registry.view(&reference.view.view)?;
     let has = |view: &AppliedView| view.feature_index(&reference.feature).is_ok();
-    Ok(applied.published().is_some_and(|published| !has(published)) && has(applied))
+    let published = catalog.published.of(applied.name());
+    Ok(published.is_some_and(|published| !has(&published.view)) && has(applied))
 }
 
 fn not_built(reference: &FeatureRef) -> Error {
@@ -225,8 +241,8 @@ fn not_built(reference: &FeatureRef) -> Error {
 
 /// What a selection means, and what it has named so far: views by their names in the
 /// request, and features.
-struct Seen {
-    meant: Meant,
+struct Seen<'c> {
+    meant: Meant<'c>,
     views: HashMap<String, usize>,
     features: HashSet<(usize, usize)>,
 }

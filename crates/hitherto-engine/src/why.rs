@@ -10,7 +10,7 @@
 //! The source and the files of pushed facts are read and not the online store: they are
 //! the truth, have facts that the store no longer keeps, and know no horizon.
 
-use hitherto_core::catalog::AppliedView;
+use hitherto_core::catalog::{AppliedView, Reads};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Known;
 use hitherto_core::key::OwnedPart;
@@ -141,7 +141,7 @@ impl Engine {
     pub async fn why(&self, request: &WhyRequest, now: i64) -> Result<Explanation> {
         let all = FeatureRef { view: ViewRef::new(&request.view), feature: String::from("*") };
         let selection = Selection::Features(vec![all]);
-        let resolved = Resolved::new(&self.catalog(), &selection)?;
+        let resolved = Resolved::new(&self.catalog().registry, &selection)?;
         let view = &resolved.views[0].view;
         let parts = entity(&resolved, &request.keys)?;
         let moment = Moment {
@@ -194,10 +194,10 @@ impl Engine {
         explanation: &Explanation,
         now: i64,
     ) -> Result<Online> {
-        let horizon = match &view.generation {
-            Some(generation) => generation.horizon,
-            None if view.before.is_some() => return Ok(Online::EarlierDefinition),
-            None => return Ok(Online::Nothing),
+        let horizon = match self.catalog().published.reads(view) {
+            Reads::Own(published) => published.generation.horizon,
+            Reads::Earlier(_) => return Ok(Online::EarlierDefinition),
+            Reads::Nothing => return Ok(Online::Nothing),
         };
         if lookup.as_of.is_some_and(|at| at < horizon) {
             return Ok(Online::BeforeHorizon { horizon });

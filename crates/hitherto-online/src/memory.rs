@@ -13,8 +13,8 @@ use hitherto_core::{Error, Result, row};
 
 use crate::keys::{self, LatestKeys, Logged, MetaKey, logged};
 use crate::store::{
-    Beneath, MetaChange, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, LogVisitor, Meta, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
+    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
+    LogEntry, LogVisitor, Meta, MetaChange, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
 };
 
 #[derive(Clone, Default)]

@@ -1,11 +1,11 @@
 //! `hitherto inspect`: what is applied and what of it is online.
 
+use std::sync::Arc;
 use std::{fmt, iter};
 
 use clap::Args;
 use hitherto_core::Result;
-use hitherto_core::catalog::{AppliedView, Generation};
-use hitherto_core::definition::FeatureService;
+use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads};
 use hitherto_core::definition::describe::{Aspect, ORDER};
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::{Access, Engine, Usage};
@@ -41,7 +41,9 @@ impl Inspect {
             None => session.output().result(&Overview::new(&engine)),
             Some(name) => {
                 let catalog = engine.catalog();
-                session.output().result(&View(catalog.view(&name)?))
+                let view = catalog.registry.view(&name)?;
+                let reads = catalog.published.reads(view);
+                session.output().result(&View { view, reads })
             }
         }
     }
@@ -49,21 +51,18 @@ impl Inspect {
 
 /// Everything, a line each.
 struct Overview {
-    version: u64,
-    views: Vec<AppliedView>,
-    services: Vec<FeatureService>,
+    catalog: Arc<Catalog>,
     usage: Usage,
 }
 
 impl Overview {
     fn new(engine: &Engine) -> Self {
-        let catalog = engine.catalog();
-        Self {
-            version: catalog.version,
-            views: catalog.views.clone(),
-            services: catalog.services.clone(),
-            usage: engine.usage(),
-        }
+        Self { catalog: engine.catalog(), usage: engine.usage() }
+    }
+
+    fn views(&self) -> impl Iterator<Item = View<'_>> {
+        let Catalog { registry, published, .. } = &*self.catalog;
+        registry.views.iter().map(|view| View { view, reads: published.reads(view) })
     }
 }
 
@@ -71,9 +70,9 @@ impl Serialize for Overview {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Usage { latest_rows, history_rows, disk_bytes, .. } = self.usage;
         json!({
-            "catalog_version": self.version,
-            "views": self.views.iter().map(summary).collect::<Vec<_>>(),
-            "services": self.services,
+            "catalog_version": self.catalog.version,
+            "views": self.views().map(|view| view.summary()).collect::<Vec<_>>(),
+            "services": self.catalog.registry.services,
             "store": {
                 "latest_rows": latest_rows,
                 "history_rows": history_rows,
@@ -96,10 +95,10 @@ impl fmt::Display for Overview {
             ("watermark", Side::Text),
             ("horizon", Side::Text),
         ]);
-        for view in &self.views {
-            let AppliedView { id, version, generation, .. } = view;
-            let shown = |show: fn(&Generation) -> String| match generation {
-                Some(generation) => show(generation),
+        for View { view, reads } in self.views() {
+            let AppliedView { id, version, .. } = view;
+            let shown = |show: fn(&Generation) -> String| match reads.own() {
+                Some(published) => show(&published.generation),
                 None => String::from("-"),
             };
             views.row([
@@ -114,11 +113,11 @@ impl fmt::Display for Overview {
             ]);
         }
         writeln!(f, "{views}\n")?;
-        for service in &self.services {
+        for service in &self.catalog.registry.services {
             let features = counted(service.features.len() as u64, "feature");
             writeln!(f, "service {}: {features}", service.metadata.name)?;
         }
-        writeln!(f, "catalog version {}", self.version)?;
+        writeln!(f, "catalog version {}", self.catalog.version)?;
         write!(
             f,
             "store: {} on disk; about {} latest and {} history rows, replaced ones included until \
@@ -130,33 +129,83 @@ impl fmt::Display for Overview {
     }
 }
 
-/// One view with its definition and features.
-struct View<'a>(&'a AppliedView);
+/// One view with its definition and features, and what lookups read of it.
+struct View<'a> {
+    view: &'a AppliedView,
+    reads: Reads<'a>,
+}
 
 impl Serialize for View<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut view = summary(self.0);
-        view["applied_at"] = json!(format_timestamp(self.0.applied_at));
-        view["definition"] = json!(self.0.definition);
+        let mut view = self.summary();
+        view["applied_at"] = json!(format_timestamp(self.view.applied_at));
+        view["definition"] = json!(self.view.definition);
         view.serialize(serializer)
     }
 }
 
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let view = self.0;
+        let view = self.view;
         let aspects = view.definition.describe(&view.keys);
         let is_feature = |aspect: &&Aspect| aspect.path.starts_with(FEATURES);
         let (features, others): (Vec<_>, Vec<_>) = aspects.iter().partition(is_feature);
         let id = format!("{}, version {}, id {}", view.name(), view.version, view.id);
         let said = others.iter().map(|aspect| (aspect.path.as_str(), aspect.value.clone()));
         let said = said.filter(|(path, value)| !value.is_empty() && *path != ORDER);
-        let lines: Vec<_> = iter::once(("view", id)).chain(said).chain(online(view)).collect();
+        let lines: Vec<_> = iter::once(("view", id)).chain(said).chain(self.online()).collect();
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + 2;
         for (name, value) in lines {
             writeln!(f, "{name:<width$}{value}")?;
         }
         write!(f, "\n{}", table(&features))
+    }
+}
+
+impl View<'_> {
+    /// What of a view is online, as name and value.
+    fn online(&self) -> Vec<(&'static str, String)> {
+        let nothing = String::from("nothing; run `hitherto materialize`");
+        match self.reads {
+            Reads::Nothing => vec![("online", nothing)],
+            Reads::Earlier(published) => {
+                let (version, name) = (published.view.version, self.view.name());
+                let of =
+                    format!("the copy of version {version}, until `hitherto materialize {name}`");
+                vec![("online", of)]
+            }
+            Reads::Own(published) => {
+                let generation = &published.generation;
+                vec![
+                    ("generation", generation.number.to_string()),
+                    ("built", format_timestamp(generation.materialized_at)),
+                    ("facts", count(generation.facts)),
+                    ("entities", count(generation.entities)),
+                    ("watermark", format_timestamp(generation.watermark)),
+                    ("horizon", format_timestamp(generation.horizon)),
+                ]
+            }
+        }
+    }
+
+    /// A view in JSON, times as written everywhere.
+    fn summary(&self) -> Value {
+        let (view, own) = (self.view, self.reads.own());
+        let published = own.or(self.reads.earlier());
+        json!({
+            "name": view.name(),
+            "id": view.id,
+            "version": view.version,
+            "published_version": published.map(|published| published.view.version),
+            "generation": own.map(|PublishedView { generation, .. }| json!({
+                "number": generation.number,
+                "facts": generation.facts,
+                "entities": generation.entities,
+                "watermark": format_timestamp(generation.watermark),
+                "horizon": format_timestamp(generation.horizon),
+                "materialized_at": format_timestamp(generation.materialized_at),
+            })),
+        })
     }
 }
 
@@ -189,42 +238,4 @@ fn table(aspects: &[&Aspect]) -> Grid {
         grid.row(row);
     }
     grid
-}
-
-/// What of a view is online, as name and value.
-fn online(view: &AppliedView) -> Vec<(&'static str, String)> {
-    let Some(generation) = &view.generation else {
-        let nothing = || String::from("nothing; run `hitherto materialize`");
-        let of = |before: &AppliedView| {
-            let (version, name) = (before.version, view.name());
-            format!("the copy of version {version}, until `hitherto materialize {name}`")
-        };
-        return vec![("online", view.before.as_deref().map_or_else(nothing, of))];
-    };
-    vec![
-        ("generation", generation.number.to_string()),
-        ("built", format_timestamp(generation.materialized_at)),
-        ("facts", count(generation.facts)),
-        ("entities", count(generation.entities)),
-        ("watermark", format_timestamp(generation.watermark)),
-        ("horizon", format_timestamp(generation.horizon)),
-    ]
-}
-
-/// A view in JSON, times as written everywhere.
-fn summary(view: &AppliedView) -> Value {
-    json!({
-        "name": view.name(),
-        "id": view.id,
-        "version": view.version,
-        "published_version": view.published().map(|published| published.version),
-        "generation": view.generation.as_ref().map(|generation| json!({
-            "number": generation.number,
-            "facts": generation.facts,
-            "entities": generation.entities,
-            "watermark": format_timestamp(generation.watermark),
-            "horizon": format_timestamp(generation.horizon),
-            "materialized_at": format_timestamp(generation.materialized_at),
-        })),
-    })
 }

@@ -173,7 +173,9 @@ impl Engine {
 
     /// What lookups have found in a view since the engine was opened.
     pub fn view_counts(&self, view: &AppliedView) -> ViewCounts {
-        self.counts.read(view.published().unwrap_or(view).id)
+        let catalog = self.catalog();
+        let published = catalog.published.of(view.name());
+        self.counts.read(published.map_or(view, |published| &published.view).id)
     }
 
     /// How lookups of a selection are answered, for a log: views with what is read
@@ -206,11 +208,8 @@ impl Engine {
     fn still_has(&self, moment: &At<'_>) -> bool {
         let now = &self.catalog.load().catalog;
         let is_named = |id: &GenerationId| {
-            let mut views = now.stored_views().filter(|view| view.id == id.view);
-            views.any(|view| {
-                let mut kept = view.generation.iter().chain(&view.previous);
-                kept.any(|generation| generation.number == id.number)
-            })
+            let mut views = now.published.views().filter(|published| published.view.id == id.view);
+            views.any(|published| published.generations().any(|one| one.number == id.number))
         };
         now.version == moment.catalog_version || moment.plan.generations.iter().all(is_named)
     }

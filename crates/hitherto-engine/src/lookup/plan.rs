@@ -58,7 +58,8 @@ impl LookupPlan {
             generations: Vec::new(),
             outputs: resolved.outputs(FeatureNames::Full),
         };
-        for (index, ResolvedView { view, reference, keys }) in resolved.views.iter().enumerate() {
+        for (index, resolved_view) in resolved.views.iter().enumerate() {
+            let ResolvedView { view, generation, reference, keys } = resolved_view;
             let entity: Vec<usize> = keys.iter().map(|key| plan.key(key)).collect();
             let entity = match plan.entities.iter().position(|known| *known == entity) {
                 Some(known) => known,
@@ -74,7 +75,7 @@ impl LookupPlan {
                 .collect();
             let mut asked = vec![0; view.definition.features.len().div_ceil(8)];
             features.iter().for_each(|(feature, _)| asked[feature / 8] |= 1 << (feature % 8));
-            let online = view.generation.as_ref().map(|generation| {
+            let online = generation.as_ref().map(|generation| {
                 (GenerationId { view: view.id, number: generation.number }, generation.horizon)
             });
             plan.generations.extend(online.map(|(generation, _)| generation));

@@ -27,11 +27,11 @@ impl Snapshot {
     /// `Invalid` or `NotFound` when a service names what is not there, which
     /// `apply` has checked before.
     pub fn new(catalog: Catalog, counts: &Arc<AllCounts>) -> Result<Self> {
-        let mut services = HashMap::with_capacity(catalog.services.len());
-        for service in &catalog.services {
+        let mut services = HashMap::with_capacity(catalog.registry.services.len());
+        for service in &catalog.registry.services {
             let name = service.metadata.name.clone();
             let selection = Selection::Service(name.clone());
-            Resolved::new(&catalog, &selection)?;
+            Resolved::new(&catalog.registry, &selection)?;
             if let Ok(resolved) = Resolved::published(&catalog, &selection) {
                 services.insert(name, Arc::new(LookupPlan::new(&resolved, counts)));
             }

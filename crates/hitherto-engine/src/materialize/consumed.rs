@@ -1,8 +1,7 @@
-//! What a view's online copy was made of, as kept in the store's metadata.
+//! What a view's online copy was made of, as one store keeps it ([`crate::local`]).
 
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use hitherto_online::{MetaChange, Meta, MetaKey};
 use serde::{Deserialize, Serialize};
 
 use super::figures::Figures;
@@ -45,17 +44,13 @@ pub(crate) struct News {
     pub consumed: Consumed,
 }
 
-/// What takes away all that is kept of a view's consumed files.
-pub(crate) fn forgotten(view: u32) -> [MetaChange; 2] {
-    [MetaKey::Consumed { view }, MetaKey::ConsumedBefore { view }].map(|key| (key, None))
-}
-
 impl Consumed {
-    /// What a view has consumed so far.
-    pub fn read(meta: &dyn Meta, view: u32) -> Result<Self> {
-        let Some(json) = meta.read_meta(MetaKey::Consumed { view })? else {
-            return Ok(Self::default());
-        };
+    /// Reads the stored form; nothing was consumed where there is none.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is anything else.
+    pub fn from_json(json: Option<Vec<u8>>) -> Result<Self> {
+        let Some(json) = json else { return Ok(Self::default()) };
         serde_json::from_slice(&json).map_err(|cause| {
             Error::corrupt("the list of consumed files cannot be read; materialize with --full")
                 .with_source(cause)

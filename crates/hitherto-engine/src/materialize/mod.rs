@@ -38,19 +38,19 @@ mod merge;
 mod progress;
 mod run;
 
-use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView};
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
 use hitherto_offline::source::TimeRange;
-use hitherto_online::{GenerationId, MetaKey};
+use hitherto_online::GenerationId;
 use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
 use crate::push::{FactBytes, read};
 
-pub(crate) use consumed::{Consumed, forgotten};
+pub(crate) use consumed::Consumed;
 pub use progress::{Progress, Stage};
 
 /// What is to be materialized.
@@ -137,16 +137,17 @@ impl Engine {
     ) -> Result<Vec<Materialized>> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
-        if catalog.views.is_empty() {
+        if catalog.registry.views.is_empty() {
             return Err(Error::not_found("no feature view is applied; run `hitherto apply` first"));
         }
-        let views = match request.views.as_slice() {
-            [] => catalog.views.clone(),
-            names => names.iter().map(|name| catalog.view(name).cloned()).collect::<Result<_>>()?,
+        let views: Vec<&AppliedView> = match request.views.as_slice() {
+            [] => catalog.registry.views.iter().collect(),
+            names => names.iter().map(|name| catalog.registry.view(name)).collect::<Result<_>>()?,
         };
         let mut done = Vec::with_capacity(views.len());
         for view in views {
-            let materialized = self.materialize_view(&view, request, now, progress).await?;
+            let materialized =
+                self.materialize_view(&catalog, view, request, now, progress).await?;
             progress.end(view.name(), materialized.facts);
             done.push(materialized);
         }
@@ -155,12 +156,13 @@ impl Engine {
 
     async fn materialize_view(
         &self,
+        catalog: &Catalog,
         view: &AppliedView,
         request: &MaterializeRequest,
         now: i64,
         progress: &dyn Progress,
     ) -> Result<Materialized> {
-        let mut run = Run::plan(self, view, request, now).await?;
+        let mut run = Run::plan(self, catalog, view, request, now).await?;
         if run.files.is_empty() {
             progress.begin(view.name(), 0);
             return Ok(run.up_to_date());
@@ -202,8 +204,10 @@ impl Engine {
     pub async fn rollback(&self, name: &str) -> Result<RolledBack> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
-        let view = catalog.view(name)?;
-        let (Some(from), Some(to)) = (&view.generation, &view.previous) else {
+        let view = catalog.registry.view(name)?;
+        let published = catalog.published.reads(view).own();
+        let Some((published, to)) = published.and_then(|one| Some((one, one.previous.as_ref()?)))
+        else {
             return Err(Error::not_found(format!(
                 "feature view {name:?} has no previous generation; only a build of a new one, as \
                  with `hitherto materialize --full`, leaves one behind"
@@ -223,13 +227,12 @@ impl Engine {
             }
         }
         let pushes = self.catch_up(id, held.from)?;
-        let [from, to] = [from, to].map(|one| Generation { pushed: pushes.end, ..one.clone() });
+        let [from, to] =
+            [&published.generation, to].map(|one| Generation { pushed: pushes.end, ..one.clone() });
         let rolled_back = RolledBack { view: name.to_owned(), from: from.number, to: to.number };
-        let [now, before] =
-            [MetaKey::Consumed { view: view.id }, MetaKey::ConsumedBefore { view: view.id }];
-        let meta = &self.store.meta;
-        let changes = vec![(now, meta.read_meta(before)?), (before, meta.read_meta(now)?)];
-        self.commit(catalog.with_generations(view.id, to, Some(from)), changes)?;
+        let changes = self.local().exchanged(view.id)?.into();
+        let back = PublishedView { view: view.clone(), generation: to, previous: Some(from) };
+        self.commit(catalog.publish([back]), changes)?;
         pushes.flipped(view.id);
         Ok(rolled_back)
     }
@@ -248,10 +251,10 @@ impl Engine {
         self.store.rows.put(generation, &read(pending.as_bytes())?.facts)
     }
 
-    /// Removes all rows of a view that nothing names any more.
-    pub(crate) fn drop_generations(&self, view: &AppliedView) -> Result<()> {
-        view.generation.iter().chain(&view.previous).try_for_each(|generation| {
-            let id = GenerationId { view: view.id, number: generation.number };
+    /// Removes all rows of a view that is published no more.
+    pub(crate) fn drop_generations(&self, published: &PublishedView) -> Result<()> {
+        published.generations().try_for_each(|generation| {
+            let id = GenerationId { view: published.view.id, number: generation.number };
             self.store.rows.drop_generation(id)
         })
     }

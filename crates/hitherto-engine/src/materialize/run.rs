@@ -2,24 +2,27 @@
 
 use std::thread;
 
-use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads};
 use hitherto_core::rule::ALWAYS;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
 use hitherto_offline::source::TimeRange;
-use hitherto_online::{Beneath, GenerationId, Loaded, MetaKey, Reach};
+use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
-use super::consumed::{Consumed, News, forgotten};
+use super::consumed::{Consumed, News};
 use super::merge::{Merge, Merged};
 use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
+use crate::local::{forget_consumed, keep_believed, keep_consumed};
 use crate::push::CaughtUp;
 
 /// One run over one view.
 pub(super) struct Run<'r> {
     pub view: &'r AppliedView,
+    /// What lookups read of it when the run begins.
+    reads: Reads<'r>,
     pub mode: MaterializeMode,
     pub now: i64,
     /// What will be read.
@@ -44,14 +47,17 @@ impl<'r> Run<'r> {
     /// Decides what to read, and into which generation.
     pub async fn plan(
         engine: &Engine,
+        catalog: &'r Catalog,
         view: &'r AppliedView,
         request: &MaterializeRequest,
         now: i64,
     ) -> Result<Self> {
-        let before = Consumed::read(engine.store.meta.as_ref(), view.id)?;
+        let before = engine.local().consumed(view.id)?;
+        let reads = catalog.published.reads(view);
+        let published = reads.own();
         let all = engine.offline.list_files(&view.definition)?;
         let News { new, has_lost, consumed } = before.compare(&all)?;
-        let is_first = view.generation.is_none();
+        let is_first = published.is_none();
         // Facts that depend on several rows cannot be computed from some alone.
         let window = window_of(view, request);
         let is_whole = (window.is_some() || !new.is_empty())
@@ -75,17 +81,17 @@ impl<'r> Run<'r> {
             true => consumed.restricted(&before),
             false => consumed,
         };
-        let number = match &view.generation {
-            Some(generation) if !is_full => generation.number,
+        let number = match published {
+            Some(published) if !is_full => published.generation.number,
             // The previous one may be the greater: it can have been gone back from.
-            generation => {
-                let kept = generation.iter().chain(&view.previous);
+            _ => {
+                let kept = published.into_iter().flat_map(PublishedView::generations);
                 kept.map(|generation| generation.number).max().unwrap_or(0) + 1
             }
         };
-        let horizon = match (&view.generation, view.definition.online.history_micros) {
+        let horizon = match (published, view.definition.online.history_micros) {
             _ if view.definition.source.is_always_visible() => ALWAYS,
-            (Some(generation), Some(_)) if !is_full => generation.horizon,
+            (Some(published), Some(_)) if !is_full => published.generation.horizon,
             // A clock that was set ahead takes no history away.
             (_, Some(history)) => engine.hear(now).saturating_sub(history),
             (_, None) => now,
@@ -95,6 +101,7 @@ impl<'r> Run<'r> {
             && (is_full || engine.hold_if_settled(generation, now)?.is_some());
         Ok(Self {
             view,
+            reads,
             mode,
             now,
             files,
@@ -107,7 +114,7 @@ impl<'r> Run<'r> {
     }
 
     pub fn up_to_date(&self) -> Materialized {
-        let generation = self.view.generation.as_ref();
+        let generation = self.reads.own().map(|published| &published.generation);
         Materialized {
             view: self.view.name().to_owned(),
             mode: self.mode,
@@ -185,12 +192,11 @@ impl<'r> Run<'r> {
 
     /// Lets nobody ask any more for moments that the rows to come do not answer.
     fn move_horizon(&self, engine: &Engine) -> Result<()> {
-        match &self.view.generation {
-            Some(old) if old.horizon < self.horizon => {
-                let moved = Generation { horizon: self.horizon, ..old.clone() };
-                let previous = self.view.previous.clone();
-                let next = engine.catalog().with_generations(self.view.id, moved, previous);
-                engine.commit(next, Vec::new()).map(drop)
+        match self.reads.own() {
+            Some(old) if old.generation.horizon < self.horizon => {
+                let mut moved = old.clone();
+                moved.generation.horizon = self.horizon;
+                engine.commit(engine.catalog().publish([moved]), Vec::new()).map(drop)
             }
             _ => Ok(()),
         }
@@ -230,47 +236,25 @@ impl<'r> Run<'r> {
             materialized_at: self.now,
             pushed: 0,
         };
-        let catalog = engine.catalog();
-        let (old, older) = (self.view.generation.clone(), self.view.previous.clone());
         self.consumed.figures = match self.mode {
             MaterializeMode::Full => merged.figures,
             MaterializeMode::Incremental => merged.figures.and(&self.consumed.figures),
         };
-        let consumed = self.consumed.to_json()?;
-        let mut changes = vec![
-            (MetaKey::Consumed { view: self.view.id }, Some(consumed)),
-            (MetaKey::Clock, Some(engine.believed().to_json()?)),
-        ];
-        let (generation, previous) = match (&pushes, old) {
-            (Some(pushes), old) => {
-                changes.push((
-                    MetaKey::ConsumedBefore { view: self.view.id },
-                    engine.store.meta.read_meta(MetaKey::Consumed { view: self.view.id })?,
-                ));
-                let old = old.map(|old| Generation { pushed: pushes.end, ..old });
-                (Generation { pushed: pushes.end, ..generation }, old)
-            }
-            (None, Some(old)) => {
-                let grown = Generation {
-                    watermark: generation.watermark.max(old.watermark),
-                    facts: generation.facts + old.facts,
-                    entities: generation.entities + old.entities,
-                    pushed: old.pushed,
-                    ..generation
-                };
-                (grown, older.clone())
-            }
-            (None, None) => (generation, None),
-        };
-        // The copy of the definition before has been read until now.
-        let before = self.view.before.as_deref();
-        changes.extend(before.iter().flat_map(|before| forgotten(before.id)));
-        let next = catalog.with_generations(self.view.id, generation.clone(), previous);
-        engine.commit(next, changes)?;
-        before.map_or(Ok(()), |before| engine.drop_generations(before))?;
+        let mut changes =
+            vec![keep_consumed(self.view.id, &self.consumed)?, keep_believed(engine.believed())?];
+        if pushes.is_some() {
+            changes.push(engine.local().consumed_before(self.view.id)?);
+        }
+        // What an earlier definition had has been read until now.
+        let earlier = self.reads.earlier();
+        changes.extend(earlier.into_iter().flat_map(|earlier| forget_consumed(earlier.view.id)));
+        let published = self.published(generation, pushes.as_ref().map(|pushes| pushes.end));
+        let watermark = published.generation.watermark;
+        engine.commit(engine.catalog().publish([published]), changes)?;
+        earlier.map_or(Ok(()), |earlier| engine.drop_generations(earlier))?;
         if let Some(pushes) = pushes {
             pushes.flipped(self.view.id);
-            if let Some(older) = older {
+            if let Some(older) = self.reads.own().and_then(|own| own.previous.as_ref()) {
                 let older = GenerationId { view: self.view.id, number: older.number };
                 engine.store.rows.drop_generation(older)?;
             }
@@ -285,9 +269,32 @@ impl<'r> Run<'r> {
             entities: loaded.latest_rows,
             history_rows: loaded.history_rows,
             file_bytes: loaded.file_bytes,
-            watermark: Some(generation.watermark),
-            generation: generation.number,
+            watermark: Some(watermark),
+            generation: self.generation.number,
             ..self.up_to_date()
         })
+    }
+
+    /// What is published after the run, of which a new generation has the pushed batches up
+    /// to `pushed`.
+    fn published(&self, generation: Generation, pushed: Option<u64>) -> PublishedView {
+        let (generation, previous) = match (pushed, self.reads.own().cloned()) {
+            (Some(pushed), old) => {
+                let old = old.map(|old| Generation { pushed, ..old.generation });
+                (Generation { pushed, ..generation }, old)
+            }
+            (None, Some(PublishedView { generation: old, previous, .. })) => {
+                let grown = Generation {
+                    watermark: generation.watermark.max(old.watermark),
+                    facts: generation.facts + old.facts,
+                    entities: generation.entities + old.entities,
+                    pushed: old.pushed,
+                    ..generation
+                };
+                (grown, previous)
+            }
+            (None, None) => (generation, None),
+        };
+        PublishedView { view: self.view.clone(), generation, previous }
     }
 }

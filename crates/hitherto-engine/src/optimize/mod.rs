@@ -100,11 +100,11 @@ impl Engine {
     ) -> Result<Vec<OptimizeReport>> {
         let catalog = self.catalog();
         let names: Vec<&str> = match views {
-            [] => catalog.views.iter().map(AppliedView::name).collect(),
+            [] => catalog.registry.views.iter().map(AppliedView::name).collect(),
             views => views.iter().map(String::as_str).collect(),
         };
         // What is misspelt is said before anything is written.
-        names.iter().try_for_each(|name| catalog.view(name).map(drop))?;
+        names.iter().try_for_each(|name| catalog.registry.view(name).map(drop))?;
         let mut done = Vec::with_capacity(names.len());
         for name in names {
             done.push(self.optimize(name, mode, progress).await?);
@@ -128,7 +128,7 @@ impl Engine {
     ) -> Result<OptimizeReport> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
-        let view = catalog.view(name)?;
+        let view = catalog.registry.view(name)?;
         let folder = self.copies.join(view.name());
         let files = self.offline.list_files(&view.definition)?;
         let before = record::newest(&folder)?;

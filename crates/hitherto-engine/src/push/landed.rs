@@ -28,13 +28,13 @@ use hitherto_offline::files::{SourceFile, sums_path};
 use hitherto_offline::pushed::{
     Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, describe_file, write_file,
 };
-use hitherto_online::MetaKey;
 use tempfile::TempDir;
 
 use super::batch::{Batch, read};
 use super::{ViewLog, lock};
 use crate::Engine;
 use crate::disk;
+use crate::local::keep_landed;
 
 /// The name of a file that is not whole yet.
 const WRITING: &str = "writing";
@@ -72,8 +72,7 @@ impl Engine {
     pub(super) fn read_landed(&self, view: &AppliedView) -> Result<u64> {
         let folder = self.pushed_folder(view);
         let landed = files(&folder)?.last().map_or(0, |file| file.batches.end);
-        let known = self.store.meta.read_meta(MetaKey::Landed { view: view.id })?;
-        let known = known.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+        let known = self.local().landed(view.id)?;
         if landed < known {
             return Err(Error::corrupt(format!(
                 "pushed facts of feature view {:?} are missing: {} has batches up to {landed} of \
@@ -83,15 +82,9 @@ impl Engine {
             )));
         }
         if landed > known && self.store.is_writable() {
-            self.keep_landed(view, landed)?;
+            self.local().commit(&[keep_landed(view.id, landed)])?;
         }
         Ok(landed)
-    }
-
-    /// Keeps how many batches are in files outside of these.
-    fn keep_landed(&self, view: &AppliedView, landed: u64) -> Result<()> {
-        let landed = landed.to_be_bytes().to_vec();
-        self.store.meta.commit_meta(&[(MetaKey::Landed { view: view.id }, Some(landed))])
     }
 
     /// All facts that were pushed to a view, as files.
@@ -176,7 +169,7 @@ impl Engine {
             log.landed = to;
             log.bytes = log.bytes.saturating_sub(bytes);
         }
-        self.keep_landed(view, log.landed)?;
+        self.local().commit(&[keep_landed(view.id, log.landed)])?;
         let needed = lock(&self.pushes.held).get(&view.id).copied().unwrap_or(u64::MAX);
         let names = log.landed.saturating_sub(PUSH_NAMES_MAX);
         self.store.log.trim_log(view.id, log.landed.min(needed), names)

@@ -41,7 +41,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hitherto_core::catalog::AppliedView;
+use hitherto_core::catalog::{AppliedView, Catalog, Reads};
 use hitherto_core::limits::{PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES};
 use hitherto_core::{Error, Result};
 use hitherto_online::{BatchName, Durability, Fact, GenerationId, LogEntry, NamedBatch};
@@ -114,8 +114,8 @@ impl Engine {
     /// definition changes meanwhile.
     pub fn push(&self, request: &PushRequest, now: i64) -> Result<Pushed> {
         let catalog = self.catalog();
-        let view = catalog.view(&request.view)?;
-        check_online(view)?;
+        let view = catalog.registry.view(&request.view)?;
+        check_online(&catalog, view)?;
         let waiting = Arc::new(Waiting::new(view, request, now)?);
         if waiting.is_empty() {
             return Ok(Pushed::default());
@@ -179,8 +179,7 @@ impl Engine {
         let mut outcomes = Vec::with_capacity(group.len());
         let mut arrived = self.pushes.arrived.load(Ordering::Relaxed);
         for one in group {
-            let view = catalog.views.iter().find(|view| view.id == one.view);
-            if view.is_none_or(|view| view.generation.is_none()) {
+            if catalog.online(one.view).is_none() {
                 outcomes.push(Err(Error::conflict(
                     "the view's definition changed meanwhile; materialize it, and push again",
                 )));
@@ -226,12 +225,10 @@ impl Engine {
     /// Brings a view's generation up to the end of its log.
     fn apply_logged(&self, logs: &mut HashMap<u32, ViewLog>, view: u32) -> Result<()> {
         let catalog = self.catalog();
-        let generation = catalog.views.iter().find(|applied| applied.id == view);
-        let generation = generation.and_then(|applied| applied.generation.as_ref());
-        let (Some(log), Some(generation)) = (logs.get_mut(&view), generation) else {
+        let (Some(log), Some(published)) = (logs.get_mut(&view), catalog.online(view)) else {
             return Ok(());
         };
-        let id = GenerationId { view, number: generation.number };
+        let id = GenerationId { view, number: published.generation.number };
         log.applied = self.replay(id, log.applied)?.max(log.applied);
         Ok(())
     }
@@ -270,7 +267,7 @@ impl Engine {
     /// logged and perhaps not applied when the store was last used.
     pub(crate) fn recover_pushes(&self) -> Result<()> {
         let mut logs = lock(&self.pushes.logs);
-        for view in &self.catalog().views {
+        for view in &self.catalog().registry.views {
             if logs.contains_key(&view.id) {
                 continue;
             }
@@ -340,15 +337,15 @@ impl CaughtUp<'_> {
 
 /// A pushed fact is to be seen by the next lookup, which needs something to be online under
 /// the definition that says what a fact has.
-fn check_online(view: &AppliedView) -> Result<()> {
-    match (&view.generation, &view.before) {
-        (Some(_), _) => Ok(()),
-        (None, Some(_)) => Err(Error::unavailable(format!(
+fn check_online(catalog: &Catalog, view: &AppliedView) -> Result<()> {
+    match catalog.published.reads(view) {
+        Reads::Own(_) => Ok(()),
+        Reads::Earlier(_) => Err(Error::unavailable(format!(
             "the definition of feature view {0:?} has changed, and lookups read the copy of the \
              one before; run `hitherto materialize {0}`, and push then",
             view.name()
         ))),
-        (None, None) => Err(Error::unavailable(format!(
+        Reads::Nothing => Err(Error::unavailable(format!(
             "nothing of feature view {0:?} is online yet; run `hitherto materialize {0}`, and push \
              then",
             view.name()

@@ -27,7 +27,6 @@ use crate::manifest::content::ContentHash;
 use crate::manifest::{
     ColumnRecord, FORMAT, Manifest, ReadFile, RequestRecord, RowsRecord, ViewRecord,
 };
-use crate::materialize::Consumed;
 use crate::optimize::{Copies, Reading};
 use crate::selection::{FeatureNames, Resolved, ResolvedView, Selection};
 
@@ -254,8 +253,8 @@ impl Engine {
             )));
         }
         let catalog = self.catalog();
-        let resolved = Resolved::new(&catalog, &request.selection)?;
-        let definitions = catalog.definitions();
+        let resolved = Resolved::new(&catalog.registry, &request.selection)?;
+        let definitions = catalog.registry.definitions();
         let mut sources = Vec::with_capacity(resolved.views.len());
         let mut views = Vec::with_capacity(resolved.views.len());
         let mut of_sources = Vec::with_capacity(resolved.views.len());
@@ -326,7 +325,7 @@ impl Engine {
         files: &[SourceFile],
         reading: &Reading,
     ) -> Result<Vec<ReadFile>> {
-        let consumed = Consumed::read(self.store.meta.as_ref(), view.view.id)?;
+        let consumed = self.local().consumed(view.view.id)?;
         let files = files.iter().map(|file| {
             let known = consumed.fingerprint_of(file).or_else(|| reading.fingerprint_of(file));
             ReadFile { file: file.clone(), fingerprint: known.map(str::to_owned) }

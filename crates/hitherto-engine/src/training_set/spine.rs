@@ -95,7 +95,8 @@ impl Engine {
             Spine::File(path) => self.offline.file_spine(&path).await,
             Spine::Sql { query, files, bounds } => {
                 let catalog = self.catalog();
-                let query = SpineQuery { sql: &query, views: &catalog.views, files, bounds, now };
+                let query =
+                    SpineQuery { sql: &query, views: &catalog.registry.views, files, bounds, now };
                 self.offline.sql_spine(&query).await
             }
             Spine::Scan(scan) => {

@@ -23,14 +23,13 @@
 mod compare;
 mod questions;
 
-use hitherto_core::catalog::{AppliedView, Generation};
+use hitherto_core::catalog::{AppliedView, PublishedView, Reads};
 use hitherto_core::limits::VERIFY_SAMPLES_MAX;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_offline::files::SourceFile;
 use serde::Serialize;
 
 use crate::Engine;
-use crate::materialize::Consumed;
 
 /// Compares online with offline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,20 +158,20 @@ impl Engine {
         }
         let catalog = self.catalog();
         let views: Vec<&AppliedView> = match request.views.as_slice() {
-            [] => catalog.views.iter().collect(),
-            names => names.iter().map(|name| catalog.view(name)).collect::<Result<_>>()?,
+            [] => catalog.registry.views.iter().collect(),
+            names => names.iter().map(|name| catalog.registry.view(name)).collect::<Result<_>>()?,
         };
         let mut verification = Verification::default();
         for view in views {
-            let outcome = match (&view.generation, &view.before) {
-                (Some(generation), _) => self.verify_view(view, generation, request, now).await?,
-                (None, Some(_)) => Outcome::Stale {
+            let outcome = match catalog.published.reads(view) {
+                Reads::Own(published) => self.verify_view(published, request, now).await?,
+                Reads::Earlier(_) => Outcome::Stale {
                     reason: String::from(
                         "its definition has changed, and its online copy is of the one before; \
                          materialize it",
                     ),
                 },
-                (None, None) => Outcome::Skipped,
+                Reads::Nothing => Outcome::Skipped,
             };
             verification.views.push(VerifiedView { view: view.name().to_owned(), outcome });
         }
@@ -181,22 +180,22 @@ impl Engine {
 
     async fn verify_view(
         &self,
-        view: &AppliedView,
-        generation: &Generation,
+        published: &PublishedView,
         request: &VerifyRequest,
         now: i64,
     ) -> Result<Outcome> {
+        let PublishedView { view, generation, .. } = published;
         let mut files = match self.consumed_files(view)? {
             Ok(files) => files,
             Err(reason) => return Ok(Outcome::Stale { reason }),
         };
         files.extend(self.pushed_files(view)?);
-        let questions = questions::draw(self, view, &files, request, now).await?;
+        let questions = questions::draw(self, published, &files, request, now).await?;
         let comparison = compare::compare(self, view, &files, &questions, now).await;
         // A run beside this one makes the two sides answer from different facts.
         let catalog = self.catalog();
-        let held = catalog.views.iter().find(|held| held.id == view.id);
-        if held.and_then(|held| held.generation.as_ref()) != Some(generation) {
+        let held = catalog.online(view.id);
+        if held.is_none_or(|held| held.generation != *generation) {
             let reason = String::from("the view was materialized meanwhile");
             return Ok(Outcome::Stale { reason });
         }
@@ -210,6 +209,6 @@ impl Engine {
             Err(error) if error.kind() == Kind::NotFound => Vec::new(),
             listed => listed?,
         };
-        Consumed::read(self.store.meta.as_ref(), view.id)?.intact(&all)
+        self.local().consumed(view.id)?.intact(&all)
     }
 }

@@ -1,7 +1,7 @@
 //! Which entities are asked about, and when.
 
 use hitherto_core::Result;
-use hitherto_core::catalog::AppliedView;
+use hitherto_core::catalog::PublishedView;
 use hitherto_core::key::{self, OwnedPart};
 use hitherto_core::limits::VERIFY_STRANGERS;
 use hitherto_core::sample::{Sample, Span};
@@ -25,11 +25,12 @@ pub(super) struct Questions {
 /// the files.
 pub(super) async fn draw(
     engine: &Engine,
-    view: &AppliedView,
+    published: &PublishedView,
     files: &[SourceFile],
     request: &VerifyRequest,
     now: i64,
 ) -> Result<Questions> {
+    let PublishedView { view, generation, .. } = published;
     let mut sample = Sample::new(request.samples, request.seed);
     if !files.is_empty() {
         let offer = |key: &[u8], times| sample.offer(key, times);
@@ -39,7 +40,7 @@ pub(super) async fn draw(
     let span = Span {
         ttl_micros: view.definition.ttl_micros,
         known: view.known(),
-        horizon: view.generation.as_ref().map_or(now, |generation| generation.horizon),
+        horizon: generation.horizon,
         now,
     };
     let mut questions = Questions { entities: Vec::new(), times: Vec::new() };

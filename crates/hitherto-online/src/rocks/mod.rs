@@ -53,7 +53,9 @@ use rocksdb::{
 };
 
 use crate::keys::MetaKey;
-use crate::store::{Beneath, MetaChange, Fact, GenerationId, Load, Meta, Reach, RowStore, Snapshot};
+use crate::store::{
+    Beneath, Fact, GenerationId, Load, Meta, MetaChange, Reach, RowStore, Snapshot,
+};
 use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
 use retain::Horizons;

@@ -4,7 +4,7 @@
 //! The format number stays at home: it belongs to the stored value, and the
 //! contract's package has a version of its own.
 
-use hitherto_core::catalog::{AppliedView, Catalog, FORMAT, Generation};
+use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads, Registry};
 use hitherto_core::definition::{FeatureView, Known, Online};
 use hitherto_core::{Error, Result};
 
@@ -12,13 +12,14 @@ use super::definition::Wire;
 use crate::v1;
 
 impl From<&Catalog> for v1::GetCatalogResponse {
-    fn from(catalog: &Catalog) -> Self {
+    fn from(Catalog { version, registry, published }: &Catalog) -> Self {
+        let views = registry.views.iter();
         Self {
-            version: catalog.version,
-            entities: catalog.entities.to_wire(),
-            views: catalog.views.to_wire(),
-            services: catalog.services.to_wire(),
-            next_view_id: catalog.next_view_id,
+            version: *version,
+            entities: registry.entities.to_wire(),
+            views: views.map(|view| to_wire(view, published.reads(view))).collect(),
+            services: registry.services.to_wire(),
+            next_view_id: registry.next_view_id,
             // Whoever answers says it.
             release: String::new(),
         }
@@ -43,16 +44,50 @@ impl TryFrom<v1::GetCatalogResponse> for Catalog {
 }
 
 fn read(catalog: v1::GetCatalogResponse) -> Result<Catalog> {
-    Ok(Catalog {
-        format: FORMAT,
-        version: catalog.version,
+    let views = catalog.views.into_iter().map(from_wire).collect::<Result<Vec<_>>>()?;
+    let (views, published): (Vec<_>, Vec<_>) = views.into_iter().unzip();
+    let registry = Registry {
         next_view_id: catalog.next_view_id,
         entities: Wire::from_wire(catalog.entities)?,
-        views: Wire::from_wire(catalog.views)?,
+        views,
         services: Wire::from_wire(catalog.services)?,
+    };
+    Ok(Catalog {
+        version: catalog.version,
+        registry: registry.into(),
+        published: published.into_iter().flatten().collect(),
     })
 }
 
+/// A view with what is published of it: as on disk, that stands beside the definition that
+/// it is of.
+fn to_wire(view: &AppliedView, reads: Reads<'_>) -> v1::View {
+    let own = reads.own();
+    let earlier = reads.earlier().map(|one| to_wire(&one.view, Reads::Own(one)));
+    v1::View {
+        generation: own.map(|own| own.generation.to_wire()),
+        previous: own.and_then(|own| own.previous.to_wire()),
+        before: earlier.map(Box::new),
+        ..view.to_wire()
+    }
+}
+
+fn from_wire(mut view: v1::View) -> Result<(AppliedView, Option<PublishedView>)> {
+    let (generation, before) = (view.generation.take(), view.before.take());
+    let previous = Wire::from_wire(view.previous.take())?;
+    let view = AppliedView::from_wire(view)?;
+    let published = match (generation, before) {
+        (Some(generation), _) => {
+            let generation = Wire::from_wire(generation)?;
+            Some(PublishedView { view: view.clone(), generation, previous })
+        }
+        (None, Some(before)) => from_wire(*before)?.1,
+        (None, None) => None,
+    };
+    Ok((view, published))
+}
+
+/// Without what is published of it.
 impl Wire<v1::View> for AppliedView {
     fn to_wire(&self) -> v1::View {
         let FeatureView { metadata, entity, source, ttl_micros, known, features, online } =
@@ -69,12 +104,12 @@ impl Wire<v1::View> for AppliedView {
             history_micros: online.history_micros,
             max_change: online.max_change.to_wire(),
             applied_at_micros: self.applied_at,
-            generation: self.generation.to_wire(),
-            previous: self.previous.to_wire(),
+            generation: None,
+            previous: None,
             id: self.id,
             schema_version: self.schema_version.into(),
             fingerprint: self.fingerprint,
-            before: self.before.as_deref().map(|before| Box::new(before.to_wire())),
+            before: None,
         }
     }
 
@@ -101,9 +136,6 @@ impl Wire<v1::View> for AppliedView {
             },
             keys: Wire::from_wire(view.keys)?,
             applied_at: view.applied_at_micros,
-            generation: Wire::from_wire(view.generation)?,
-            previous: Wire::from_wire(view.previous)?,
-            before: view.before.map(|before| Self::from_wire(*before)).transpose()?.map(Box::new),
         })
     }
 }

@@ -33,11 +33,11 @@ impl Store {
     ) -> fmt::Result {
         let gauge = MetricType::Gauge;
         let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), gauge)?;
-        for view in &self.engine.catalog().views {
-            let published = view.published().and_then(|view| view.generation.as_ref());
-            if let Some(micros) = published.and_then(&micros) {
+        for published in self.engine.catalog().published.views() {
+            if let Some(micros) = micros(&published.generation) {
                 let seconds = micros as f64 / MICROS_PER_SECOND as f64;
-                family.encode_family(&[("view", view.name())])?.encode_gauge(&seconds)?;
+                let name = published.view.name();
+                family.encode_family(&[("view", name)])?.encode_gauge(&seconds)?;
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ impl Views {
 impl Collector for Views {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let catalog = self.engine.catalog();
-        let views = catalog.views.iter();
+        let views = catalog.registry.views.iter();
         let views: Vec<(&str, ViewCounts)> =
             views.map(|view| (view.name(), self.engine.view_counts(view))).collect();
         let (counter, help) = (MetricType::Counter, "Entities looked up, by what was found");

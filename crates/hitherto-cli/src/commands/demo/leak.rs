@@ -7,7 +7,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Float64Type;
-use hitherto_core::catalog::{AppliedView, Catalog};
+use hitherto_core::catalog::{AppliedView, Registry};
 use hitherto_core::definition::Known;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
@@ -44,7 +44,7 @@ pub struct Case {
 /// # Errors
 /// Those of [`Engine::training_set`].
 pub async fn compare(engine: &Engine, spine: &Spine, now: i64) -> Result<Comparison> {
-    let features = released_features(&engine.catalog());
+    let features = released_features(&engine.catalog().registry);
     let (honest, report) = build(engine, spine, &features, None, now).await?;
     let (naive, _) = build(engine, spine, &features, Some(Known::Ignore), now).await?;
     let mut cases: Vec<Case> = Vec::new();
@@ -59,9 +59,9 @@ pub async fn compare(engine: &Engine, spine: &Spine, now: i64) -> Result<Compari
 }
 
 /// Features of every view that has a column of known times.
-fn released_features(catalog: &Catalog) -> Vec<FeatureRef> {
+fn released_features(registry: &Registry) -> Vec<FeatureRef> {
     let is_released = |view: &&AppliedView| view.definition.source.known_time.is_some();
-    let views = catalog.views.iter().filter(is_released);
+    let views = registry.views.iter().filter(is_released);
     views
         .flat_map(|view| {
             view.definition.features.iter().map(|feature| FeatureRef {

@@ -52,7 +52,7 @@ impl<'s> Tour<'s> {
 
         let spine = Spine::read(&self.session.root().join(fixture::SPINE))?;
         let service = Selection::Service(SERVICE.to_owned());
-        let resolved = Resolved::new(&engine.catalog(), &service)?;
+        let resolved = Resolved::new(&engine.catalog().registry, &service)?;
         let comparison = leak::compare(&engine, &spine, self.session.now()).await?;
         let questions = Questions::new(&spine, &resolved.views)?;
         let latencies = self.look_up(&client, &questions, &comparison.cases).await?;

@@ -1,6 +1,6 @@
 //! The repository: definitions, their sources, and what of them is applied and online.
 
-use hitherto_core::catalog::Catalog;
+use hitherto_core::catalog::{AppliedView, Catalog};
 use hitherto_core::{Error, Kind};
 use hitherto_engine::{Access, Plan};
 
@@ -95,14 +95,9 @@ fn not_compared() -> Finding {
 
 /// Views of which nothing can be looked up, or only what was there before they changed.
 fn online(catalog: &Catalog) -> Finding {
-    let missing: Vec<&str> = catalog
-        .views
-        .iter()
-        .filter(|view| view.generation.is_none())
-        .map(|view| view.name())
-        .collect();
+    let missing: Vec<&str> = catalog.to_be_built().map(AppliedView::name).collect();
     match missing.len() {
-        0 => Finding::fine("online", counted(catalog.views.len() as u64, "view")),
+        0 => Finding::fine("online", counted(catalog.registry.views.len() as u64, "view")),
         n => Finding::odd(
             "online",
             format!("{} to be built: {}", counted(n as u64, "view"), missing.join(", ")),

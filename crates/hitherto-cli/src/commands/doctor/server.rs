@@ -93,16 +93,16 @@ async fn answers(client: &Client, url: &str, shows_nothing: bool) -> Vec<Finding
         Err(error) if error.kind() == Kind::Denied => vec![denied(&error, shows_nothing)],
         Err(error) => vec![Finding::error("views", &error)],
         Ok((release, catalog)) => {
-            let online = catalog.views.iter().filter(|view| view.generation.is_some()).count();
-            let views = counted(catalog.views.len() as u64, "view");
+            let to_be_built = catalog.to_be_built().count();
+            let views = counted(catalog.registry.views.len() as u64, "view");
             vec![
                 credentials(url, shows_nothing),
                 version(&release, RELEASE),
-                match online == catalog.views.len() {
-                    true => Finding::fine("views", format!("{views}, all of them online")),
-                    false => Finding::odd(
+                match to_be_built {
+                    0 => Finding::fine("views", format!("{views}, all of them online")),
+                    _ => Finding::odd(
                         "views",
-                        format!("{views}, {} of them to be built", catalog.views.len() - online),
+                        format!("{views}, {to_be_built} of them to be built"),
                         format!("hitherto materialize --server {url}"),
                     ),
                 },

@@ -22,8 +22,7 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
         Ok(engine) => {
             let catalog = engine.catalog();
             findings.push(Finding::fine("format", "one that this release reads and writes"));
-            let views = catalog.views.iter();
-            let built = views.flat_map(|view| &view.generation).map(|one| one.materialized_at);
+            let built = catalog.built().map(|published| published.generation.materialized_at);
             findings.extend(times(built.max(), session.now()));
             let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
             let (lock, owner) =

@@ -4,7 +4,7 @@ mod shown;
 
 use clap::Args;
 use hitherto_core::Result;
-use hitherto_core::catalog::Catalog;
+use hitherto_core::catalog::Registry;
 use hitherto_core::definition::Known;
 use hitherto_core::time::parse_timestamp;
 use hitherto_engine::{Access, Explanation, KeyColumn, WhyRequest};
@@ -64,23 +64,23 @@ impl Why {
 
     async fn ask_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Explanation)> {
         let engine = session.open(Access::ReadOnly)?;
-        let request = self.request(&engine.catalog())?;
+        let request = self.request(&engine.catalog().registry)?;
         let explanation = engine.why(&request, session.now()).await?;
         Ok((request.keys, explanation))
     }
 
     async fn ask_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Explanation)> {
         let client = self.shown.connect(url).await?;
-        let request = self.request(&client.catalog().await?)?;
+        let request = self.request(&client.catalog().await?.registry)?;
         let explanation = client.why(&request).await?;
         Ok((request.keys, explanation))
     }
 
     /// The request, its keys read as what the catalog says of them.
-    fn request(&self, catalog: &Catalog) -> Result<WhyRequest> {
+    fn request(&self, registry: &Registry) -> Result<WhyRequest> {
         // All features of a view come from one fact.
         let name = self.view.split_once(':').map_or(self.view.as_str(), |(view, _)| view);
-        let view = catalog.view(name)?;
+        let view = registry.view(name)?;
         let type_of = |name: &str| {
             let key = view.keys.iter().find(|key| key.name == name);
             key.map(|key| key.data_type.clone())

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hitherto_core::Kind;
 use hitherto_core::definition::{
@@ -26,76 +27,78 @@ fn field_of(name: &str, data_type: &str) -> Field {
 /// A catalog in which no two values are the same and every option is set.
 fn full() -> Catalog {
     let keys = vec![field_of("stay_id", "string")];
-    Catalog {
-        format: FORMAT,
-        version: 3,
-        next_view_id: 8,
-        entities: vec![Entity { metadata: metadata_of("stay"), keys: keys.clone() }],
-        views: vec![AppliedView {
-            id: 7,
-            version: 5,
-            schema_version: 4,
-            fingerprint: u64::MAX - 1,
-            definition: FeatureView {
-                metadata: metadata_of("lactate"),
-                entity: Some("stay".into()),
-                source: Source {
-                    partitioned_by: Some(Period::Day),
-                    partitions: vec![field_of("region", "binary")],
-                    origin: Origin::Parquet("data/labs.parquet".into()),
-                    sql: Some("SELECT * FROM source".into()),
-                    event_time: Some("collected".into()),
-                    known_time: Some("resulted".into()),
-                    delay_micros: 11,
-                    deleted: Some("gone".into()),
-                    columns: [("lactate".into(), "LAC".into())].into(),
-                },
-                ttl_micros: Some(12),
-                known: Known::Ignore,
-                features: vec![
-                    Feature {
-                        description: "in mmol/l".into(),
-                        default: Some(String::from("0.5").into()),
-                        ..Feature::new("lactate", DataType::Float64)
-                    },
-                    Feature::new("at", "timestamp(ns, UTC)".parse().unwrap()),
-                ],
-                online: Online {
-                    history_micros: Some(13),
-                    max_change: Some(MaxChange {
-                        entities: "5%".parse().ok(),
-                        nulls: None,
-                        range: "0.25%".parse().ok(),
-                    }),
-                },
+    let view = AppliedView {
+        id: 7,
+        version: 5,
+        schema_version: 4,
+        fingerprint: u64::MAX - 1,
+        definition: FeatureView {
+            metadata: metadata_of("lactate"),
+            entity: Some("stay".into()),
+            source: Source {
+                partitioned_by: Some(Period::Day),
+                partitions: vec![field_of("region", "binary")],
+                origin: Origin::Parquet("data/labs.parquet".into()),
+                sql: Some("SELECT * FROM source".into()),
+                event_time: Some("collected".into()),
+                known_time: Some("resulted".into()),
+                delay_micros: 11,
+                deleted: Some("gone".into()),
+                columns: [("lactate".into(), "LAC".into())].into(),
             },
-            keys,
-            applied_at: -14,
-            generation: Some(Generation {
-                number: 15,
-                horizon: -16,
-                watermark: 17,
-                facts: 18,
-                entities: 19,
-                materialized_at: 20,
-                pushed: 21,
-            }),
-            before: None,
-            previous: Some(Generation {
-                number: 22,
-                horizon: 23,
-                watermark: -24,
-                facts: 25,
-                entities: 26,
-                materialized_at: 27,
-                pushed: 28,
-            }),
-        }],
+            ttl_micros: Some(12),
+            known: Known::Ignore,
+            features: vec![
+                Feature {
+                    description: "in mmol/l".into(),
+                    default: Some(String::from("0.5").into()),
+                    ..Feature::new("lactate", DataType::Float64)
+                },
+                Feature::new("at", "timestamp(ns, UTC)".parse().unwrap()),
+            ],
+            online: Online {
+                history_micros: Some(13),
+                max_change: Some(MaxChange {
+                    entities: "5%".parse().ok(),
+                    nulls: None,
+                    range: "0.25%".parse().ok(),
+                }),
+            },
+        },
+        keys: keys.clone(),
+        applied_at: -14,
+    };
+    let published = PublishedView {
+        view: view.clone(),
+        generation: Generation {
+            number: 15,
+            horizon: -16,
+            watermark: 17,
+            facts: 18,
+            entities: 19,
+            materialized_at: 20,
+            pushed: 21,
+        },
+        previous: Some(Generation {
+            number: 22,
+            horizon: 23,
+            watermark: -24,
+            facts: 25,
+            entities: 26,
+            materialized_at: 27,
+            pushed: 28,
+        }),
+    };
+    let registry = Registry {
+        next_view_id: 8,
+        entities: vec![Entity { metadata: metadata_of("stay"), keys }],
+        views: vec![view],
         services: vec![FeatureService {
             metadata: metadata_of("deterioration_v1"),
             features: vec!["now=lactate[stay_id=Stay]:lactate".parse().unwrap()],
         }],
-    }
+    };
+    Catalog { version: 3, registry: registry.into(), published: [published].into_iter().collect() }
 }
 
 #[track_caller]
@@ -123,15 +126,20 @@ fn a_full_catalog_survives_the_wire() {
 fn what_is_absent_stays_absent() {
     check_survives(&Catalog::default());
     let mut sparse = full();
-    let view = &mut sparse.views[0];
-    view.before = Some(Box::new(view.clone()));
-    view.generation = None;
+    // What is published is of another definition, and nothing was before it.
+    let mut earlier = sparse.published.of("lactate").unwrap().clone();
+    earlier.previous = None;
+    sparse.published = [earlier].into_iter().collect();
+    let view = &mut Arc::make_mut(&mut sparse.registry).views[0];
+    view.id = 6;
     view.definition.known = Known::Honor;
     view.definition.ttl_micros = None;
     view.definition.online = Online::default();
     view.definition.source.sql = None;
     view.definition.source.event_time = None;
     view.definition.source.known_time = None;
+    check_survives(&sparse);
+    sparse.published = Default::default();
     check_survives(&sparse);
 }
 
