@@ -13,6 +13,7 @@
 //! | `optimizing`     | copies of sources: same answers, or not read at all          |
 //! | `metamorphic`    | one world, many ways to store it, one answer                |
 //! | `parity`         | online as of t equals offline at t, and both the oracle     |
+//! | `keys`           | golden scripts: what each step writes, key by key            |
 //! | `stores`         | RocksDB mirrored against the in-memory store                |
 //! | `definitions`    | broken repositories and what they are told                  |
 //! | `materializing`  | incremental, late, repeated and killed runs                 |
@@ -57,6 +58,7 @@ mod deletions;
 mod formats;
 mod fuzz;
 mod icu;
+mod keys;
 mod lookups;
 mod losses;
 mod materializing;

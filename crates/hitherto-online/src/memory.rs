@@ -12,6 +12,7 @@ use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 
 use crate::keys::{self, LatestKeys, Logged, MetaKey, logged};
+use crate::open::EntryVisitor;
 use crate::store::{
     Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
     LogEntry, LogVisitor, Meta, MetaChange, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
@@ -36,6 +37,15 @@ pub struct MemoryStore {
 impl MemoryStore {
     fn read(&self) -> Arc<Tables> {
         Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As [`RocksStore::show_all`](crate::rocks::RocksStore::show_all).
+    pub fn show_all(&self, show: &mut EntryVisitor<'_>) {
+        let Tables { latest, history, meta, pushed } = &*self.read();
+        for (family, table) in [("latest", latest), ("history", history), ("pushed", pushed)] {
+            table.iter().for_each(|(key, value)| show(family, key, value));
+        }
+        meta.iter().for_each(|(key, value)| show("meta", key.as_bytes(), value));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {

@@ -39,6 +39,9 @@ pub struct Usage {
     pub row_cache_misses: u64,
 }
 
+/// Takes one key of a store with its family and its value.
+pub type EntryVisitor<'v> = dyn FnMut(&str, &[u8], &[u8]) + 'v;
+
 /// An open online store.
 #[derive(Clone)]
 pub struct OnlineStore {

@@ -49,10 +49,12 @@ use std::sync::Mutex;
 use hitherto_core::{Error, Kind, Result};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    Cache, ColumnFamily, DB, Options, ReadOptions, WriteBatch, WriteOptions, properties,
+    Cache, ColumnFamily, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
+    properties,
 };
 
 use crate::keys::MetaKey;
+use crate::open::EntryVisitor;
 use crate::store::{
     Beneath, Fact, GenerationId, Load, Meta, MetaChange, Reach, RowStore, Snapshot,
 };
@@ -195,6 +197,24 @@ impl RocksStore {
             let family = self.family(family);
             self.db.flush_cf(family).map_err(failed)?;
             self.db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
+
+    /// Shows every key of every family with its value, in order: for whoever wants to know
+    /// what a step wrote.
+    ///
+    /// # Errors
+    /// `Corrupt` for damaged blocks, `Unavailable` for I/O.
+    pub fn show_all(&self, show: &mut EntryVisitor<'_>) -> Result<()> {
+        for name in FAMILIES {
+            let mut how = ReadOptions::default();
+            how.set_total_order_seek(true);
+            let family = self.family(name);
+            for entry in self.db.iterator_cf_opt(family, how, IteratorMode::Start) {
+                let (key, value) = entry.map_err(failed)?;
+                show(name, &key, &value);
+            }
         }
         Ok(())
     }
