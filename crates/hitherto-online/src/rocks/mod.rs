@@ -42,7 +42,7 @@ mod retain;
 mod rows;
 mod visible;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -60,6 +60,7 @@ use crate::store::{
 };
 use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
+use owner::Locked;
 use retain::Horizons;
 use rows::RowTable;
 
@@ -97,7 +98,7 @@ pub struct RocksStore {
     /// For whoever writes.
     acknowledged: Option<Acknowledged>,
     /// The folder, locked; for whoever writes.
-    _folder: Option<File>,
+    _folder: Option<Locked>,
     cache: Cache,
     rows: RowTable,
     horizons: Horizons,
@@ -132,7 +133,7 @@ impl RocksStore {
     fn open_once(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
         let has_store = check_format(folder, access)?;
         let locked = match access {
-            Access::ReadWrite => lock_folder(folder)?,
+            Access::ReadWrite => Locked::take(folder)?,
             Access::ReadOnly => None,
         };
         // Before the database: a writer beside goes on.
@@ -416,20 +417,6 @@ fn write_format(folder: &Path) -> Result<()> {
         return Ok(());
     }
     disk::write_whole(&path, text.as_bytes())
-}
-
-/// Locks a store's folder for whoever writes; `None` where the disk knows no such locks.
-fn lock_folder(folder: &Path) -> Result<Option<File>> {
-    let opened = File::open(folder).map_err(|cause| io_failed(folder, cause))?;
-    disk::make_private(folder);
-    match opened.try_lock() {
-        Ok(()) => Ok(Some(opened)),
-        Err(TryLockError::WouldBlock) => Err(owner::in_use(folder)),
-        Err(TryLockError::Error(cause)) => {
-            tracing::debug!(folder = %folder.display(), %cause, "the folder cannot be locked");
-            Ok(None)
-        }
-    }
 }
 
 /// Refuses a store whose database is gone: it would be made anew, empty.

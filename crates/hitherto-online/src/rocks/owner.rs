@@ -8,12 +8,44 @@
 //! The note is read only where it is held, so that what a process
 //! left behind that was killed misleads nobody.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use hitherto_core::{Error, Result};
 
 use crate::disk;
+
+/// A store's folder, locked for whoever writes.
+pub struct Locked(File);
+
+impl Locked {
+    /// Locks the folder; `None` where the disk knows no such locks.
+    ///
+    /// # Errors
+    /// `Conflict` when another holds it, `Unavailable` when it cannot be read.
+    pub fn take(folder: &Path) -> Result<Option<Self>> {
+        let opened = File::open(folder).map_err(|cause| super::io_failed(folder, cause))?;
+        disk::make_private(folder);
+        match opened.try_lock() {
+            Ok(()) => Ok(Some(Self(opened))),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder)),
+            Err(TryLockError::Error(cause)) => {
+                tracing::debug!(folder = %folder.display(), %cause, "the folder cannot be locked");
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Drop for Locked {
+    /// Closing the file is not enough: a process that was forked off this one has it open,
+    /// too, and would keep the lock.
+    fn drop(&mut self) {
+        if let Err(cause) = self.0.unlock() {
+            tracing::debug!(%cause, "the folder stays locked until this process ends");
+        }
+    }
+}
 
 /// The file on which whoever writes holds a lock that the system can be asked for.
 pub fn lock(folder: &Path) -> PathBuf {
@@ -54,3 +86,6 @@ pub fn in_use(folder: &Path) -> Error {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;
