@@ -18,7 +18,7 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours notebooks wheel release clean
+    test-neighbours test-deploy test-deploy-long notebooks wheel release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,15 @@ test-bare:  ## both commands on a machine on which nothing is installed; root, t
 test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy and pyright
 	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
+
+test-deploy: build  ## image, chart, pods in a box, Terraform, Pulumi, CDK, each by its own tool
+	@deploy/tests/setup.sh
+	HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python -m pytest -q deploy/tests
+
+test-deploy-long: build  ## rolling restarts of a pod in a box, 100 of them
+	@deploy/tests/setup.sh
+	HITHERTO_ROLLOUTS=50 HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python \
+	    -m pytest -q deploy/tests/test_pod.py -k rolling
 
 notebooks: python  ## run the notebooks of docs, and store what they show
 	$(PYTHON) -m pip install --quiet nbclient ipykernel
