@@ -290,13 +290,18 @@ class Load:
             thread.join()
 
 
-def test_rolling_restarts_fail_no_call(release, messages):
+def under_load(release, messages):
+    """Two replicas behind a service, and its callers."""
     shop = release(REPLICAS)
     pods = [shop.server(ordinal) for ordinal in range(2)]
     for pod in pods:
         pod.serve()
     service = Service(pods)
-    load = Load(service.port, messages)
+    return pods, service, Load(service.port, messages)
+
+
+def test_rolling_restarts_fail_no_call(release, messages):
+    pods, service, load = under_load(release, messages)
     longest = 0
     for rollout in range(ROLLOUTS):
         for pod in reversed(pods):
@@ -310,3 +315,14 @@ def test_rolling_restarts_fail_no_call(release, messages):
     assert load.failed == []
     assert load.calls > 100 * ROLLOUTS
     assert [pod.restarts_wanted for pod in pods] == [0, 0]
+
+
+def test_the_box_sees_calls_that_fail(release, messages):
+    """Without the sleep a pod is gone before everybody knows, and the test above would tell."""
+    pods, service, load = under_load(release, messages)
+    pods[0].spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] = 0
+    assert pods[0].stop()[0] == 0
+    pods[0].serve()
+    load.end()
+    service.close()
+    assert load.failed != []
