@@ -1,0 +1,2 @@
+export { Hitherto, HithertoProps } from "./hitherto";
+export { Settings, chartValues } from "./values";
