@@ -95,6 +95,14 @@ class Container:
         children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
         return int(children[0]) if children else None
 
+    def kill(self):
+        """Ends the program itself: who started it cannot, once it is another user."""
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            if (program := self.pid()) is not None:
+                os.kill(program, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
     def status(self):
         lines = Path(f"/proc/{self.pid()}/status").read_text().splitlines()
         return dict(line.split(":\t", 1) for line in lines)
@@ -313,17 +321,17 @@ class Pod:
         try:
             code = self.server.process.wait(timeout=grace - (told - began))
         except subprocess.TimeoutExpired:
-            self.server.process.kill()
+            self.server.kill()
             code = "killed after the grace period"
         self.watch.join()
         return code, time.monotonic() - told
 
     def remove(self):
         self.terminating = True
-        for process in (self.server and self.server.process, self.holder):
-            if process and process.poll() is None:
-                process.kill()
-                process.wait()
+        if self.server and self.server.process.poll() is None:
+            self.server.kill()
+        self.holder.kill()
+        self.holder.wait()
 
 
 class Service:
