@@ -17,11 +17,13 @@
 //! | [`output`]     | one feature column of an answer                           |
 //! | [`rule`]       | which fact answers: the one rule                          |
 //! | [`slots`]      | the rule for many moments at once, facts in any order     |
+//! | [`aggregate`]  | functions of the events in a window, exact whatever the order |
 //! | [`why`]        | the rule with its reasons: what answers, what does not    |
 //! | [`sample`]     | which facts a verification asks about, and when           |
 //! | [`definition`] | entities, views and services, from YAML to checked types  |
 //! | [`catalog`]    | what is applied and what is online                        |
 
+pub mod aggregate;
 pub mod catalog;
 pub mod column;
 pub mod definition;

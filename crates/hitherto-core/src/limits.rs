@@ -1,6 +1,8 @@
 //! Every bound in the product, in one place. Each says what breaks without it;
 //! relations between bounds are checked when this file is compiled.
 
+use std::ops::RangeInclusive;
+
 /// Bytes in a resource or feature name: names become file names, metric labels
 /// and column names.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -217,7 +219,38 @@ pub const OPEN_FILES_SCARCE: u64 = 4_096;
 /// Bytes of memory below which `hitherto doctor` warns: builds spill and spines take several
 /// passes.
 pub const MEMORY_BYTES_SCARCE: u64 = 1 << 30;
+/// Bytes of one event's id within its entity and event time: states hold it with every value
+/// that an order by place keeps.
+pub const EVENT_ID_BYTES_MAX: usize = 4 << 10;
+/// Bytes of a text in a state that keeps many values: so many of them are one state.
+pub const AGGREGATE_ITEM_BYTES_MAX: usize = 1 << 10;
+/// Values of one list that an aggregate answers.
+pub const AGGREGATE_LIST_MAX: u32 = 1_000;
+/// Values that are told apart, to count or rank them: each is held with its count.
+pub const AGGREGATE_DISTINCT_MAX: u32 = 65_536;
+/// Most frequent values of one answer.
+pub const AGGREGATE_TOP_MAX: u32 = 100;
+/// Bits of a hash that choose a register of an approximate count: 2^precision bytes a state;
+/// registers are numbered in 16 bits.
+pub const REGISTERS_PRECISION: RangeInclusive<u8> = 4..=16;
+/// Bits of a number below its leading one that name its bucket: each doubles the buckets, which
+/// are numbered in 32 bits.
+pub const HISTOGRAM_BITS: RangeInclusive<u8> = 5..=10;
+/// Limbs of 64 bits of an exact sum: squares of all float64 take 67, and counts of them one
+/// more. Their number and place are a byte each.
+pub const EXACT_LIMBS_MAX: usize = 72;
 
+const _: () = assert!(
+    AGGREGATE_ITEM_BYTES_MAX <= EVENT_ID_BYTES_MAX && EVENT_ID_BYTES_MAX < ROW_BYTES_MAX,
+    "a value that is kept is an id, and an id is part of a row"
+);
+const _: () = assert!(AGGREGATE_TOP_MAX < AGGREGATE_DISTINCT_MAX, "some values are not the top");
+const _: () = assert!(
+    *REGISTERS_PRECISION.start() > 0 && *REGISTERS_PRECISION.end() <= u16::BITS as u8,
+    "a register has a number"
+);
+const _: () = assert!(*HISTOGRAM_BITS.end() + 12 <= u32::BITS as u8, "a bucket has a number");
+const _: () = assert!(EXACT_LIMBS_MAX < 1 << 7, "the sign is beside the number of limbs");
 const _: () = assert!(DISK_FREE_BYTES_MIN < DISK_FREE_BYTES_SCARCE, "less is worse");
 const _: () = assert!(OPEN_FILES_MIN < OPEN_FILES_SCARCE, "less is worse");
 const _: () = assert!(

@@ -1,0 +1,76 @@
+//! Aggregates: functions of the events in a window, the same bits from any order, any split
+//! into parts, and any path to them.
+//!
+//! Facts with one identity are versions of one *event*. At a moment `t` an event counts by the
+//! version of it that is current then; each version does so at one range of moments
+//! ([`window`]), and that range is all that a reader has to know about late, corrected and
+//! deleted facts. What counts goes into a *state*; states are exact or canonical, so equal
+//! events leave equal bytes in them, and [`State::finish`] reads the answer.
+//!
+//! ```text
+//! facts --> identity --> versions ----> window -----> state --------> finish
+//!           (e, id)      n .. n'        [from, to)    add, remove,    value, list,
+//!                                                     merge           or a reason
+//! ```
+//!
+//! **Training sets** go from the left: every version's range falls on the sorted slots of its
+//! entity. Where a form can be taken back ([`Form::is_invertible`]), the event is added at the
+//! range's first slot and removed beyond its last, and one walk along the slots merges them.
+//! A form that cannot takes an event twice as once, so the range is covered by two overlapping
+//! blocks of a power of two, each of which is merged down once. Sums may lie in cells of their
+//! own while that goes on, and come back as `magnitude * 2^exponent` ([`exact::ExactSum::add`]).
+//!
+//! **Lookups** go from the right: [`Window::events`] says which event times are asked for, and
+//! they are covered by tiles and, at both ends, events. A tile holds encoded states by when
+//! they were known; a version adds itself there and takes away the one that it supersedes. The
+//! decoded states of all tiles are merged, and finished at `t`. Where a state says that it has
+//! to be built again ([`Removal::Rebuild`], [`Lost`]), its events are read.
+//!
+//! **`why`** needs neither: it shows each version of an entity to [`versions::current`] and
+//! [`Window::moments`].
+//!
+//! The order inside a window is that of places, `(e, n, id)`, `n` that of the current version.
+//! Nulls are passed over. Nothing in an answer depends on events outside the window.
+//!
+//! | module | what it owns |
+//! | --- | --- |
+//! | [`identity`] | which facts are one event |
+//! | [`versions`] | which version of it is current, and when |
+//! | [`window`] | when an event is in a window |
+//! | [`function`] | the functions, and which state each is read from |
+//! | [`state`] | one state of each form: add, remove, merge, finish, bytes |
+//! | [`finish`] | answers, and reasons for none |
+//! | [`value`] | one value as ordered bytes |
+//! | [`exact`] | sums without rounding, and the one rounding |
+//! | `sums` | count, sum, mean, variance |
+//! | `ordered` | least, greatest, first, last, and so many of each |
+//! | `distinct` | values with counts: how many differ, which are frequent |
+//! | `histogram` | quantiles from the leading bits of numbers |
+//! | `registers` | HyperLogLog |
+//! | `bytes` | the shapes that bytes of states are made of |
+
+mod bytes;
+mod distinct;
+pub mod exact;
+pub mod finish;
+pub mod function;
+mod histogram;
+pub mod identity;
+mod ordered;
+mod registers;
+pub mod state;
+mod sums;
+pub mod value;
+pub mod versions;
+pub mod window;
+
+pub use finish::{Lost, Outcome, Reason};
+pub use function::{Basis, Form, Function, Nulls, SumType};
+pub use ordered::Place;
+pub use state::{Input, Removal, State};
+pub use value::Value;
+pub use versions::{Terms, Version};
+pub use window::{CurrentTime, Moments, Window};
+
+#[cfg(test)]
+mod tests;
