@@ -2,6 +2,7 @@
 //!
 //! | module           | what it shows                                             |
 //! | ---------------- | ---------------------------------------------------------- |
+//! | `aggregates`     | functions of windows against a naive oracle of their own    |
 //! | `architecture`   | which crate may know which, one version of key crates       |
 //! | `arrivals`       | pushed facts are known from their arrival, whatever the clock |
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
@@ -45,6 +46,7 @@
     reason = "a test says what went wrong by where it stops; clippy knows tests by attribute only"
 )]
 
+mod aggregates;
 mod architecture;
 mod arrivals;
 mod bad_input;
