@@ -230,13 +230,16 @@ def test_the_classes_have_the_fields_of_the_published_schema() -> None:
         "Source": Source,
         "Online": Online,
         "MaxChange": MaxChange,
-        "Field": Field,
+        "Feature": Field,
         "EntitySpec": Entity,
         "FeatureViewSpec": FeatureView,
         "FeatureServiceSpec": FeatureService,
     }
     metadata = set(schema["Metadata"]["properties"])
     assert metadata == {"name", "description", "owner", "tags"}
+    # One class for both: a join key has no default.
+    key, feature = (set(schema[name]["properties"]) for name in ("Field", "Feature"))
+    assert feature - key == {"default"}
     for name, part in parts.items():
         ours = {definitions._camel(each.name) for each in dataclasses.fields(part)}
         assert ours - (metadata if name.endswith("Spec") else set()) == set(
