@@ -51,6 +51,11 @@ metadata: { name: sepsis }
 spec: { features: ['labs:lactate'] }
 ";
 
+/// What a spine is told in which no column is a time.
+const NO_TIME: &str = "a timestamp or date is needed, and none of its columns is one; add one \
+                       that says as of when each row asks, or leave the spine out and take every \
+                       entity at one moment with --at TIME (in Python at=)";
+
 /// When everything was materialized.
 const NOW: i64 = 10_000_000_000;
 
@@ -123,7 +128,14 @@ async fn refused(
     spine: RecordBatch,
 ) -> Error {
     let timestamp = String::from("at");
-    let request = TrainingSetRequest { selection, timestamp, known_by: None, known: None, names };
+    let request = TrainingSetRequest {
+        selection,
+        timestamp,
+        timezone: None,
+        known_by: None,
+        known: None,
+        names,
+    };
     let schema = spine.schema();
     match engine.training_set(&request, vec![spine], schema, NOW).await {
         Ok(_) => panic!("the training set was begun"),
@@ -214,8 +226,7 @@ async fn a_spine_whose_columns_do_not_fit_is_refused_before_the_first_row() {
     };
     let at_message = |found: &str| {
         format!(
-            "the spine's column \"at\" has type {found}, which is no time; a timestamp or date is \
-             needed, and none of its columns is one"
+            "the spine's column \"at\" has type {found}, which is no time; {NO_TIME}"
         )
     };
     for (spine, message) in [
@@ -281,6 +292,7 @@ async fn spine_batches_of_two_schemas_are_refused() {
     let request = TrainingSetRequest {
         selection: service("sepsis"),
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Short,
@@ -314,14 +326,14 @@ async fn a_moment_before_the_history_says_how_far_back_it_goes() {
     let error = lookup(&engine, &["labs:lactate"], stays(&[1]), Some(NOW - hour - 1), NOW);
     let message = "feature view \"labs\" keeps history back to 1970-01-01T01:46:40Z and cannot \
                    answer as of 1970-01-01T01:46:39.999999Z; ask later, or lengthen \
-                   online.history and materialize with --full";
+                   online.history, apply and materialize";
     assert_told(&error.unwrap_err(), Kind::Invalid, message);
     // A view that keeps none reaches back to its run.
     assert!(lookup(&engine, &["vitals:lactate"], stays(&[1]), Some(NOW), NOW).is_ok());
     let error = lookup(&engine, &["vitals:lactate"], stays(&[1]), Some(NOW - 1), NOW).unwrap_err();
     let message = "feature view \"vitals\" keeps history back to 1970-01-01T02:46:40Z and cannot \
                    answer as of 1970-01-01T02:46:39.999999Z; ask later, or lengthen \
-                   online.history and materialize with --full";
+                   online.history, apply and materialize";
     assert_told(&error, Kind::Invalid, message);
     // One view that cannot answer fails the lookup of both.
     let both = ["labs:lactate", "vitals:note"];
@@ -470,9 +482,8 @@ async fn a_spine_without_columns_is_refused() {
     let (_repo, engine) = online().await;
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     let error = refused(&engine, service("sepsis"), FeatureNames::Short, nothing).await;
-    let message = "the spine has no column \"at\", the column of times; a timestamp or date is \
-                   needed, and none of its columns is one";
-    assert_told(&error, Kind::Invalid, message);
+    let message = format!("the spine has no column \"at\", the column of times; {NO_TIME}");
+    assert_told(&error, Kind::Invalid, &message);
     // Columns without rows are a spine, of which the types count all the same.
     let fields =
         vec![Field::new("stay", DataType::Utf8, true), Field::new("at", DataType::Date32, true)];

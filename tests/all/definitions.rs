@@ -186,3 +186,21 @@ async fn a_plan_made_before_another_change_is_a_conflict() {
     engine.apply(&plan, 0).await.unwrap();
     assert_eq!(engine.apply(&plan, 0).await.unwrap_err().kind(), Kind::Conflict);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_above_repositories_names_them() {
+    let above = Repo::new(GOOD);
+    std::fs::rename(above.path().join("definitions.yaml"), above.path().join("kept.txt")).unwrap();
+    for below in ["icu/hitherto.yaml", "lab/more/hitherto.yaml"] {
+        above.write(below, "memory: 512MiB\n");
+    }
+    let engine = above.open(Access::ReadWrite).unwrap();
+    let error = engine.plan().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    let told = error.to_string();
+    let words = "is no repository, but has some below it: icu, lab/more; name one of them with";
+    assert!(told.contains(words), "{told}");
+    above.write("hitherto.yaml", "memory: 512MiB\n");
+    let told = engine.plan().await.unwrap_err().to_string();
+    assert!(told.contains("is a repository with others below it: icu, lab/more; move"), "{told}");
+}

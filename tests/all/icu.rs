@@ -64,6 +64,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
     let request = TrainingSetRequest {
         selection: Selection::Service(String::from("deterioration_v1")),
         timestamp: String::from("event_timestamp"),
+        timezone: None,
         known_by: None,
         known: None,
         names: hitherto_engine::FeatureNames::Full,

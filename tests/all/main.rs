@@ -40,6 +40,7 @@
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
 //! | `verify`         | both sides compared, and how a difference shows             |
 //! | `why`            | reasons for an answer, and the rule's answer from them      |
+//! | `zones`          | times without a zone: told of, or read as somebody's local times |
 
 #![expect(
     clippy::unwrap_used,
@@ -88,3 +89,4 @@ mod types;
 mod verify;
 mod why;
 mod world;
+mod zones;

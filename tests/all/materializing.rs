@@ -94,6 +94,19 @@ async fn a_fact_that_arrives_late_is_picked_up_where_it_belongs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fact_from_the_future_does_not_move_the_watermark() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[("x", 900, 900, 1), ("y", 800, 800, 1)]);
+    let engine = repo.applied().await;
+    assert_eq!(run(&engine, 100).await.watermark, Some(900), "nothing has happened yet");
+    write(&repo, "b", &[("x", 70, 70, 2), ("x", 950, 950, 3), ("z", 60, 60, 1)]);
+    assert_eq!(run(&engine, 100).await.watermark, Some(70));
+    let full = materialize(&engine, MaterializeMode::Full, 850).await.remove(0);
+    assert_eq!(full.watermark, Some(800));
+    assert_eq!(value(&engine, "x", None, 940), Ok(1), "they wait all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_from_the_future_waits_and_the_one_before_it_answers() {
     for more in ["", ", delay: 0s"] {
         let yaml = definitions("")

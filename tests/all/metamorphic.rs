@@ -236,6 +236,7 @@ impl Storage {
         let request = TrainingSetRequest {
             selection: Selection::features(["facts:value"]).unwrap(),
             timestamp: String::from("at"),
+            timezone: None,
             known_by,
             known: None,
             names: FeatureNames::Short,

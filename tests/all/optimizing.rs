@@ -171,6 +171,7 @@ async fn build(engine: &Engine, features: &[&str], spine: RecordBatch) -> Result
     let request = TrainingSetRequest {
         selection: Selection::features(features)?,
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,
@@ -471,6 +472,7 @@ async fn the_icu_views_have_one_content_with_and_without_copies() {
     let request = TrainingSetRequest {
         selection: Selection::Service(String::from("deterioration_v1")),
         timestamp: String::from("event_timestamp"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

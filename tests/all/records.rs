@@ -104,6 +104,7 @@ fn request() -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::features(["labs:*"]).unwrap(),
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Short,

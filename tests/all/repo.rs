@@ -131,6 +131,7 @@ pub async fn explained(
     let request = TrainingSetRequest {
         selection: Selection::features(features)?,
         timestamp: String::from("at"),
+        timezone: None,
         known_by,
         known: None,
         names: Default::default(),

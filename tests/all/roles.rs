@@ -118,6 +118,7 @@ async fn flights(engine: &Engine) -> RecordBatch {
     let request = TrainingSetRequest {
         selection: Selection::Service(String::from("flight")),
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

@@ -311,6 +311,46 @@ async fn columns_that_paths_name_are_keys_and_features_once_they_are_declared() 
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_that_paths_name_in_capitals_are_declared_as_they_are_there() {
+    let named = "parquet: data, partitions: [{ name: Region, type: string }]";
+    for source in [
+        format!("{named}, columns: {{ region: Region }}"),
+        format!("{named}, sql: 'SELECT \"Region\" AS region, event, x FROM source'"),
+    ] {
+        let repo = Repo::new(&yaml(&source, "region, type: string", PLAIN.2));
+        repo.parquet("data/Region=EU/a.parquet", rows(1));
+        repo.parquet("data/Region=US/region=x/a.parquet", rows(2));
+        let engine = repo.applied().await;
+        materialize(&engine, MaterializeMode::Full, 10_000).await;
+        let spine = batch(vec![
+            ("region", Arc::new(StringArray::from(vec!["EU", "US", "x"])) as ArrayRef),
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000; 3]))),
+        ]);
+        let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
+        let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
+        assert_eq!(found.iter().collect::<Vec<_>>(), [Some(3), Some(4), None], "{source}");
+        let verified = engine.verify(&Default::default(), 10_000).await.unwrap();
+        assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
+    }
+    for (source, words) in [
+        (
+            "parquet: data",
+            "declare source.partitions: [{ name: Region, type: string }] and source.columns: { \
+             region: Region }",
+        ),
+        (
+            "parquet: data, partitions: [{ name: region, type: string }]",
+            "names no \"region\", but \"Region\", as which to declare it",
+        ),
+    ] {
+        let repo = Repo::new(&yaml(source, "region, type: string", PLAIN.2));
+        repo.parquet("data/Region=EU/a.parquet", rows(1));
+        let told = refused(&repo).await;
+        assert!(told.contains(words), "{told}");
+    }
+}
+
 fn doubled(name: &str) -> RecordBatch {
     let mut columns = rows(1);
     columns.push((name, Arc::new(Int64Array::from(vec![9; 3]))));
@@ -343,6 +383,7 @@ async fn two_columns_of_one_name_are_refused_in_files_spines_and_pushes() {
     let request = TrainingSetRequest {
         selection: Selection::features(["v:*"]).unwrap(),
         timestamp: String::from("event"),
+        timezone: None,
         known_by: None,
         known: None,
         names: Default::default(),

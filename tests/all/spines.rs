@@ -78,6 +78,7 @@ async fn build(engine: &Engine, spine: Spine) -> Result<(Vec<RecordBatch>, Finis
     let request = TrainingSetRequest {
         selection: Selection::features(["plain:*", "queried:*"])?,
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Short,

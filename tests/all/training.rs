@@ -163,6 +163,7 @@ async fn the_plan_names_the_join_and_counts_what_it_did() {
     let request = hitherto_engine::TrainingSetRequest {
         selection: hitherto_engine::Selection::features(["a:value"]).unwrap(),
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: Default::default(),

@@ -170,7 +170,7 @@ fn request(
     }
     let timestamp = TIMESTAMP.to_owned();
     let spine = SpinePlan::of_rows(spine, &spine_schema)?;
-    Ok(JoinRequest { spine, timestamp, views: sources, outputs })
+    Ok(JoinRequest { spine, timestamp, timezone: None, views: sources, outputs })
 }
 
 /// What the values take, whatever buffers they lie in: batches may be slices of

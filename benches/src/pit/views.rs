@@ -52,6 +52,7 @@ impl Terms {
                 event_time: Some(event_time.to_owned()),
                 known_time: Some(known_time.to_owned()),
                 delay_micros: 0,
+                timezone: None,
                 deleted: None,
                 columns: Default::default(),
             },

@@ -68,7 +68,7 @@ pub enum Command {
     Optimize(optimize::Optimize),
     Get(get::Get),
     Why(why::Why),
-    TrainingSet(training_set::TrainingSet),
+    TrainingSet(Box<training_set::TrainingSet>),
     Verify(verify::Verify),
     Serve(serve::Serve),
     Jobs(jobs::Jobs),

@@ -1,6 +1,6 @@
 //! `--spine`, `--sql`, `--at` and `--between`: where the rows of a training set come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hitherto_core::time::parse_timestamp;
@@ -28,6 +28,11 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// The file of label rows, if one is named.
+    pub fn file(&self) -> Option<&Path> {
+        self.spine.as_deref()
+    }
+
     /// The spine, if one is named. Nothing of it is read yet.
     pub fn spine(&self) -> Option<Spine> {
         let file = self.spine.clone().map(Spine::File);

@@ -73,6 +73,14 @@ impl Output {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
+    /// Writes what may not be meant to stderr, a line each; a program that reads the result
+    /// finds it there.
+    pub fn warn(self, warnings: &[String]) {
+        if !self.is_json() {
+            warnings.iter().for_each(|warning| self.say(format!("warning: {warning}")));
+        }
+    }
+
     /// Whether stderr shows colours: on a terminal, unless `NO_COLOR` is set. Messages
     /// about arguments go by the same.
     pub fn has_colour(self) -> bool {

@@ -8,7 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
-use hitherto_engine as engine;
+use hitherto_engine::{self as engine, TrainingSetRequest};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -47,19 +47,20 @@ impl Spine {
 ///
 /// # Errors
 /// As [`Spine::read`]; `Invalid` when there is no such column of times.
-pub fn sent(path: &Path, timestamp: &str) -> Result<engine::Spine> {
+pub fn sent(path: &Path, request: &TrainingSetRequest) -> Result<engine::Spine> {
     let refused = |cause| not_parquet(path, cause);
+    let TrainingSetRequest { timestamp, timezone, .. } = request;
     let rows = open(path)?;
     // What is wrong with the columns is said before a row is read.
     let schema = Arc::clone(rows.schema());
-    engine::Spine::Rows { batches: Vec::new(), schema }.times(timestamp)?;
+    engine::Spine::Rows { batches: Vec::new(), schema }.times(timestamp, timezone.as_ref())?;
     let of_times = rows.schema().index_of(timestamp).ok();
     let times = open(path)?;
     let column = ProjectionMask::roots(times.parquet_schema(), of_times);
     let times = times.with_projection(column).build().map_err(refused)?;
     let schema = times.schema();
     let batches = times.collect::<Result<_, _>>().map_err(|cause| refused(cause.into()))?;
-    let times = engine::Spine::Rows { batches, schema }.times(timestamp)?;
+    let times = engine::Spine::Rows { batches, schema }.times(timestamp, timezone.as_ref())?;
     let rows = rows.with_batch_size(BATCH_ROWS).build().map_err(refused)?;
     Ok(engine::Spine::Reader { rows: Box::new(rows), times })
 }

@@ -9,6 +9,7 @@
 //! | [`name`]       | resource names, suggestions for misspelt ones             |
 //! | [`reference`]  | `view:feature`, under other names, with other join keys   |
 //! | [`time`]       | microseconds UTC, durations, and how both are written     |
+//! | [`zone`]       | local times of a place, brought to UTC                    |
 //! | [`types`]      | the types a feature or a key can have                     |
 //! | [`key`]        | entity keys as ordered, self-delimiting bytes             |
 //! | [`list`]       | lists of numbers as bytes inside a row                    |
@@ -41,5 +42,6 @@ pub mod slots;
 pub mod time;
 pub mod types;
 pub mod why;
+pub mod zone;
 
 pub use error::{Error, Kind, Result};

@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 /// Bytes in a resource or feature name: names become file names, metric labels
 /// and column names.
 pub const NAME_BYTES_MAX: usize = 128;
+/// Microseconds by which no local time is further from UTC; statistics of local times prune
+/// nothing that lies nearer.
+pub const ZONE_MICROS_MAX: i64 = 26 * 3_600_000_000;
 /// Names that an error lists of those that there are: more of them hide what it says.
 pub const NAMES_SHOWN_MAX: usize = 30;
 /// Bytes in one definition file: a larger one is data, not a definition.

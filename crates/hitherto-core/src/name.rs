@@ -19,6 +19,10 @@ pub fn check(name: &str) -> Result<()> {
             "name {name:?} must start with a letter a-z and hold only a-z, 0-9 and _"
         )));
     }
+    check_length(name)
+}
+
+fn check_length(name: &str) -> Result<()> {
     if name.len() > NAME_BYTES_MAX {
         return Err(Error::invalid(format!(
             "name {name:?} has {} bytes; at most {NAME_BYTES_MAX} are allowed",
@@ -26,6 +30,21 @@ pub fn check(name: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Checks that `name` can name a column that paths name, as `Region=EU/`: writers have names
+/// of their own for those.
+///
+/// # Errors
+/// `Invalid` with the reason; the caller adds what the name was for.
+pub fn check_partition(name: &str) -> Result<()> {
+    let is_outside = |c: char| c == '/' || c == '=' || c.is_control();
+    if name.is_empty() || name.trim() != name || name.contains(is_outside) {
+        return Err(Error::invalid(format!(
+            "name {name:?} is none that a path can have; write what stands before the = in it"
+        )));
+    }
+    check_length(name)
 }
 
 /// The candidate most like `found`, if one is like it at all.

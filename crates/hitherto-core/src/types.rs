@@ -303,8 +303,9 @@ fn parameterized(text: &str) -> Option<DataType> {
 
 fn unknown(text: &str) -> Error {
     let meant = match elsewhere(text) {
-        Some(ours) => format!("; did you mean {ours:?}?"),
-        None => crate::name::suggestion(text, DataType::NAMES),
+        [ours] => format!("; did you mean {ours:?}?"),
+        [ours, other] => format!("; did you mean {ours:?}, or {other:?} if the column is that?"),
+        _ => crate::name::suggestion(text, DataType::NAMES),
     };
     Error::invalid(format!(
         "type {text:?} is not known{meant}; parameterized types are written decimal128(10, 2), \
@@ -312,26 +313,29 @@ fn unknown(text: &str) -> Error {
     ))
 }
 
-/// What a type is called here that SQL, Spark, pandas or Feast call `text`.
-fn elsewhere(text: &str) -> Option<&'static str> {
-    Some(match text.trim().to_ascii_lowercase().as_str() {
-        "double" | "double precision" | "number" | "numeric" | "f64" => "float64",
-        "float" | "real" | "f32" => "float32",
-        "int" | "integer" | "i32" => "int32",
-        "long" | "bigint" | "i64" => "int64",
-        "short" | "smallint" => "int16",
-        "byte" | "tinyint" => "int8",
-        "text" | "str" | "varchar" | "char" | "object" | "utf8" | "large_string" => "string",
-        "bytes" | "blob" | "varbinary" | "bytea" => "binary",
-        "boolean" | "bit" => "bool",
-        "date" => "date32",
+/// What a type is called here that SQL, Spark, pandas or Feast call `text`: two where they do
+/// not mean one, that of most columns first.
+fn elsewhere(text: &str) -> &'static [&'static str] {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "double" | "double precision" | "number" | "numeric" | "f64" => &["float64"],
+        "float" => &["float64", "float32"],
+        "real" | "f32" => &["float32"],
+        "int" | "integer" => &["int64", "int32"],
+        "i32" => &["int32"],
+        "long" | "bigint" | "i64" => &["int64"],
+        "short" | "smallint" => &["int16"],
+        "byte" | "tinyint" => &["int8"],
+        "text" | "str" | "varchar" | "char" | "object" | "utf8" | "large_string" => &["string"],
+        "bytes" | "blob" | "varbinary" | "bytea" => &["binary"],
+        "boolean" | "bit" => &["bool"],
+        "date" => &["date32"],
         "datetime" | "timestamp" | "timestamptz" | "datetime64[ns]" | "unixtimestamp" => {
-            "timestamp(us, UTC)"
+            &["timestamp(us, UTC)"]
         }
-        "decimal" => "decimal128(10, 2)",
-        "array" | "list" | "vector" => "list(float32)",
-        _ => return None,
-    })
+        "decimal" => &["decimal128(10, 2)"],
+        "array" | "list" | "vector" => &["list(float32)"],
+        _ => &[],
+    }
 }
 
 impl From<DataType> for String {

@@ -38,6 +38,8 @@ pub struct Plan {
     pub catalog_version: u64,
     /// Every change, in the order of names.
     pub changes: Vec<Change>,
+    /// What may not be meant, such as times without a zone, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 impl Plan {
@@ -77,12 +79,13 @@ impl Engine {
 
     async fn plan_replacing(&self, replaced: Option<&DefinitionFile>) -> Result<Plan> {
         let loaded = repository::load(&self.root, replaced)?;
-        self.check_sources(&loaded).await?;
+        let warnings = self.check_sources(&loaded).await?;
         let catalog = self.catalog();
         Ok(Plan {
             changes: diff::diff(&catalog.registry.definitions(), &loaded.definitions),
             catalog_version: catalog.version,
             definitions: loaded.definitions,
+            warnings,
         })
     }
 
@@ -162,20 +165,22 @@ impl Engine {
         Ok(next)
     }
 
-    async fn check_sources(&self, loaded: &Loaded) -> Result<()> {
-        let mut problems = Vec::new();
+    /// Compares all views with their sources; what may not be meant is returned.
+    async fn check_sources(&self, loaded: &Loaded) -> Result<Vec<String>> {
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         for view in &loaded.definitions.views {
             let name = &view.metadata.name;
             let keys = diff::keys(&loaded.definitions, view);
             let found = self.offline.check_view(view, keys).await?;
-            problems.extend(found.into_iter().map(|problem| {
+            warnings.extend(found.warnings);
+            problems.extend(found.problems.into_iter().map(|problem| {
                 let place = loaded.places.of_view(name, &problem.field);
                 let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
                 format!("{place}feature view {name:?}: {}", problem.message)
             }));
         }
         match problems.is_empty() {
-            true => Ok(()),
+            true => Ok(warnings),
             false => Err(Error::invalid(problems.join("\n"))),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hitherto_core::definition::{self, Loaded};
 use hitherto_core::limits::{
-    DEFINITION_DEPTH_MAX, DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX,
+    DEFINITION_DEPTH_MAX, DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, NAMES_SHOWN_MAX,
 };
 use hitherto_core::{Error, Result};
 
@@ -27,8 +27,10 @@ pub fn load(root: &Path, replaced: Option<&DefinitionFile>) -> Result<Loaded> {
             root.display()
         )));
     }
-    let mut files = Vec::new();
-    collect(root, root, 0, &mut files)?;
+    let mut found = Found::default();
+    collect(root, root, 0, &mut found)?;
+    check_repositories(root, &found.repositories)?;
+    let mut files = found.files;
     if let Some(DefinitionFile { name, text }) = replaced {
         check_size(name, text.len() as u64)?;
         files.retain(|(file, _)| file != name);
@@ -113,12 +115,38 @@ fn check_size(file: &str, bytes: u64) -> Result<()> {
     }
 }
 
-fn collect(
-    root: &Path,
-    folder: &Path,
-    depth: usize,
-    files: &mut Vec<(String, String)>,
-) -> Result<()> {
+/// What lies below a root.
+#[derive(Default)]
+struct Found {
+    /// Definition files: names from the root, and texts.
+    files: Vec<(String, String)>,
+    /// Folders with a configuration of their own.
+    repositories: Vec<String>,
+}
+
+/// Refuses a folder with repositories below it: their definitions are not its own.
+fn check_repositories(root: &Path, below: &[String]) -> Result<()> {
+    if below.is_empty() {
+        return Ok(());
+    }
+    let mut shown: Vec<&str> = below.iter().map(String::as_str).collect();
+    shown.sort_unstable();
+    shown.truncate(NAMES_SHOWN_MAX);
+    let (found, what) = match root.join(config::FILE_NAME).exists() {
+        true => ("a repository with others", "move them out of it"),
+        false => (
+            "no repository, but has some",
+            "name one of them with --repo PATH (in Python hitherto.connect(PATH))",
+        ),
+    };
+    Err(Error::invalid(format!(
+        "{} is {found} below it: {}; {what}",
+        root.display(),
+        shown.join(", ")
+    )))
+}
+
+fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Found) -> Result<()> {
     let unreadable = |path: &Path, cause: std::io::Error| {
         Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
     };
@@ -132,15 +160,19 @@ fn collect(
         let entry = entry.map_err(|cause| unreadable(folder, cause))?;
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         let file_type = entry.file_type().map_err(|cause| unreadable(&path, cause))?;
-        if name.starts_with('.') || (depth == 0 && name == config::FILE_NAME) {
+        let of_root =
+            |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        if name.starts_with('.') {
             continue;
         }
-        if file_type.is_dir() {
-            collect(root, &path, depth + 1, files)?;
+        if name == config::FILE_NAME {
+            found.repositories.extend((depth > 0).then(|| of_root(folder)));
+        } else if file_type.is_dir() {
+            collect(root, &path, depth + 1, found)?;
         } else if name.ends_with(".yaml") || name.ends_with(".yml") {
             let size = entry.metadata().map_err(|cause| unreadable(&path, cause))?.len();
             check_size(&path.to_string_lossy(), size)?;
-            if files.len() >= DEFINITION_FILES_MAX {
+            if found.files.len() >= DEFINITION_FILES_MAX {
                 return Err(Error::invalid(format!(
                     "{} is one definition file of more than {DEFINITION_FILES_MAX}",
                     path.display()
@@ -150,8 +182,7 @@ fn collect(
                 ErrorKind::InvalidData => not_utf8(&path, cause),
                 _ => unreadable(&path, cause),
             })?;
-            let shown = path.strip_prefix(root).unwrap_or(&path);
-            files.push((shown.to_string_lossy().into_owned(), text));
+            found.files.push((of_root(&path), text));
         }
     }
     Ok(())

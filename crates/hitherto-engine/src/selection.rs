@@ -235,7 +235,8 @@ fn not_built(reference: &FeatureRef) -> Error {
     let view = &reference.view.view;
     Error::unavailable(format!(
         "feature {reference} is not online yet: lookups read the copy of {view:?} that was built \
-         under its definition before; run `hitherto materialize {view}`"
+         under its definition before; run `hitherto materialize {view}` (in Python \
+         store.materialize([{view:?}]))"
     ))
 }
 

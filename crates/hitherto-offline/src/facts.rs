@@ -16,17 +16,20 @@ use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use ::arrow::buffer::ScalarBuffer;
+use ::arrow::datatypes::{DataType as ArrowType, Schema};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
 use hitherto_core::rule::{NEVER, Times};
 use hitherto_core::slots::{Entry, KnownTimes, TimesBatch};
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use crate::arrow::FeatureArray;
 use crate::keys::encode_keys;
-use crate::micros::{Micros, Rounding};
+use crate::micros::{Micros, Rounding, is_zoneless};
+use crate::source;
 
 /// How a view's facts are read.
 #[derive(Clone, Debug)]
@@ -36,6 +39,7 @@ pub struct FactLayout {
     is_timeless: bool,
     has_known_time: bool,
     delay_micros: i64,
+    timezone: Option<Zone>,
     has_deleted: bool,
     schema: RowSchema,
 }
@@ -49,6 +53,7 @@ impl FactLayout {
             is_timeless: view.definition.source.is_timeless(),
             has_known_time: view.definition.source.known_time.is_some(),
             delay_micros: view.definition.source.delay_micros,
+            timezone: view.definition.source.timezone.clone(),
             has_deleted: view.definition.source.deleted.is_some(),
             schema: view.row_schema(),
         }
@@ -68,6 +73,21 @@ impl FactLayout {
     /// Whether facts have no age, because they always were.
     pub fn is_timeless(&self) -> bool {
         self.is_timeless
+    }
+
+    /// Whether event times of a column may be further from what statistics say of it: they
+    /// are local times.
+    pub(crate) fn has_local(&self, event: &ArrowType) -> bool {
+        self.timezone.is_some() && is_zoneless(event)
+    }
+
+    /// What to say of times without a zone that nobody has said anything of: `facts` are
+    /// columns in this order.
+    pub(crate) fn read_as_utc(&self, facts: &Schema) -> Option<String> {
+        let of = |index: usize| facts.fields().get(index).map(|field| field.data_type());
+        let event = of(self.keys.len());
+        let known = of(self.keys.len() + 1).filter(|_| self.has_known_time);
+        source::read_as_utc(&self.view, self.timezone.as_ref(), event, known)
     }
 
     /// The layout of the view's rows.
@@ -131,9 +151,10 @@ impl FactLayout {
             let missing = || Error::internal("a batch of facts lacks a column");
             rest.next().ok_or_else(missing)
         };
-        let event = Micros::read(next()?, Rounding::Up)?;
+        let zone = self.timezone.as_ref();
+        let event = Micros::read_in(zone, next()?, Rounding::Up)?;
         let known = match self.has_known_time {
-            true => Some(or_never(Micros::read(next()?, Rounding::Up)?)),
+            true => Some(or_never(Micros::read_in(zone, next()?, Rounding::Up)?)),
             false => None,
         };
         let deleted = match self.has_deleted {

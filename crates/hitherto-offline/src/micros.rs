@@ -1,14 +1,31 @@
 //! Columns of timestamps or dates as microseconds UTC.
+//!
+//! Times without a zone are local times of whoever a [`Zone`] names, and UTC's if nothing
+//! does; dates have none and are their midnight.
 
 use ::arrow::array::{Array, ArrayRef, AsArray};
 use ::arrow::buffer::{NullBuffer, ScalarBuffer};
 use ::arrow::compute::cast;
 use ::arrow::datatypes::{DataType as ArrowType, Int64Type, TimeUnit, TimestampMicrosecondType};
+use hitherto_core::limits::ZONE_MICROS_MAX;
+use hitherto_core::zone::{Reading, Zone};
 use hitherto_core::{Error, Result};
 
 use crate::arrow::type_name;
 
-/// Which way digits finer than a microsecond go.
+/// Whether times of a type are local times of somebody.
+pub fn is_zoneless(data_type: &ArrowType) -> bool {
+    matches!(data_type, ArrowType::Timestamp(_, None) | ArrowType::Date32)
+}
+
+/// Bounds of local times, read as UTC's, as bounds of when that was: the clock they were
+/// read from may have been anywhere.
+pub fn widened((from, to): (i64, i64)) -> (i64, i64) {
+    (from.saturating_sub(ZONE_MICROS_MAX), to.saturating_add(ZONE_MICROS_MAX))
+}
+
+/// Which way digits finer than a microsecond go, and local times that a clock showed twice
+/// or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rounding {
     /// Earlier: for questions.
@@ -79,6 +96,23 @@ impl Micros {
             }
         });
         Ok(Self { values: micros.collect::<Result<Vec<_>>>()?.into(), nulls })
+    }
+
+    /// The same, where times without a zone are local times of `zone`, if it is given.
+    ///
+    /// # Errors
+    /// As [`Micros::read`].
+    pub fn read_in(zone: Option<&Zone>, array: &ArrayRef, rounding: Rounding) -> Result<Self> {
+        let micros = Self::read(array, rounding)?;
+        let Some(zone) = zone.filter(|_| is_zoneless(array.data_type())) else {
+            return Ok(micros);
+        };
+        let reading = match rounding {
+            Rounding::Down => Reading::Earlier,
+            Rounding::Up => Reading::Later,
+        };
+        let values = micros.values.iter().map(|local| zone.to_utc(*local, reading));
+        Ok(Self { values: values.collect::<Vec<_>>().into(), nulls: micros.nulls })
     }
 
     /// The time of a row, `None` if it is null.

@@ -12,6 +12,9 @@ pub struct Plan {
     /// The version of the catalog that it was made against.
     #[pyo3(get)]
     pub catalog_version: u64,
+    /// What may not be meant, a sentence each.
+    #[pyo3(get)]
+    pub warnings: Vec<String>,
     /// The plan of an engine in this process. A server plans again when it applies.
     pub made: Option<hitherto_engine::Plan>,
 }
@@ -20,17 +23,19 @@ impl Plan {
     /// One that an engine in this process made.
     pub fn new(plan: hitherto_engine::Plan) -> Self {
         let (changes, catalog_version) = (plan.changes.clone(), plan.catalog_version);
-        Self { changes, catalog_version, made: Some(plan) }
+        Self { changes, catalog_version, warnings: plan.warnings.clone(), made: Some(plan) }
     }
 }
 
 #[pymethods]
 impl Plan {
     fn __str__(&self) -> String {
-        match self.changes.is_empty() {
-            true => String::from("nothing to change: every definition is applied"),
+        let mut text = match self.changes.is_empty() {
+            true => String::from("nothing to change: every definition is applied\n"),
             false => self.changes.iter().map(|change| format!("{change}\n")).collect(),
-        }
+        };
+        text.extend(self.warnings.iter().map(|warning| format!("warning: {warning}\n")));
+        text
     }
 
     fn __len__(&self) -> usize {

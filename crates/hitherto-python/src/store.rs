@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
 use hitherto_core::limits::BATCH_ROWS;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{
@@ -17,7 +18,7 @@ use hitherto_engine::{
     PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest,
     content_key,
 };
-use hitherto_server::client::{Client, Credentials, MaterializeWork};
+use hitherto_server::client::{Changes, Client, Credentials, MaterializeWork};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
@@ -209,6 +210,7 @@ impl Store {
         features: Option<Vec<String>>,
         service: Option<String>,
         timestamp: String,
+        timezone: Option<String>,
         known_by: Option<i64>,
         known: Option<String>,
         full_names: bool,
@@ -217,6 +219,7 @@ impl Store {
         let request = TrainingSetRequest {
             selection: selection(features, service).map_err(raise)?,
             timestamp,
+            timezone: timezone.as_deref().map(Zone::named).transpose().map_err(raise)?,
             known_by,
             known: known.as_deref().map(known_time).transpose().map_err(raise)?,
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
@@ -316,8 +319,8 @@ impl Store {
         wait(py, async move {
             Ok(match (backend, file) {
                 (Backend::Client(client), _) => {
-                    let (changes, catalog_version) = client.plan().await?;
-                    Plan { changes, catalog_version, made: None }
+                    let Changes { changes, catalog_version, warnings } = client.plan().await?;
+                    Plan { changes, catalog_version, warnings, made: None }
                 }
                 (Backend::Engine(engine), None) => Plan::new(engine.plan().await?),
                 (Backend::Engine(engine), Some((name, text))) => {

@@ -29,7 +29,7 @@ use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 use serde_json::json;
 
-use crate::errors::raise;
+use crate::errors::{in_python, raise};
 use crate::process::{Owned, wait, wait_blocking};
 
 /// A running training set of either kind.
@@ -204,7 +204,9 @@ impl TrainingSet {
 
     /// Counts by view, as JSON.
     fn report(&self) -> PyResult<String> {
-        Ok(json!(self.finale()?.report()).to_string())
+        let mut report = self.finale()?.report().clone();
+        report.warnings.iter_mut().for_each(|warning| *warning = in_python(warning));
+        Ok(json!(report).to_string())
     }
 
     /// The manifest, as JSON. May read source files.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -94,4 +95,9 @@ def test_a_server_is_looked_at_and_a_lock_is_named(root: Path) -> None:
         assert alone["server"]["views"]["mend"] == f"hitherto materialize --server {url}"
     gone = look("--server", url, code=2)["server"]["reached"]
     assert gone["verdict"] == "wrong" and "no server answers" in gone["found"]
+    # Another process has its port now: its note is no reason to look there.
+    with socket.create_server(("127.0.0.1", int(url.rsplit(":", 1)[1]))):
+        gone = look("--repo", str(root), "--now", LATER)["server"]
+    assert gone["reached"]["verdict"] == "fine" and "no process" in gone["reached"]["found"]
+    assert set(gone) == {"reached"}
     assert look("--repo", str(root), "--now", LATER)["store"]["held by"]["found"] == "nobody"

@@ -115,7 +115,8 @@ def test_commands_that_would_write_beside_a_server_are_told_to_ask_it(root: Path
     command = [binary(), "materialize", "--repo", str(root)]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert f"go through it with --server {url} " in refused.stderr
-    with pytest.raises(hitherto.ConflictError, match=f'in Python hitherto.connect."{url}"'):
+    instead = f'go through it with hitherto.connect."{url}"'
+    with pytest.raises(hitherto.ConflictError, match=instead):
         hitherto.connect(root)
     reading = subprocess.run([binary(), "inspect", "--repo", str(root)], capture_output=True)
     assert reading.returncode == 0

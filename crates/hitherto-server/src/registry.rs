@@ -63,7 +63,7 @@ impl Registry {
             let changes_json = changes_json.collect::<Result<_, _>>().map_err(|cause| {
                 Error::internal("a change cannot be written").with_source(cause)
             })?;
-            Ok(ApplyResponse { changes_json, catalog_version })
+            Ok(ApplyResponse { changes_json, catalog_version, warnings: plan.warnings })
         };
         self.workers.run(work).await
     }

@@ -230,6 +230,7 @@ pub async fn train(engine: &Engine) -> (String, Finished) {
     let request = TrainingSetRequest {
         selection: Selection::Service(SERVICE.into()),
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

@@ -109,6 +109,7 @@ async fn trained(engine: &Engine, selection: Selection, spine: &RecordBatch) -> 
     let request = TrainingSetRequest {
         selection,
         timestamp: String::from("at"),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

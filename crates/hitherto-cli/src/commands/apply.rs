@@ -6,6 +6,7 @@ use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Action, Change, Effect};
 use hitherto_engine::Access;
+use hitherto_server::client::Changes;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;
@@ -35,12 +36,13 @@ impl Apply {
     /// process holds or has just changed the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let output = session.output();
-        let (changes, catalog_version) = match &self.server {
+        let Changes { changes, catalog_version, warnings } = match &self.server {
             None => apply_here(session).await?,
             Some(url) => self.shown.connect(url).await?.apply(None).await?,
         };
-        let applied = Applied { changes: &changes, catalog_version };
+        let applied = Applied { changes: &changes, catalog_version, warnings: &warnings };
         output.result(&applied)?;
+        output.warn(&warnings);
         if applied.has_rows_to_build() {
             output.say(match &self.server {
                 None => String::from("next: hitherto materialize"),
@@ -51,7 +53,7 @@ impl Apply {
     }
 }
 
-async fn apply_here(session: &Session) -> Result<(Vec<Change>, u64)> {
+async fn apply_here(session: &Session) -> Result<Changes> {
     let plan = session.plan().await?;
     let catalog_version = match plan.is_empty() {
         true => plan.catalog_version,
@@ -60,7 +62,7 @@ async fn apply_here(session: &Session) -> Result<(Vec<Change>, u64)> {
             engine.apply(&plan, session.now()).await?.version
         }
     };
-    Ok((plan.changes, catalog_version))
+    Ok(Changes { changes: plan.changes, catalog_version, warnings: plan.warnings })
 }
 
 /// What was applied.
@@ -68,6 +70,7 @@ async fn apply_here(session: &Session) -> Result<(Vec<Change>, u64)> {
 struct Applied<'a> {
     changes: &'a [Change],
     catalog_version: u64,
+    warnings: &'a [String],
 }
 
 impl Applied<'_> {
@@ -81,7 +84,7 @@ impl Applied<'_> {
 
 impl fmt::Display for Applied<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { changes, catalog_version } = self;
+        let Self { changes, catalog_version, .. } = self;
         let ending = if changes.is_empty() { "" } else { "\napplied" };
         write!(f, "{}{ending}: catalog version {catalog_version}", diff::Plan(changes))
     }

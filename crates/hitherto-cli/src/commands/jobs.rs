@@ -9,8 +9,8 @@ use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::Stage;
 use hitherto_server::client::{Client, Job, JobProgress, JobStage, JobState, Work, outcome};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
@@ -24,6 +24,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// A job that has ended by then was refused, or had little to do: nobody has to be told that
 /// it goes on.
 const SHORT: Duration = Duration::from_millis(300);
+
+/// Views of a job that a table names.
+const VIEWS_SHOWN: usize = 3;
 
 /// List, watch and cancel a server's jobs
 ///
@@ -142,15 +145,48 @@ struct ShownJob {
     state: &'static str,
     started_at: String,
     ended_at: Option<String>,
+    /// The one that is worked on, or was last.
     view: String,
+    /// All that were worked on, once it is done.
+    views: Vec<String>,
     rows: u64,
     rows_total: u64,
     error: Option<String>,
 }
 
+/// What came of a job in one view, as far as a list of jobs shows it.
+#[derive(Deserialize)]
+struct OfView {
+    view: String,
+    /// Of a materialization.
+    #[serde(default)]
+    facts: u64,
+    /// Of a copy.
+    #[serde(default)]
+    rows: u64,
+}
+
 impl ShownJob {
+    /// The views in a cell of a table.
+    fn shown_views(&self) -> String {
+        match self.views.as_slice() {
+            [] => self.view.clone(),
+            views => {
+                let more = views.len().saturating_sub(VIEWS_SHOWN);
+                let shown = views[..views.len() - more].join(", ");
+                if more == 0 { shown } else { format!("{shown} and {more} more") }
+            }
+        }
+    }
+
     fn new(job: &Job) -> Self {
         let progress = job.progress.clone().unwrap_or_default();
+        let done: Vec<OfView> = serde_json::from_str(&job.result_json).unwrap_or_default();
+        let rows: u64 = done.iter().map(|view| view.facts + view.rows).sum();
+        let (rows, rows_total) = match done.is_empty() {
+            true => (progress.rows, progress.rows_total),
+            false => (rows, rows),
+        };
         Self {
             id: job.id,
             what: job.what.clone(),
@@ -164,8 +200,9 @@ impl ShownJob {
             started_at: format_timestamp(job.started_at_micros),
             ended_at: job.ended_at_micros.map(format_timestamp),
             view: progress.view,
-            rows: progress.rows,
-            rows_total: progress.rows_total,
+            views: done.into_iter().map(|view| view.view).collect(),
+            rows,
+            rows_total,
             error: (!job.error.is_empty()).then(|| job.error.clone()),
         }
     }
@@ -180,10 +217,11 @@ impl fmt::Display for Shown {
             ("job", Side::Number),
             ("what", Side::Text),
             ("state", Side::Text),
-            ("view", Side::Text),
+            ("views", Side::Text),
             ("rows", Side::Number),
             ("of", Side::Number),
             ("started", Side::Text),
+            ("ended", Side::Text),
             ("error", Side::Text),
         ]);
         for job in &self.0 {
@@ -191,13 +229,42 @@ impl fmt::Display for Shown {
                 job.id.to_string(),
                 job.what.clone(),
                 job.state.to_owned(),
-                job.view.clone(),
+                job.shown_views(),
                 count(job.rows),
                 count(job.rows_total),
                 job.started_at.clone(),
+                job.ended_at.clone().unwrap_or_default(),
                 job.error.clone().unwrap_or_default(),
             ]);
         }
         grid.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_done_shows_all_its_views_and_when_it_ended() {
+        let results = ["a", "b", "c", "d"].map(|view| format!(r#"{{"view":"{view}","facts":2}}"#));
+        let mut job = Job {
+            id: 7,
+            what: String::from("materialize"),
+            ended_at_micros: Some(1_000_000),
+            progress: Some(JobProgress { view: String::from("d"), rows: 2, ..Default::default() }),
+            result_json: format!("[{}]", results.join(",")),
+            ..Job::default()
+        };
+        job.set_state(JobState::Done);
+        let shown = Shown(vec![ShownJob::new(&job)]);
+        assert_eq!(shown.0[0].rows, 8);
+        let table = shown.to_string();
+        for words in ["a, b, c and 1 more", "1970-01-01T00:00:01Z"] {
+            assert!(table.contains(words), "{table}");
+        }
+        // Of one that runs, the view that it works on.
+        job.result_json = String::new();
+        assert_eq!(ShownJob::new(&job).shown_views(), "d");
     }
 }

@@ -15,6 +15,7 @@ use crate::commands::jobs;
 use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::numbers::{bytes, count, counted};
+use crate::output::Output;
 use crate::progress;
 use crate::session::Session;
 
@@ -74,7 +75,7 @@ impl Materialize {
             let client = self.shown.connect(url).await?;
             let done: Vec<Materialized> =
                 jobs::run(output, &client, Work::Materialize(work)).await?;
-            return output.result(&Shown(&done));
+            return show(output, &done);
         }
         let engine = session.open_applied()?;
         let mode = match self.full {
@@ -87,8 +88,15 @@ impl Materialize {
             let progress = progress::on(output);
             engine.materialize(&request, session.now(), &*progress).await?
         };
-        output.result(&Shown(&done))
+        show(output, &done)
     }
+}
+
+/// Shows what happened, and what may not have been meant.
+fn show(output: Output, done: &[Materialized]) -> Result<()> {
+    output.result(&Shown(done))?;
+    done.iter().for_each(|done| output.warn(&done.warnings));
+    Ok(())
 }
 
 /// What happened to each view.

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Change};
+use hitherto_server::client::Changes;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;
@@ -34,14 +35,18 @@ impl Plan {
     /// # Errors
     /// `Invalid` with every problem of the definitions, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let (changes, catalog_version) = match &self.server {
+        let Changes { changes, catalog_version, warnings } = match &self.server {
             None => {
                 let plan = session.plan().await?;
-                (plan.changes, plan.catalog_version)
+                let (catalog_version, warnings) = (plan.catalog_version, plan.warnings);
+                Changes { changes: plan.changes, catalog_version, warnings }
             }
             Some(url) => self.shown.connect(url).await?.plan().await?,
         };
-        session.output().result(&Shown { catalog_version, changes: &changes })
+        let output = session.output();
+        output.result(&Shown { catalog_version, changes: &changes, warnings: &warnings })?;
+        output.warn(&warnings);
+        Ok(())
     }
 }
 
@@ -52,6 +57,8 @@ pub struct Shown<'a> {
     pub catalog_version: u64,
     /// What would change.
     pub changes: &'a [Change],
+    /// What may not be meant.
+    pub warnings: &'a [String],
 }
 
 impl fmt::Display for Shown<'_> {

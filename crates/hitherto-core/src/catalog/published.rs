@@ -40,7 +40,8 @@ pub struct Generation {
     pub number: u32,
     /// `as_of` can ask back to here, in microseconds UTC, and no further.
     pub horizon: i64,
-    /// The greatest event time that was consumed.
+    /// The greatest event time that was consumed, of what had happened by then; of all if
+    /// nothing had.
     pub watermark: i64,
     /// Facts consumed.
     pub facts: u64,

@@ -22,14 +22,23 @@ use super::{Definitions, Entity, FeatureService, FeatureView, Field, Metadata};
 use crate::limits::{
     DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
 };
-use crate::name::suggestion;
+use crate::name::{self, suggestion};
 use crate::reference::{FeatureRef, ViewRef};
 use crate::types::DataType;
 use crate::{Error, Result};
 
-const KEYS: Siblings = Siblings { path: "keys", noun: "join key", count_max: ENTITY_KEYS_MAX };
-const SERVICE_FEATURES: Siblings =
-    Siblings { path: "features", noun: "feature", count_max: REQUEST_FEATURES_MAX };
+const KEYS: Siblings = Siblings {
+    path: "keys",
+    noun: "join key",
+    count_max: ENTITY_KEYS_MAX,
+    check_name: name::check,
+};
+const SERVICE_FEATURES: Siblings = Siblings {
+    path: "features",
+    noun: "feature",
+    count_max: REQUEST_FEATURES_MAX,
+    check_name: name::check,
+};
 
 /// Definitions, and where each was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,11 +15,16 @@ use super::subject::{Length, Siblings, Subject};
 use super::view::FeatureViewForm;
 use super::{Field, Period};
 use crate::limits::ENTITY_KEYS_MAX;
-use crate::name::suggestion;
+use crate::name::{self, suggestion};
 use crate::time::format_duration;
+use crate::zone::Zone;
 
-const PARTITIONS: Siblings =
-    Siblings { path: "source.partitions", noun: "partition", count_max: ENTITY_KEYS_MAX };
+const PARTITIONS: Siblings = Siblings {
+    path: "source.partitions",
+    noun: "partition",
+    count_max: ENTITY_KEYS_MAX,
+    check_name: name::check_partition,
+};
 
 /// Where facts come from: with `eventTime`, or `timeless`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,14 +36,14 @@ pub struct SourceForm {
     /// object-store URL.
     #[schemars(with = "String", extend("minLength" = 1))]
     pub parquet: Spanned<String>,
-    /// The period, in UTC, whose facts a file holds, by event time, if its path names it,
-    /// as `day=2026-01-05/` does. Files of later periods than are asked for are then not
-    /// opened.
+    /// The period, in UTC or the declared timezone, whose facts a file holds, by event time,
+    /// if its path names it, as `day=2026-01-05/` does. Files of later periods than are asked
+    /// for are then not opened.
     #[schemars(with = "Option<String>", extend("enum" = ["year", "month", "day", "hour"]))]
     pub partitioned_by: Option<Spanned<String>>,
     /// Columns that no file has because the paths of files name them, as `region=EU/`:
-    /// the name as it is there, and the type of its values.
-    #[schemars(with = "Option<Vec<FieldForm>>", extend("minItems" = 1))]
+    /// the name as it is there, capitals and all, and the type of its values.
+    #[schemars(with = "Option<Vec<Partition>>", extend("minItems" = 1))]
     pub partitions: Option<Spanned<Vec<FieldForm>>>,
     /// DataFusion SQL over the table `source`.
     #[schemars(with = "Option<String>")]
@@ -57,6 +62,11 @@ pub struct SourceForm {
     /// How long after its event a fact is known, where no column says so.
     #[schemars(with = "Option<String>", extend("pattern" = DURATION_PATTERN))]
     pub delay: Option<Spanned<String>>,
+    /// Whose clock event and known times were read from, where they have no zone of their
+    /// own, as the IANA database names it: Europe/Berlin, or UTC, as which they are read
+    /// without this.
+    #[schemars(with = "Option<String>", extend("minLength" = 1))]
+    pub timezone: Option<Spanned<String>>,
     /// The boolean column that marks deletions: from such a fact on the entity
     /// has no values, until a later fact gives it new ones.
     #[schemars(with = "Option<String>")]
@@ -65,6 +75,17 @@ pub struct SourceForm {
     /// source, such as `heart_rate: HR`.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub columns: Option<BTreeMap<String, Spanned<String>>>,
+}
+
+/// A column that paths name, for the schema: what it is called is its writer's choice.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is read as any field")]
+struct Partition {
+    #[schemars(extend("pattern" = "^[^/=]+$"))]
+    name: String,
+    r#type: String,
+    description: Option<String>,
 }
 
 /// Where facts lie. Stored as a field of the source that is called as it is.
@@ -100,6 +121,9 @@ pub struct Source {
     pub known_time: Option<String>,
     /// Microseconds from event to knowledge where no column says so.
     pub delay_micros: i64,
+    /// Whose local times the event and known times are that have no zone; `None` is UTC's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<Zone>,
     /// The boolean column that marks deletions: such a fact says that the
     /// entity's values are gone. Without one no fact does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,6 +177,7 @@ impl Source {
             event_time: event_time(subject, view),
             known_time: subject.optional_text("source.knownTime", form.known_time.as_ref()),
             delay_micros: subject.duration("source.delay", delay, Length::Any).unwrap_or(0),
+            timezone: timezone(subject, form),
             deleted: subject.optional_text("source.deleted", form.deleted.as_ref()),
             columns: columns(subject, view, keys),
         }
@@ -167,6 +192,7 @@ impl Source {
             event_time,
             known_time,
             delay_micros,
+            timezone,
             deleted,
             columns,
         } = self;
@@ -182,6 +208,7 @@ impl Source {
         say("timeless", &if self.is_timeless() { "true" } else { "" });
         say("knownTime", &text(known_time));
         say("delay", &format_duration(*delay_micros));
+        say("timezone", &timezone.as_ref().map(Zone::name).unwrap_or_default());
         say("deleted", &text(deleted));
         for (field, column) in columns {
             say(&format!("columns.{field}"), column);
@@ -250,6 +277,17 @@ fn event_time(subject: &mut Subject<'_>, view: &FeatureViewForm) -> Option<Strin
         }
     }
     None
+}
+
+/// The zone of times that have none.
+fn timezone(subject: &mut Subject<'_>, form: &SourceForm) -> Option<Zone> {
+    let is_without_times = form.event_time.is_none() && form.known_time.is_none();
+    if let Some(zone) = form.timezone.as_ref().filter(|_| is_without_times) {
+        let message = "source.timezone is of event and known times, of which the source has \
+                       neither; remove it";
+        subject.refuse(zone.referenced, message);
+    }
+    subject.parsed("source.timezone", form.timezone.as_ref())
 }
 
 /// Columns by the name of their join key or feature.

@@ -16,7 +16,7 @@ use super::place::{Places, Problem};
 use super::yaml::Document;
 use super::{Field, Metadata};
 use crate::types::DataType;
-use crate::{name, time};
+use crate::{Result, name, time};
 
 /// A list of sibling fields: what one is called and how many there may be.
 pub(super) struct Siblings {
@@ -26,6 +26,8 @@ pub(super) struct Siblings {
     pub noun: &'static str,
     /// How many are allowed.
     pub count_max: usize,
+    /// What one can be called.
+    pub check_name: fn(&str) -> Result<()>,
 }
 
 /// How long a duration must be.
@@ -156,14 +158,14 @@ impl<'a> Subject<'a> {
         found: &Spanned<Vec<F>>,
         check: fn(&mut Self, &F, DataType) -> T,
     ) -> Vec<T> {
-        let Siblings { path, noun, .. } = siblings;
+        let Siblings { path, noun, check_name, .. } = siblings;
         self.note(path, found.referenced);
         self.count(siblings, found.referenced, found.value.len());
         let mut first: BTreeMap<&str, Location> = BTreeMap::new();
         let mut fields = Vec::with_capacity(found.value.len());
         for form in &found.value {
             let name = form.name();
-            if let Err(error) = name::check(&name.value) {
+            if let Err(error) = check_name(&name.value) {
                 self.refuse(name.referenced, format_args!("{noun} {error}"));
             }
             if let Some(first) = first.get(name.value.as_str()) {

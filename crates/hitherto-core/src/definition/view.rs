@@ -15,11 +15,15 @@ use super::source::{Source, SourceForm};
 use super::subject::{Length, Siblings, Subject};
 use super::{Field, Metadata};
 use crate::limits::VIEW_FEATURES_MAX;
-use crate::name::suggestion;
+use crate::name::{self, suggestion};
 use crate::time::format_duration;
 
-const FEATURES: Siblings =
-    Siblings { path: "features", noun: "feature", count_max: VIEW_FEATURES_MAX };
+const FEATURES: Siblings = Siblings {
+    path: "features",
+    noun: "feature",
+    count_max: VIEW_FEATURES_MAX,
+    check_name: name::check,
+};
 
 /// What a feature view is: features of one entity from one source.
 #[derive(Debug, Deserialize, JsonSchema)]

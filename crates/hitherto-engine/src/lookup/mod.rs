@@ -268,13 +268,14 @@ fn check_online(plan: &LookupPlan, as_of: Option<i64>) -> Result<()> {
     for ViewPlan { view, online, .. } in &plan.views {
         let Some((_, horizon)) = online else {
             return Err(Error::unavailable(format!(
-                "nothing of feature view {view:?} is online yet; run `hitherto materialize {view}`"
+                "nothing of feature view {view:?} is online yet; run `hitherto materialize {view}` \
+                 (in Python store.materialize([{view:?}]))"
             )));
         };
         if let Some(at) = as_of.filter(|at| at < horizon) {
             return Err(Error::invalid(format!(
                 "feature view {view:?} keeps history back to {} and cannot answer as of {}; ask \
-                 later, or lengthen online.history and materialize with --full",
+                 later, or lengthen online.history, apply and materialize",
                 format_timestamp(*horizon),
                 format_timestamp(at)
             )));

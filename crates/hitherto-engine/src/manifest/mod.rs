@@ -14,6 +14,7 @@ pub mod content;
 use hitherto_core::definition::Known;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct Manifest {
     pub content: RowsRecord,
     /// The columns of the training rows.
     pub schema: Vec<ColumnRecord>,
+    /// What may not have been meant, such as times without a zone, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What was asked.
@@ -52,6 +56,9 @@ pub struct RequestRecord {
     pub service: Option<String>,
     /// The spine's column of times.
     pub timestamp: String,
+    /// Whose local times they are if they have no zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<Zone>,
     /// The knowledge cutoff `K`, RFC 3339.
     pub known_by: Option<String>,
     /// Whether known time counted, where the request said so.
@@ -163,6 +170,7 @@ impl Manifest {
         Ok(TrainingSetRequest {
             selection: Selection::Features(self.features.clone()),
             timestamp: request.timestamp.clone(),
+            timezone: request.timezone.clone(),
             known_by: request.known_by.as_deref().map(parse_timestamp).transpose()?,
             known: request.known,
             names: match request.full_names {
@@ -255,6 +263,7 @@ impl RequestRecord {
                 Selection::Features(_) => None,
             },
             timestamp: request.timestamp.clone(),
+            timezone: request.timezone.clone(),
             known_by: request.known_by.map(format_timestamp),
             known: request.known,
             full_names: request.names == FeatureNames::Full,

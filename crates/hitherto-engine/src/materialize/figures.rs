@@ -112,7 +112,8 @@ impl Figures {
         Err(Error::conflict(format!(
             "the new generation of feature view {0:?} differs from the one that readers see by \
              more than online.maxChange allows: {list}. Readers go on seeing the old one. Look at \
-             the source; if it is right, run `hitherto materialize {0} --full --force`",
+             the source; if it is right, run `hitherto materialize {0} --full --force` \
+             (in Python store.materialize([{0:?}], full=True, force=True))",
             view.name()
         )))
     }

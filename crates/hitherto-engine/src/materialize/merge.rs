@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::MaterializeMode;
 use super::figures::Figures;
 use super::run::Run;
+use super::watermark::Watermark;
 
 /// Entities whose stored rows are read in one batch while loading.
 const MERGE_ENTITIES: usize = 1_024;
@@ -37,8 +38,8 @@ pub(super) struct Merge<'m> {
 pub(super) struct Merged {
     /// Entities that had no latest row before, about; exactly if they were few.
     pub entities_new: u64,
-    /// The greatest event time among the facts; `i64::MIN` if there was none.
-    pub watermark: i64,
+    /// How far the facts go.
+    pub watermark: Watermark,
     /// Of the latest rows.
     pub figures: Figures,
 }
@@ -75,8 +76,8 @@ impl<'m> Merge<'m> {
                 entity.clear();
                 entity.extend_from_slice(key);
                 self.merged.entities_new += 1;
-                self.merged.watermark = self.merged.watermark.max(times.event);
             }
+            self.merged.watermark.add(times.event, self.run.now);
             self.write(key, (times, row), is_newest)
         })
     }
@@ -91,8 +92,8 @@ impl<'m> Merge<'m> {
                     self.write_entities(is_few)?;
                 }
                 self.entities.push(Entity { key: key.to_vec(), facts: Vec::new() });
-                self.merged.watermark = self.merged.watermark.max(times.event);
             }
+            self.merged.watermark.add(times.event, self.run.now);
             if let Some(entity) = self.entities.last_mut() {
                 entity.facts.push((times, row.to_vec()));
             }
@@ -161,7 +162,7 @@ impl<'m> Merge<'m> {
 impl Default for Merged {
     /// Nothing.
     fn default() -> Self {
-        Self { entities_new: 0, watermark: i64::MIN, figures: Figures::default() }
+        Self { entities_new: 0, watermark: Watermark::default(), figures: Figures::default() }
     }
 }
 
@@ -170,7 +171,7 @@ impl Merged {
     pub fn and(self, other: &Self) -> Self {
         Self {
             entities_new: self.entities_new + other.entities_new,
-            watermark: self.watermark.max(other.watermark),
+            watermark: self.watermark.and(other.watermark),
             figures: self.figures.and(&other.figures),
         }
     }

@@ -31,18 +31,20 @@
 //! | `merge`    | which facts of an entity are stored                      |
 //! | `figures`  | by how much two generations differ                       |
 //! | `progress` | who is told how a run gets on                            |
+//! | `watermark` | how far facts go                                        |
 
 mod consumed;
 mod figures;
 mod merge;
 mod progress;
 mod run;
+mod watermark;
 
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView};
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
-use hitherto_offline::source::TimeRange;
+use hitherto_offline::source::{FactQuery, TimeRange};
 use hitherto_online::GenerationId;
 use serde::{Deserialize, Serialize};
 
@@ -103,10 +105,13 @@ pub struct Materialized {
     pub history_rows: u64,
     /// Bytes of sorted files.
     pub file_bytes: u64,
-    /// The greatest event time consumed so far, microseconds UTC.
+    /// The greatest event time consumed so far, of what has happened, microseconds UTC.
     pub watermark: Option<i64>,
     /// The generation that readers now see.
     pub generation: u32,
+    /// What may not be meant, such as times without a zone, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A view that was taken back to its previous generation.
@@ -138,7 +143,9 @@ impl Engine {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         if catalog.registry.views.is_empty() {
-            return Err(Error::not_found("no feature view is applied; run `hitherto apply` first"));
+            return Err(Error::not_found(
+                "no feature view is applied; run `hitherto apply` (in Python store.apply()) first",
+            ));
         }
         let views: Vec<&AppliedView> = match request.views.as_slice() {
             [] => catalog.registry.views.iter().collect(),
@@ -179,6 +186,7 @@ impl Engine {
         let queries = self.fact_queries(view, &run.files).await?.into_iter();
         let queries = queries.map(|query| query.within(window));
         let queries: Vec<_> = queries.chain(self.offline.pushed_queries(view, pushed)?).collect();
+        let warnings = queries.iter().find_map(FactQuery::read_as_utc).into_iter().collect();
         let advance = |facts| progress.advance(view.name(), facts);
         let (facts, merged) = loop {
             progress.stage(view.name(), Stage::Reading);
@@ -192,7 +200,8 @@ impl Engine {
             run.check(self, &merged.0)?;
         }
         let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
-        run.commit(self, &facts, merged, pushes.transpose()?)
+        let done = run.commit(self, &facts, merged, pushes.transpose()?)?;
+        Ok(Materialized { warnings, ..done })
     }
 
     /// Goes back to the generation before the one that readers see, which becomes the

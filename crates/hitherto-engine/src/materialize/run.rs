@@ -13,6 +13,7 @@ use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News};
 use super::merge::{Merge, Merged};
+use super::watermark::Watermark;
 use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
 use crate::local::{forget_consumed, keep_believed, keep_consumed};
@@ -128,6 +129,7 @@ impl<'r> Run<'r> {
             file_bytes: 0,
             watermark: generation.map(|generation| generation.watermark),
             generation: generation.map_or(0, |generation| generation.number),
+            warnings: Vec::new(),
         }
     }
 
@@ -229,7 +231,7 @@ impl<'r> Run<'r> {
         let generation = Generation {
             number: self.generation.number,
             horizon: self.horizon,
-            watermark: merged.watermark,
+            watermark: merged.watermark.time(),
             // Those of a range are counted by the run that consumes their files.
             facts: if self.is_restricted { 0 } else { count.facts() },
             entities: merged.entities_new,
@@ -284,8 +286,11 @@ impl<'r> Run<'r> {
                 (Generation { pushed, ..generation }, old)
             }
             (None, Some(PublishedView { generation: old, previous, .. })) => {
+                let mut watermark = Watermark::default();
+                watermark.add(generation.watermark, self.now);
+                watermark.add(old.watermark, self.now);
                 let grown = Generation {
-                    watermark: generation.watermark.max(old.watermark),
+                    watermark: watermark.time(),
                     facts: generation.facts + old.facts,
                     entities: generation.entities + old.entities,
                     pushed: old.pushed,

@@ -342,12 +342,13 @@ fn check_online(catalog: &Catalog, view: &AppliedView) -> Result<()> {
         Reads::Own(_) => Ok(()),
         Reads::Earlier(_) => Err(Error::unavailable(format!(
             "the definition of feature view {0:?} has changed, and lookups read the copy of the \
-             one before; run `hitherto materialize {0}`, and push then",
+             one before; run `hitherto materialize {0}` (in Python store.materialize([{0:?}])), \
+             and push then",
             view.name()
         ))),
         Reads::Nothing => Err(Error::unavailable(format!(
-            "nothing of feature view {0:?} is online yet; run `hitherto materialize {0}`, and push \
-             then",
+            "nothing of feature view {0:?} is online yet; run `hitherto materialize {0}` (in \
+             Python store.materialize([{0:?}])), and push then",
             view.name()
         ))),
     }

@@ -17,6 +17,7 @@ use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::slots::Terms;
 use hitherto_core::time::format_timestamp;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream};
@@ -44,6 +45,8 @@ pub struct TrainingSetRequest {
     pub selection: Selection,
     /// The spine's column of times.
     pub timestamp: String,
+    /// Whose local times they are if they have no zone; `None` is UTC's.
+    pub timezone: Option<Zone>,
     /// The knowledge cutoff `K`, microseconds UTC; `None` is none.
     pub known_by: Option<i64>,
     /// Overrides every view's own setting; only to reproduce an older system.
@@ -150,6 +153,7 @@ impl Finished {
             spine: self.spine.clone(),
             content: self.content.clone(),
             schema: self.schema.clone(),
+            warnings: self.report.warnings.clone(),
         })
     }
 }
@@ -287,6 +291,7 @@ impl Engine {
         let join = JoinRequest {
             spine,
             timestamp: request.timestamp.clone(),
+            timezone: request.timezone.clone(),
             views: sources,
             outputs: resolved.outputs(request.names),
         };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use hitherto_core::definition::Field;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::JoinSource;
@@ -64,10 +65,10 @@ impl Spine {
     ///
     /// # Errors
     /// `Invalid` when rows in memory have no such column of times, or a null in it.
-    pub fn times(&self, timestamp: &str) -> Result<Option<(i64, i64)>> {
+    pub fn times(&self, timestamp: &str, timezone: Option<&Zone>) -> Result<Option<(i64, i64)>> {
         match self {
             Spine::Rows { batches, schema } => {
-                time_range(batches, &SpineLayout::new(schema, timestamp)?)
+                time_range(batches, &SpineLayout::new(schema, timestamp, timezone.cloned())?)
             }
             Spine::Reader { times, .. } => Ok(*times),
             Spine::File(_) | Spine::Sql { .. } | Spine::Scan(_) => Ok(None),

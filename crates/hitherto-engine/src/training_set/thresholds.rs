@@ -95,7 +95,7 @@ mod tests {
             age,
             ..ViewReport::default()
         };
-        JoinReport { rows: 10, leaky_rows: 1, views: vec![view] }
+        JoinReport { rows: 10, leaky_rows: 1, views: vec![view], warnings: Vec::new() }
     }
 
     #[test]

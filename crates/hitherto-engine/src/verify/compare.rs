@@ -93,6 +93,7 @@ async fn offline(
     let request = TrainingSetRequest {
         selection: selection.clone(),
         timestamp: TIMESTAMP.to_owned(),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

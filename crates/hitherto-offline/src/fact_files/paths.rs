@@ -2,7 +2,9 @@
 //! opened, and what is opened has to bear the path out.
 
 use hitherto_core::definition::{Origin, Period, Source};
+use hitherto_core::limits::ZONE_MICROS_MAX;
 use hitherto_core::time::format_timestamp;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use super::bounds;
@@ -21,6 +23,11 @@ pub fn files_until(
 ) -> Result<Vec<SourceFile>> {
     let (Some(period), Some(until)) = (source.partitioned_by, until) else {
         return Ok(files.to_vec());
+    };
+    // Of local times the path names a local period.
+    let until = match source.timezone {
+        Some(_) => until.saturating_add(ZONE_MICROS_MAX),
+        None => until,
     };
     let mut early = Vec::with_capacity(files.len());
     for file in files {
@@ -59,12 +66,13 @@ pub fn check_paths(source: &Source, footers: &Footers) -> Result<()> {
             if from < first || last.saturating_add(1) < to {
                 return Err(Error::invalid(format!(
                     "the path of source file {} names the {period} that begins at {}, but it \
-                     holds facts from {} to {}; move them to files of their own {period} in UTC, \
+                     holds facts from {} to {}; move them to files of their own {period} in {}, \
                      or leave source.partitionedBy out",
                     file.name,
                     format_timestamp(first),
                     format_timestamp(from),
-                    format_timestamp(to)
+                    format_timestamp(to),
+                    source.timezone.as_ref().map_or("UTC", Zone::name)
                 )));
             }
         }

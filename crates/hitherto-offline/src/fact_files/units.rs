@@ -9,6 +9,7 @@ use hitherto_core::slots::{Contest, Spine};
 use super::bounds::{self, Bounds};
 use crate::facts::FactLayout;
 use crate::footer::Footer;
+use crate::micros::widened;
 use crate::source::TimeRange;
 
 /// The files of one view and its columns in them.
@@ -65,8 +66,10 @@ impl FactFiles {
     fn bounds(&self, file: &Footer) -> Vec<Bounds> {
         let keys = self.layout.keys();
         let events = bounds::events_of(&file.metadata, &self.columns[keys.len()]);
+        let is_local = self.layout.has_local(self.schema.field(keys.len()).data_type());
+        let event = |event: Option<(i64, i64)>| if is_local { event.map(widened) } else { event };
         let mut all: Vec<Bounds> =
-            events.into_iter().map(|event| Bounds { event, keys: None }).collect();
+            events.into_iter().map(|found| Bounds { event: event(found), keys: None }).collect();
         if !keys.is_empty()
             && let Ok((least, greatest)) = bounds::of(&file.metadata, &self.columns[0])
         {

@@ -35,7 +35,7 @@ use crate::arrow::doubled;
 use crate::files::SourceFile;
 use crate::shared::map;
 
-pub(crate) use partitions::{Constant, named};
+pub(crate) use partitions::{Constant, called};
 
 /// Footers that are asked for at the same time where each is a request to another machine.
 const REMOTE_FOOTERS: usize = 16;

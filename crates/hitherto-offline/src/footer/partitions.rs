@@ -29,10 +29,14 @@ pub fn constants(file: &SourceFile, partitions: &[Field]) -> Result<Vec<Constant
         let data_type = to_arrow(&column.data_type);
         let text = named(&file.name, &column.name).ok_or_else(|| {
             Error::invalid(format!(
-                "the path of source file {} names no {name:?}; write it below a folder that does, \
-                 such as {name}=VALUE/, or take {name:?} out of source.partitions",
+                "the path of source file {} names no {name:?}{otherwise}; write it below a folder \
+                 that does, such as {name}=VALUE/, or take {name:?} out of source.partitions",
                 file.name,
-                name = column.name
+                name = column.name,
+                otherwise = match called(&file.name, &column.name) {
+                    Some(there) => format!(", but {there:?}, as which to declare it"),
+                    None => String::new(),
+                }
             ))
         })?;
         let value = match text == NULL {
@@ -51,8 +55,15 @@ pub fn constants(file: &SourceFile, partitions: &[Field]) -> Result<Vec<Constant
     partitions.iter().map(constant).collect()
 }
 
+/// What a path calls a column, in whatever case, if it names it.
+pub fn called<'p>(path: &'p str, column: &str) -> Option<&'p str> {
+    let (folders, _) = path.rsplit_once('/')?;
+    let names = folders.rsplit('/').filter_map(|part| Some(part.split_once('=')?.0));
+    names.into_iter().find(|name| name.eq_ignore_ascii_case(column))
+}
+
 /// The value that a path names for a column.
-pub fn named<'p>(path: &'p str, column: &str) -> Option<&'p str> {
+fn named<'p>(path: &'p str, column: &str) -> Option<&'p str> {
     let (folders, _) = path.rsplit_once('/')?;
     folders.rsplit('/').find_map(|part| part.strip_prefix(column)?.strip_prefix('='))
 }
@@ -88,6 +99,9 @@ mod tests {
         assert_eq!(named(path, "region"), Some("US"), "the nearest");
         assert_eq!(named(path, "day"), Some("1"));
         assert_eq!(named(path, "reg"), None);
+        assert_eq!(named(path, "Region"), None, "another column");
+        assert_eq!(called("data/Region=EU/day=1/x.parquet", "region"), Some("Region"));
+        assert_eq!(called("data/Region=EU/day=1/x.parquet", "regio"), None);
         assert_eq!(unescape("a%2Fb%20c%"), "a/b c%");
         assert_eq!(unescape("100%25%zz"), "100%%zz");
     }

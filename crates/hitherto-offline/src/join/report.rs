@@ -25,6 +25,9 @@ pub struct JoinReport {
     pub leaky_rows: u64,
     /// One for each view, in the order of the request.
     pub views: Vec<ViewReport>,
+    /// What may not be meant, such as times without a zone, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What a join found in one view.
@@ -208,6 +211,7 @@ impl Counts {
             rows: counted.rows,
             leaky_rows: counted.leaky_rows,
             views: counted.tallies.iter().map(|tally| lock(tally).report()).collect(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::output::Output;
 use hitherto_core::slots::Terms;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use super::{JoinReport, JoinView, PointInTimeJoinExec};
@@ -31,6 +32,8 @@ pub struct JoinRequest {
     pub spine: SpinePlan,
     /// Its column of times.
     pub timestamp: String,
+    /// Whose local times they are if they have no zone; `None` is UTC's.
+    pub timezone: Option<Zone>,
     /// The views, each once for every role that it plays.
     pub views: Vec<JoinSource>,
     /// The feature columns, in the order in which they come back.
@@ -62,6 +65,7 @@ pub struct JoinStream {
     join: Arc<PointInTimeJoinExec>,
     /// Files that DataFusion reads, whose errors do not name them.
     queried: Vec<SourceFile>,
+    warnings: Vec<String>,
 }
 
 impl JoinStream {
@@ -83,7 +87,7 @@ impl JoinStream {
 
     /// What the join found; complete after the last batch.
     pub fn report(&self) -> JoinReport {
-        self.join.report()
+        JoinReport { warnings: self.warnings.clone(), ..self.join.report() }
     }
 
     /// The physical plan, for people.
@@ -108,7 +112,8 @@ impl Offline {
         let failed = |cause| from_datafusion("the training set cannot be planned", cause);
         let spine = request.spine;
         let schema = &spine.schema();
-        let layout = SpineLayout::new(schema, &request.timestamp)?;
+        let layout = SpineLayout::new(schema, &request.timestamp, request.timezone)?;
+        let mut warnings: Vec<String> = layout.read_as_utc(schema).into_iter().collect();
         check_names(schema, &request.outputs)?;
         // Rows at hand are all looked at here; a file's times only for those who need them.
         let needs_times = |view: &JoinSource| {
@@ -139,10 +144,13 @@ impl Offline {
                 queried.extend(query.files);
                 facts.push(query.plan);
             }
+            let layout = FactLayout::new(view);
+            let told = facts.iter().find_map(|facts| layout.read_as_utc(&facts.schema()));
+            warnings.extend(told.filter(|told| !warnings.contains(told)));
             let join = JoinView {
                 name: name.clone(),
                 spine_keys: key_columns(schema, keys, name)?,
-                layout: FactLayout::new(view),
+                layout,
                 terms: *terms,
             };
             views.push((join, facts));
@@ -151,7 +159,7 @@ impl Offline {
         let plan = Arc::clone(&join) as Arc<dyn ExecutionPlan>;
         tracing::debug!(plan = %displayable(plan.as_ref()).indent(false), "training set");
         let stream = execute_stream(plan, self.session().task_ctx()).map_err(failed)?;
-        Ok(JoinStream { stream, join, queried })
+        Ok(JoinStream { stream, join, queried, warnings })
     }
 }
 

@@ -8,11 +8,13 @@ use hitherto_core::definition::{Feature, FeatureView, Field, Source};
 use hitherto_core::name::suggestion;
 use hitherto_core::rule::ALWAYS;
 use hitherto_core::types::{DataType, TimeUnit};
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use super::{SourceProblem, column};
 use crate::arrow::{from_arrow, to_arrow, type_name};
-use crate::footer::{Footers, named};
+use crate::footer::{Footers, called};
+use crate::micros::is_zoneless;
 
 /// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
 pub(super) struct FactColumn<'v> {
@@ -72,6 +74,28 @@ pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<
         .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
         .chain(features)
         .collect()
+}
+
+/// What to say of a view's event and known times that have no zone, where its definition
+/// does not say whose they are either. Their types are given, as far as there are such
+/// columns.
+pub(crate) fn read_as_utc(
+    view: &str,
+    timezone: Option<&Zone>,
+    event: Option<&ArrowType>,
+    known: Option<&ArrowType>,
+) -> Option<String> {
+    let is_local = |found: Option<&ArrowType>| timezone.is_none() && found.is_some_and(is_zoneless);
+    let which = match (is_local(event), is_local(known)) {
+        (false, false) => return None,
+        (true, false) => "event times",
+        (false, true) => "known times",
+        (true, true) => "event and known times",
+    };
+    Some(format!(
+        "{which} of feature view {view:?} have no zone and are read as UTC; declare \
+         source.timezone, such as Europe/Berlin, or UTC if that is what they are"
+    ))
 }
 
 /// Whether files of a source have the columns of facts as they are. Of others a query makes
@@ -134,12 +158,18 @@ pub(super) fn check_columns(
 }
 
 fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> String {
-    let is_in_path = footers.files().iter().any(|file| named(&file.file.name, name).is_some());
-    let hint = match role {
-        Role::Key(declared) | Role::Feature(declared) if is_in_path => format!(
-            "; the paths of its files name it: declare source.partitions: [{{ name: {name}, type: \
-             {declared} }}]"
-        ),
+    let in_path = footers.files().iter().find_map(|file| called(&file.file.name, name));
+    let hint = match (role, in_path) {
+        (Role::Key(declared) | Role::Feature(declared), Some(there)) => {
+            let renamed = match there == name {
+                true => String::new(),
+                false => format!(" and source.columns: {{ {name}: {there} }}"),
+            };
+            format!(
+                "; the paths of its files name it: declare source.partitions: [{{ name: {there}, \
+                 type: {declared} }}]{renamed}"
+            )
+        }
         _ => {
             let names = schema.fields().iter().map(|field| field.name().as_str());
             suggestion(name, names).to_string()

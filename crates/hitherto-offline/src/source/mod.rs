@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::definition::{FeatureView, Field, Origin};
+use hitherto_core::definition::{FeatureView, Field, Origin, Source};
 use hitherto_core::{Error, Kind, Result};
 
 use self::columns::{FactColumn, Role, check_columns, fact_columns, field_type};
@@ -33,7 +33,9 @@ use crate::footer::{Declared, Footers, count_rows};
 use crate::spine::{read_only, shape};
 use crate::table::read_files;
 
-pub(crate) use self::columns::{check_view_columns, is_read_as_stored, source_columns};
+pub(crate) use self::columns::{
+    check_view_columns, is_read_as_stored, read_as_utc, source_columns,
+};
 pub use self::range::TimeRange;
 
 /// The name under which `source.sql` sees the Parquet files.
@@ -46,6 +48,22 @@ pub struct SourceProblem {
     pub field: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+/// What a look at a view's source found.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// What has to be mended.
+    pub problems: Vec<SourceProblem>,
+    /// What may not be meant, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Checked {
+    fn refused(field: &str, cause: &Error) -> Self {
+        let problem = SourceProblem { field: field.to_owned(), message: cause.chain() };
+        Self { problems: vec![problem], warnings: Vec::new() }
+    }
 }
 
 /// Whether each fact of a source depends on one input row alone. Only then can
@@ -72,6 +90,11 @@ pub struct FactQuery {
 }
 
 impl FactQuery {
+    /// What to say of times without a zone that nobody has said anything of.
+    pub fn read_as_utc(&self) -> Option<String> {
+        self.layout.read_as_utc(&self.plan.schema())
+    }
+
     /// The same without facts whose event time is outside of a range, for a build.
     pub fn within(self, window: TimeRange) -> Self {
         Self { window: Some(window), ..self }
@@ -106,48 +129,26 @@ impl Offline {
     }
 
     /// Compares a view's definition with its source's columns and types, and
-    /// returns every difference. Reads file footers only.
+    /// returns every difference, and what may not be meant. Reads file footers only.
     ///
     /// # Errors
     /// What keeps the source from being looked at: `Unavailable`, `Corrupt`.
-    pub async fn check_view(
-        &self,
-        view: &FeatureView,
-        keys: &[Field],
-    ) -> Result<Vec<SourceProblem>> {
-        let problem = |field: &str, cause: Error| {
-            vec![SourceProblem { field: field.to_owned(), message: cause.chain() }]
-        };
+    pub async fn check_view(&self, view: &FeatureView, keys: &[Field]) -> Result<Checked> {
         let files = match self.list_files(view) {
             Ok(files) => files,
-            Err(cause) => return Ok(problem("source.parquet", cause)),
+            Err(cause) => return Ok(Checked::refused("source.parquet", &cause)),
         };
         let footers = match Footers::read(&files, &Declared::by(view, keys)) {
             Ok(footers) => footers,
             Err(cause) if cause.kind() == Kind::Invalid => {
-                return Ok(problem("source.parquet", cause));
+                return Ok(Checked::refused("source.parquet", &cause));
             }
             Err(cause) => return Err(cause),
         };
         match self.source(view, &footers).await {
-            Ok(source) => {
-                let problems = check_columns(source.schema().as_arrow(), view, keys, &footers);
-                if !problems.is_empty() {
-                    return Ok(problems);
-                }
-                if let Err(cause) = check_paths(&view.source, &footers) {
-                    return Ok(problem("source.partitionedBy", cause));
-                }
-                let read = whole(source, &fact_columns(view, keys)).and_then(columns_read);
-                let read =
-                    read.map_err(|cause| from_datafusion("the source cannot be read", cause));
-                match read.and_then(|read| footers.check_types(&read)) {
-                    Ok(()) => Ok(Vec::new()),
-                    Err(cause) => Ok(problem("source.parquet", cause)),
-                }
-            }
-            Err(cause) if view.source.sql.is_some() => Ok(problem("source.sql", cause)),
-            Err(cause) => Ok(problem("source.parquet", cause)),
+            Ok(source) => Ok(check_source(source, view, keys, &footers)),
+            Err(cause) if view.source.sql.is_some() => Ok(Checked::refused("source.sql", &cause)),
+            Err(cause) => Ok(Checked::refused("source.parquet", &cause)),
         }
     }
 
@@ -271,6 +272,33 @@ impl Offline {
             .map_err(|cause| from_datafusion("the SQL does not run over its source", cause))?;
         check_lasting(query.logical_plan())?;
         Ok(query)
+    }
+}
+
+/// Compares a view's definition with a source that can be read.
+fn check_source(
+    source: DataFrame,
+    view: &FeatureView,
+    keys: &[Field],
+    footers: &Footers,
+) -> Checked {
+    let schema = source.schema().as_arrow();
+    let problems = check_columns(schema, view, keys, footers);
+    if !problems.is_empty() {
+        return Checked { problems, warnings: Vec::new() };
+    }
+    let of = |name: &Option<String>| field_type(schema, name.as_deref()?);
+    let Source { timezone, event_time, known_time, .. } = &view.source;
+    let (event, known) = (of(event_time), of(known_time));
+    let warning = read_as_utc(&view.metadata.name, timezone.as_ref(), event, known);
+    if let Err(cause) = check_paths(&view.source, footers) {
+        return Checked::refused("source.partitionedBy", &cause);
+    }
+    let read = whole(source, &fact_columns(view, keys)).and_then(columns_read);
+    let read = read.map_err(|cause| from_datafusion("the source cannot be read", cause));
+    match read.and_then(|read| footers.check_types(&read)) {
+        Ok(()) => Checked { problems, warnings: warning.into_iter().collect() },
+        Err(cause) => Checked::refused("source.parquet", &cause),
     }
 }
 

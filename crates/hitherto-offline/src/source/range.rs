@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, lit};
 use hitherto_core::definition::FeatureView;
 
 use super::{column, field_type};
+use crate::micros::{is_zoneless, widened};
 
 /// Event times that matter, in microseconds UTC, inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ impl TimeRange {
     /// Whether a time is in it.
     pub(crate) fn has(self, event: i64) -> bool {
         self.from <= event && event <= self.to
+    }
+
+    /// The local times, read as UTC's, at which something in it may have happened.
+    fn widened(self) -> Self {
+        let (from, to) = widened((self.from, self.to));
+        Self { from, to }
     }
 
     /// Both bounds in a column's own type, so that row groups and pages are
@@ -69,6 +76,10 @@ pub(super) fn event_bounds(
 ) -> (Option<Expr>, Option<Expr>) {
     let Some(event_time) = &view.source.event_time else { return (None, None) };
     let Some(event_type) = field_type(schema, event_time) else { return (None, None) };
+    let range = match view.source.timezone.is_some() && is_zoneless(event_type) {
+        true => range.widened(),
+        false => range,
+    };
     let (lower, upper) = range.bounds(event_type);
     (
         lower.map(|lower| column(event_time).gt_eq(lit(lower))),

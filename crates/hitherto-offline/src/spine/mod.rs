@@ -30,11 +30,12 @@ use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::limits::NAMES_SHOWN_MAX;
 use hitherto_core::name::suggestion;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use crate::arrow::{from_arrow, type_name};
 use crate::keys::encode_keys;
-use crate::micros::{Micros, Rounding};
+use crate::micros::{Micros, Rounding, is_zoneless};
 
 pub use bounds::QueryBounds;
 pub use plan::{SpinePlan, time_range};
@@ -47,17 +48,19 @@ pub use sql::{LabelFiles, SpineQuery};
 pub struct SpineLayout {
     /// Index of the column of times.
     pub timestamp: usize,
+    /// Whose local times they are if they have no zone.
+    timezone: Option<Zone>,
     /// No time is earlier than the first or later than the second, so facts outside of
     /// what these can see were left out.
     within: Option<(i64, i64)>,
 }
 
 impl SpineLayout {
-    /// Finds the column of times.
+    /// Finds the column of times, which are local times of `timezone` if they have no zone.
     ///
     /// # Errors
     /// `Invalid` when it is not there or not a time.
-    pub fn new(schema: &SchemaRef, timestamp: &str) -> Result<Self> {
+    pub fn new(schema: &SchemaRef, timestamp: &str, timezone: Option<Zone>) -> Result<Self> {
         let Ok(index) = schema.index_of(timestamp) else {
             return Err(Error::invalid(format!(
                 "the spine has no column {timestamp:?}, the column of times; {}",
@@ -72,7 +75,7 @@ impl SpineLayout {
                 times_there(schema)
             )));
         }
-        Ok(Self { timestamp: index, within: None })
+        Ok(Self { timestamp: index, timezone, within: None })
     }
 
     /// The same for a spine that was said to have times within these.
@@ -80,16 +83,36 @@ impl SpineLayout {
         Self { within, ..self }
     }
 
-    /// Reads the times of one batch, in microseconds UTC. Digits finer than a
-    /// microsecond are cut off: the question is then asked a little earlier,
-    /// which can hide a fact but never show one too soon.
+    /// Whether its times are local times that statistics know nothing of.
+    pub(crate) fn is_local(&self, schema: &SchemaRef) -> bool {
+        self.timezone.is_some() && is_zoneless(schema.field(self.timestamp).data_type())
+    }
+
+    /// What to say of times without a zone that nobody has said anything of.
+    pub(crate) fn read_as_utc(&self, schema: &SchemaRef) -> Option<String> {
+        let field = schema.field(self.timestamp);
+        (self.timezone.is_none() && is_zoneless(field.data_type())).then(|| {
+            format!(
+                "times of the spine's column {:?} have no zone and are read as UTC; name theirs \
+                 with --timezone (in Python timezone=), such as Europe/Berlin, or UTC if that is \
+                 what they are",
+                field.name()
+            )
+        })
+    }
+
+    /// Reads the times of one batch, in microseconds UTC. Digits finer than a microsecond are
+    /// cut off, and of a local time that a clock showed twice or never the earlier reading
+    /// counts: the question is then asked earlier, which can hide a fact but never show one
+    /// too soon.
     ///
     /// # Errors
     /// `Invalid` when one is null or out of range; `Conflict` when one is not within what
     /// was said of the spine before it was read.
     pub fn times(&self, batch: &RecordBatch) -> Result<ScalarBuffer<i64>> {
         let name = || batch.schema_ref().field(self.timestamp).name().clone();
-        let times = Micros::read(batch.column(self.timestamp), Rounding::Down);
+        let zone = self.timezone.as_ref();
+        let times = Micros::read_in(zone, batch.column(self.timestamp), Rounding::Down);
         let times = times.map_err(|cause| {
             Error::new(cause.kind(), format!("the spine's column {:?}: {cause}", name()))
         })?;
@@ -154,7 +177,11 @@ fn times_there(schema: &SchemaRef) -> String {
     let times: Vec<&str> = times.map(|field| field.name().as_str()).collect();
     const ASKED: &str = "--timestamp (in Python timestamp=)";
     match times.as_slice() {
-        [] => String::from("a timestamp or date is needed, and none of its columns is one"),
+        [] => String::from(
+            "a timestamp or date is needed, and none of its columns is one; add one that says as \
+             of when each row asks, or leave the spine out and take every entity at one moment \
+             with --at TIME (in Python at=)",
+        ),
         [one] => format!("its one column of times is {one:?}; name it with {ASKED}"),
         several => {
             let shown = several.len().min(NAMES_SHOWN_MAX);

@@ -33,7 +33,7 @@ use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::{Declared, Footers};
-use crate::micros::{Micros, Rounding};
+use crate::micros::{Micros, Rounding, widened};
 use crate::shared::lock;
 use crate::source::column;
 use crate::table::read_files;
@@ -139,7 +139,8 @@ impl Offline {
             Times::Within(from, to) => Ok(Some((*from, *to))),
             Times::InFile(path) => {
                 let name = schema.field(layout.timestamp).name();
-                self.file_times(path, name).await
+                let times = self.file_times(path, name).await?;
+                Ok(if layout.is_local(schema) { times.map(widened) } else { times })
             }
             Times::Unknown => Ok(None),
         }

@@ -14,6 +14,7 @@ use hitherto_core::definition::{
 };
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::types::DataType;
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use crate::v1;
@@ -66,7 +67,8 @@ messages! {
     Feature = Field, "feature", { name, description, default } { data_type: r#type };
     MaxChange = MaxChange, "greatest change", { entities, nulls, range } {};
     Source = Source, "source", {
-        partitioned_by, partitions, sql, event_time, known_time, delay_micros, deleted, columns
+        partitioned_by, partitions, sql, event_time, known_time, delay_micros, timezone, deleted,
+        columns
     } { origin: parquet };
 }
 
@@ -139,7 +141,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(DataType, FeatureRef, Period, Share);
+as_text!(DataType, FeatureRef, Period, Share, Zone);
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
     text.parse().map_err(|error| Error::internal(format!("{text:?}: {error}")))

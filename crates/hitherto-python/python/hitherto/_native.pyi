@@ -30,6 +30,7 @@ class Store:
         features: list[str] | None,
         service: str | None,
         timestamp: str,
+        timezone: str | None,
         known_by: int | None,
         known: str | None,
         full_names: bool,
@@ -73,6 +74,8 @@ class Store:
 class Plan:
     @property
     def catalog_version(self) -> int: ...
+    @property
+    def warnings(self) -> list[str]: ...
     def changes(self) -> str: ...
     def __len__(self) -> int: ...
 

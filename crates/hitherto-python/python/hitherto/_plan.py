@@ -39,6 +39,11 @@ class Plan:
         """The version of the catalog that the plan was made against."""
         return self._native.catalog_version
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed and may not be meant, such as times without a zone."""
+        return self._native.warnings
+
     def __len__(self) -> int:
         return len(self._native)
 

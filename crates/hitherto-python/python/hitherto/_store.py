@@ -135,6 +135,7 @@ class Store:
         at: Moment | None = None,
         between: tuple[Moment, Moment] | None = None,
         timestamp: str = "event_timestamp",
+        timezone: str | None = None,
         known_by: Moment | None = None,
         full_names: bool = False,
         known: Literal["honor", "ignore"] | None = None,
@@ -178,7 +179,11 @@ class Store:
                 and the join keys. With ``at`` and ``between`` all features are of
                 one entity.
             timestamp: the spine's column of times, timestamps of any unit or
-                dates; naive ones mean UTC. ``at`` and ``between`` make it.
+                dates. ``at`` and ``between`` make it.
+            timezone: whose local times these are if they are naive, as the IANA
+                database names it, such as ``"Europe/Berlin"``; UTC's if left out,
+                which the report's ``warnings`` then say. Of a time that a clock
+                showed twice or never the earlier reading counts.
             known_by: the knowledge cutoff: no fact that became known later is
                 seen, so that a rebuild in a year gives today's rows.
             full_names: name feature columns ``view:feature``, not ``feature``.
@@ -203,7 +208,7 @@ class Store:
         asked = _spine.asked(spine, at, between, sample, self._open().is_remote)
         with _frames.naming_index(spine):
             native = self._native.training_set(
-                asked, names, service, timestamp, to_micros(known_by), known, full_names
+                asked, names, service, timestamp, timezone, to_micros(known_by), known, full_names
             )
         return TrainingSet(native, timestamp, lambda: resolve(self.catalog(), names, service))
 
@@ -383,7 +388,8 @@ class Store:
         Returns:
             What was done, for each view: ``view``, ``mode``, ``is_up_to_date``,
             ``files``, ``facts``, ``entities``, ``history_rows``,
-            ``watermark`` (microseconds UTC) and others.
+            ``watermark`` (microseconds UTC), ``warnings`` (what may not be meant,
+            such as times without a zone) and others.
 
         Raises:
             NotFoundError: no such view, or a source has no files.

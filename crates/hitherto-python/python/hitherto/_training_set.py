@@ -162,7 +162,8 @@ class TrainingSet(Rows):
         ``present``, rows ``absent`` by reason, ``leaks``,
         ``age`` of the facts that answer (``p50_micros``, ``p95_micros``,
         ``max_micros``; None without one), and for each feature the rows in which
-        it is null (``nulls``).
+        it is null (``nulls``). ``warnings``: what may not be meant, such as times
+        without a zone, a sentence each.
 
         Raises:
             InvalidError: it has not been read to its end.

@@ -21,7 +21,7 @@ REASONS = {
 
 SENTENCES = {
     "answers": "answers",
-    "superseded": "superseded by a newer fact",
+    "superseded": "superseded by a fact that ranks higher",
     "not_yet_known": "not known until {known}, {by} later",
     "after_cutoff": "known {by} after the cutoff",
     "not_yet_happened": "happens {by} later",

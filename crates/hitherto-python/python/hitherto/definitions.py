@@ -100,13 +100,17 @@ class Source:
     """The columns of join keys and features that are called otherwise in the
     source."""
     partitioned_by: str | None = None
-    """The period, in UTC, whose facts a file holds, by event time, if its path names it:
-    ``year``, ``month``, ``day`` or ``hour``."""
+    """The period, in UTC or the ``timezone``, whose facts a file holds, by event time, if
+    its path names it: ``year``, ``month``, ``day`` or ``hour``."""
     partitions: Sequence[Field] = ()
     """Columns that no file has because the paths of files name them, as ``region=EU/``."""
     timeless: bool = False
     """Its facts have no event time: they always were, as a patient's sex. No ttl, no
     ``delay`` and no history; what can change has a ``known_time``."""
+    timezone: str | None = None
+    """Whose clock event and known times were read from, where they have no zone of their own,
+    as the IANA database names it: ``Europe/Berlin``, or ``UTC``, as which they are read
+    without this."""
 
     def __post_init__(self) -> None:
         if self.timeless == (self.event_time is not None):
@@ -129,6 +133,7 @@ class Source:
             timeless=self.timeless or None,
             knownTime=self.known_time,
             delay=_text(self.delay),
+            timezone=self.timezone,
             deleted=self.deleted,
             columns=self.columns,
         )

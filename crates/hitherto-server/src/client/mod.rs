@@ -52,6 +52,17 @@ pub use hitherto_proto::v1::{
 pub use jobs::outcome;
 pub use training_set::RemoteTrainingSet;
 
+/// What applying a server's definitions changes.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Every change, in the order of names.
+    pub changes: Vec<Change>,
+    /// The version of the catalog that says so.
+    pub catalog_version: u64,
+    /// What may not be meant, such as times without a zone, a sentence each.
+    pub warnings: Vec<String>,
+}
+
 /// A connection to a server. Clones share it; calls may overlap. It connects
 /// again by itself after it was lost.
 #[derive(Clone, Debug)]
@@ -206,36 +217,35 @@ impl Client {
         RemoteTrainingSet::begin(messages, sending, self.connection.clone()).await
     }
 
-    /// What applying the definitions in the server's repository would change, and the
-    /// version of the catalog that says so.
+    /// What applying the definitions in the server's repository would change.
     ///
     /// # Errors
     /// Those of [`Engine::plan`](hitherto_engine::Engine::plan); `Unavailable` when the
     /// server is gone; `Internal` for an answer that is malformed.
-    pub async fn plan(&self) -> Result<(Vec<Change>, u64)> {
+    pub async fn plan(&self) -> Result<Changes> {
         self.applied(ApplyRequest { dry_run: true, planned_version: None }).await
     }
 
     /// Applies the definitions in the server's repository, as they are now, if the catalog
     /// has the version that it was planned against; whatever it has if none is named.
-    /// Returns the changes and the catalog's version afterwards.
+    /// Returns the changes, with the catalog's version afterwards.
     ///
     /// # Errors
     /// As [`Client::plan`], and those of [`Engine::apply`](hitherto_engine::Engine::apply).
-    pub async fn apply(&self, planned_version: Option<u64>) -> Result<(Vec<Change>, u64)> {
+    pub async fn apply(&self, planned_version: Option<u64>) -> Result<Changes> {
         self.applied(ApplyRequest { dry_run: false, planned_version }).await
     }
 
-    async fn applied(&self, request: ApplyRequest) -> Result<(Vec<Change>, u64)> {
+    async fn applied(&self, request: ApplyRequest) -> Result<Changes> {
         let answer = self.registry().apply(request).await;
-        let ApplyResponse { changes_json, catalog_version } =
+        let ApplyResponse { changes_json, catalog_version, warnings } =
             self.connection.checked(answer)?.into_inner();
         let changes = changes_json.iter().map(|json| serde_json::from_str(json));
         let changes = changes.collect::<Result<_, _>>().map_err(|cause| {
             Error::internal("the server's changes are malformed; use a client of its release")
                 .with_source(cause)
         })?;
-        Ok((changes, catalog_version))
+        Ok(Changes { changes, catalog_version, warnings })
     }
 
     /// Goes back to a view's previous generation.

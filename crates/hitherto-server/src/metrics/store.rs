@@ -67,7 +67,7 @@ impl Collector for Store {
         self.encode_moments(
             &mut encoder,
             "view_watermark_timestamp",
-            "Greatest event time consumed",
+            "Greatest event time consumed, of what had happened by then",
             // What always was is never behind.
             |generation| Some(generation.watermark).filter(|watermark| *watermark != ALWAYS),
         )?;

@@ -201,6 +201,7 @@ fn training(service: &str) -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::Service(service.into()),
         timestamp: "at".into(),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Full,

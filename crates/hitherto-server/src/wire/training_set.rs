@@ -1,6 +1,7 @@
 //! Training sets: the command of a Flight descriptor, and the record that comes
 //! last.
 
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{
     FeatureNames, LabelFiles, Manifest, QueryBounds, Scan, Selection, Spine, TrainingSetReport,
@@ -42,7 +43,8 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
     };
     let names = if request.full_names { FeatureNames::Full } else { FeatureNames::Short };
     let (timestamp, known_by) = (request.timestamp, request.known_by_micros);
-    Ok(TrainingSetRequest { selection, timestamp, known_by, known, names })
+    let timezone = request.timezone.as_deref().map(Zone::named).transpose()?;
+    Ok(TrainingSetRequest { selection, timestamp, timezone, known_by, known, names })
 }
 
 /// What a command says of the spine; `None` if the call brings one. SQL that came over
@@ -84,7 +86,7 @@ fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
 /// # Errors
 /// Those of [`Spine::times`].
 pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Result<Vec<u8>> {
-    let times = spine.times(&request.timestamp)?;
+    let times = spine.times(&request.timestamp, request.timezone.as_ref())?;
     let times = times.map(|(first_micros, last_micros)| v1::Span { first_micros, last_micros });
     let spine = match spine {
         Spine::Rows { .. } | Spine::Reader { .. } | Spine::File(_) => None,
@@ -103,6 +105,7 @@ pub fn encode_request(request: &TrainingSetRequest, spine: &Spine) -> Result<Vec
     let command = v1::TrainingSetRequest {
         selection: Some(selection),
         timestamp: request.timestamp.clone(),
+        timezone: request.timezone.as_ref().map(|zone| zone.name().to_owned()),
         known_by_micros: request.known_by,
         known_time: known::encode(request.known).into(),
         full_names: request.names == FeatureNames::Full,

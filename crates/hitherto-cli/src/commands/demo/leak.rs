@@ -82,6 +82,7 @@ async fn build(
     let request = TrainingSetRequest {
         selection: Selection::Features(features.to_vec()),
         timestamp: TIMESTAMP.to_owned(),
+        timezone: None,
         known_by: None,
         known,
         names: FeatureNames::Full,

@@ -139,6 +139,7 @@ pub async fn in_rust(client: &Client, spine: &Spine, selection: Selection) -> Re
     let request = TrainingSetRequest {
         selection,
         timestamp: TIMESTAMP.to_owned(),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Short,

@@ -11,6 +11,7 @@ use hitherto_server::client::{Client, Token};
 
 use super::Examined;
 use super::finding::Finding;
+use super::store::is_held;
 use crate::numbers::counted;
 
 /// The release of this client.
@@ -26,6 +27,9 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
         None => {
             let Ok(config) = session.config() else { return Vec::new() };
             let Some(url) = server_of(session.root(), &config) else { return Vec::new() };
+            if is_held(session.root(), &config) == Some(false) {
+                return vec![gone(&url)];
+            }
             // Whoever reads this repository has the token that its server asks for.
             let file = config.server.within(session.root()).token_file;
             (url, examined.shown.or_token(file.and_then(|file| first_token(&file))))
@@ -73,6 +77,15 @@ fn unreachable(is_named: bool, url: &str, error: &Error) -> Finding {
             "show it what it asks for, or say whom to trust: --token, --ca, --cert",
         ),
     }
+}
+
+/// Its note is in the store, and it is not: whoever answers there now is another.
+fn gone(url: &str) -> Finding {
+    let found = format!(
+        "none: {url} served this store last, and no process of this machine has it open now; \
+         look at one elsewhere with --server"
+    );
+    Finding::fine("reached", found)
 }
 
 fn health(is_serving: Result<bool, &Error>) -> Finding {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hitherto_core::Kind;
 use hitherto_core::time::format_timestamp;
-use hitherto_engine::{Access, lock_of, owner_of};
+use hitherto_engine::{Access, Config, lock_of, owner_of};
 use rustix::fs::{Access as Permission, access};
 
 use super::Examined;
@@ -24,10 +24,17 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
             findings.push(Finding::fine("format", "one that this release reads and writes"));
             let built = catalog.built().map(|published| published.generation.materialized_at);
             findings.extend(times(built.max(), session.now()));
-            let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-            let (lock, owner) =
-                (lock_of(session.root(), &config), owner_of(session.root(), &config));
-            findings.push(holder(&lock, &locks, &owner));
+            findings.push(match is_held(session.root(), &config) {
+                Some(false) => Finding::fine("held by", "nobody"),
+                Some(true) => Finding::fine("held by", owner_of(session.root(), &config)),
+                None => Finding::fine(
+                    "held by",
+                    format!(
+                        "nobody can say: this system has no table of locks; last by {}",
+                        owner_of(session.root(), &config)
+                    ),
+                ),
+            });
         }
         Err(error) if error.kind() == Kind::NotFound => findings.push(Finding::odd(
             "store",
@@ -80,16 +87,11 @@ fn times(built: Option<i64>, now: i64) -> Option<Finding> {
     ))
 }
 
-/// Who has the store open for writing, by the system's table of locks.
-fn holder(lock: &Path, locks: &str, owner: &str) -> Finding {
-    let check = "held by";
-    let Ok(metadata) = fs::metadata(lock) else {
-        return Finding::fine(check, "nobody");
-    };
-    match is_locked(metadata.ino(), locks) {
-        true => Finding::fine(check, owner),
-        false => Finding::fine(check, "nobody"),
-    }
+/// Whether a process of this machine has the store open for writing, by the system's table
+/// of locks; `None` where it has none.
+pub(super) fn is_held(root: &Path, config: &Config) -> Option<bool> {
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    Some(fs::metadata(lock_of(root, config)).is_ok_and(|lock| is_locked(lock.ino(), &locks)))
 }
 
 /// Whether a line of `/proc/locks` is about this inode: `... 4711 fe:00:131 0 EOF`.
@@ -141,15 +143,24 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_the_store_is_named() {
+    fn a_lock_is_found_in_the_table_of_locks() {
+        let locks = "1: POSIX  ADVISORY  WRITE 4711 fe:00:131 0 EOF\n";
+        assert_eq!([131, 13, 0].map(|inode| is_locked(inode, locks)), [true, false, false]);
+        assert!(!is_locked(131, ""));
+    }
+
+    #[test]
+    fn a_store_is_held_while_it_is_open_for_writing() {
         let scratch = Scratch::create("doctor-lock").unwrap();
-        let lock = scratch.path().join("LOCK");
-        assert_eq!(holder(&lock, "", "process 1").found, "nobody");
-        fs::write(&lock, "").unwrap();
-        let inode = fs::metadata(&lock).unwrap().ino();
-        let locks = format!("1: POSIX  ADVISORY  WRITE 4711 fe:00:{inode} 0 EOF\n");
-        assert_eq!(holder(&lock, &locks, "process 4711").found, "process 4711");
-        assert_eq!(holder(&lock, "1: POSIX ADVISORY WRITE 1 fe:00:0 0 EOF", "x").found, "nobody");
+        let held = || is_held(scratch.path(), &Config::default()).unwrap_or_default();
+        assert!(!held(), "there is none");
+        let open =
+            || hitherto_engine::Engine::open(scratch.path(), &Config::default(), Access::ReadWrite);
+        let engine = open().unwrap();
+        // Where the system has no table nobody can say.
+        assert_eq!(held(), Path::new("/proc/locks").exists());
+        drop(engine);
+        assert!(!held());
     }
 
     #[test]

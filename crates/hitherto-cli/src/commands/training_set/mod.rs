@@ -12,6 +12,7 @@ use hitherto_core::rule::Absence;
 use hitherto_core::time::{
     MICROS_PER_SECOND, MICROS_PER_YEAR, format_duration, parse_duration, parse_timestamp,
 };
+use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::training_set::{Ages, ViewReport};
 use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
@@ -78,6 +79,10 @@ struct Build {
     /// The spine's column of times
     #[arg(long, value_name = "COLUMN", default_value = "event_timestamp")]
     timestamp: String,
+    /// Whose local times these are if they have no zone, such as Europe/Berlin; UTC's
+    /// without it. Of a time that a clock showed twice or never the earlier reading counts
+    #[arg(long, value_name = "ZONE", value_parser = Zone::named)]
+    timezone: Option<Zone>,
     /// Use nothing that was known only after this time, whatever a row's own time; makes a
     /// rebuild in a year equal to today's build
     #[arg(long, value_name = "TIME", value_parser = parse_timestamp)]
@@ -138,6 +143,8 @@ impl TrainingSet {
             Some(path) => path.clone(),
             None => beside(out),
         };
+        check_format(out)?;
+        check_not_labels(self.labels.file(), [out, &manifest])?;
         if !self.build.force {
             check_free(out)?;
             check_free(&manifest)?;
@@ -183,7 +190,9 @@ impl TrainingSet {
             has_leaked: report.leaked().next().is_some(),
             report: report.clone(),
         };
-        session.output().result(&built)
+        session.output().result(&built)?;
+        session.output().warn(&built.report.warnings);
+        Ok(())
     }
 }
 
@@ -208,6 +217,37 @@ fn check_free(path: &Path) -> Result<()> {
     }
 }
 
+/// Endings of files that are no Parquet.
+const OTHER_FORMATS: [&str; 10] =
+    ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "arrow", "feather", "orc", "xlsx"];
+
+/// Refuses a name that says what the file will not be.
+fn check_format(out: &Path) -> Result<()> {
+    let ending = out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if !OTHER_FORMATS.contains(&ending.as_str()) {
+        return Ok(());
+    }
+    let (out, parquet) = (out.display(), out.with_extension("parquet"));
+    let parquet = parquet.display();
+    Err(Error::invalid(format!(
+        "rows are written as Parquet, which keeps their types, and {out} says .{ending}; name \
+         {parquet}, and convert that, for example with DuckDB: COPY (FROM '{parquet}') TO '{out}'"
+    )))
+}
+
+/// Refuses to write over the label rows, also with --force: nobody could make them again.
+fn check_not_labels(labels: Option<&Path>, written: [&Path; 2]) -> Result<()> {
+    let Some(labels) = labels else { return Ok(()) };
+    let there = |path: &Path| path.canonicalize().ok();
+    match written.into_iter().find(|path| there(path).is_some() && there(path) == there(labels)) {
+        None => Ok(()),
+        Some(path) => Err(Error::invalid(format!(
+            "{} is the spine, and would be written over; name another file",
+            path.display()
+        ))),
+    }
+}
+
 /// The manifest's place beside the rows.
 fn beside(out: &Path) -> PathBuf {
     let mut name = out.file_name().unwrap_or_default().to_owned();
@@ -220,6 +260,7 @@ impl Build {
         Ok(TrainingSetRequest {
             selection: self.selected.selection()?,
             timestamp: self.timestamp.clone(),
+            timezone: self.timezone.clone(),
             known_by: self.known_by,
             known: self.ignore_known_time.then_some(Known::Ignore),
             names: match self.full_names {
@@ -343,6 +384,32 @@ fn age_of(micros: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_says_another_format_is_refused() {
+        for name in ["t.csv", "folder/T.JSON", "t.parquet.feather"] {
+            let told = check_format(Path::new(name)).unwrap_err().to_string();
+            assert!(told.contains(".parquet, and convert that"), "{told}");
+        }
+        for name in ["t.parquet", "t", "t.pq", "v1.2"] {
+            check_format(Path::new(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn label_rows_are_not_written_over() {
+        let scratch = crate::scratch::Scratch::create("labels").unwrap();
+        let labels = scratch.path().join("spine.parquet");
+        std::fs::write(&labels, "rows").unwrap();
+        let other = scratch.path().join("t.parquet");
+        let again = scratch.path().join(".").join("spine.parquet");
+        check_not_labels(Some(&labels), [&other, &scratch.path().join("m.json")]).unwrap();
+        for written in [[again.as_path(), &other], [&other, &labels]] {
+            let told = check_not_labels(Some(&labels), written).unwrap_err().to_string();
+            assert!(told.contains("is the spine"), "{told}");
+        }
+        check_not_labels(None, [&labels, &labels]).unwrap();
+    }
 
     #[test]
     fn shares_are_numbers_or_percent() {

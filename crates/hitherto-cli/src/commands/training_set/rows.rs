@@ -52,7 +52,7 @@ impl Rows {
         spine: Spine,
     ) -> Result<Self> {
         let spine = match spine {
-            Spine::File(path) => spine::sent(&path, &request.timestamp)?,
+            Spine::File(path) => spine::sent(&path, request)?,
             spine => spine,
         };
         Ok(Rows::There(Box::new(client.training_set_of(request, spine).await?)))

@@ -128,16 +128,7 @@ impl<'e> Shown<'e> {
                 let is_winner = |fact: &&ShownFact| {
                     matches!(fact.verdict, Verdict::Answers | Verdict::Expired | Verdict::Deleted)
                 };
-                let winner = candidates.iter().find(is_winner).map(|winner| winner.event);
-                match winner {
-                    Some(event) if event == fact.event => {
-                        String::from("superseded by a later version of the same event")
-                    }
-                    Some(event) => {
-                        format!("superseded by the fact of {}", format_timestamp(event))
-                    }
-                    None => String::from("superseded"),
-                }
+                superseded(fact, candidates.iter().find(is_winner))
             }
         }
     }
@@ -171,6 +162,22 @@ impl<'e> Shown<'e> {
                 "online: not asked; lookups take no cutoff and no other setting of known time",
             ),
         }
+    }
+}
+
+/// What a fact that the moment sees lost by.
+fn superseded(fact: &ShownFact, winner: Option<&ShownFact>) -> String {
+    match winner {
+        None => String::from("superseded"),
+        Some(winner) if winner.event != fact.event => {
+            format!("superseded by the fact of {}", format_timestamp(winner.event))
+        }
+        Some(winner) if winner.known != fact.known => {
+            String::from("superseded by a later version of the same event")
+        }
+        Some(_) => String::from(
+            "of the same times as the one that counts, and less in its bytes, which decide then",
+        ),
     }
 }
 

@@ -54,12 +54,16 @@ changes! {
         "source.partitionedBy:  -> day\nsource.sql: SELECT * FROM source -> ", Rematerialize;
     a_partition_column: "sql: >\n" => "partitions: [{ name: region, type: string }]\n    sql: >\n",
         "source.partitions:  -> region: string", Rematerialize;
+    a_partition_column_in_capitals: "sql: >\n" => "partitions: [{ name: Region, type: string }]\n    sql: >\n",
+        "source.partitions:  -> Region: string", Rematerialize;
     a_query: "SELECT * FROM source" => "SELECT 1 FROM source",
         "source.sql: SELECT * FROM source -> SELECT 1 FROM source", Rematerialize;
     an_event_time: "collected" => "drawn", "source.eventTime: collected -> drawn", Rematerialize;
     a_known_time: "released" => "seen", "source.knownTime: released -> seen", Rematerialize;
     a_delay: "knownTime: released" => "delay: 1h",
         "source.knownTime: released -> \nsource.delay: 0s -> 1h", Rematerialize;
+    a_timezone: "knownTime: released" => "knownTime: released\n    timezone: europe/berlin",
+        "source.timezone:  -> Europe/Berlin", Rematerialize;
     a_deleted_column: "knownTime: released" => "knownTime: released\n    deleted: gone",
         "source.deleted:  -> gone", Rematerialize;
     a_renamed_column: "knownTime: released" => "knownTime: released\n    columns: { value: LAC }",

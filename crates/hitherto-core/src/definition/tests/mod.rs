@@ -216,7 +216,8 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
             "partitionedBy",
             "partitions",
             "sql",
-            "timeless"
+            "timeless",
+            "timezone"
         ]
     );
     assert_eq!(source["required"], serde_json::json!(["parquet"]));

@@ -96,6 +96,8 @@ refused! {
         r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     type_of_elsewhere: "type: float64" => "type: double",
         r#"21:28: feature view "lactate": feature "value": type "double" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
+    type_of_either_width: "type: float64" => "type: Float",
+        r#"21:28: feature view "lactate": feature "value": type "Float" is not known; did you mean "float64", or "float32" if the column is that?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     unknown_type_of_a_key: "stay_id, type: string" => "stay_id, type: uuid",
         r#"6:33: entity "stay": join key "stay_id": type "uuid" is not known; there is bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, string, binary, date32; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     floating_point_key: "stay_id, type: string" => "stay_id, type: float64",
@@ -118,6 +120,14 @@ refused! {
         r#"15:20: feature view "lactate": source.partitionedBy: "week" is no period; write year, month, day or hour"#;
     period_of_a_query: "knownTime: released" => "partitionedBy: day",
         r#"18:20: feature view "lactate": source.partitionedBy and source.sql exclude each other; event times are what the SQL makes of them, so name the period there in a WHERE"#;
+    unknown_timezone: "knownTime: released" => "timezone: Berlin",
+        r#"18:15: feature view "lactate": source.timezone: "Berlin" is no time zone; name one as the IANA database does, such as Europe/Berlin or UTC"#;
+    timezone_of_nothing: "eventTime: collected\n    knownTime: released" => "timeless: true\n    timezone: UTC",
+        r#"18:15: feature view "lactate": source.timezone is of event and known times, of which the source has neither; remove it"#,
+        r#"19:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#,
+        r#"23:22: feature view "lactate": a timeless view without knownTime needs no online.history: it answers every moment; remove it"#;
+    partition_of_no_name: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: Region=, type: string }]\n",
+        r#"15:26: feature view "lactate": partition name "Region=" is none that a path can have; write what stands before the = in it"#;
     partition_of_no_type: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: text }]\n",
         r#"15:40: feature view "lactate": partition "region": type "text" is not known; did you mean "string"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
     partition_with_a_default: "sql: >\n      SELECT * FROM source\n" => "partitions: [{ name: region, type: string, default: EU }]\n",

@@ -43,6 +43,7 @@ fn full() -> Catalog {
                 event_time: Some("collected".into()),
                 known_time: Some("resulted".into()),
                 delay_micros: 11,
+                timezone: "Europe/Berlin".parse().ok(),
                 deleted: Some("gone".into()),
                 columns: [("lactate".into(), "LAC".into())].into(),
             },

@@ -14,6 +14,7 @@ fn request() -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::Service("deterioration_v1".into()),
         timestamp: "at".into(),
+        timezone: None,
         known_by: None,
         known: None,
         names: FeatureNames::Short,

@@ -13,6 +13,7 @@ fn request(known: Option<Known>, names: FeatureNames) -> TrainingSetRequest {
     TrainingSetRequest {
         selection: Selection::features(["labs:*"]).unwrap(),
         timestamp: "at".into(),
+        timezone: None,
         known_by: Some(i64::MIN),
         known,
         names,
