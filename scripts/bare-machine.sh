@@ -7,8 +7,8 @@
 #
 # RUN is root-demo, root-test, user-demo or user-test; without one all four, each on a machine
 # of its own, so each builds everything. `--keep` goes on with the machine of that person's run
-# before, as somebody does who types one command after the other. `--without` hides a Debian
-# package from the machine, to see that a run can fail.
+# before and brings its clone up to date, as somebody does who types one command after the
+# other. `--without` hides a Debian package from the machine, to see that a run can fail.
 #
 # Downloads are lent: Cargo's, pip's and apt's are below a layer that the machine writes to, and
 # the package clients' settings are passed in. Nothing that was built is. Logs with the seconds
@@ -125,6 +125,12 @@ for run in "${runs[@]}"; do
         done
         git clone --quiet --no-hardlinks . "$folder/upper$home/hitherto"
         chown -R root: "$folder/upper$home"
+    else
+        clone=$folder/upper$home/hitherto
+        owner=$(stat --format %u:%g "$clone")
+        git -c safe.directory='*' -C "$clone" fetch --quiet "$PWD" HEAD
+        git -c safe.directory='*' -C "$clone" reset --quiet --hard FETCH_HEAD
+        chown -R "$owner" "$clone"
     fi
     if [ -n "$without" ]; then
         printf 'Package: %s\nPin: release *\nPin-Priority: -1\n' "$without" >"$folder/upper/etc/apt/preferences.d/without"
