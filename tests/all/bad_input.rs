@@ -136,8 +136,7 @@ async fn refused(
         known: None,
         names,
     };
-    let schema = spine.schema();
-    match engine.training_set(&request, vec![spine], schema, NOW).await {
+    match engine.training_set(&request, spine, NOW).await {
         Ok(_) => panic!("the training set was begun"),
         Err(error) => error,
     }
@@ -299,7 +298,7 @@ async fn spine_batches_of_two_schemas_are_refused() {
     };
     let schema = spine().schema();
     let error =
-        engine.training_set(&request, vec![spine(), other], schema, NOW).await.err().unwrap();
+        engine.training_set(&request, (vec![spine(), other], schema), NOW).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().starts_with("the spine's batches have two schemas: "), "{error}");
 }

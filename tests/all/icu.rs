@@ -69,9 +69,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
         known: None,
         names: hitherto_engine::FeatureNames::Full,
     };
-    let schema = spine.schema();
-    let mut running =
-        engine.training_set(&request, vec![spine.clone()], schema, NOW).await.unwrap();
+    let mut running = engine.training_set(&request, spine.clone(), NOW).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch.unwrap());

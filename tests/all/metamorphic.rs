@@ -245,7 +245,7 @@ impl Storage {
         let batches = starts
             .map(|start| spine.slice(start, self.spine_batch_rows.min(spine.num_rows() - start)));
         let running =
-            engine.training_set(&request, batches.collect(), spine.schema(), i64::MAX).await;
+            engine.training_set(&request, (batches.collect(), spine.schema()), i64::MAX).await;
         let mut running = running.unwrap();
         let mut batches = Vec::new();
         while let Some(batch) = running.next().await {

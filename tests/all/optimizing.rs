@@ -176,8 +176,7 @@ async fn build(engine: &Engine, features: &[&str], spine: RecordBatch) -> Result
         known: None,
         names: FeatureNames::Full,
     };
-    let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema, i64::MAX).await?;
+    let mut running = engine.training_set(&request, spine, i64::MAX).await?;
     let mut rows = Vec::new();
     while let Some(batch) = running.next().await {
         rows.push(batch?);
@@ -479,8 +478,7 @@ async fn the_icu_views_have_one_content_with_and_without_copies() {
     };
     let manifest = async || {
         let spine = icu::spine();
-        let schema = spine.schema();
-        let mut set = engine.training_set(&request, vec![spine], schema, 0).await.unwrap();
+        let mut set = engine.training_set(&request, spine, 0).await.unwrap();
         while let Some(batch) = set.next().await {
             batch.unwrap();
         }

@@ -120,7 +120,7 @@ async fn finish(mut set: hitherto_engine::TrainingSet) -> Finished {
 
 async fn build(engine: &Engine, batches: Vec<RecordBatch>) -> Finished {
     let schema = batches[0].schema();
-    finish(engine.training_set(&request(), batches, schema, 100).await.unwrap()).await
+    finish(engine.training_set(&request(), (batches, schema), 100).await.unwrap()).await
 }
 
 async fn rebuild(engine: &Engine, manifest: &Manifest) -> Manifest {
@@ -261,10 +261,10 @@ async fn a_cutoff_that_is_still_to_come_is_refused() {
     let repo = repo();
     let engine = repo.applied().await;
     let request = TrainingSetRequest { known_by: Some(101), ..request() };
-    let (spine, schema) = (spine(&SPINE), spine(&SPINE).schema());
-    let begun = engine.training_set(&request, vec![spine.clone()], schema.clone(), 100).await;
+    let spine = spine(&SPINE);
+    let begun = engine.training_set(&request, spine.clone(), 100).await;
     let error = begun.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("is later than now"), "{error}");
-    assert!(engine.training_set(&request, vec![spine], schema, 101).await.is_ok());
+    assert!(engine.training_set(&request, spine, 101).await.is_ok());
 }

@@ -136,8 +136,7 @@ pub async fn explained(
         known: None,
         names: Default::default(),
     };
-    let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema, i64::MAX).await?;
+    let mut running = engine.training_set(&request, spine, i64::MAX).await?;
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch?);

@@ -123,7 +123,7 @@ async fn flights(engine: &Engine) -> RecordBatch {
         known: None,
         names: FeatureNames::Full,
     };
-    let mut set = engine.training_set(&request, vec![spine()], spine().schema(), 0).await.unwrap();
+    let mut set = engine.training_set(&request, spine(), 0).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = set.next().await {
         batches.push(batch.unwrap());

@@ -393,7 +393,7 @@ async fn two_columns_of_one_name_are_refused_in_files_spines_and_pushes() {
     for spine in
         [Spine::File(path), Spine::Sql { query: sql, files: LabelFiles::Readable, bounds: None }]
     {
-        let error = engine.training_set_of(&request, spine, 10_000).await.err().unwrap();
+        let error = engine.training_set(&request, spine, 10_000).await.err().unwrap();
         assert!(
             error.kind() == Kind::Invalid && error.chain().contains(words),
             "{}",

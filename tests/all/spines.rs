@@ -83,7 +83,7 @@ async fn build(engine: &Engine, spine: Spine) -> Result<(Vec<RecordBatch>, Finis
         known: None,
         names: FeatureNames::Short,
     };
-    let mut set = engine.training_set_of(&request, spine, 100).await?;
+    let mut set = engine.training_set(&request, spine, 100).await?;
     let mut batches = Vec::new();
     while let Some(batch) = set.next().await {
         batches.push(batch?);

@@ -169,8 +169,7 @@ async fn the_plan_names_the_join_and_counts_what_it_did() {
         names: Default::default(),
     };
     let spine = spine(Arc::new(TimestampMicrosecondArray::from(vec![12, 30])));
-    let schema = spine.schema();
-    let mut running = engine.training_set(&request, vec![spine], schema, 0).await.unwrap();
+    let mut running = engine.training_set(&request, spine, 0).await.unwrap();
     while let Some(batch) = running.next().await {
         batch.unwrap();
     }

@@ -170,7 +170,7 @@ async fn read(
     timezone: Option<&str>,
 ) -> (Vec<Option<i64>>, TrainingSetReport) {
     let request = request(&[&format!("{view}:value")], timezone);
-    let mut rows = engine.training_set_of(&request, spine, i64::MAX).await.unwrap();
+    let mut rows = engine.training_set(&request, spine, i64::MAX).await.unwrap();
     let mut values = Vec::new();
     while let Some(batch) = rows.next().await {
         let batch = batch.unwrap();
@@ -306,8 +306,7 @@ async fn times_that_nobody_says_anything_of_are_told_everywhere() {
     let rows = spine(naive(locals()));
     let request = request(&["local:value", "one=local:*", "told[id=id]:value"], None);
     let request = TrainingSetRequest { names: hitherto_engine::FeatureNames::Full, ..request };
-    let mut rows =
-        engine.training_set(&request, vec![rows.clone()], rows.schema(), i64::MAX).await.unwrap();
+    let mut rows = engine.training_set(&request, rows, i64::MAX).await.unwrap();
     while let Some(batch) = rows.next().await {
         batch.unwrap();
     }

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hitherto_core::time::micros_since_epoch;
-use hitherto_core::{Error, Kind, Result};
+use hitherto_core::{Error, Result};
 use hitherto_engine::{Access, Config, Engine, Plan};
 
 use crate::cli::Globals;
 use crate::output::Output;
-use crate::scratch::Scratch;
 
 /// One run of the binary.
 #[derive(Clone, Debug)]
@@ -86,15 +85,24 @@ impl Session {
         Engine::open(&self.root, &self.config()?, access)
     }
 
+    /// Whether the repository has a store.
+    ///
+    /// # Errors
+    /// As [`Session::config`].
+    pub fn has_store(&self) -> Result<bool> {
+        Ok(Engine::has_store(&self.root, &self.config()?))
+    }
+
     /// Opens for writing a repository to which something was applied; elsewhere
     /// no store is created.
     ///
     /// # Errors
-    /// As [`Session::open`] for reading, and then for writing.
+    /// As [`Session::open`] for writing; `NotFound` when there is no store.
     pub fn open_applied(&self) -> Result<Engine> {
-        match self.open(Access::ReadOnly) {
-            Err(error) if error.kind() == Kind::NotFound => Err(error),
-            _ => self.open(Access::ReadWrite),
+        match self.has_store()? {
+            true => self.open(Access::ReadWrite),
+            // Says that there is none.
+            false => self.open(Access::ReadOnly),
         }
     }
 
@@ -104,21 +112,9 @@ impl Session {
     /// # Errors
     /// As [`Session::open`] and [`Engine::plan`].
     pub async fn plan(&self) -> Result<Plan> {
-        match self.open(Access::ReadOnly) {
-            Ok(engine) => engine.plan().await,
-            Err(error) if error.kind() == Kind::NotFound => self.plan_from_nothing().await,
-            Err(error) => Err(error),
+        match self.has_store()? {
+            true => self.open(Access::ReadOnly)?.plan().await,
+            false => Engine::plan_first(&self.root, &self.config()?).await,
         }
-    }
-
-    /// Plans over an empty store that nobody keeps.
-    async fn plan_from_nothing(&self) -> Result<Plan> {
-        let scratch = Scratch::create("plan")?;
-        let config = Config { store: scratch.path().to_owned(), ..self.config()? };
-        let engine = Engine::open(&self.root, &config, Access::ReadWrite)?;
-        let plan = engine.plan().await;
-        // The store is closed before its folder goes.
-        drop(engine);
-        plan
     }
 }

@@ -16,17 +16,19 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use hitherto_core::catalog::{AppliedView, Catalog, PublishedView};
 use hitherto_core::definition::diff::{self, Change};
 use hitherto_core::definition::{Definitions, Loaded};
 use hitherto_core::{Error, Result};
+use hitherto_offline::Offline;
 use serde::Serialize;
 
 use crate::local::forget_consumed;
 use crate::repository::DefinitionFile;
-use crate::{Engine, repository};
+use crate::{Config, Engine, offline_of, repository};
 
 /// What applying the repository's definitions would change.
 #[derive(Clone, Debug, Serialize)]
@@ -43,6 +45,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn new(catalog: &Catalog, loaded: Loaded, warnings: Vec<String>) -> Self {
+        Self {
+            changes: diff::diff(&catalog.registry.definitions(), &loaded.definitions),
+            catalog_version: catalog.version,
+            definitions: loaded.definitions,
+            warnings,
+        }
+    }
+
     /// Whether everything is applied already.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -69,6 +80,17 @@ impl Engine {
         self.plan_replacing(None).await
     }
 
+    /// The same for the repository in `root`, to which nothing was ever applied: it has no
+    /// store, and needs none.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn plan_first(root: &Path, config: &Config) -> Result<Plan> {
+        let loaded = repository::load(root, None)?;
+        let warnings = check_sources(&offline_of(root, config)?, &loaded).await?;
+        Ok(Plan::new(&Catalog::default(), loaded, warnings))
+    }
+
     /// The same, as if a definition file were written already.
     ///
     /// # Errors
@@ -79,14 +101,8 @@ impl Engine {
 
     async fn plan_replacing(&self, replaced: Option<&DefinitionFile>) -> Result<Plan> {
         let loaded = repository::load(&self.root, replaced)?;
-        let warnings = self.check_sources(&loaded).await?;
-        let catalog = self.catalog();
-        Ok(Plan {
-            changes: diff::diff(&catalog.registry.definitions(), &loaded.definitions),
-            catalog_version: catalog.version,
-            definitions: loaded.definitions,
-            warnings,
-        })
+        let warnings = check_sources(&self.offline, &loaded).await?;
+        Ok(Plan::new(&self.catalog(), loaded, warnings))
     }
 
     /// Applies a plan at `now`. Views that stay readable keep their online copy, and changed
@@ -164,24 +180,24 @@ impl Engine {
         }
         Ok(next)
     }
+}
 
-    /// Compares all views with their sources; what may not be meant is returned.
-    async fn check_sources(&self, loaded: &Loaded) -> Result<Vec<String>> {
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        for view in &loaded.definitions.views {
-            let name = &view.metadata.name;
-            let keys = diff::keys(&loaded.definitions, view);
-            let found = self.offline.check_view(view, keys).await?;
-            warnings.extend(found.warnings);
-            problems.extend(found.problems.into_iter().map(|problem| {
-                let place = loaded.places.of_view(name, &problem.field);
-                let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
-                format!("{place}feature view {name:?}: {}", problem.message)
-            }));
-        }
-        match problems.is_empty() {
-            true => Ok(warnings),
-            false => Err(Error::invalid(problems.join("\n"))),
-        }
+/// Refuses definitions that their sources do not bear out; what may not be meant is returned.
+async fn check_sources(offline: &Offline, loaded: &Loaded) -> Result<Vec<String>> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    for view in &loaded.definitions.views {
+        let name = &view.metadata.name;
+        let keys = diff::keys(&loaded.definitions, view);
+        let found = offline.check_view(view, keys).await?;
+        warnings.extend(found.warnings);
+        problems.extend(found.problems.into_iter().map(|problem| {
+            let place = loaded.places.of_view(name, &problem.field);
+            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+            format!("{place}feature view {name:?}: {}", problem.message)
+        }));
+    }
+    match problems.is_empty() {
+        true => Ok(warnings),
+        false => Err(Error::invalid(problems.join("\n"))),
     }
 }

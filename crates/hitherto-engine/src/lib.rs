@@ -35,6 +35,7 @@ pub mod cells;
 mod clock;
 pub mod config;
 pub mod disk;
+mod files;
 mod local;
 pub mod lookup;
 mod machine;
@@ -106,6 +107,10 @@ fn online_folder(root: &Path, config: &Config) -> PathBuf {
     root.join(&config.store).join("online")
 }
 
+fn offline_of(root: &Path, config: &Config) -> Result<Offline> {
+    Offline::new(root, config.memory_bytes() as usize, config.threads())
+}
+
 /// One open repository: definitions, sources and online store.
 ///
 /// All methods take `&self`; share it in an [`Arc`]. Lookups run beside
@@ -149,6 +154,11 @@ impl Engine {
         Self::with_store(root, Arc::new(store), config)
     }
 
+    /// Whether the repository in `root` has a store.
+    pub fn has_store(root: &Path, config: &Config) -> bool {
+        RocksStore::is_in(&online_folder(root, config))
+    }
+
     /// Opens the repository in `root` over any online store.
     ///
     /// # Errors
@@ -162,7 +172,7 @@ impl Engine {
         let pushes = push::Pushes::new(store.log.arrived()?);
         let believed = local::Local::new(store.meta.as_ref()).believed()?;
         let counts = Arc::default();
-        let offline = Offline::new(root, config.memory_bytes() as usize, config.threads())?;
+        let offline = offline_of(root, config)?;
         let engine = Self {
             root: root.to_owned(),
             copies: root.join(&config.store).join("optimized"),

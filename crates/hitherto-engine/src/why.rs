@@ -22,6 +22,7 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::entity::EntityScan;
 use serde::Serialize;
 
+use crate::files::ViewFiles;
 use crate::lookup::check_keys;
 use crate::selection::{Resolved, Selection};
 use crate::{Engine, KeyColumn, LookupRequest};
@@ -153,12 +154,11 @@ impl Engine {
         let scan = match &parts {
             None => EntityScan::default(),
             Some(parts) => {
-                let files = self.offline.list_files(&view.definition)?;
-                let pushed = self.pushed_files(view)?;
+                let ViewFiles { source, pushed } = self.view_files(view)?;
                 let show = |times: Times, row: &[u8], arrived: Option<i64>| {
                     inquiry.show_pushed(times, row, arrived);
                 };
-                self.offline.scan_entity(view, &files, &pushed, parts, show).await?
+                self.offline.scan_entity(view, &source, &pushed, parts, show).await?
             }
         };
         let Finding { answer, candidates, counts } = inquiry.finish();

@@ -229,10 +229,10 @@ impl Store {
         let pass = wait(py, async move {
             Ok(match backend {
                 Backend::Engine(engine) => {
-                    Pass::Engine(Box::new(engine.training_set_of(&request, spine, now).await?))
+                    Pass::Engine(Box::new(engine.training_set(&request, spine, now).await?))
                 }
                 Backend::Client(client) => {
-                    Pass::Remote(Box::new(client.training_set_of(&request, spine).await?))
+                    Pass::Remote(Box::new(client.training_set(&request, spine).await?))
                 }
             })
         })?;

@@ -235,8 +235,7 @@ pub async fn train(engine: &Engine) -> (String, Finished) {
         known: None,
         names: FeatureNames::Full,
     };
-    let (spine, schema) = (spine(), spine().schema());
-    trained(engine.training_set(&request, vec![spine], schema, NOW).await.unwrap()).await
+    trained(engine.training_set(&request, spine(), NOW).await.unwrap()).await
 }
 
 /// The same by a manifest.

@@ -114,8 +114,7 @@ async fn trained(engine: &Engine, selection: Selection, spine: &RecordBatch) -> 
         known: None,
         names: FeatureNames::Full,
     };
-    let running =
-        engine.training_set(&request, vec![spine.clone()], spine.schema(), i64::MAX).await;
+    let running = engine.training_set(&request, spine.clone(), i64::MAX).await;
     let mut running = running.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {

@@ -5,7 +5,7 @@ use std::fmt;
 use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Action, Change, Effect};
-use hitherto_engine::Access;
+use hitherto_engine::{Access, Engine, Plan};
 use hitherto_server::client::Changes;
 use serde::Serialize;
 
@@ -54,15 +54,35 @@ impl Apply {
 }
 
 async fn apply_here(session: &Session) -> Result<Changes> {
-    let plan = session.plan().await?;
-    let catalog_version = match plan.is_empty() {
-        true => plan.catalog_version,
-        false => {
-            let engine = session.open(Access::ReadWrite)?;
-            engine.apply(&plan, session.now()).await?.version
+    if !session.has_store()? {
+        let plan = session.plan().await?;
+        return match plan.is_empty() {
+            true => Ok(unchanged(plan)),
+            false => apply_in(&session.open(Access::ReadWrite)?, plan, session.now()).await,
+        };
+    }
+    match session.open(Access::ReadWrite) {
+        Ok(engine) => {
+            let plan = engine.plan().await?;
+            apply_in(&engine, plan, session.now()).await
         }
-    };
-    Ok(Changes { changes: plan.changes, catalog_version, warnings: plan.warnings })
+        // Where somebody else has the store there may be nothing to change all the same.
+        Err(refused) => match session.plan().await? {
+            plan if plan.is_empty() => Ok(unchanged(plan)),
+            _ => Err(refused),
+        },
+    }
+}
+
+async fn apply_in(engine: &Engine, plan: Plan, now: i64) -> Result<Changes> {
+    let catalog_version = engine.apply(&plan, now).await?.version;
+    Ok(Changes { catalog_version, ..unchanged(plan) })
+}
+
+/// What a plan says, with the version that it was made against.
+fn unchanged(plan: Plan) -> Changes {
+    let Plan { changes, catalog_version, warnings, .. } = plan;
+    Changes { changes, catalog_version, warnings }
 }
 
 /// What was applied.

@@ -19,6 +19,7 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
+use crate::files::ViewFiles;
 use crate::selection::{FeatureNames, Selection};
 use crate::training_set::{LabelFiles, Scan, Spine, TrainingSetRequest};
 
@@ -246,12 +247,12 @@ impl Manifest {
 
     /// The files of one view that were read and are still there, found again
     /// among those that its source has now.
-    pub(crate) fn files_again(&self, name: &str, now: Vec<SourceFile>) -> Vec<SourceFile> {
+    pub(crate) fn files_again(&self, name: &str, now: ViewFiles) -> ViewFiles {
         let view = self.views.iter().find(|view| view.name == name);
         let is_named = |file: &SourceFile| {
             view.is_some_and(|view| view.files.iter().any(|read| read.name == file.name))
         };
-        now.into_iter().filter(is_named).collect()
+        now.filter(is_named)
     }
 }
 

@@ -183,9 +183,8 @@ impl Engine {
         let rows = self.offline.count_rows(&run.files)? + self.offline.count_rows(pushed)?;
         progress.begin(view.name(), rows);
         let window = run::window_of(view, request).unwrap_or(TimeRange::ALL);
-        let queries = self.fact_queries(view, &run.files).await?.into_iter();
-        let queries = queries.map(|query| query.within(window));
-        let queries: Vec<_> = queries.chain(self.offline.pushed_queries(view, pushed)?).collect();
+        let mut queries = vec![self.offline.all_facts(view, &run.files).await?.within(window)];
+        queries.extend(self.offline.pushed_queries(view, pushed)?);
         let warnings = queries.iter().find_map(FactQuery::read_as_utc).into_iter().collect();
         let advance = |facts| progress.advance(view.name(), facts);
         let (facts, merged) = loop {

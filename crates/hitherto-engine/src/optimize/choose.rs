@@ -43,7 +43,7 @@ impl Engine {
     pub(crate) fn choose(
         &self,
         view: &AppliedView,
-        files: Vec<SourceFile>,
+        files: &[SourceFile],
         copies: Copies,
     ) -> Result<Reading> {
         let folder = self.copies.join(view.name());
@@ -53,12 +53,12 @@ impl Engine {
         };
         let copy = newest.map(|number| StoredCopy::read(&folder.join(number.to_string())));
         let copy = copy.transpose()?.flatten();
-        let beside = copy.as_ref().map(|copy| copy.beside(view, &files)).transpose()?.flatten();
+        let beside = copy.as_ref().map(|copy| copy.beside(view, files)).transpose()?.flatten();
         Ok(match (copy, beside) {
             (Some(of), Some(beside)) => {
                 Reading { files: beside, copy: of.files(&self.root)?, of: Some(of) }
             }
-            _ => Reading { files, copy: Vec::new(), of: None },
+            _ => Reading { files: files.to_vec(), copy: Vec::new(), of: None },
         })
     }
 }

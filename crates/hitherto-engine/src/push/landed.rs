@@ -132,16 +132,6 @@ impl Engine {
         Ok(paths)
     }
 
-    /// Whether a file has pushed facts, and not those of the source.
-    pub(crate) fn is_pushed(&self, file: &SourceFile) -> bool {
-        file.path().is_some_and(|path| {
-            path.starts_with(&self.pushed)
-                || lock(&self.pushes.tails)
-                    .values()
-                    .any(|tail| path.starts_with(tail.folder.path()))
-        })
-    }
-
     /// Writes the facts of a view that are in the log only to files.
     pub(super) fn land(&self, view: &AppliedView) -> Result<()> {
         let _landing = lock(&self.pushes.landing);
@@ -232,7 +222,7 @@ impl Engine {
             paths.push(path);
             end = to;
         }
-        tails.insert(view.id, Tail { folder, paths: paths.clone() });
+        tails.insert(view.id, Tail { _folder: folder, paths: paths.clone() });
         Ok(paths)
     }
 
@@ -371,7 +361,7 @@ fn put_in_place(written: &Path, place: &Path) -> Result<()> {
 
 /// What a reader's store has in its log, in files that go with it.
 pub(super) struct Tail {
-    folder: TempDir,
+    _folder: TempDir,
     paths: Vec<PathBuf>,
 }
 

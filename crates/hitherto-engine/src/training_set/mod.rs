@@ -11,7 +11,6 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Known;
 use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
@@ -21,9 +20,9 @@ use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream};
-use hitherto_offline::source::FactQuery;
 
 use crate::Engine;
+use crate::files::ViewFiles;
 use crate::manifest::content::ContentHash;
 use crate::manifest::{
     ColumnRecord, FORMAT, Manifest, ReadFile, RequestRecord, RowsRecord, ViewRecord,
@@ -158,39 +157,33 @@ impl Finished {
     }
 }
 
-impl Engine {
-    /// Starts a training set over rows in memory, at `now`.
-    ///
-    /// # Errors
-    /// As [`Engine::training_set_of`].
-    pub async fn training_set(
-        &self,
-        request: &TrainingSetRequest,
-        spine: Vec<RecordBatch>,
-        spine_schema: SchemaRef,
-        now: i64,
-    ) -> Result<TrainingSet> {
-        let spine = Spine::Rows { batches: spine, schema: spine_schema };
-        self.training_set_of(request, spine, now).await
-    }
+/// Which files a training set is read from.
+#[derive(Clone, Copy)]
+pub(crate) enum Read<'r> {
+    /// Those that there are now, or copies of them.
+    Now,
+    /// Those that a manifest names, as far as they are still there, or copies of them.
+    Again(&'r Manifest),
+    /// These of every view, and no copies of them.
+    These(&'r ViewFiles),
+}
 
-    /// Starts a training set over a spine of any form, at `now`. One that is not in
-    /// memory is read as there is room for it, so that memory bounds the rows that are
-    /// held and not the rows that there are; what is wrong with a row of it comes out of
-    /// [`TrainingSet::next`].
+impl Engine {
+    /// Starts a training set over a spine, at `now`. One that is not in memory is read as
+    /// there is room for it, so that memory bounds the rows that are held and not the rows
+    /// that there are; what is wrong with a row of it comes out of [`TrainingSet::next`].
     ///
     /// # Errors
     /// `NotFound` for an unknown service, view or feature; `Invalid` for a
     /// spine that does not fit or a cutoff that lies in the future; what the
     /// sources return. Later errors come out of [`TrainingSet::next`].
-    pub async fn training_set_of(
+    pub async fn training_set(
         &self,
         request: &TrainingSetRequest,
-        spine: Spine,
+        spine: impl Into<Spine>,
         now: i64,
     ) -> Result<TrainingSet> {
-        let all = |view: &ResolvedView| self.all_files(&view.view);
-        self.training_set_from(request, spine, now, all, Copies::Read).await
+        self.read_training_set(request, spine.into(), now, Read::Now).await
     }
 
     /// Builds the rows of a manifest again: over the same features, from the
@@ -199,7 +192,7 @@ impl Engine {
     /// files, or SQL over those that there are now.
     ///
     /// # Errors
-    /// As [`Engine::training_set_of`]; `NotFound` when a view's files are all gone;
+    /// As [`Engine::training_set`]; `NotFound` when a view's files are all gone;
     /// `Invalid` when there is no spine, and the manifest's were label rows.
     pub async fn rebuild(
         &self,
@@ -211,51 +204,22 @@ impl Engine {
             Some(spine) => spine,
             None => manifest.to_spine()?,
         };
-        let same = |view: &ResolvedView| {
-            let files = self.all_files(&view.view)?;
-            let again = manifest.files_again(view.reference.name(), files);
-            match again.is_empty() {
-                false => Ok(again),
-                true => Err(Error::not_found(format!(
-                    "every source file that feature view {:?} was read from is missing",
-                    view.view.name()
-                ))),
-            }
-        };
         let request = manifest.to_request()?;
-        self.training_set_from(&request, spine, now, same, Copies::Read).await
+        self.read_training_set(&request, spine, now, Read::Again(manifest)).await
     }
 
-    /// A training set over those files of each view that `files` names, and no
-    /// copies of them.
-    pub(crate) async fn training_set_over(
-        &self,
-        request: &TrainingSetRequest,
-        spine: Vec<RecordBatch>,
-        spine_schema: SchemaRef,
-        now: i64,
-        files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
-    ) -> Result<TrainingSet> {
-        let spine = Spine::Rows { batches: spine, schema: spine_schema };
-        self.training_set_from(request, spine, now, files, Copies::Leave).await
-    }
-
-    async fn training_set_from(
+    /// Starts a training set that is read from the files that `read` says.
+    ///
+    /// # Errors
+    /// As [`Engine::rebuild`].
+    pub(crate) async fn read_training_set(
         &self,
         request: &TrainingSetRequest,
         spine: Spine,
         now: i64,
-        files: impl Fn(&ResolvedView) -> Result<Vec<SourceFile>>,
-        copies: Copies,
+        read: Read<'_>,
     ) -> Result<TrainingSet> {
-        if let Some(known_by) = request.known_by.filter(|known_by| *known_by > now) {
-            return Err(Error::invalid(format!(
-                "the knowledge cutoff {} is later than now, {}: facts that are still to come \
-                 would change the rows; name a time that has passed",
-                format_timestamp(known_by),
-                format_timestamp(now)
-            )));
-        }
+        check_cutoff(request, now)?;
         let catalog = self.catalog();
         let resolved = Resolved::new(&catalog.registry, &request.selection)?;
         let definitions = catalog.registry.definitions();
@@ -263,23 +227,23 @@ impl Engine {
         let mut views = Vec::with_capacity(resolved.views.len());
         let mut of_sources = Vec::with_capacity(resolved.views.len());
         for view in &resolved.views {
-            let files = files(view)?;
+            let files = self.files_of(view, read)?;
+            let definition = definition_hash(&definitions, &view.view.definition);
             let record = ViewRecord {
                 name: view.reference.name().to_owned(),
                 view: view.view.name().to_owned(),
-                definition: format!(
-                    "{:016x}",
-                    definition_hash(&definitions, &view.view.definition)
-                ),
+                definition: format!("{definition:016x}"),
                 known: request.known.unwrap_or(view.view.known()),
                 files: Vec::new(),
             };
-            let (pushed, of_source): (Vec<_>, Vec<_>) =
-                files.iter().cloned().partition(|file| self.is_pushed(file));
-            of_sources.push(of_source.clone());
-            let reading = self.choose(&view.view, of_source, copies)?;
+            let copies = match read {
+                Read::These(_) => Copies::Leave,
+                Read::Now | Read::Again(_) => Copies::Read,
+            };
+            let reading = self.choose(&view.view, &files.source, copies)?;
             views.push((record, self.to_be_read(view, &files, &reading)?));
-            sources.push(source(request, view, reading, pushed));
+            sources.push(source(request, view, reading, files.pushed));
+            of_sources.push(files.source);
         }
         let record = Record {
             request: RequestRecord::new(request, &spine),
@@ -300,26 +264,20 @@ impl Engine {
         Ok(TrainingSet { stream, content, spine_columns, record })
     }
 
-    /// Queries over files of a view's source and files of pushed facts.
-    pub(crate) async fn fact_queries(
-        &self,
-        view: &AppliedView,
-        files: &[SourceFile],
-    ) -> Result<Vec<FactQuery>> {
-        let (pushed, of_source): (Vec<_>, Vec<_>) =
-            files.iter().cloned().partition(|file| self.is_pushed(file));
-        let mut queries = self.offline.pushed_queries(view, &pushed)?;
-        if !of_source.is_empty() {
-            queries.push(self.offline.all_facts(view, &of_source).await?);
+    fn files_of(&self, view: &ResolvedView, read: Read<'_>) -> Result<ViewFiles> {
+        let manifest = match read {
+            Read::These(files) => return Ok(files.clone()),
+            Read::Now => return self.view_files(&view.view),
+            Read::Again(manifest) => manifest,
+        };
+        let again = manifest.files_again(view.reference.name(), self.view_files(&view.view)?);
+        match again.is_empty() {
+            false => Ok(again),
+            true => Err(Error::not_found(format!(
+                "every source file that feature view {:?} was read from is missing",
+                view.view.name()
+            ))),
         }
-        Ok(queries)
-    }
-
-    /// The files of a view's source, and those of facts that were pushed.
-    pub(crate) fn all_files(&self, view: &AppliedView) -> Result<Vec<SourceFile>> {
-        let mut files = self.offline.list_files(&view.definition)?;
-        files.extend(self.pushed_files(view)?);
-        Ok(files)
     }
 
     /// A view's files, with the fingerprints that are known already. Those that a
@@ -327,7 +285,7 @@ impl Engine {
     fn to_be_read(
         &self,
         view: &ResolvedView,
-        files: &[SourceFile],
+        files: &ViewFiles,
         reading: &Reading,
     ) -> Result<Vec<ReadFile>> {
         let consumed = self.local().consumed(view.view.id)?;
@@ -336,6 +294,19 @@ impl Engine {
             ReadFile { file: file.clone(), fingerprint: known.map(str::to_owned) }
         });
         Ok(files.collect())
+    }
+}
+
+/// Refuses a cutoff that facts to come would be under.
+fn check_cutoff(request: &TrainingSetRequest, now: i64) -> Result<()> {
+    match request.known_by.filter(|known_by| *known_by > now) {
+        None => Ok(()),
+        Some(known_by) => Err(Error::invalid(format!(
+            "the knowledge cutoff {} is later than now, {}: facts that are still to come would \
+             change the rows; name a time that has passed",
+            format_timestamp(known_by),
+            format_timestamp(now)
+        ))),
     }
 }
 

@@ -60,6 +60,18 @@ impl fmt::Debug for Spine {
     }
 }
 
+impl From<(Vec<RecordBatch>, SchemaRef)> for Spine {
+    fn from((batches, schema): (Vec<RecordBatch>, SchemaRef)) -> Self {
+        Self::Rows { batches, schema }
+    }
+}
+
+impl From<RecordBatch> for Spine {
+    fn from(rows: RecordBatch) -> Self {
+        Self::Rows { schema: rows.schema(), batches: vec![rows] }
+    }
+}
+
 impl Spine {
     /// The earliest and latest time, where they are known or rows in memory show them.
     ///

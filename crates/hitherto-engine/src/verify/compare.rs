@@ -10,13 +10,13 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::VERIFY_DIFFERENCES_MAX;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
-use hitherto_offline::files::SourceFile;
 use hitherto_offline::pairs::to_spine;
 
 use super::questions::Questions;
 use super::{Comparison, Difference};
 use crate::arrow_columns::to_record_batch;
-use crate::selection::ResolvedView;
+use crate::files::ViewFiles;
+use crate::training_set::Read;
 use crate::{Engine, FeatureNames, KeyColumn, LookupRequest, Selection, TrainingSetRequest};
 
 /// The spine's column of times. No join key can have this name: theirs are
@@ -30,7 +30,7 @@ const TIMESTAMP: &str = "AT";
 pub(super) async fn compare(
     engine: &Engine,
     view: &AppliedView,
-    files: &[SourceFile],
+    files: &ViewFiles,
     questions: &Questions,
     now: i64,
 ) -> Result<Comparison> {
@@ -85,7 +85,7 @@ pub(super) async fn compare(
 async fn offline(
     engine: &Engine,
     view: &AppliedView,
-    files: &[SourceFile],
+    files: &ViewFiles,
     questions: &Questions,
     selection: &Selection,
     now: i64,
@@ -99,9 +99,8 @@ async fn offline(
         names: FeatureNames::Full,
     };
     let spine = to_spine(&view.keys, &questions.entities, questions.times.clone(), TIMESTAMP)?;
-    let schema = spine.schema();
-    let files = |_: &ResolvedView| Ok(files.to_vec());
-    let mut set = engine.training_set_over(&request, vec![spine], schema, now, files).await?;
+    let read = Read::These(files);
+    let mut set = engine.read_training_set(&request, spine.into(), now, read).await?;
     let mut batches = Vec::new();
     while let Some(batch) = set.next().await {
         batches.push(batch?);

@@ -30,6 +30,7 @@ use hitherto_offline::files::SourceFile;
 use serde::Serialize;
 
 use crate::Engine;
+use crate::files::ViewFiles;
 
 /// Compares online with offline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,11 +186,11 @@ impl Engine {
         now: i64,
     ) -> Result<Outcome> {
         let PublishedView { view, generation, .. } = published;
-        let mut files = match self.consumed_files(view)? {
+        let source = match self.consumed_files(view)? {
             Ok(files) => files,
             Err(reason) => return Ok(Outcome::Stale { reason }),
         };
-        files.extend(self.pushed_files(view)?);
+        let files = ViewFiles { source, pushed: self.pushed_files(view)? };
         let questions = questions::draw(self, published, &files, request, now).await?;
         let comparison = compare::compare(self, view, &files, &questions, now).await;
         // A run beside this one makes the two sides answer from different facts.

@@ -5,10 +5,10 @@ use hitherto_core::catalog::PublishedView;
 use hitherto_core::key::{self, OwnedPart};
 use hitherto_core::limits::VERIFY_STRANGERS;
 use hitherto_core::sample::{Sample, Span};
-use hitherto_offline::files::SourceFile;
 
 use super::VerifyRequest;
 use crate::Engine;
+use crate::files::ViewFiles;
 
 /// Entities and moments, side by side.
 pub(super) struct Questions {
@@ -26,7 +26,7 @@ pub(super) struct Questions {
 pub(super) async fn draw(
     engine: &Engine,
     published: &PublishedView,
-    files: &[SourceFile],
+    files: &ViewFiles,
     request: &VerifyRequest,
     now: i64,
 ) -> Result<Questions> {

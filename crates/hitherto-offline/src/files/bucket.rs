@@ -28,6 +28,7 @@ use object_store::{
 };
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::kept::KeptFooter;
 use super::names::{is_hidden, is_matched_hidden, is_parquet, lies_in, refuse_tables};
 use super::{Place, SourceFile, no_glob};
 use crate::shared::lock;
@@ -188,6 +189,7 @@ fn describe(bucket: &Arc<Bucket>, object: ObjectMeta) -> SourceFile {
         bytes: object.size,
         modified: object.last_modified.timestamp_micros(),
         sums: None,
+        footer: KeptFooter::default(),
         place: Place::Object(Object {
             bucket: Arc::clone(bucket),
             key: object.location,

@@ -13,11 +13,13 @@
 //! | `names` | which names are data |
 //! | `bucket` | objects in S3, Google Cloud Storage and Azure, and how threads wait for them |
 //! | `content` | the bytes of either, as Parquet's readers ask for them |
+//! | `kept` | the footer of a file, once it was read |
 //! | `sums` | checksums of the files that Hitherto writes itself |
 
 mod bucket;
 mod content;
 mod disk;
+mod kept;
 mod names;
 mod sums;
 
@@ -25,10 +27,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hitherto_core::{Error, Kind, Result};
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 pub(crate) use bucket::Buckets;
 use bucket::Object;
 pub(crate) use content::Content;
+use kept::KeptFooter;
 pub(crate) use sums::SummedFile;
 use sums::Sums;
 pub use sums::sums_path;
@@ -46,6 +50,7 @@ pub struct SourceFile {
     place: Place,
     /// What its bytes are compared with when they are read, if Hitherto wrote it.
     sums: Option<Arc<Sums>>,
+    footer: KeptFooter,
 }
 
 /// Whether a file that Hitherto wrote has checksums.
@@ -72,7 +77,8 @@ impl SourceFile {
     pub fn describe(root: &Path, path: PathBuf) -> Result<Self> {
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         let (bytes, modified) = disk::look_at(&path)?;
-        Ok(Self { name, bytes, modified, place: Place::Disk(path), sums: None })
+        let (place, footer) = (Place::Disk(path), KeptFooter::default());
+        Ok(Self { name, bytes, modified, place, sums: None, footer })
     }
 
     /// The file at `path`, which Hitherto wrote itself, with its checksums.
@@ -113,7 +119,8 @@ impl SourceFile {
         match &self.place {
             Place::Disk(path) => {
                 let (bytes, modified) = disk::look_at(path)?;
-                Ok(Self { bytes, modified, ..self.clone() })
+                let footer = KeptFooter::default();
+                Ok(Self { bytes, modified, footer, ..self.clone() })
             }
             Place::Object(object) => object.describe_again(),
         }
@@ -126,6 +133,14 @@ impl SourceFile {
             Place::Disk(_) => self.bytes == bytes && self.modified == modified,
             Place::Object(object) => object.fingerprint(self) == fingerprint,
         }
+    }
+
+    /// Its footer, which is read once however often it is asked for of this listing.
+    pub(crate) fn footer_or(
+        &self,
+        read: impl FnOnce() -> Result<ArrowReaderMetadata>,
+    ) -> Result<ArrowReaderMetadata> {
+        self.footer.get_or_read(read)
     }
 
     /// Its path, if it is on this machine.

@@ -242,6 +242,10 @@ fn read_all(files: &[SourceFile]) -> Result<Vec<ArrowReaderMetadata>> {
 }
 
 fn read(file: &SourceFile) -> Result<ArrowReaderMetadata> {
+    file.footer_or(|| read_again(file))
+}
+
+fn read_again(file: &SourceFile) -> Result<ArrowReaderMetadata> {
     let mut content = file.open()?;
     content.read_end_ahead()?;
     unwound(|| load(&content))
@@ -282,7 +286,7 @@ pub fn blame_if_broken<'f>(files: impl IntoIterator<Item = &'f SourceFile>, erro
 }
 
 fn read_whole(file: &SourceFile) -> Result<()> {
-    let (content, metadata) = (file.open()?, read(file)?);
+    let (content, metadata) = (file.open()?, read_again(file)?);
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(content, metadata);
     let read = || reader.build()?.try_for_each(|batch| batch.map(drop).map_err(Into::into));
     unwound(read).map_err(|cause| file.broken(DAMAGED, cause))
@@ -302,3 +306,6 @@ pub async fn next_unwound<S: Stream + Unpin>(stream: &mut S) -> Result<Option<S:
         Error::internal("the Parquet reader gave up on a source file, with the words above")
     })
 }
+
+#[cfg(test)]
+mod tests;

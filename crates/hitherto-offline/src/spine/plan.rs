@@ -12,7 +12,8 @@
 //! Rows that nobody holds count as the join's memory while a pass answers them.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::slice;
 use std::sync::{Arc, Mutex};
 
 use ::arrow::array::{RecordBatch, RecordBatchReader};
@@ -54,7 +55,7 @@ pub(crate) enum Times {
     /// Those of these rows, which the caller holds.
     Of(Vec<RecordBatch>),
     /// Those of a file's column.
-    InFile(PathBuf),
+    InFile(SourceFile),
     /// None is earlier than the first or later than the second.
     Within(i64, i64),
     /// Nothing.
@@ -117,10 +118,10 @@ impl Offline {
     /// `NotFound` when there is no file, `Invalid` when it is not Parquet.
     pub async fn file_spine(&self, path: &Path) -> Result<SpinePlan> {
         let failed = |cause| from_datafusion("the spine cannot be planned", cause);
-        let (files, footers) = label_file(path)?;
+        let (file, footers) = label_file(path)?;
         let rows = read_files(&self.session_in_order(), &footers).map_err(failed)?;
         let plan = rows.create_physical_plan().await.map_err(failed)?;
-        Ok(SpinePlan { plan, times: Times::InFile(path.to_owned()), files })
+        Ok(SpinePlan { plan, times: Times::InFile(file.clone()), files: vec![file] })
     }
 
     /// The earliest and latest time of a spine, if that can be said without running it.
@@ -137,18 +138,18 @@ impl Offline {
         match times {
             Times::Of(rows) => time_range(rows, layout),
             Times::Within(from, to) => Ok(Some((*from, *to))),
-            Times::InFile(path) => {
+            Times::InFile(file) => {
                 let name = schema.field(layout.timestamp).name();
-                let times = self.file_times(path, name).await?;
+                let times = self.file_times(file, name).await?;
                 Ok(if layout.is_local(schema) { times.map(widened) } else { times })
             }
             Times::Unknown => Ok(None),
         }
     }
 
-    async fn file_times(&self, path: &Path, timestamp: &str) -> Result<Option<(i64, i64)>> {
+    async fn file_times(&self, file: &SourceFile, timestamp: &str) -> Result<Option<(i64, i64)>> {
         let failed = |cause| from_datafusion("the spine's times cannot be read", cause);
-        let (_, footers) = label_file(path)?;
+        let footers = Footers::read(slice::from_ref(file), &Declared::default())?;
         let rows = read_files(&self.session(), &footers).map_err(failed)?;
         let (first, last) = (min(column(timestamp)), max(column(timestamp)));
         let found = rows.aggregate(Vec::new(), vec![first, last]).map_err(failed)?;
@@ -165,20 +166,20 @@ impl Offline {
 /// # Errors
 /// `NotFound` when there is none, `Invalid` when it is not Parquet or has two columns of
 /// one name.
-pub(super) fn label_file(path: &Path) -> Result<(Vec<SourceFile>, Footers)> {
+pub(super) fn label_file(path: &Path) -> Result<(SourceFile, Footers)> {
     if !path.is_file() {
         return Err(Error::not_found(format!("there is no file at {}", path.display())));
     }
-    let files = vec![SourceFile::describe(Path::new(""), path.to_owned())?];
-    let footers =
-        Footers::read(&files, &Declared::default()).map_err(|cause| match cause.kind() {
-            Kind::Corrupt => {
-                let message = format!("{} is not a Parquet file", path.display());
-                Error::invalid(message).with_source(cause)
-            }
-            _ => cause,
-        })?;
-    Ok((files, footers))
+    let file = SourceFile::describe(Path::new(""), path.to_owned())?;
+    let footers = Footers::read(slice::from_ref(&file), &Declared::default());
+    let footers = footers.map_err(|cause| match cause.kind() {
+        Kind::Corrupt => {
+            let message = format!("{} is not a Parquet file", path.display());
+            Error::invalid(message).with_source(cause)
+        }
+        _ => cause,
+    })?;
+    Ok((file, footers))
 }
 
 /// The earliest and latest time in batches.

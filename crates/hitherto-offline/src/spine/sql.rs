@@ -159,7 +159,10 @@ impl Offline {
                 let footers = Footers::read(&files, &declared)?;
                 (files, footers)
             }
-            None => label_file(query.path(name)?)?,
+            None => {
+                let (file, footers) = label_file(query.path(name)?)?;
+                (vec![file], footers)
+            }
         };
         let rows = read_files(session, &footers).map_err(failed)?;
         session.register_table(name.clone(), rows.into_view()).map_err(failed)?;

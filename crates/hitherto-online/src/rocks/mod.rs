@@ -130,6 +130,11 @@ impl RocksStore {
         }
     }
 
+    /// Whether a folder has a store, which may be damaged or of any release.
+    pub fn is_in(folder: &Path) -> bool {
+        format_file(folder).exists()
+    }
+
     fn open_once(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
         let has_store = check_format(folder, access)?;
         let locked = match access {
@@ -370,10 +375,15 @@ impl RocksStore {
     }
 }
 
+/// The file that tells a store's layout; where it is, there is a store.
+fn format_file(folder: &Path) -> PathBuf {
+    folder.join("FORMAT")
+}
+
 /// Reads the file that tells the layout's version, and says whether there is a store; for
 /// writing, makes a folder for one that is not there yet.
 fn check_format(folder: &Path, access: Access) -> Result<bool> {
-    let path = folder.join("FORMAT");
+    let path = format_file(folder);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -411,7 +421,7 @@ fn check_format(folder: &Path, access: Access) -> Result<bool> {
 
 /// Says that the store has this release's layout, if it does not say so yet.
 fn write_format(folder: &Path) -> Result<()> {
-    let path = folder.join("FORMAT");
+    let path = format_file(folder);
     let text = format!("{FORMAT}\n");
     if fs::read_to_string(&path).is_ok_and(|said| said == text) {
         return Ok(());

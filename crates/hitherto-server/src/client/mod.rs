@@ -16,8 +16,6 @@ mod credentials;
 mod jobs;
 mod training_set;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use futures::stream;
 use hitherto_core::catalog::Catalog;
@@ -182,34 +180,20 @@ impl Client {
         wire::verify::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
-    /// Builds a training set over a spine. Returns when the server has begun; the rows
-    /// are sent while the training set is read.
+    /// Builds a training set over a spine that is sent, or that the server makes by SQL
+    /// or a scan. Returns when the server has begun; rows are sent while the training set
+    /// is read, and a reader is read as the server has room for its rows.
     ///
     /// # Errors
-    /// Those of [`Engine::training_set`](hitherto_engine::Engine::training_set);
-    /// `Unavailable` when the server is full or gone. Later errors come out of
-    /// [`RemoteTrainingSet::next`].
+    /// Those of [`Engine::training_set`](hitherto_engine::Engine::training_set); `Invalid`
+    /// for a file, which is the caller's to read; `Unavailable` when the server is full or
+    /// gone. Later errors come out of [`RemoteTrainingSet::next`].
     pub async fn training_set(
         &self,
         request: &TrainingSetRequest,
-        spine: Vec<RecordBatch>,
-        spine_schema: SchemaRef,
+        spine: impl Into<Spine>,
     ) -> Result<RemoteTrainingSet> {
-        let spine = Spine::Rows { batches: spine, schema: spine_schema };
-        self.training_set_of(request, spine).await
-    }
-
-    /// Builds a training set over a spine that is sent, or that the server makes by SQL
-    /// or a scan. A reader is read as the server has room for its rows.
-    ///
-    /// # Errors
-    /// Those of [`Client::training_set`]; `Invalid` for a file, which is the caller's to
-    /// read.
-    pub async fn training_set_of(
-        &self,
-        request: &TrainingSetRequest,
-        spine: Spine,
-    ) -> Result<RemoteTrainingSet> {
+        let spine = spine.into();
         let command = wire::training_set::encode_request(request, &spine)?;
         let (upload, sending) = training_set::upload(command, training_set::rows(spine)?);
         let answer = self.flights().do_exchange(upload).await;

@@ -86,7 +86,7 @@ impl Flights {
             // The permit goes along: it is held as long as there is work, also
             // when nobody waits for it any more.
             let start = async move {
-                let set = engine.training_set_of(&request, spine, now).await?;
+                let set = engine.training_set(&request, spine, now).await?;
                 Ok((set, permit))
             };
             self.workers.run(start).await

@@ -42,7 +42,7 @@ async fn refusal(server: &Served, query: &str) -> String {
     let spine = Spine::Sql { query: query.to_owned(), files: LabelFiles::Closed, bounds: None };
     let begun = Instant::now();
     let outcome = async {
-        let mut set = server.client.training_set_of(&training("deterioration_v1"), spine).await?;
+        let mut set = server.client.training_set(&training("deterioration_v1"), spine).await?;
         while let Some(batch) = set.next().await {
             batch?;
         }
@@ -117,7 +117,7 @@ async fn sql_as_deep_and_wide_as_may_be_is_answered() {
     ] {
         let spine = Spine::Sql { query, files: LabelFiles::Closed, bounds: None };
         let mut set =
-            server.client.training_set_of(&training("deterioration_v1"), spine).await.unwrap();
+            server.client.training_set(&training("deterioration_v1"), spine).await.unwrap();
         while let Some(batch) = set.next().await {
             batch.unwrap();
         }
@@ -366,7 +366,7 @@ async fn one_caller_has_half_of_the_places_for_training_sets() {
         let client = client.clone();
         async move {
             let idle = stream_of_nothing();
-            client.training_set_of(&training("deterioration_v1"), idle).await
+            client.training_set(&training("deterioration_v1"), idle).await
         }
     };
     let own = [ask(&server.client).await.unwrap(), ask(&server.client).await.unwrap()];

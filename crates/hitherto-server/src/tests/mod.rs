@@ -241,10 +241,7 @@ async fn a_remote_error_is_a_local_one() {
     assert_eq!(remote.to_string(), local.chain());
 
     let spine = spine();
-    let remote = server
-        .client
-        .training_set(&training("deterioration_v2"), vec![spine.clone()], spine.schema())
-        .await;
+    let remote = server.client.training_set(&training("deterioration_v2"), spine.clone()).await;
     assert_eq!(remote.unwrap_err().kind(), Kind::NotFound);
     server.stop().await;
 }
@@ -304,13 +301,13 @@ async fn a_remote_training_set_is_a_local_one() {
 
     let schema = spine.schema();
     let mut local =
-        server.engine.training_set(&request, batches.clone(), schema.clone(), 0).await.unwrap();
+        server.engine.training_set(&request, (batches.clone(), schema.clone()), 0).await.unwrap();
     let mut local_rows = Vec::new();
     while let Some(batch) = local.next().await {
         local_rows.push(batch.unwrap());
     }
 
-    let mut remote = server.client.training_set(&request, batches, schema.clone()).await.unwrap();
+    let mut remote = server.client.training_set(&request, (batches, schema.clone())).await.unwrap();
     assert_eq!(remote.schema(), local.schema());
     assert!(remote.plan().starts_with("PointInTimeJoinExec: at=at"), "{}", remote.plan());
     assert_eq!(remote.finish().unwrap_err().kind(), Kind::Invalid);

@@ -191,10 +191,10 @@ async fn a_token_is_asked_for_on_every_wire() {
     // Flight.
     let (spine, request) = (spine(), training("deterioration_v1"));
     let nobody = Client::connect(url).await.unwrap();
-    let refused = nobody.training_set(&request, vec![spine.clone()], spine.schema()).await;
+    let refused = nobody.training_set(&request, spine.clone()).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Denied);
     let known = Client::connect_with(url, &with(TOKEN)).await.unwrap();
-    known.training_set(&request, vec![spine.clone()], spine.schema()).await.unwrap();
+    known.training_set(&request, spine.clone()).await.unwrap();
 
     // HTTP, where health is for everybody, as it is over gRPC.
     let answer = ask(url, "GET /metrics HTTP/1.1\r\nHost: here").await;

@@ -51,7 +51,7 @@ async fn a_reader_is_read_when_its_training_set_is() {
     let server = Served::start().await;
     let (rows, asked) = repeated(1_000);
     let request = training("deterioration_v1");
-    let mut set = server.client.training_set_of(&request, rows).await.unwrap();
+    let mut set = server.client.training_set(&request, rows).await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 0);
     assert_eq!(read(&mut set).await.unwrap(), 4_000);
     assert_eq!(set.finish().unwrap().manifest.spine.rows, 4_000);
@@ -65,7 +65,7 @@ async fn an_error_of_either_side_keeps_its_kind_and_words() {
     let request = training("deterioration_v1");
     let gone = std::io::Error::other("the disk is gone");
     let rows = reader([Ok(timed(Some(25))), Err(ArrowError::from(gone))]);
-    let mut set = server.client.training_set_of(&request, rows).await.unwrap();
+    let mut set = server.client.training_set(&request, rows).await.unwrap();
     let error = read(&mut set).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     for words in ["the rows cannot be read to their end", "the disk is gone"] {
@@ -74,15 +74,15 @@ async fn an_error_of_either_side_keeps_its_kind_and_words() {
     assert!(set.next().await.is_none() && set.finish().is_err());
 
     let rows = || [Some(25), None].map(|at| Ok(timed(at)));
-    let set = server.engine.training_set_of(&request, reader(rows()), NOW).await;
+    let set = server.engine.training_set(&request, reader(rows()), NOW).await;
     let local = set.unwrap().next().await.unwrap().unwrap_err();
-    let mut set = server.client.training_set_of(&request, reader(rows())).await.unwrap();
+    let mut set = server.client.training_set(&request, reader(rows())).await.unwrap();
     let remote = read(&mut set).await.unwrap_err();
     assert_eq!((remote.kind(), remote.to_string()), (Kind::Invalid, local.chain()));
 
     // Rows at hand are looked at before anything is sent.
     let spine = timed(None);
-    let refused = server.client.training_set(&request, vec![spine.clone()], spine.schema()).await;
+    let refused = server.client.training_set(&request, spine.clone()).await;
     assert!(refused.unwrap_err().to_string().contains("every row of a spine needs its time"));
     server.stop().await;
 }
@@ -93,15 +93,15 @@ async fn who_stops_reading_while_the_spine_is_sent_gives_the_place_back() {
     let server = Served::start_with(config, Arc::new(|| NOW)).await;
     let request = training("deterioration_v1");
     let (endless, asked) = repeated(usize::MAX);
-    let mut set = server.client.training_set_of(&request, endless).await.unwrap();
-    let full = server.client.training_set_of(&request, repeated(1).0).await.unwrap_err();
+    let mut set = server.client.training_set(&request, endless).await.unwrap();
+    let full = server.client.training_set(&request, repeated(1).0).await.unwrap_err();
     assert!(full.to_string().contains("server.trainingSetsInFlightMax"), "{full}");
     tokio::time::timeout(Duration::from_millis(200), set.next()).await.unwrap_err();
     assert!(asked.load(Ordering::Relaxed) > 10);
     drop(set);
     let begun = Instant::now();
     let mut next = loop {
-        match server.client.training_set_of(&request, repeated(1).0).await {
+        match server.client.training_set(&request, repeated(1).0).await {
             Ok(set) => break set,
             Err(full) => assert_eq!(full.kind(), Kind::Unavailable, "{full}"),
         }

@@ -88,7 +88,7 @@ async fn build(
         names: FeatureNames::Full,
     };
     let schema = spine.schema.clone();
-    let mut rows = engine.training_set(&request, spine.batches.clone(), schema, now).await?;
+    let mut rows = engine.training_set(&request, (spine.batches.clone(), schema), now).await?;
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
         batches.push(batch?);

@@ -145,7 +145,7 @@ pub async fn in_rust(client: &Client, spine: &Spine, selection: Selection) -> Re
         names: FeatureNames::Short,
     };
     let (batches, schema) = (spine.batches.clone(), spine.schema.clone());
-    let mut stream = client.training_set(&request, batches, schema).await?;
+    let mut stream = client.training_set(&request, (batches, schema)).await?;
     let (mut rows, mut columns) = (0, 0);
     while let Some(batch) = stream.next().await {
         let batch = batch?;

@@ -24,7 +24,7 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
     let mut findings = match session.plan().await {
         Ok(plan) => planned(&plan),
         Err(error) => vec![match session.open(Access::ReadOnly) {
-            Err(of_store) if of_store.kind() != Kind::NotFound => not_compared(),
+            Err(_) if matches!(session.has_store(), Ok(true)) => not_compared(),
             _ => refused(&error),
         }],
     };

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use hitherto_core::Kind;
 use hitherto_core::time::format_timestamp;
-use hitherto_engine::{Access, Config, lock_of, owner_of};
+use hitherto_engine::{Access, Config, Engine, lock_of, owner_of};
 use rustix::fs::{Access as Permission, access};
 
 use super::Examined;
@@ -36,7 +35,7 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
                 ),
             });
         }
-        Err(error) if error.kind() == Kind::NotFound => findings.push(Finding::odd(
+        Err(_) if !Engine::has_store(session.root(), &config) => findings.push(Finding::odd(
             "store",
             format!("there is none at {}: nothing was applied yet", store.display()),
             "hitherto apply",
@@ -154,8 +153,7 @@ mod tests {
         let scratch = Scratch::create("doctor-lock").unwrap();
         let held = || is_held(scratch.path(), &Config::default()).unwrap_or_default();
         assert!(!held(), "there is none");
-        let open =
-            || hitherto_engine::Engine::open(scratch.path(), &Config::default(), Access::ReadWrite);
+        let open = || Engine::open(scratch.path(), &Config::default(), Access::ReadWrite);
         let engine = open().unwrap();
         // Where the system has no table nobody can say.
         assert_eq!(held(), Path::new("/proc/locks").exists());

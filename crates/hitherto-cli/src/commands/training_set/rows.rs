@@ -31,21 +31,21 @@ impl Rows {
     /// Starts a training set.
     ///
     /// # Errors
-    /// Those of [`Engine::training_set_of`].
+    /// Those of [`Engine::training_set`].
     pub async fn here(
         engine: &Engine,
         request: &TrainingSetRequest,
         spine: Spine,
         now: i64,
     ) -> Result<Self> {
-        let rows = engine.training_set_of(request, spine, now).await?;
+        let rows = engine.training_set(request, spine, now).await?;
         Ok(Rows::Here(Box::new(rows)))
     }
 
     /// Lets a server start one. The rows of a file are sent.
     ///
     /// # Errors
-    /// Those of [`Client::training_set_of`]; what keeps a file from being read.
+    /// Those of [`Client::training_set`]; what keeps a file from being read.
     pub async fn there(
         client: &Client,
         request: &TrainingSetRequest,
@@ -55,7 +55,7 @@ impl Rows {
             Spine::File(path) => spine::sent(&path, request)?,
             spine => spine,
         };
-        Ok(Rows::There(Box::new(client.training_set_of(request, spine).await?)))
+        Ok(Rows::There(Box::new(client.training_set(request, spine).await?)))
     }
 
     /// The columns.
