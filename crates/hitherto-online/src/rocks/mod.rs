@@ -9,6 +9,7 @@
 //! | `put`     | facts put one by one, beside loads                          |
 //! | `log`     | the log of pushed facts                                     |
 //! | `read`    | snapshots: batched gets and history seeks                   |
+//! | `folder`  | what there is of a store before it is opened                |
 //! | `kept`    | a whole history in one piece                                |
 //! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
@@ -31,6 +32,7 @@
 //! folder: a file can be deleted while it is locked.
 
 mod acknowledged;
+mod folder;
 mod kept;
 mod load;
 mod log;
@@ -42,7 +44,6 @@ mod retain;
 mod rows;
 mod visible;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -63,13 +64,6 @@ use acknowledged::Acknowledged;
 use owner::Locked;
 use retain::Horizons;
 use rows::RowTable;
-
-/// The version of the folder's layout that this release writes. 2 has the log of
-/// pushed facts and rows to be merged, 3 what batches say and when they arrived. An older
-/// one becomes one of 3 when it is opened for writing.
-const FORMAT: u32 = 3;
-/// The oldest that can be read as it is.
-const FORMAT_READ_MIN: u32 = 2;
 
 const LATEST: &str = "latest";
 const HISTORY: &str = "history";
@@ -132,11 +126,11 @@ impl RocksStore {
 
     /// Whether a folder has a store, which may be damaged or of any release.
     pub fn is_in(folder: &Path) -> bool {
-        format_file(folder).exists()
+        folder::format_file(folder).exists()
     }
 
     fn open_once(folder: &Path, access: Access, options: RocksOptions) -> Result<Self> {
-        let has_store = check_format(folder, access)?;
+        let has_store = folder::check_format(folder, access)?;
         let locked = match access {
             Access::ReadWrite => Locked::take(folder)?,
             Access::ReadOnly => None,
@@ -149,7 +143,7 @@ impl RocksStore {
         let database = folder.join("rocksdb");
         let horizons = Horizons::default();
         let families = options::families(&cache, &horizons);
-        check_database(&database, has_store)?;
+        folder::check_database(&database, has_store)?;
         let general = options::database(access, has_store, options);
         let opened = match access {
             Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
@@ -159,13 +153,13 @@ impl RocksStore {
         };
         let db = opened.map_err(|cause| open_failed(folder, cause))?;
         let there = db.latest_sequence_number();
-        check_log(folder, acknowledged, there)?;
+        folder::check_log(folder, acknowledged, there)?;
         let staging = folder.join("staging");
         let mut keeps = None;
         if access == Access::ReadWrite {
             disk::make_private(&database);
             keeps = Some(Acknowledged::create(folder, there.max(acknowledged.unwrap_or(0)))?);
-            write_format(folder)?;
+            folder::write_format(folder)?;
             // Files of a killed load are named by no catalog: nobody can miss them.
             disk::remove(&staging)?;
             disk::make_folders(&staging)?;
@@ -329,7 +323,7 @@ impl RocksStore {
         let database = folder.join("rocksdb");
         checkpoint.create_checkpoint(&database).map_err(failed)?;
         disk::make_private(&database);
-        write_format(folder)
+        folder::write_format(folder)
     }
 
     /// See [`OnlineStore::announce`](crate::OnlineStore::announce).
@@ -373,87 +367,6 @@ impl RocksStore {
         rows.status().map_err(failed)?;
         Ok(rows.valid())
     }
-}
-
-/// The file that tells a store's layout; where it is, there is a store.
-fn format_file(folder: &Path) -> PathBuf {
-    folder.join("FORMAT")
-}
-
-/// Reads the file that tells the layout's version, and says whether there is a store; for
-/// writing, makes a folder for one that is not there yet.
-fn check_format(folder: &Path, access: Access) -> Result<bool> {
-    let path = format_file(folder);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            return match access {
-                Access::ReadOnly => Err(Error::not_found(format!(
-                    "there is no store at {}; apply definitions first",
-                    folder.display()
-                ))),
-                Access::ReadWrite => disk::make_folders(folder).map(|()| false),
-            };
-        }
-        Err(cause) => return Err(io_failed(&path, cause)),
-    };
-    match text.trim().parse::<u32>() {
-        Ok(FORMAT) => Ok(true),
-        Ok(format) if format > FORMAT => Err(Error::invalid(format!(
-            "the store {} has format {format}, this release reads up to {FORMAT}; use the release \
-             that wrote it or a newer one (nothing was changed)",
-            folder.display()
-        ))),
-        Ok(format) if access == Access::ReadOnly && format < FORMAT_READ_MIN => {
-            Err(Error::invalid(format!(
-                "the store {} has format {format}; open it for writing once to bring it to format \
-             {FORMAT}, for example with `hitherto materialize`",
-                folder.display()
-            )))
-        }
-        Ok(_) => Ok(true),
-        Err(_) => Err(Error::corrupt(format!(
-            "{} does not hold a format number; restore the store from a backup",
-            path.display()
-        ))),
-    }
-}
-
-/// Says that the store has this release's layout, if it does not say so yet.
-fn write_format(folder: &Path) -> Result<()> {
-    let path = format_file(folder);
-    let text = format!("{FORMAT}\n");
-    if fs::read_to_string(&path).is_ok_and(|said| said == text) {
-        return Ok(());
-    }
-    disk::write_whole(&path, text.as_bytes())
-}
-
-/// Refuses a store whose database is gone: it would be made anew, empty.
-fn check_database(database: &Path, has_store: bool) -> Result<()> {
-    if !has_store || database.join("CURRENT").exists() {
-        return Ok(());
-    }
-    Err(Error::corrupt(format!(
-        "the database {} is missing, or not whole; restore a backup, or move {} away to begin \
-         anew, without what was pushed and is in no file yet",
-        database.display(),
-        database.parent().unwrap_or(database).display()
-    )))
-}
-
-/// Refuses a store whose log ends before what was acknowledged.
-fn check_log(folder: &Path, acknowledged: Option<u64>, there: u64) -> Result<()> {
-    let missing = acknowledged.unwrap_or(0).saturating_sub(there);
-    if missing == 0 {
-        return Ok(());
-    }
-    Err(Error::corrupt(format!(
-        "the store {} lacks its last {missing} writes, which were acknowledged: its log was cut \
-         or is gone; restore a backup, or delete {} to go on without them",
-        folder.display(),
-        acknowledged::path(folder).display()
-    )))
 }
 
 fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
