@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,10 @@ use hitherto_engine::{
     Access, Ack, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode,
     PushRequest,
 };
+use tokio::runtime::Runtime;
 
 use crate::repo::{self, Repo, Silent, apply, lookup, materialize};
+use crate::small_disk::{SmallDisk, on_small_disk};
 
 const NOW: i64 = 1 << 40;
 const STAYS: i64 = 400;
@@ -165,50 +166,15 @@ async fn a_write_ahead_log_that_is_damaged_is_refused_and_a_torn_end_is_not() {
     assert!((40..=41).contains(&found), "{found}");
 }
 
-/// A small file system in memory; it goes when this is dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Only who administers the machine can have one.
-    fn mount(megabytes: usize) -> Option<Self> {
-        let folder = std::env::temp_dir().join(format!("hitherto-disk-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
-            .arg(&folder)
-            .output();
-        mounted.is_ok_and(|mounted| mounted.status.success()).then_some(Self(folder))
-    }
-
-    /// Fills it up but for so many bytes.
-    fn fill(&self, but: usize) {
-        let path = self.0.join("filler");
-        let mut filler = vec![7_u8; 64 << 10];
-        let mut file = fs::File::create(&path).unwrap();
-        while std::io::Write::write_all(&mut file, &filler).is_ok() {}
-        filler.truncate(1 << 10);
-        while std::io::Write::write_all(&mut file, &filler).is_ok() {}
-        let bytes = file.metadata().unwrap().len();
-        file.set_len(bytes - but as u64).unwrap();
-    }
-
-    fn clear(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
+#[test]
+fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
+    on_small_disk("damage::a_full_disk_is_told_at_once_reads_go_on_and_work_resumes", |disk| {
+        Runtime::new().unwrap().block_on(fill_and_clear(disk))
+    });
 }
 
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg(&self.0).output());
-        drop(fs::remove_dir(&self.0));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
-    // The database goes on once there is room for what it holds in memory, 64 MiB.
-    let Some(disk) = SmallDisk::mount(200) else { return };
-    let root = disk.0.join("repository");
+async fn fill_and_clear(disk: &SmallDisk) {
+    let root = disk.path().join("repository");
     repository(&root).await;
     let engine = open(&root).unwrap();
     // A source file that is there when the disk is full, of one more stay.
@@ -224,17 +190,9 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
     };
     for room in [256 << 10, 0] {
         disk.fill(room);
-        // Until there is no more room in what the database had taken already.
-        let mut event = acknowledged;
-        let (begun, error) = loop {
-            event += 1;
-            let begun = Instant::now();
-            match push(&engine, 0..STAYS, event) {
-                Ok(()) => acknowledged = event,
-                Err(error) => break (begun, error),
-            }
-        };
-        refused(error, begun, "a push");
+        let event = acknowledged + 1;
+        let begun = Instant::now();
+        refused(push(&engine, 0..STAYS, event).unwrap_err(), begun, "a push");
         let begun = Instant::now();
         let request =
             MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
@@ -242,9 +200,9 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
         refused(full.unwrap_err(), begun, "a build");
         if room == 0 {
             let begun = Instant::now();
-            let backup = engine.backup(&disk.0.join("backup"), NOW);
+            let backup = engine.backup(&disk.path().join("backup"), NOW);
             refused(backup.unwrap_err(), begun, "a backup");
-            assert!(!disk.0.join("backup").exists());
+            assert!(!disk.path().join("backup").exists());
             let begun = Instant::now();
             let optimized = engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await;
             refused(optimized.unwrap_err(), begun, "a copy of the source");
@@ -260,21 +218,13 @@ async fn a_full_disk_is_told_at_once_reads_go_on_and_work_resumes() {
             assert!(found >= stay * 1_000 + acknowledged, "{found} after {acknowledged}");
         }
         disk.clear();
-        // The database looks for room every few seconds.
-        let begun = Instant::now();
         acknowledged = event + 1;
-        while push(&engine, 0..STAYS, acknowledged).is_err() {
-            if begun.elapsed() > Duration::from_secs(30) {
-                let log = fs::read_to_string(root.join(".hitherto/online/rocksdb/LOG")).unwrap();
-                panic!("there is room again: {}", &log[log.len().saturating_sub(2_000)..]);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        push(&engine, 0..STAYS, acknowledged).unwrap();
         materialize(&engine, MaterializeMode::Full, NOW).await;
         assert_eq!(value(&engine, 7).unwrap(), Some(7_000 + acknowledged));
     }
     assert_eq!(value(&engine, STAYS).unwrap(), Some(STAYS * 1_000 + 1));
-    engine.backup(&disk.0.join("backup"), NOW).unwrap();
+    engine.backup(&disk.path().join("backup"), NOW).unwrap();
     engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     drop(engine);
     let engine = open(&root).unwrap();

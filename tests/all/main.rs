@@ -22,6 +22,8 @@
 //! | `pushing`        | pushed facts beside files, builds and each other            |
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
 //! | `damage`         | damaged stores and full disks                               |
+//! | `full_disk`      | a server whose disk is full, and has room again              |
+//! | `small_disk`     | a disk for tests to fill                                    |
 //! | `fuzz`           | stored bytes that are anything                              |
 //! | `mutator`        | bytes that are nearly sound                                 |
 //! | `training`       | spines of every kind                                        |
@@ -59,6 +61,7 @@ mod defaults;
 mod definitions;
 mod deletions;
 mod formats;
+mod full_disk;
 mod fuzz;
 mod icu;
 mod keys;
@@ -79,6 +82,7 @@ mod repo;
 mod roles;
 mod rule;
 mod situations;
+mod small_disk;
 mod sources;
 mod spines;
 mod stores;

@@ -64,6 +64,12 @@ fn entity(number: u8) -> Vec<u8> {
     key
 }
 
+/// The row of a fact that is known at once, and its times.
+pub fn row_of(event: i64) -> (Times, Vec<u8>) {
+    let times = Times { event, known: event };
+    (times, row(times, 1))
+}
+
 /// A row of one small feature.
 fn row(times: Times, value: u8) -> Vec<u8> {
     let mut row = Vec::new();

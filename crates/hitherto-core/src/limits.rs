@@ -214,6 +214,12 @@ pub const SORTED_FILE_BYTES_MAX: u64 = 256 << 20;
 pub const DISK_FREE_BYTES_MIN: u64 = 256 << 20;
 /// And below which it warns: a build writes a view's rows anew beside the old ones.
 pub const DISK_FREE_BYTES_SCARCE: u64 = 4 << 30;
+/// Bytes of the store's disk that are kept free for what has begun: nothing more is begun
+/// when there are fewer. A memtable is no larger, since RocksDB goes on after its disk was
+/// full only when there is room for one.
+pub const DISK_KEPT_BYTES: u64 = 64 << 20;
+/// Of a small disk, one part in so many is kept.
+pub const DISK_KEPT_PARTS: u64 = 16;
 /// Files that a process may have open, below which `hitherto doctor` says that something
 /// will break: RocksDB's own, and a source's.
 pub const OPEN_FILES_MIN: u64 = 256;
@@ -255,6 +261,7 @@ const _: () = assert!(
 const _: () = assert!(*HISTOGRAM_BITS.end() + 12 <= u32::BITS as u8, "a bucket has a number");
 const _: () = assert!(EXACT_LIMBS_MAX < 1 << 7, "the sign is beside the number of limbs");
 const _: () = assert!(DISK_FREE_BYTES_MIN < DISK_FREE_BYTES_SCARCE, "less is worse");
+const _: () = assert!(DISK_KEPT_BYTES < DISK_FREE_BYTES_MIN, "doctor says so before");
 const _: () = assert!(OPEN_FILES_MIN < OPEN_FILES_SCARCE, "less is worse");
 const _: () = assert!(
     // A decimal and a status for each value, and the names of all columns.

@@ -206,6 +206,15 @@ impl Engine {
         self.store.is_writable()
     }
 
+    /// Whether pushes, builds and changes of definitions are taken now, and if not, why:
+    /// a disk that is full. It is for those who ask now and then; each of them asks itself.
+    ///
+    /// # Errors
+    /// `Unavailable` while the disk is full, `Invalid` on a repository opened for reading.
+    pub fn check_writes(&self) -> Result<()> {
+        self.store.check_writes()
+    }
+
     /// Notes that this process serves the repository at `url`, for those who come to write
     /// beside it and cannot.
     ///

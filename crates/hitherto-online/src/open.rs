@@ -74,6 +74,16 @@ impl OnlineStore {
         self.folder.as_ref().is_none_or(|folder| folder.access() == Access::ReadWrite)
     }
 
+    /// Whether facts, loads and metadata are taken now, and if not, why; for those who ask
+    /// now and then. A store in memory takes them.
+    ///
+    /// # Errors
+    /// `Unavailable` while the disk is full or was and what is below has not gone on yet,
+    /// `Invalid` on a store opened for reading.
+    pub fn check_writes(&self) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.check_writes())
+    }
+
     /// Approximate sizes; cheap. Of a store in memory they are not counted.
     pub fn usage(&self) -> Usage {
         self.folder.as_ref().map(|folder| folder.usage()).unwrap_or_default()

@@ -43,7 +43,7 @@ use crate::diagnostics::Diagnostics;
 use crate::feast::Feast;
 use crate::flight::{Flights, Workers};
 use crate::jobs::Jobs;
-use crate::lifecycle::{self, Health, Stopping};
+use crate::lifecycle::{self, Health, Stopping, TakesPushes};
 use crate::lookup::Lookups;
 use crate::metrics::Metrics;
 use crate::port::{Port, Room};
@@ -119,7 +119,9 @@ where
     let budget = Budget::new(config.request_memory.bytes())?;
     let room = Room::new(config.connections_max()?, Arc::clone(&budget));
     let is_open = guard.is_open();
+    let asked = Arc::clone(&engine);
     let (router, health) = routes(engine, &config, guard, clock, stopping.clone(), &room).await?;
+    tokio::spawn(health.tell(asked, stopping.clone()));
     let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));
     let port = Port { room, tls, router, is_open, bytes_ahead, stopping: stopping.clone() };
     let served = port.serve(listener);
@@ -130,7 +132,6 @@ where
     }
     tracing::info!("stopping: finishing requests in flight");
     stop.begin();
-    tokio::spawn(health.end());
     tokio::select! {
         () = served => {}
         () = stopping.expired(Duration::from_secs(config.drain_seconds)) => tracing::warn!(
@@ -195,7 +196,8 @@ async fn routes(
     }
     .service();
     let feast = Feast { lookups: lookups.clone() }.service();
-    let web = web::routes(lookups.clone());
+    let takes_pushes = TakesPushes::default();
+    let web = web::routes(lookups.clone(), takes_pushes.clone());
     let lookups = lookups.service();
     let workers = Arc::new(Workers::start()?);
     let registry = Registry {
@@ -233,11 +235,12 @@ async fn routes(
         workers,
     }
     .service();
+    let pushing = name_of(&pushes);
     let names = [
         name_of(&lookups),
         name_of(&feast),
         name_of(&registry),
-        name_of(&pushes),
+        pushing,
         name_of(&jobs),
         name_of(&diagnostics),
         name_of(&flights),
@@ -255,7 +258,7 @@ async fn routes(
     if !guard.is_open() {
         router = router.layer(from_fn_with_state(guard, secure::check));
     }
-    Ok((router, Health::serving(reporter, &names).await))
+    Ok((router, Health::serving(reporter, &names, pushing, takes_pushes).await))
 }
 
 /// Adds reflection, in its present form and in the one that older tools ask

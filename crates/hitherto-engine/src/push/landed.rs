@@ -198,7 +198,9 @@ impl Engine {
         facts.sort_by_key(|fact| fact.entity_key);
         let path = folder.join(format!("{from:020}-{to:020}{FILE_SUFFIX}"));
         let writing = folder.join(WRITING);
-        write_file(view, &facts, &writing)?;
+        let written = write_file(view, &facts, &writing);
+        // What is not whole takes room, and may have been written for want of it.
+        written.inspect_err(|_| drop(fs::remove_file(&writing)))?;
         put_in_place(&writing, &path)?;
         Ok((to, bytes, path))
     }

@@ -90,6 +90,7 @@ impl Load for RocksLoad<'_> {
     fn finish(self: Box<Self>) -> Result<Loaded> {
         let Written { latest, history, loaded, visible_by } = std::mem::take(&mut *self.written());
         let visible_by = visible_by.unwrap_or(i64::MIN);
+        self.store.room.check()?;
         self.store.load_visible_by(self.generation, self.beneath, visible_by)?;
         let write = self.store.rows.begin_load(self.generation);
         self.ingest(HISTORY, &history)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hitherto_core::{Error, Result};
-use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch};
+use rocksdb::{Direction, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 
 use super::acknowledged::Acknowledged;
 use super::{META, PUSHED, RocksStore, failed, io_failed};
@@ -13,6 +13,7 @@ use crate::store::{Durability, LogEntry, LogVisitor, Meta, NamedBatch, PushLog};
 impl PushLog for RocksStore {
     fn append_log(&self, entries: &[LogEntry<'_>], durability: Durability) -> Result<()> {
         self.check_writable()?;
+        self.room.check()?;
         let family = self.family(PUSHED);
         let mut batch = WriteBatch::default();
         for entry in entries {
@@ -31,7 +32,7 @@ impl PushLog for RocksStore {
         }
         match durability {
             Durability::Synced => self.write_durably(batch),
-            Durability::Buffered => self.db.write(batch).map_err(failed),
+            Durability::Buffered => self.write(batch, &WriteOptions::default()),
         }
     }
 
@@ -70,7 +71,7 @@ impl PushLog for RocksStore {
             }
             Ok(())
         })?;
-        self.db.write(batch).map_err(failed)
+        self.write(batch, &WriteOptions::default())
     }
 
     fn trim_log(&self, view: u32, batches: u64, names: u64) -> Result<()> {
@@ -85,7 +86,7 @@ impl PushLog for RocksStore {
             let (from, to) = (logged(view, what, &[0; 8]), logged(view, what, &end.to_be_bytes()));
             batch.delete_range_cf(family, from, to);
         }
-        self.db.write(batch).map_err(failed)
+        self.write(batch, &WriteOptions::default())
     }
 }
 

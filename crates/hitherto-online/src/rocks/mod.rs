@@ -11,6 +11,7 @@
 //! | `read`    | snapshots: batched gets and history seeks                   |
 //! | `folder`  | what there is of a store before it is opened                |
 //! | `kept`    | a whole history in one piece                                |
+//! | `room`    | whether the disk has room for what begins                   |
 //! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
 //! | `visible` | by when all of a generation's latest rows can be seen       |
@@ -41,6 +42,7 @@ pub mod owner;
 mod put;
 mod read;
 mod retain;
+mod room;
 mod rows;
 mod visible;
 
@@ -63,6 +65,7 @@ use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
 use owner::Locked;
 use retain::Horizons;
+use room::Room;
 use rows::RowTable;
 
 const LATEST: &str = "latest";
@@ -93,6 +96,7 @@ pub struct RocksStore {
     acknowledged: Option<Acknowledged>,
     /// The folder, locked; for whoever writes.
     _folder: Option<Locked>,
+    room: Room,
     cache: Cache,
     rows: RowTable,
     horizons: Horizons,
@@ -142,9 +146,10 @@ impl RocksStore {
         let rows = RowTable::new(rows_bytes_max);
         let database = folder.join("rocksdb");
         let horizons = Horizons::default();
-        let families = options::families(&cache, &horizons);
+        let room = Room::of(folder);
+        let families = options::families(&cache, &horizons, &room);
         folder::check_database(&database, has_store)?;
-        let general = options::database(access, has_store, options);
+        let general = options::database(access, has_store, options, &room);
         let opened = match access {
             Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
             Access::ReadOnly => {
@@ -173,6 +178,7 @@ impl RocksStore {
             db,
             acknowledged: keeps,
             _folder: locked,
+            room,
             cache,
             rows,
             horizons,
@@ -193,6 +199,7 @@ impl RocksStore {
     /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
     pub fn compact(&self) -> Result<()> {
         self.check_writable()?;
+        self.room.check()?;
         for family in FAMILIES {
             let family = self.family(family);
             self.db.flush_cf(family).map_err(failed)?;
@@ -225,11 +232,16 @@ impl RocksStore {
         durable.set_sync(true);
         // What was written before is synced with it, and each of its entries has a number.
         let number = self.db.latest_sequence_number() + batch.len() as u64;
-        self.db.write_opt(batch, &durable).map_err(failed)?;
+        self.write(batch, &durable)?;
         if let Some(acknowledged) = &self.acknowledged {
             acknowledged.raise(number);
         }
         Ok(())
+    }
+
+    /// Writes a batch, and notes whether the database writes.
+    fn write(&self, batch: WriteBatch, how: &WriteOptions) -> Result<()> {
+        self.room.wrote(self.db.write_opt(batch, how)).map_err(failed)
     }
 
     fn family(&self, name: &str) -> &rocksdb::ColumnFamily {
@@ -251,6 +263,7 @@ impl RowStore for RocksStore {
 
     fn load(&self, generation: GenerationId, beneath: Beneath) -> Result<Box<dyn Load + '_>> {
         self.check_writable()?;
+        self.room.check()?;
         Ok(Box::new(load::RocksLoad::new(self, generation, beneath)?))
     }
 
@@ -292,6 +305,9 @@ impl Meta for RocksStore {
 
     fn commit_meta(&self, changes: &[MetaChange]) -> Result<()> {
         self.check_writable()?;
+        if !changes.is_empty() {
+            self.room.check()?;
+        }
         let family = self.family(META);
         let mut batch = WriteBatch::default();
         for (key, value) in changes {
@@ -311,12 +327,27 @@ impl RocksStore {
         self.access
     }
 
+    /// See [`OnlineStore::check_writes`](crate::OnlineStore::check_writes).
+    ///
+    /// # Errors
+    /// `Unavailable` while nothing can be written, `Invalid` on a store opened for reading.
+    pub fn check_writes(&self) -> Result<()> {
+        self.check_writable()?;
+        self.room.check()?;
+        match self.room.has_failed() {
+            // One of nothing says whether the database has gone on meanwhile.
+            true => self.write(WriteBatch::default(), &WriteOptions::default()),
+            false => Ok(()),
+        }
+    }
+
     /// See [`OnlineStore::copy_to`](crate::OnlineStore::copy_to).
     ///
     /// # Errors
     /// `Invalid` on a store opened for reading, `Unavailable` for I/O.
     pub fn copy_to(&self, folder: &Path) -> Result<()> {
         self.check_writable()?;
+        self.room.check()?;
         disk::make_folders(folder)?;
         // Files are linked where that is possible: they never change.
         let checkpoint = Checkpoint::new(&self.db).map_err(failed)?;
@@ -393,7 +424,10 @@ fn failed(cause: rocksdb::Error) -> Error {
         | ErrorKind::Busy
         | ErrorKind::TryAgain
         | ErrorKind::ShutdownInProgress
-        | ErrorKind::Aborted => (Kind::Unavailable, "the online store cannot read or write now"),
+        | ErrorKind::Aborted => (
+            Kind::Unavailable,
+            "the online store cannot read or write now; see that its disk has room and works",
+        ),
         _ => (Kind::Internal, "the online store failed"),
     };
     Error::new(kind, message).with_source(cause)

@@ -2,11 +2,12 @@
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DataBlockIndexType, Options, SliceTransform,
+    DEFAULT_COLUMN_FAMILY_NAME, DataBlockIndexType, Options, SliceTransform,
 };
 
 use super::put::{GREATEST, greatest};
 use super::retain::Horizons;
+use super::room::Room;
 use super::{FAMILIES, HISTORY, LATEST, RocksOptions};
 use crate::Access;
 use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
@@ -23,6 +24,8 @@ const MERGES_MAX: usize = 8;
 /// Bytes of write-ahead logs: a rarely written family would otherwise keep them all, and
 /// they are read again at every opening.
 const LOG_BYTES_MAX: u64 = 256 << 20;
+/// And on a small disk, in memtables.
+const LOG_MEMTABLES_MAX: u64 = 4;
 
 /// Files that a writer keeps open at a time.
 const OPEN_FILES_MAX: i32 = 1_024;
@@ -30,7 +33,7 @@ const OPEN_FILES_MAX: i32 = 1_024;
 const ALL_OPEN: i32 = -1;
 
 /// Options of the database as a whole.
-pub fn database(access: Access, has_store: bool, options: RocksOptions) -> Options {
+pub fn database(access: Access, has_store: bool, options: RocksOptions, room: &Room) -> Options {
     let mut general = Options::default();
     // One that is gone is not made anew in silence.
     general.create_if_missing(!has_store);
@@ -40,7 +43,7 @@ pub fn database(access: Access, has_store: bool, options: RocksOptions) -> Optio
     // writer tracked.
     general.set_track_and_verify_wals_in_manifest(true);
     general.increase_parallelism(options.background_threads.max(1) as i32);
-    general.set_max_total_wal_size(LOG_BYTES_MAX);
+    general.set_max_total_wal_size(LOG_BYTES_MAX.min(LOG_MEMTABLES_MAX * room.kept()));
     // A write that was cut short at the very end was never acknowledged; damage before
     // that is an error, where RocksDB's own choice would be to forget what follows.
     general.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
@@ -54,12 +57,16 @@ pub fn database(access: Access, has_store: bool, options: RocksOptions) -> Optio
     general
 }
 
-/// All families.
-pub fn families(cache: &Cache, horizons: &Horizons) -> Vec<ColumnFamilyDescriptor> {
-    FAMILIES
-        .into_iter()
-        .map(|name| ColumnFamilyDescriptor::new(name, family(name, cache, horizons)))
-        .collect()
+/// All families, and the one that every database has.
+pub fn families(cache: &Cache, horizons: &Horizons, room: &Room) -> Vec<ColumnFamilyDescriptor> {
+    let ours = FAMILIES.into_iter().map(|name| (name, family(name, cache, horizons)));
+    let all = ours.chain([(DEFAULT_COLUMN_FAMILY_NAME, Options::default())]);
+    let described = all.map(|(name, mut options)| {
+        // RocksDB goes on after its disk was full when there is room for the largest.
+        options.set_write_buffer_size(room.kept() as usize);
+        ColumnFamilyDescriptor::new(name, options)
+    });
+    described.collect()
 }
 
 /// Those of sorted files of history that do not stay as they are: written fast.

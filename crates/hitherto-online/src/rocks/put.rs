@@ -7,7 +7,7 @@
 
 use hitherto_core::rule;
 use hitherto_core::{Result, row};
-use rocksdb::{MergeOperands, WriteBatch};
+use rocksdb::{MergeOperands, WriteBatch, WriteOptions};
 
 use super::visible::visible_by;
 use super::{HISTORY, LATEST, RocksStore, failed};
@@ -74,7 +74,7 @@ impl RocksStore {
         }
         self.put_visible_by(&mut batch, generation, newest_visible)?;
         let put = self.rows.begin_put(generation, &changed);
-        self.db.write(batch).map_err(failed)?;
+        self.write(batch, &WriteOptions::default())?;
         put.finish(stamp, &rows);
         drop(one_at_a_time);
         Ok(())

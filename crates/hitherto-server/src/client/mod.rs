@@ -30,6 +30,7 @@ use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use hitherto_proto::v1::job_service_client::JobServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use hitherto_proto::v1::push_service_client::PushServiceClient;
+use hitherto_proto::v1::push_service_server;
 use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
 use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
@@ -132,7 +133,19 @@ impl Client {
     /// # Errors
     /// `Unavailable` when the server is gone.
     pub async fn is_serving(&self) -> Result<bool> {
-        let request = HealthCheckRequest { service: String::new() };
+        self.health("").await
+    }
+
+    /// Whether it takes pushes, whose disk may be full.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server is gone.
+    pub async fn takes_pushes(&self) -> Result<bool> {
+        self.health(push_service_server::SERVICE_NAME).await
+    }
+
+    async fn health(&self, service: &str) -> Result<bool> {
+        let request = HealthCheckRequest { service: service.to_owned() };
         let answer = HealthClient::new(self.connection.calls()).check(request).await;
         let status = self.connection.checked(answer)?.into_inner().status();
         Ok(status == HealthStatus::Serving)

@@ -33,7 +33,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
 
 use crate::json::ErrorAnswer;
-use crate::lifecycle::Stopping;
+use crate::lifecycle::{Stopping, TakesPushes};
 use crate::lookup::Lookups;
 use crate::metrics::{self, Method, Metrics};
 use crate::port::Kept;
@@ -46,16 +46,16 @@ const ARROW: &str = "application/vnd.apache.arrow.stream";
 type Content = (&'static str, Vec<u8>);
 
 /// Everything that is answered over plain HTTP.
-pub fn routes(lookups: Lookups) -> Router {
+pub fn routes(lookups: Lookups, takes_pushes: TakesPushes) -> Router {
     let metrics = Arc::clone(&lookups.metrics);
-    let stopping = lookups.stopping.clone();
+    let life = (lookups.stopping.clone(), takes_pushes);
     Router::new()
         .route("/v1/lookup", post(lookup::answer).fallback(use_post).with_state(lookups.clone()))
         .route("/get-online-features", post(feast::answer).fallback(use_post).with_state(lookups))
         .route("/openapi.json", get(openapi::describe))
         .route("/metrics", get(scrape).with_state(metrics))
-        .route("/healthz", get(healthz).with_state(stopping.clone()))
-        .route("/health", get(healthz).with_state(stopping))
+        .route("/healthz", get(healthz).with_state(life.clone()))
+        .route("/health", get(healthz).with_state(life))
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
 }
 
@@ -220,10 +220,13 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
 }
 
 /// Whether the server takes requests. `/health` is the same, where clients of Feast's
-/// server look.
-async fn healthz(State(stopping): State<Stopping>) -> (StatusCode, &'static str) {
-    match stopping.has_begun() {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        false => (StatusCode::OK, "ok\n"),
+/// server look. One whose disk is full answers lookups, and is not to be restarted for that.
+async fn healthz(
+    State((stopping, takes_pushes)): State<(Stopping, TakesPushes)>,
+) -> (StatusCode, &'static str) {
+    match (stopping.has_begun(), takes_pushes.now()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        (false, true) => (StatusCode::OK, "ok\n"),
+        (false, false) => (StatusCode::OK, "ok, but for pushes: not serving\n"),
     }
 }

@@ -54,7 +54,7 @@ fn description() -> Value {
             "/healthz": { "get": {
                 "summary": "Whether the server takes requests",
                 "responses": {
-                    "200": { "description": "it does" },
+                    "200": { "description": "it does; the text says if pushes are refused" },
                     "503": { "description": "it is stopping" },
                 },
             } },

@@ -42,6 +42,9 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
     let mut findings = vec![Finding::fine("reached", url.clone())];
     let is_serving = answered(client.is_serving()).await;
     findings.push(health(is_serving.as_ref().copied()));
+    if matches!(is_serving, Ok(true)) {
+        findings.extend(pushes(answered(client.takes_pushes()).await));
+    }
     // Whoever does not say this much says nothing else.
     if is_serving.is_ok() {
         findings.extend(answers(&client, &url, shown.is_nothing()).await);
@@ -97,6 +100,19 @@ fn health(is_serving: Result<bool, &Error>) -> Finding {
             "hitherto serve",
         ),
         Err(error) => Finding::error("health", error),
+    }
+}
+
+/// Nothing to say of one that takes them.
+fn pushes(takes_pushes: Result<bool>) -> Option<Finding> {
+    match takes_pushes {
+        Ok(true) => None,
+        Ok(false) => Some(Finding::wrong(
+            "pushes",
+            "it refuses pushes: the disk of its store is full, or was",
+            "make room there; it goes on by itself",
+        )),
+        Err(error) => Some(Finding::error("pushes", &error)),
     }
 }
 
@@ -218,6 +234,13 @@ mod tests {
         assert_eq!(health(Ok(false)).verdict, Verdict::Wrong);
         assert_eq!(health(Err(&Error::unavailable("gone"))).verdict, Verdict::Wrong);
         assert_eq!(health(Ok(true)).verdict, Verdict::Fine);
+    }
+
+    #[test]
+    fn a_server_that_refuses_pushes_is_wrong() {
+        assert!(pushes(Ok(true)).is_none());
+        assert_eq!(pushes(Ok(false)).unwrap().verdict, Verdict::Wrong);
+        assert_eq!(pushes(Err(Error::unavailable("gone"))).unwrap().verdict, Verdict::Wrong);
     }
 
     #[test]
