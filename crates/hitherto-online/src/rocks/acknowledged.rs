@@ -6,12 +6,14 @@
 //! write that somebody was told of is kept in a file of its own:
 //!
 //! ```text
-//! <store>/acknowledged   | number of a write u64 | XXH3-64 of it u64 |   twice, little endian
+//! <store>/acknowledged   | number of a write u64 | XXH3-64 of it u64 |   thrice, little endian
 //! ```
 //!
-//! Two places are written in turn, and the greater number that is whole counts. **It is
-//! never ahead of the log**: it is written after the log was synced, and need not be synced
-//! itself. Where power is lost it may be behind, which hides a cut of these last writes only.
+//! The first place is written and synced when the store is opened, and stays; the others are
+//! written in turn, and the greatest number that is whole counts. **It is never ahead of the
+//! log**: it is written after the log was synced, and need not be synced itself. Where power
+//! is lost what was not synced may be torn, in both places, and the number be behind, which
+//! hides a cut of the writes since only.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -34,7 +36,7 @@ pub struct Acknowledged {
 
 struct Last {
     number: u64,
-    /// The slot that is written next.
+    /// The slot that is written next: 1 or 2.
     slot: u64,
 }
 
@@ -75,10 +77,10 @@ impl Acknowledged {
     /// `Unavailable` when the disk refuses.
     pub fn create(folder: &Path, number: u64) -> Result<Self> {
         let path = path(folder);
-        disk::write_whole(&path, &[slot(number); 2].concat())?;
+        disk::write_whole(&path, &[slot(number); 3].concat())?;
         let file = OpenOptions::new().write(true).open(&path);
         let file = file.map_err(|cause| io_failed(&path, cause))?;
-        Ok(Self { file, last: Mutex::new(Last { number, slot: 0 }) })
+        Ok(Self { file, last: Mutex::new(Last { number, slot: 1 }) })
     }
 
     /// Says that all writes up to this number are on the disk.
@@ -88,7 +90,7 @@ impl Acknowledged {
             return;
         }
         match self.write(last.slot, number) {
-            Ok(()) => *last = Last { number, slot: 1 - last.slot },
+            Ok(()) => *last = Last { number, slot: 3 - last.slot },
             // The log has it: what is not told of is found missing by nobody, no more.
             Err(cause) => tracing::warn!(%cause, "how far the log got is not kept"),
         }
@@ -137,6 +139,9 @@ mod tests {
             std::fs::write(path(folder.path()), &flipped).unwrap();
             assert!([12, 13].contains(&read(folder.path()).unwrap().unwrap()), "byte {at}");
         }
+        let torn = [&whole[..16], &[1; 32]].concat();
+        std::fs::write(path(folder.path()), torn).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), Some(7), "what it was at opening");
         std::fs::write(path(folder.path()), b"").unwrap();
         assert_eq!(read(folder.path()).unwrap_err().kind(), hitherto_core::Kind::Corrupt);
     }
