@@ -52,14 +52,14 @@ use std::sync::Mutex;
 use hitherto_core::{Error, Kind, Result};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    Cache, ColumnFamily, DB, IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
-    properties,
+    Cache, ColumnFamily, DB, DBRecoveryMode, ErrorKind, IteratorMode, Options, ReadOptions,
+    WriteBatch, WriteOptions, properties,
 };
 
 use crate::keys::MetaKey;
 use crate::open::EntryVisitor;
 use crate::store::{
-    Beneath, Fact, GenerationId, Load, Meta, MetaChange, Reach, RowStore, Snapshot,
+    Beneath, Fact, GenerationId, Load, Meta, MetaChange, PushLog, Reach, RowStore, Snapshot,
 };
 use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
@@ -147,15 +147,31 @@ impl RocksStore {
         let database = folder.join("rocksdb");
         let horizons = Horizons::default();
         let room = Room::of(folder);
-        let families = options::families(&cache, &horizons, &room);
         folder::check_database(&database, has_store)?;
-        let general = options::database(access, has_store, options, &room);
-        let opened = match access {
-            Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
-            Access::ReadOnly => {
-                DB::open_cf_descriptors_read_only(&general, &database, families, false)
+        let open = |access, recovery| {
+            let families = options::families(&cache, &horizons, &room);
+            let general = options::database(access, has_store, recovery, options, &room);
+            match access {
+                Access::ReadWrite => DB::open_cf_descriptors(&general, &database, families),
+                Access::ReadOnly => {
+                    DB::open_cf_descriptors_read_only(&general, &database, families, false)
+                }
             }
         };
+        // A write that was cut short at the very end was never acknowledged. Where power was
+        // lost, what was not synced may also be there in any order, with whole records behind
+        // one that is not. RocksDB goes on from before that one, and forgets what follows:
+        // if all that was acknowledged is there, which a reader finds out and changes nothing.
+        let mut opened = open(access, DBRecoveryMode::TolerateCorruptedTailRecords);
+        if let Err(cause) = &opened
+            && cause.kind() == ErrorKind::Corruption
+            && acknowledged.is_some()
+            && let Ok(looked) = open(Access::ReadOnly, DBRecoveryMode::PointInTime)
+        {
+            folder::check_log(folder, acknowledged, looked.latest_sequence_number())?;
+            drop(looked);
+            opened = open(access, DBRecoveryMode::PointInTime);
+        }
         let db = opened.map_err(|cause| open_failed(folder, cause))?;
         let there = db.latest_sequence_number();
         folder::check_log(folder, acknowledged, there)?;
@@ -252,6 +268,24 @@ impl RocksStore {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => Err(Error::invalid("the store was opened for reading only")),
+        }
+    }
+}
+
+impl Drop for RocksStore {
+    /// All that was written is on the disk, and its number beside it: of a store that was
+    /// closed no write can go missing unseen, also of those that nobody waited for.
+    fn drop(&mut self) {
+        if self.access == Access::ReadOnly {
+            return;
+        }
+        // The number that is told is that of an entry of its own. What took the one before may
+        // have left none in the log: a file that was ingested does not.
+        let mut last = WriteBatch::default();
+        last.delete_cf(self.family(META), "");
+        let synced = self.write_durably(last).and_then(|()| self.sync());
+        if let Err(error) = synced {
+            tracing::warn!(%error, "the log of the store was not synced when it was closed");
         }
     }
 }
@@ -416,7 +450,6 @@ fn io_failed(path: &Path, cause: std::io::Error) -> Error {
 
 /// An error of a running store, by what the caller can do.
 fn failed(cause: rocksdb::Error) -> Error {
-    use rocksdb::ErrorKind;
     let (kind, message) = match cause.kind() {
         ErrorKind::Corruption => (Kind::Corrupt, "the online store has damaged bytes"),
         ErrorKind::IOError

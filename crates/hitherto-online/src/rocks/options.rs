@@ -33,7 +33,13 @@ const OPEN_FILES_MAX: i32 = 1_024;
 const ALL_OPEN: i32 = -1;
 
 /// Options of the database as a whole.
-pub fn database(access: Access, has_store: bool, options: RocksOptions, room: &Room) -> Options {
+pub fn database(
+    access: Access,
+    has_store: bool,
+    recovery: DBRecoveryMode,
+    options: RocksOptions,
+    room: &Room,
+) -> Options {
     let mut general = Options::default();
     // One that is gone is not made anew in silence.
     general.create_if_missing(!has_store);
@@ -44,9 +50,7 @@ pub fn database(access: Access, has_store: bool, options: RocksOptions, room: &R
     general.set_track_and_verify_wals_in_manifest(true);
     general.increase_parallelism(options.background_threads.max(1) as i32);
     general.set_max_total_wal_size(LOG_BYTES_MAX.min(LOG_MEMTABLES_MAX * room.kept()));
-    // A write that was cut short at the very end was never acknowledged; damage before
-    // that is an error, where RocksDB's own choice would be to forget what follows.
-    general.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    general.set_wal_recovery_mode(recovery);
     // Old logs of the database itself are of no use to anybody here.
     general.set_keep_log_file_num(4);
     general.set_max_open_files(match access {
