@@ -37,7 +37,7 @@ const CRASHES_SETTING: &str = "HITHERTO_CRASHES";
 /// Tells a child where it works, and with which seed.
 const CHILD_SETTING: &str = "HITHERTO_CRASH_CHILD";
 /// After every fact.
-const NOW: i64 = 1 << 40;
+pub const NOW: i64 = 1 << 40;
 const STAYS: u64 = 5;
 
 const YAML: &str = "
@@ -57,10 +57,10 @@ spec:
 ";
 
 /// Small numbers in an order that a seed decides.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         // splitmix64
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -110,63 +110,107 @@ async fn trained(engine: &Engine, asked: &[(String, i64)]) -> Vec<Option<i64>> {
     all.column(2).as_primitive::<Int64Type>().iter().collect()
 }
 
+/// Whoever works on a repository, as a seed says.
+pub struct Worker {
+    engine: Engine,
+    runtime: Runtime,
+    dice: Dice,
+    /// The last push.
+    number: i64,
+}
+
+impl Worker {
+    pub fn open(root: &Path, dice: Dice) -> Self {
+        let engine = engine(root);
+        let held = (0..STAYS).filter_map(|each| latest(&engine, &stay(each), None));
+        // Facts of files have numbers below 0.
+        let number = held.max().unwrap_or(0).max(0);
+        Self { engine, runtime: Runtime::new().unwrap(), dice, number }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Ends the process that worked, as far as the store can tell, and begins another.
+    pub fn again(self) -> Self {
+        let Self { engine, dice, .. } = self;
+        let root = engine.root().to_owned();
+        drop(engine);
+        Self::open(&root, dice)
+    }
+
+    /// Does one thing; the stay and number of a push that was acknowledged.
+    pub fn step(&mut self) -> Option<(String, i64)> {
+        let Self { engine, runtime, dice, number } = self;
+        let engine = &*engine;
+        match dice.roll(40) {
+            0 => drop(runtime.block_on(materialize(engine, MaterializeMode::Full, NOW))),
+            1 | 2 => {
+                // Facts of files are older than every pushed one. Now and then a file takes
+                // the place of another, and everything is built anew.
+                let path = engine.root().join(format!("labs/{}.parquet", dice.roll(40)));
+                let writing = path.with_extension("writing");
+                let event = -1 - dice.roll(1_000) as i64;
+                repo::write_parquet(&writing, &fact(&stay(dice.roll(STAYS)), event));
+                std::fs::rename(&writing, &path).unwrap();
+                runtime.block_on(materialize(engine, MaterializeMode::Incremental, NOW));
+            }
+            3 => drop(runtime.block_on(engine.rollback("labs"))),
+            4 | 5 => drop(runtime.block_on(trained(engine, &[(stay(0), NOW)]))),
+            _ => {
+                *number += 1;
+                let stay = stay(dice.roll(STAYS));
+                let request = PushRequest {
+                    view: String::from("labs"),
+                    facts: fact(&stay, *number),
+                    idempotency_key: number.to_string(),
+                    ack: Ack::Durable,
+                };
+                engine.push(&request, NOW).unwrap();
+                return Some((stay, *number));
+            }
+        }
+        None
+    }
+}
+
 /// What a child does until it is killed. Run by itself it does nothing.
 #[test]
 fn child() {
     let Ok(setting) = env::var(CHILD_SETTING) else { return };
     let (seed, root) = setting.split_once(' ').unwrap();
-    let mut dice = Dice(seed.parse().unwrap());
-    let root = Path::new(root);
-    let runtime = Runtime::new().unwrap();
-    let engine = engine(root);
-    let held = (0..STAYS).filter_map(|each| latest(&engine, &stay(each), None));
-    // Facts of files have numbers below 0.
-    let mut number = held.max().unwrap_or(0).max(0);
+    let mut worker = Worker::open(Path::new(root), Dice(seed.parse().unwrap()));
     loop {
-        match dice.roll(40) {
-            0 => drop(runtime.block_on(materialize(&engine, MaterializeMode::Full, NOW))),
-            1 | 2 => {
-                // Facts of files are older than every pushed one. Now and then a file takes
-                // the place of another, and everything is built anew.
-                let path = root.join(format!("labs/{}.parquet", dice.roll(40)));
-                let writing = path.with_extension("writing");
-                let event = -1 - dice.roll(1_000) as i64;
-                repo::write_parquet(&writing, &fact(&stay(dice.roll(STAYS)), event));
-                std::fs::rename(&writing, &path).unwrap();
-                runtime.block_on(materialize(&engine, MaterializeMode::Incremental, NOW));
-            }
-            3 => drop(runtime.block_on(engine.rollback("labs"))),
-            4 | 5 => drop(runtime.block_on(trained(&engine, &[(stay(0), NOW)]))),
-            _ => {
-                number += 1;
-                let stay = stay(dice.roll(STAYS));
-                let request = PushRequest {
-                    view: String::from("labs"),
-                    facts: fact(&stay, number),
-                    idempotency_key: number.to_string(),
-                    ack: Ack::Durable,
-                };
-                engine.push(&request, NOW).unwrap();
-                let mut output = std::io::stdout().lock();
-                writeln!(output, "acknowledged {number} {stay}").unwrap();
-                output.flush().unwrap();
-            }
+        if let Some((stay, number)) = worker.step() {
+            let mut output = std::io::stdout().lock();
+            writeln!(output, "acknowledged {number} {stay}").unwrap();
+            output.flush().unwrap();
         }
     }
+}
+
+/// A repository with one fact in a file, of which nothing is applied.
+pub fn new_repo() -> Repo {
+    let repo = Repo::new(YAML);
+    std::fs::create_dir_all(repo.path().join("labs")).unwrap();
+    repo::write_parquet(&repo.path().join("labs/first.parquet"), &fact("stay 0", -10_000));
+    repo
+}
+
+/// Opens a repository, and makes of it what its definitions and files say.
+pub async fn build(root: &Path) {
+    let engine = engine(root);
+    apply(&engine).await;
+    materialize(&engine, MaterializeMode::Full, NOW).await;
 }
 
 #[test]
 fn what_was_acknowledged_survives_kill_9_and_nothing_is_torn() {
     let crashes = env::var(CRASHES_SETTING).map_or(CRASHES, |text| text.parse().unwrap());
-    let repo = Repo::new(YAML);
-    std::fs::create_dir_all(repo.path().join("labs")).unwrap();
-    repo::write_parquet(&repo.path().join("labs/first.parquet"), &fact("stay 0", -10_000));
+    let repo = new_repo();
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(async {
-        let engine = engine(repo.path());
-        apply(&engine).await;
-        materialize(&engine, MaterializeMode::Full, NOW).await;
-    });
+    runtime.block_on(build(repo.path()));
     // Every push: its moment, and whose it is.
     let mut acknowledged: Vec<(String, i64)> = Vec::new();
     let mut dice = Dice(7);
@@ -197,7 +241,8 @@ fn what_was_acknowledged_survives_kill_9_and_nothing_is_torn() {
     assert!(acknowledged.len() as u64 > crashes, "{} pushes", acknowledged.len());
 }
 
-async fn check(root: &Path, acknowledged: &[(String, i64)], crash: u64) {
+/// Asks for everything that was acknowledged, and compares both sides.
+pub async fn check(root: &Path, acknowledged: &[(String, i64)], crash: u64) {
     let engine = engine(root);
     let mut newest: HashMap<&str, i64> = HashMap::new();
     for (stay, number) in acknowledged {

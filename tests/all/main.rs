@@ -21,6 +21,7 @@
 //! | `progress`       | what whoever watches a run is told                          |
 //! | `pushing`        | pushed facts beside files, builds and each other            |
 //! | `crashes`        | kill -9 at any moment, and what must be there afterwards    |
+//! | `power`          | power cuts at any moment, with all lost that was not synced |
 //! | `damage`         | damaged stores and full disks                               |
 //! | `full_disk`      | a server whose disk is full, and has room again              |
 //! | `small_disk`     | a disk for tests to fill                                    |
@@ -75,6 +76,7 @@ mod optimizing;
 mod oracle;
 mod parity;
 mod partitioned;
+mod power;
 mod progress;
 mod pushing;
 mod records;
