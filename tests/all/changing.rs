@@ -7,7 +7,8 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::why::Online;
 use hitherto_engine::{
-    Access, Config, Engine, KeyColumn, Lookup, MaterializeMode, VerifyRequest, WhyRequest,
+    Access, BackupFiles, Config, Engine, KeyColumn, Lookup, MaterializeMode, VerifyRequest,
+    WhyRequest,
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
@@ -202,7 +203,7 @@ async fn a_backup_has_the_facts_of_the_definition_before() {
     apply(&engine).await;
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
-    engine.backup(&backup, 70).unwrap();
+    engine.backup(&backup, BackupFiles::Linked, 70).unwrap();
     drop(engine);
     std::fs::remove_dir_all(repo.path().join(".hitherto")).unwrap();
     hitherto_engine::backup::restore(&backup, repo.path(), &Config::default()).unwrap();

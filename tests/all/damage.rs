@@ -11,8 +11,8 @@ use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{
-    Access, Ack, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode,
-    PushRequest,
+    Access, Ack, BackupFiles, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest,
+    OptimizeMode, PushRequest,
 };
 use tokio::runtime::Runtime;
 
@@ -200,7 +200,7 @@ async fn fill_and_clear(disk: &SmallDisk) {
         refused(full.unwrap_err(), begun, "a build");
         if room == 0 {
             let begun = Instant::now();
-            let backup = engine.backup(&disk.path().join("backup"), NOW);
+            let backup = engine.backup(&disk.path().join("backup"), BackupFiles::Linked, NOW);
             refused(backup.unwrap_err(), begun, "a backup");
             assert!(!disk.path().join("backup").exists());
             let begun = Instant::now();
@@ -224,7 +224,7 @@ async fn fill_and_clear(disk: &SmallDisk) {
         assert_eq!(value(&engine, 7).unwrap(), Some(7_000 + acknowledged));
     }
     assert_eq!(value(&engine, STAYS).unwrap(), Some(STAYS * 1_000 + 1));
-    engine.backup(&disk.path().join("backup"), NOW).unwrap();
+    engine.backup(&disk.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
     engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     drop(engine);
     let engine = open(&root).unwrap();

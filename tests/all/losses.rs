@@ -2,13 +2,14 @@
 //! so, or answers as before; it never answers with less or with something else.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
+use hitherto_engine::backup::restore;
 use hitherto_engine::{
-    Access, Config, Engine, KeyColumn, MaterializeMode, OptimizeMode, WhyRequest,
+    Access, BackupFiles, Config, Engine, KeyColumn, MaterializeMode, OptimizeMode, WhyRequest,
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
@@ -292,11 +293,11 @@ async fn a_backup_removes_and_writes_nothing_that_is_not_its_own() {
     let precious = folder.path().join("backup.writing/precious");
     fs::create_dir_all(precious.parent().unwrap()).unwrap();
     fs::write(&precious, "work of years").unwrap();
-    let error = engine.backup(&folder.path().join("backup"), NOW).unwrap_err();
+    let error = engine.backup(&folder.path().join("backup"), BackupFiles::Linked, NOW).unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error}");
     assert!(precious.exists());
     let backup = folder.path().join("other");
-    engine.backup(&backup, NOW).unwrap();
+    engine.backup(&backup, BackupFiles::Linked, NOW).unwrap();
     drop(engine);
     let record = fs::read_to_string(backup.join("backup.json")).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -305,12 +306,59 @@ async fn a_backup_removes_and_writes_nothing_that_is_not_its_own() {
         let end = first + record[first..].find('"').unwrap();
         let forged = format!("{}{name}{}", &record[..first], &record[end..]);
         fs::write(backup.join("backup.json"), forged).unwrap();
-        let restored =
-            hitherto_engine::backup::restore(&backup, elsewhere.path(), &Config::default());
+        let restored = restore(&backup, elsewhere.path(), &Config::default());
         assert_eq!(restored.unwrap_err().kind(), Kind::Corrupt, "{name}");
     }
     fs::write(backup.join("backup.json"), record).unwrap();
-    hitherto_engine::backup::restore(&backup, elsewhere.path(), &Config::default()).unwrap();
+    restore(&backup, elsewhere.path(), &Config::default()).unwrap();
     let engine = open(elsewhere.path()).unwrap();
     assert_eq!(value(&engine, "x", None, NOW), Ok(12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_changed_has_no_seal_for_whoever_has_the_key() {
+    let repo = filled().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { backup_key: Some(PathBuf::from("key")), ..Config::default() };
+    let write_key = |root: &Path, key: &str, mode| {
+        fs::write(root.join("key"), key).unwrap();
+        fs::set_permissions(root.join("key"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let key = "0123456789abcdef".repeat(4) + "\n";
+    write_key(repo.path(), &key, 0o600);
+    let engine = Engine::open(repo.path(), &config, Access::ReadWrite).unwrap();
+    let (sealed, plain) = (folder.path().join("sealed"), folder.path().join("plain"));
+    engine.backup(&sealed, BackupFiles::Copied, NOW).unwrap();
+    drop(engine);
+    open(repo.path()).unwrap().backup(&plain, BackupFiles::Linked, NOW).unwrap();
+    let is_shared = |path: &PathBuf| fs::metadata(path).unwrap().nlink() > 1;
+    assert!(!files(&sealed).iter().any(is_shared), "copies share nothing with the store");
+    assert!(files(&plain).iter().any(is_shared));
+
+    let restored = |backup: &Path, config: &Config, key: &str, mode| {
+        let root = tempfile::tempdir().unwrap();
+        write_key(root.path(), key, mode);
+        let restored = restore(backup, root.path(), config);
+        assert_eq!(restored.is_ok(), root.path().join(".hitherto").exists());
+        restored.map(|_| value(&open(root.path()).unwrap(), "x", None, NOW))
+    };
+    let refused = |backup: &Path, key: &str, mode, words: &str| {
+        let error = restored(backup, &config, key, mode).unwrap_err();
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        error.kind()
+    };
+    assert_eq!(restored(&sealed, &config, &key, 0o600).unwrap(), Ok(12));
+    assert_eq!(restored(&sealed, &Config::default(), &key, 0o600).unwrap(), Ok(12));
+    assert_eq!(refused(&sealed, &key, 0o644, "chmod 600"), Kind::Invalid);
+    assert_eq!(refused(&sealed, "too short", 0o600, "openssl"), Kind::Invalid);
+    assert_eq!(refused(&sealed, &"f".repeat(32), 0o600, "another key"), Kind::Corrupt);
+    assert_eq!(refused(&plain, &key, 0o600, "no seal"), Kind::Corrupt);
+    // Sound by its own fingerprints, and not what was sealed.
+    fs::copy(sealed.join("backup.hmac"), plain.join("backup.hmac")).unwrap();
+    assert_eq!(refused(&plain, &key, 0o600, "was changed"), Kind::Corrupt);
+    let record = fs::read_to_string(sealed.join("backup.json")).unwrap();
+    let forged = record.replace(&format!("\"taken_at\": {NOW}"), "\"taken_at\": 1");
+    assert_ne!(forged, record);
+    fs::write(sealed.join("backup.json"), forged).unwrap();
+    assert_eq!(refused(&sealed, &key, 0o600, "was changed"), Kind::Corrupt);
 }

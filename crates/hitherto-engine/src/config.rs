@@ -34,6 +34,9 @@ pub struct Config {
     pub cache: Bytes,
     /// Threads for scans and compaction; 0 is one a core.
     pub threads: usize,
+    /// A file with the key that backups are sealed with, relative to the repository; restoring
+    /// then takes only what has that seal.
+    pub backup_key: Option<PathBuf>,
     /// Settings of `hitherto serve`.
     pub server: ServerConfig,
 }
@@ -87,6 +90,7 @@ impl Default for Config {
             memory: Memory::Half,
             cache: Bytes(256 << 20),
             threads: 0,
+            backup_key: None,
             server: ServerConfig::default(),
         }
     }

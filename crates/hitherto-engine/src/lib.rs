@@ -62,7 +62,7 @@ use hitherto_online::{MetaChange, MetaKey, OnlineStore, owner};
 use tokio::sync::Mutex;
 
 pub use apply::Plan;
-pub use backup::Backup;
+pub use backup::{Backup, BackupFiles};
 pub use config::Config;
 pub use hitherto_offline::parquet_metadata;
 pub use hitherto_offline::source::TimeRange;
@@ -124,6 +124,8 @@ pub struct Engine {
     pushed: PathBuf,
     /// Where files lie that go with their process.
     temporary: PathBuf,
+    /// The file with the key that backups are sealed with.
+    backup_key: Option<PathBuf>,
     store: OnlineStore,
     offline: Offline,
     catalog: ArcSwap<lookup::Snapshot>,
@@ -178,6 +180,7 @@ impl Engine {
             copies: root.join(&config.store).join("optimized"),
             pushed: root.join(&config.store).join("pushed"),
             temporary: root.join(&config.store).join("temporary"),
+            backup_key: config.backup_key.as_ref().map(|file| root.join(file)),
             store,
             offline,
             catalog: ArcSwap::from_pointee(lookup::Snapshot::new(catalog, &counts)?),

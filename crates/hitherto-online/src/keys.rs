@@ -29,7 +29,8 @@
 //! | consumed files       | none, the folder's      | -       | `engine/materialize/consumed` |
 //! | file of pushed facts | its name                | 2       | `offline/pushed.rs`           |
 //! | optimized copy       | `format` in copy.json   | 2       | `engine/optimize/record.rs`   |
-//! | backup               | `format` in backup.json | 1       | `engine/backup.rs`            |
+//! | backup               | `format` in backup.json | 1       | `engine/backup`               |
+//! | seal of a backup     | its first word          | 1       | `engine/backup/seal.rs`       |
 //! | manifest             | `format` in its JSON    | 1       | `engine/manifest`             |
 //!
 //! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of

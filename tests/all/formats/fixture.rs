@@ -18,8 +18,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
 use hitherto_engine::{
-    Access, Ack, Config, Engine, FeatureNames, Finished, KeyColumn, MaterializeMode, OptimizeMode,
-    PushRequest, Pushed, Selection, Spine, TrainingSet, TrainingSetRequest,
+    Access, Ack, BackupFiles, Config, Engine, FeatureNames, Finished, KeyColumn, MaterializeMode,
+    OptimizeMode, PushRequest, Pushed, Selection, Spine, TrainingSet, TrainingSetRequest,
 };
 
 use crate::repo::{Silent, apply, batch, lookup, materialize, write_parquet};
@@ -294,7 +294,7 @@ pub async fn write(folder: &Path) {
     let manifest = serde_json::to_string_pretty(&finished.manifest().unwrap()).unwrap();
     fs::write(folder.join("manifest.json"), manifest + "\n").unwrap();
     push(&engine, &PUSHED[3..], "second");
-    engine.backup(&written.path().join("backup"), NOW).unwrap();
+    engine.backup(&written.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
     fs::write(folder.join("expected.txt"), looked_up(&engine)).unwrap();
     drop(engine);
     for part in ["repository", "backup"] {

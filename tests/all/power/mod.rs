@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hitherto_engine::backup::restore;
-use hitherto_engine::{Config, OptimizeMode};
+use hitherto_engine::{BackupFiles, Config, OptimizeMode};
 use tokio::runtime::Runtime;
 
 use crate::crashes::{Dice, NOW, Worker, build, check, new_repo};
@@ -79,7 +79,8 @@ fn work(root: &Path, dice: &mut Dice, runtime: &Runtime) -> Vec<Op> {
             1 => {
                 recording.mark(format!("{BEGUN} {step}"));
                 let folder = root.join(format!("backups/{step}"));
-                worker.engine().backup(&folder, NOW).unwrap();
+                let how = [BackupFiles::Linked, BackupFiles::Copied][dice.roll(2) as usize];
+                worker.engine().backup(&folder, how, NOW).unwrap();
                 recording.mark(format!("{BACKED_UP} {step}"));
             }
             2 => {

@@ -7,7 +7,7 @@ use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::backup;
-use hitherto_engine::{Access, Backup as Taken};
+use hitherto_engine::{Access, Backup as Taken, BackupFiles};
 use hitherto_server::client::{BackupWork, Work};
 use serde::Serialize;
 
@@ -20,7 +20,8 @@ use crate::session::Session;
 ///
 /// The catalog, what lookups read and every fact that was pushed; not the definitions
 /// and sources, which are the repository's own. On the disk of the store files are
-/// linked rather than copied: move the folder to another one.
+/// linked rather than copied, unless --copy is given: move the folder to another disk.
+/// With a backupKey in hitherto.yaml it is sealed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitherto backup /mnt/backups/monday")]
 pub struct Backup {
@@ -28,6 +29,9 @@ pub struct Backup {
     /// server's own folder for backups (server.backups in its hitherto.yaml)
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Copy files that would be linked
+    #[arg(long)]
+    copy: bool,
     /// Let this server do it, on its machine
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -37,8 +41,8 @@ pub struct Backup {
 
 /// Put a backup in the place of a store
 ///
-/// Checks every byte of it first. The repository must have no store: move an old one
-/// away.
+/// Checks every byte of it first, and its seal if hitherto.yaml has a backupKey. The
+/// repository must have no store: move an old one away.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  hitherto restore /mnt/backups/monday")]
 pub struct Restore {
@@ -54,10 +58,13 @@ impl Backup {
     /// `Conflict` when the folder is there or another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let taken = match &self.server {
-            None => session.open_applied()?.backup(&self.folder, session.now())?,
+            None => {
+                let how = if self.copy { BackupFiles::Copied } else { BackupFiles::Linked };
+                session.open_applied()?.backup(&self.folder, how, session.now())?
+            }
             Some(url) => {
                 let folder = self.folder.to_string_lossy().into_owned();
-                let work = Work::Backup(BackupWork { folder });
+                let work = Work::Backup(BackupWork { folder, copy: self.copy });
                 let client = self.shown.connect(url).await?;
                 jobs::run(session.output(), &client, work).await?
             }

@@ -17,7 +17,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
+use hitherto_engine::{
+    BackupFiles, Engine, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange,
+};
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
@@ -99,10 +101,11 @@ impl Jobs {
                 let mode = if full { OptimizeMode::Full } else { OptimizeMode::IfChanged };
                 serde_json::to_string(&self.engine.optimize_all(&views, mode, entry).await?)
             }
-            Work::Backup(BackupWork { folder }) => {
+            Work::Backup(BackupWork { folder, copy }) => {
+                let how = if copy { BackupFiles::Copied } else { BackupFiles::Linked };
                 let engine = Arc::clone(&self.engine);
                 let folder = backup_folder(self.backups.as_deref(), &folder)?;
-                let backup = move || engine.backup(&folder, now);
+                let backup = move || engine.backup(&folder, how, now);
                 let backup = tokio::task::spawn_blocking(backup).await;
                 let broken = |cause| Error::internal("a backup broke off").with_source(cause);
                 serde_json::to_string(&backup.map_err(broken)??)
@@ -147,7 +150,9 @@ fn describe(work: &Work) -> String {
             let words = std::iter::once("optimize").chain(views.iter().map(String::as_str));
             words.chain(full.then_some("--full")).collect::<Vec<_>>().join(" ")
         }
-        Work::Backup(BackupWork { folder }) => format!("backup {folder}"),
+        Work::Backup(BackupWork { folder, copy }) => {
+            format!("backup {folder}{}", if *copy { " --copy" } else { "" })
+        }
     }
 }
 

@@ -24,12 +24,12 @@ mod plain;
 mod tls;
 mod watched;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hitherto_core::{Error, Result};
 use hitherto_engine::config::ServerConfig;
+use hitherto_engine::disk::check_secret;
 use tokio_rustls::rustls;
 
 use crate::lifecycle::Stopping;
@@ -91,21 +91,6 @@ impl Security {
             tokio::spawn(files.follow(stopping.clone()));
         }
         (tls, self.guard)
-    }
-}
-
-/// Refuses a file with a secret that anybody on the machine can read. One that is not there
-/// is missed by whoever reads it.
-fn check_secret(file: &Path) -> Result<()> {
-    let Ok(found) = std::fs::metadata(file) else { return Ok(()) };
-    let mode = found.permissions().mode() & 0o777;
-    match mode & 0o007 {
-        0 => Ok(()),
-        _ => Err(Error::invalid(format!(
-            "{0} holds a secret and has mode {mode:04o}, so that every user of this machine can \
-             use it; run `chmod 600 {0}`",
-            file.display()
-        ))),
     }
 }
 

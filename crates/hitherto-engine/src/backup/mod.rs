@@ -4,6 +4,7 @@
 //! <backup>/backup.json    what there is, each file with its size and fingerprint
 //!         /online         the online store: catalog, rows, the log of pushed facts
 //!         /pushed         the files of pushed facts
+//!         /backup.hmac    its seal, if the repository has a key for that: see `seal`
 //! ```
 //!
 //! Definitions, sources and optimized copies are not in it: the first two are the
@@ -11,13 +12,17 @@
 //! is taken. It has its name when it is whole; restoring checks every byte before the
 //! store has its own.
 
+mod seal;
+
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
+use self::seal::Key;
 use crate::disk::{self, unwritable};
 use crate::{Config, Engine};
 
@@ -26,6 +31,17 @@ const FORMAT: u32 = 1;
 const RECORD_FILE: &str = "backup.json";
 /// What a backup has, and a store's folder too.
 const PARTS: [&str; 2] = ["online", "pushed"];
+
+/// How files that never change get into a backup on the disk of their store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackupFiles {
+    /// By a second name, where the disk allows it: nearly free. What damages the store's file
+    /// damages the backup's.
+    #[default]
+    Linked,
+    /// As copies.
+    Copied,
+}
 
 /// What a backup says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +75,11 @@ impl Backup {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// Its files, in `folder`.
+    fn paths(&self, folder: &Path) -> Vec<PathBuf> {
+        self.files.iter().map(|file| folder.join(&file.name)).collect()
+    }
+
     /// Refuses a backup that would write anything outside of its parts.
     fn check_names(&self, folder: &Path) -> Result<()> {
         let is_inside = |file: &FileRecord| {
@@ -78,7 +99,8 @@ impl Backup {
         }
     }
 
-    fn read(folder: &Path) -> Result<Self> {
+    /// Reads the record of a backup; with its bytes.
+    fn read(folder: &Path) -> Result<(Self, Vec<u8>)> {
         #[derive(Deserialize)]
         struct Form {
             format: u32,
@@ -100,17 +122,19 @@ impl Backup {
                 folder.display()
             )));
         }
-        serde_json::from_slice(&json).map_err(damaged)
+        Ok((serde_json::from_slice(&json).map_err(damaged)?, json))
     }
 }
 
 impl Engine {
-    /// Takes a backup at `now` into `folder`, which must not be there yet.
+    /// Takes a backup at `now` into `folder`, which must not be there yet, and seals it if
+    /// the repository has a key for that.
     ///
     /// # Errors
     /// `Conflict` when the folder is there, `Unavailable` when it cannot be written,
-    /// `Invalid` on a repository opened for reading.
-    pub fn backup(&self, folder: &Path, now: i64) -> Result<Backup> {
+    /// `Invalid` on a repository opened for reading, or when its key is none.
+    pub fn backup(&self, folder: &Path, how: BackupFiles, now: i64) -> Result<Backup> {
+        let key = self.backup_key.as_deref().map(Key::read).transpose()?;
         if folder.exists() {
             return Err(Error::conflict(format!(
                 "{} is there already; name a new folder",
@@ -127,14 +151,25 @@ impl Engine {
             )));
         }
         disk::make_folders(&writing)?;
-        self.write_backup(&writing, folder, now).inspect_err(|_| {
+        let written = self.write_backup(&writing, how, now).and_then(|(backup, json)| {
+            key.map_or(Ok(()), |key| key.seal(&writing, &json, &backup.paths(&writing)))?;
+            disk::sync_folders(&writing)?;
+            disk::put_in_place(&writing, folder)?;
+            Ok(backup)
+        });
+        written.inspect_err(|_| {
             let removed = disk::remove(&writing);
             removed.unwrap_or_else(|error| tracing::warn!(%error, "a backup was left behind"));
         })
     }
 
-    /// Writes a backup to a folder of its own and gives it its name.
-    fn write_backup(&self, writing: &Path, folder: &Path, now: i64) -> Result<Backup> {
+    /// Writes files and record of a backup; returns it with the bytes of its record.
+    fn write_backup(
+        &self,
+        writing: &Path,
+        how: BackupFiles,
+        now: i64,
+    ) -> Result<(Backup, Vec<u8>)> {
         let pushed = self.copy_store(&writing.join(PARTS[0]))?;
         for path in pushed {
             let name = path.strip_prefix(&self.pushed).unwrap_or(&path);
@@ -149,6 +184,9 @@ impl Engine {
         let mut paths = Vec::new();
         list(writing, &mut paths)?;
         paths.sort();
+        if how == BackupFiles::Copied {
+            paths.iter().try_for_each(|path| part(path))?;
+        }
         let files = paths.into_iter().map(|path| {
             let file = SourceFile::describe(writing, path)?;
             let fingerprint = file.read_fingerprint()?;
@@ -159,9 +197,7 @@ impl Engine {
             Error::internal("the record of a backup cannot be written").with_source(cause)
         })?;
         disk::write_whole(&writing.join(RECORD_FILE), &json)?;
-        disk::sync_folders(writing)?;
-        disk::put_in_place(writing, folder)?;
-        Ok(backup)
+        Ok((backup, json))
     }
 }
 
@@ -169,10 +205,12 @@ impl Engine {
 /// none.
 ///
 /// # Errors
-/// `NotFound` without a backup, `Corrupt` naming a file that is not as it was written,
+/// `NotFound` without a backup, `Corrupt` naming a file that is not as it was written, or a
+/// seal that is not that of the key which `config` names; `Invalid` for what is no key,
 /// `Conflict` when the repository has a store, `Unavailable` when it cannot be written.
 pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
-    let backup = Backup::read(folder)?;
+    let key = config.backup_key.as_ref().map(|file| Key::read(&root.join(file))).transpose()?;
+    let (backup, json) = Backup::read(folder)?;
     let store = root.join(&config.store);
     if PARTS.iter().any(|part| store.join(part).exists()) {
         return Err(Error::conflict(format!(
@@ -184,6 +222,10 @@ pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
     let restoring = store.join("restoring");
     let had_folder = store.exists();
     let restored = copy_checked(&backup, folder, &restoring)
+        // The copies are what will be read.
+        .and_then(|()| {
+            key.map_or(Ok(()), |key| key.check(folder, &json, &backup.paths(&restoring)))
+        })
         .and_then(|()| move_parts(&restoring, &store))
         .and_then(|()| disk::remove(&restoring));
     if restored.is_err() {
@@ -230,6 +272,17 @@ fn copy_checked(backup: &Backup, folder: &Path, restoring: &Path) -> Result<()> 
 fn move_parts(restoring: &Path, store: &Path) -> Result<()> {
     let mut parts = PARTS.iter().rev();
     parts.try_for_each(|part| disk::put_in_place(&restoring.join(part), &store.join(part)))
+}
+
+/// Makes a file of a backup its own, if the store has it under another name.
+fn part(path: &Path) -> Result<()> {
+    let names = fs::metadata(path).map_err(|cause| unwritable(path, cause))?.nlink();
+    if names == 1 {
+        return Ok(());
+    }
+    let copy = disk::with_suffix(path, "copy");
+    copy_synced(path, &copy).map_err(|cause| unwritable(&copy, cause))?;
+    disk::put_in_place(&copy, path)
 }
 
 /// Copies a file's content, durably; the copy is its owner's.
