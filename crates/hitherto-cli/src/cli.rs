@@ -169,6 +169,7 @@ fn advice(kind: Kind) -> &'static str {
         Kind::NotFound => "the named thing is not there: name another, or create it",
         Kind::Conflict => "somebody else got there first: look again and retry",
         Kind::Denied => "one does not trust the other: bring a token or certificate",
+        Kind::Forbidden => "this caller may not do that: ask whoever grants it",
         Kind::Unavailable => "not now: wait and retry",
         Kind::Corrupt => "stored bytes are damaged: stop and restore",
         Kind::Internal => "a bug or an unforeseen failure: report it",

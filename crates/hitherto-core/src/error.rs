@@ -1,4 +1,4 @@
-//! Seven kinds of error, each of which tells the caller what to do next.
+//! Eight kinds of error, each of which tells the caller what to do next.
 //!
 //! There is one public error type for the whole workspace, because the kind is
 //! what every edge (gRPC, HTTP, exit code, Python) needs and nothing else about
@@ -22,6 +22,8 @@ pub enum Kind {
     Conflict,
     /// One end does not trust the other: bring a token or certificate that it knows.
     Denied,
+    /// The caller is known and may not do this: ask whoever grants it.
+    Forbidden,
     /// Not now: back off and retry.
     Unavailable,
     /// Stored bytes are not what was written: stop and restore.
@@ -32,11 +34,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Invalid,
         Kind::NotFound,
         Kind::Conflict,
         Kind::Denied,
+        Kind::Forbidden,
         Kind::Unavailable,
         Kind::Corrupt,
         Kind::Internal,
@@ -49,6 +52,7 @@ impl Kind {
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
             Kind::Denied => "denied",
+            Kind::Forbidden => "forbidden",
             Kind::Unavailable => "unavailable",
             Kind::Corrupt => "corrupt",
             Kind::Internal => "internal",
@@ -65,6 +69,7 @@ impl Kind {
             Kind::Unavailable => 5,
             Kind::Corrupt => 6,
             Kind::Denied => 7,
+            Kind::Forbidden => 8,
         }
     }
 
@@ -73,6 +78,7 @@ impl Kind {
         match self {
             Kind::Invalid => 3,
             Kind::NotFound => 5,
+            Kind::Forbidden => 7,
             Kind::Conflict => 10,
             Kind::Internal => 13,
             Kind::Unavailable => 14,
@@ -88,7 +94,8 @@ impl Kind {
             3 | 9 | 11 => Kind::Invalid,
             5 => Kind::NotFound,
             6 | 10 => Kind::Conflict,
-            7 | 16 => Kind::Denied,
+            7 => Kind::Forbidden,
+            16 => Kind::Denied,
             1 | 4 | 8 | 14 => Kind::Unavailable,
             15 => Kind::Corrupt,
             _ => Kind::Internal,
@@ -100,6 +107,7 @@ impl Kind {
         match self {
             Kind::Invalid => 400,
             Kind::Denied => 401,
+            Kind::Forbidden => 403,
             Kind::NotFound => 404,
             Kind::Conflict => 409,
             Kind::Unavailable => 503,
@@ -151,6 +159,11 @@ impl Error {
     /// One end does not trust the other.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::new(Kind::Denied, message)
+    }
+
+    /// The caller may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(Kind::Forbidden, message)
     }
 
     /// It may work later.

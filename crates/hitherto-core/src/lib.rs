@@ -4,7 +4,7 @@
 //!
 //! | module         | what it owns                                             |
 //! | -------------- | -------------------------------------------------------- |
-//! | [`error`]      | the seven kinds of error and what each tells the caller   |
+//! | [`error`]      | the eight kinds of error and what each tells the caller   |
 //! | [`limits`]     | every bound in the product                                |
 //! | [`name`]       | resource names, suggestions for misspelt ones             |
 //! | [`reference`]  | `view:feature`, under other names, with other join keys   |

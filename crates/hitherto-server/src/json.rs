@@ -103,7 +103,7 @@ pub struct ErrorAnswer {
 /// The kind of an error and its message.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ErrorDetail {
-    /// invalid, not_found, conflict, denied, unavailable, corrupt or internal.
+    /// invalid, not_found, conflict, denied, forbidden, unavailable, corrupt or internal.
     pub kind: &'static str,
     /// What is wrong and what to do next.
     pub message: String,

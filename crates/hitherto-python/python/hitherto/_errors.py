@@ -1,4 +1,4 @@
-"""Seven kinds of error, each of which says what to do next.
+"""Eight kinds of error, each of which says what to do next.
 
 ``BY_KIND`` is the one table from kind to exception; the native module raises by
 looking it up.
@@ -40,6 +40,12 @@ class DeniedError(Error, PermissionError):
     kind = "denied"
 
 
+class ForbiddenError(Error, PermissionError):
+    """The caller is known and may not do this: ask whoever grants it."""
+
+    kind = "forbidden"
+
+
 class UnavailableError(Error):
     """Not now: back off and retry."""
 
@@ -65,6 +71,7 @@ BY_KIND: dict[str, type[Error]] = {
         NotFoundError,
         ConflictError,
         DeniedError,
+        ForbiddenError,
         UnavailableError,
         CorruptError,
         InternalError,

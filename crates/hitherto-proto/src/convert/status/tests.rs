@@ -16,6 +16,9 @@ fn a_foreign_status_is_read_by_its_code() {
     let read = from_status(&Status::deadline_exceeded(""));
     assert_eq!(read.kind(), Kind::Unavailable);
     assert!(!read.to_string().is_empty());
+    let [unknown, known] = [Status::unauthenticated(""), Status::permission_denied("")];
+    assert_eq!(from_status(&unknown).kind(), Kind::Denied);
+    assert_eq!(from_status(&known).kind(), Kind::Forbidden);
 }
 
 #[test]
