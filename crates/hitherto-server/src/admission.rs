@@ -32,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Status};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::port::Caller;
+use crate::port::Connection;
 
 /// The bound on one kind of request. Clones share it.
 #[derive(Clone, Debug)]
@@ -102,8 +102,8 @@ impl Asker {
     }
 
     fn by(extensions: &Extensions) -> Self {
-        let caller = extensions.get::<Arc<Caller>>();
-        caller.map_or(Asker::Nobody, |caller| Asker::Connection(caller.id))
+        let connection = extensions.get::<Arc<Connection>>();
+        connection.map_or(Asker::Nobody, |connection| Asker::Connection(connection.id))
     }
 }
 

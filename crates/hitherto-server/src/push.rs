@@ -29,7 +29,7 @@ use crate::admission::Admission;
 use crate::budget::Work;
 use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::{Method, Metrics};
-use crate::port::Caller;
+use crate::port::Connection;
 use crate::server::Clock;
 use crate::wire;
 
@@ -63,7 +63,7 @@ impl Pushes {
     async fn begin(
         self,
         request: Result<PushRequest, Status>,
-        caller: Option<Arc<Caller>>,
+        connection: Option<Arc<Connection>>,
     ) -> Either<Begun, Ready<Answer>> {
         let request = match request {
             Ok(request) => request,
@@ -71,8 +71,8 @@ impl Pushes {
         };
         let (tell, has_memory) = oneshot::channel();
         let begun = Begun(tokio::spawn(async move {
-            let _working = caller.as_ref().map(|caller| caller.works());
-            let work = hold(caller.as_deref(), &request).await;
+            let _working = connection.as_ref().map(|connection| connection.works());
+            let work = hold(connection.as_deref(), &request).await;
             // Nobody listens when the stream is gone.
             let _ = tell.send(());
             self.push_one(request, work).await
@@ -107,7 +107,7 @@ impl PushService for Pushes {
         requests: Request<Streaming<PushRequest>>,
     ) -> Result<Response<Self::PushStream>, Status> {
         let (pushes, mut stopping) = (self.clone(), self.stopping.clone());
-        let caller = requests.extensions().get::<Arc<Caller>>().cloned();
+        let connection = requests.extensions().get::<Arc<Connection>>().cloned();
         let requests = requests.into_inner().take_until(async move { stopping.begun().await });
         let answers = requests
             // None is pushed after one that was refused.
@@ -115,7 +115,7 @@ impl PushService for Pushes {
                 let was_over = replace(is_over, request.is_err());
                 ready((!was_over).then_some(request))
             })
-            .then(move |request| pushes.clone().begin(request, caller.clone()))
+            .then(move |request| pushes.clone().begin(request, connection.clone()))
             .buffered(PUSHES_IN_FLIGHT_MAX);
         // Whoever has more to say when the server stops is told so.
         let stopping = self.stopping.clone();
@@ -146,7 +146,7 @@ impl Drop for Begun {
 }
 
 /// Waits until there is memory for a batch: its bytes, and what they become.
-async fn hold(caller: Option<&Caller>, request: &PushRequest) -> Option<Work> {
+async fn hold(connection: Option<&Connection>, request: &PushRequest) -> Option<Work> {
     let becomes = request.facts.len() as u64 + wire::push::claimed(request);
-    Some(caller?.share.work(becomes).await)
+    Some(connection?.share.work(becomes).await)
 }

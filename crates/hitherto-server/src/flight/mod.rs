@@ -36,7 +36,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::{Asker, Fair, FairPermit};
 use crate::metrics::{Method, Metrics};
-use crate::port::Caller;
+use crate::port::Connection;
 use crate::server::Clock;
 use answer::{Answer, Place};
 use spine::Question;
@@ -77,8 +77,8 @@ impl Flights {
     /// that can be found wrong before the first row is found here.
     async fn begin(&self, request: Request<Streaming<FlightData>>) -> Result<Admitted, Status> {
         let permit = self.admission.try_admit(Asker::of(&request))?;
-        let caller = request.extensions().get::<Arc<Caller>>();
-        let held = caller.map(|caller| caller.share.hold());
+        let connection = request.extensions().get::<Arc<Connection>>();
+        let held = connection.map(|connection| connection.share.hold());
         let messages = request.into_inner();
         let started = async {
             let Question { request, spine } = Question::read(messages, self.queries, held).await?;

@@ -6,20 +6,20 @@
 //!           here              a time              in time    they have left
 //! ```
 //!
-//! | module   | what it owns                                                |
-//! | -------- | ----------------------------------------------------------- |
-//! | `room`   | who is connected, and who goes when one more comes           |
-//! | `deadline` | how long a caller waits                                    |
-//! | `caller` | one connection: its calls, and how long each of them may take |
-//! | `upload` | what a caller sends                                          |
-//! | `sent`   | what a caller is sent                                        |
+//! | module       | what it owns                                                |
+//! | ------------ | ----------------------------------------------------------- |
+//! | `room`       | who is connected, and who goes when one more comes           |
+//! | `deadline`   | how long a caller waits                                      |
+//! | `connection` | one connection: its calls, and how long each of them may take |
+//! | `upload`     | what a caller sends                                          |
+//! | `sent`       | what a caller is sent                                        |
 //!
 //! Nothing here knows what is served. What a stranger can take is bounded by how many
 //! connections there are, what one may hold, and how long it may say nothing; what a caller
 //! can take also by the budget of bytes. Whoever is beyond time loses the connection,
 //! because HTTP/2 has no other way to take something back that is not read.
 
-mod caller;
+mod connection;
 mod deadline;
 mod room;
 mod sent;
@@ -52,12 +52,12 @@ use tonic::codegen::Service;
 use crate::lifecycle::Stopping;
 use crate::secure::{self, Shown, Tls};
 use crate::web;
-use caller::Call;
+use connection::Call;
 use room::{Place, Sweep};
 use sent::Sent;
 use upload::{Form, Upload};
 
-pub use caller::Caller;
+pub use connection::Connection;
 pub use room::Room;
 pub use sent::Kept;
 
@@ -175,32 +175,32 @@ impl Shared {
     async fn serve(self, stream: TcpStream, place: Place) {
         // It only says that small answers leave at once.
         let _ = stream.set_nodelay(true);
-        let caller = Arc::clone(&place.caller);
+        let connection = Arc::clone(&place.connection);
         tokio::select! {
-            () = caller.over() => {}
-            () = self.talk(stream, &caller) => {}
+            () = connection.over() => {}
+            () = self.talk(stream, &connection) => {}
         }
     }
 
-    async fn talk(mut self, stream: TcpStream, caller: &Arc<Caller>) {
+    async fn talk(mut self, stream: TcpStream, connection: &Arc<Connection>) {
         match self.tls.take() {
-            None => self.converse(stream, Shown::default(), caller).await,
+            None => self.converse(stream, Shown::default(), connection).await,
             Some(tls) => {
                 if let Some(stream) = secure::shake(stream, tls).await {
                     let shown = Shown::by(&stream);
-                    self.converse(stream, shown, caller).await;
+                    self.converse(stream, shown, connection).await;
                 }
             }
         }
     }
 
     /// Answers requests, until the caller goes or the server stops.
-    async fn converse<S>(self, stream: S, shown: Shown, caller: &Arc<Caller>)
+    async fn converse<S>(self, stream: S, shown: Shown, connection: &Arc<Connection>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { router, is_open, http, mut stopping, .. } = self;
-        let own = Arc::clone(caller);
+        let own = Arc::clone(connection);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(shown);
             request.extensions_mut().insert(Arc::clone(&own));
@@ -209,20 +209,20 @@ impl Shared {
             }
             answer(router.clone(), own.begin(), Instant::now(), request)
         });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
+        let address = connection.address;
+        let served = http.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(served);
         let stopped = async { stopping.begun().await }.fuse();
         tokio::pin!(stopped);
         loop {
             tokio::select! {
-                served = connection.as_mut() => {
-                    let caller = caller.address;
-                    if let Err(cause) = served {
-                        tracing::debug!(?caller, %cause, "a connection ended");
+                ended = served.as_mut() => {
+                    if let Err(cause) = ended {
+                        tracing::debug!(caller = ?address, %cause, "a connection ended");
                     }
                     return;
                 }
-                () = &mut stopped => connection.as_mut().graceful_shutdown(),
+                () = &mut stopped => served.as_mut().graceful_shutdown(),
             }
         }
     }
@@ -245,7 +245,7 @@ async fn answer(
     if is_whole && !has_one_host(&request) {
         return Ok(web::hostless().map(Sent::bare));
     }
-    if call.caller().is_probe && !secure::is_about_health(request.uri().path()) {
+    if call.connection().is_probe && !secure::is_about_health(request.uri().path()) {
         return Ok(web::full(request.headers(), TOO_MANY_CONNECTIONS).map(Sent::bare));
     }
     let form = if is_whole { Form::Whole } else { form };

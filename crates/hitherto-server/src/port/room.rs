@@ -19,7 +19,7 @@ use hitherto_core::limits::{
     CONNECTION_IDLE_SECONDS, CONNECTIONS_RESERVED, STOP_SILENCE_MILLIS, STRANGER_SECONDS,
 };
 
-use super::caller::{Caller, Doing, Epoch};
+use super::connection::{Connection, Doing, Epoch};
 use crate::budget::Budget;
 
 /// All connections of a port.
@@ -32,7 +32,7 @@ pub struct Room {
 
 #[derive(Default)]
 struct Present {
-    callers: HashMap<u64, Arc<Caller>>,
+    connections: HashMap<u64, Arc<Connection>>,
     next: u64,
 }
 
@@ -49,7 +49,7 @@ pub enum Sweep {
 pub struct Place {
     room: Arc<Room>,
     /// Whose place it is.
-    pub caller: Arc<Caller>,
+    pub connection: Arc<Connection>,
 }
 
 impl Room {
@@ -66,17 +66,17 @@ impl Room {
     /// Lets a connection in; another one may have to go for it.
     pub fn enter(self: &Arc<Self>, address: Option<SocketAddr>) -> Place {
         let mut present = self.present();
-        let is_full = present.callers.len() >= self.connections_max;
+        let is_full = present.connections.len() >= self.connections_max;
         let is_full = is_full && !present.make_room(self.epoch.millis());
-        if is_full && present.callers.len() >= self.connections_max + CONNECTIONS_RESERVED {
+        if is_full && present.connections.len() >= self.connections_max + CONNECTIONS_RESERVED {
             present.end_oldest_probe();
         }
         let id = present.next;
         present.next += 1;
-        let caller = Caller::new(id, address, self.budget.share(), is_full, self.epoch);
-        let caller = Arc::new(caller);
-        present.callers.insert(id, Arc::clone(&caller));
-        Place { room: Arc::clone(self), caller }
+        let connection = Connection::new(id, address, self.budget.share(), is_full, self.epoch);
+        let connection = Arc::new(connection);
+        present.connections.insert(id, Arc::clone(&connection));
+        Place { room: Arc::clone(self), connection }
     }
 
     /// Ends a connection that can be spared, because the system has no more.
@@ -89,7 +89,7 @@ impl Room {
 
     /// Connections that there are.
     pub fn len(&self) -> usize {
-        self.present().callers.len()
+        self.present().connections.len()
     }
 
     /// Bytes that their requests and answers take.
@@ -102,20 +102,20 @@ impl Room {
     pub fn sweep(&self, sweep: Sweep) {
         let now = self.epoch.millis();
         let before = |millis: u64| now.saturating_sub(millis);
-        for caller in self.present().callers.values() {
-            let is_over = match caller.doing() {
-                Doing::Strange if caller.is_idle() => {
-                    caller.opened < before(STRANGER_SECONDS * 1_000)
+        for connection in self.present().connections.values() {
+            let is_over = match connection.doing() {
+                Doing::Strange if connection.is_idle() => {
+                    connection.opened < before(STRANGER_SECONDS * 1_000)
                 }
                 Doing::Idle(since) => since < before(CONNECTION_IDLE_SECONDS * 1_000),
                 _ => false,
             };
             let is_over = is_over
-                || caller.is_late(now)
-                || (caller.is_probe && caller.opened < before(STRANGER_SECONDS * 500))
-                || (sweep == Sweep::Stopping && caller.holds_up(before(STOP_SILENCE_MILLIS)));
+                || connection.is_late(now)
+                || (connection.is_probe && connection.opened < before(STRANGER_SECONDS * 500))
+                || (sweep == Sweep::Stopping && connection.holds_up(before(STOP_SILENCE_MILLIS)));
             if is_over {
-                caller.end();
+                connection.end();
             }
         }
     }
@@ -125,30 +125,33 @@ impl Present {
     /// Ends a connection that can go, if there is one.
     fn make_room(&mut self, now: u64) -> bool {
         let waits_since = now.saturating_sub(2 * STOP_SILENCE_MILLIS);
-        let rank = |caller: &Caller| match caller.doing() {
-            _ if caller.is_probe => None,
-            Doing::Strange => Some((0, caller.opened)),
+        let rank = |connection: &Connection| match connection.doing() {
+            _ if connection.is_probe => None,
+            Doing::Strange => Some((0, connection.opened)),
             Doing::Idle(since) => Some((1, since)),
-            Doing::Calls => caller.holds_up(waits_since).then_some((2, caller.opened)),
+            Doing::Calls => connection.holds_up(waits_since).then_some((2, connection.opened)),
         };
-        let ranked = self.callers.values().filter_map(|caller| Some((rank(caller)?, caller.id)));
+        let ranked = self
+            .connections
+            .values()
+            .filter_map(|connection| Some((rank(connection)?, connection.id)));
         self.end(ranked.min().map(|(_, id)| id))
     }
 
     fn end_oldest_probe(&mut self) {
-        let probes = self.callers.values().filter(|caller| caller.is_probe);
-        self.end(probes.map(|caller| caller.id).min());
+        let probes = self.connections.values().filter(|connection| connection.is_probe);
+        self.end(probes.map(|connection| connection.id).min());
     }
 
     fn end(&mut self, id: Option<u64>) -> bool {
-        let ended = id.and_then(|id| self.callers.remove(&id));
-        ended.inspect(|caller| caller.end()).is_some()
+        let ended = id.and_then(|id| self.connections.remove(&id));
+        ended.inspect(|connection| connection.end()).is_some()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.room.present().callers.remove(&self.caller.id);
+        self.room.present().connections.remove(&self.connection.id);
     }
 }
 

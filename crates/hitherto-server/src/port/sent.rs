@@ -18,7 +18,7 @@ use bytes::Bytes;
 use hitherto_core::limits::ANSWER_PIECE_BYTES;
 use http_body::{Body, Frame, SizeHint};
 
-use super::caller::Call;
+use super::connection::Call;
 use crate::budget::Held;
 
 /// What an answer's request has taken, in the extensions of a response: it is dropped when
@@ -56,7 +56,7 @@ impl Sent {
     /// An answer to a call.
     pub fn new(inner: AnyBody, pause: Duration, kept: Option<Kept>, call: Call) -> Self {
         call.sends(pause);
-        let held = call.caller().share.hold();
+        let held = call.connection().share.hold();
         let sending = Some(Sending { held, pause, _kept: kept, call });
         Self { inner, rest: Bytes::new(), sending }
     }

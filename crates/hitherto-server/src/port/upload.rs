@@ -22,7 +22,7 @@ use hitherto_proto::convert::status::to_status;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::caller::Listening;
+use super::connection::Listening;
 use crate::budget::Held;
 
 /// Bytes of what stands before a message: whether it is compressed, and its length.

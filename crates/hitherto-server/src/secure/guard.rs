@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::accept::Shown;
 use super::watched::File;
-use crate::port::Caller;
+use crate::port::Connection;
 use crate::web;
 
 /// How long who is denied waits for that answer: guesses take as long, on each of the calls
@@ -102,14 +102,14 @@ impl Denials {
     }
 
     /// Counts one, and logs now and then that there were some.
-    fn add(&self, caller: Option<&Arc<Caller>>) {
+    fn add(&self, connection: Option<&Arc<Connection>>) {
         let denied = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= DENIALS_LOGGED_EVERY) {
             *logged = Some(Instant::now());
-            let caller = caller.and_then(|caller| caller.address);
+            let last = connection.and_then(|connection| connection.address);
             let what = "callers showed no token or certificate that is known";
-            tracing::warn!(denied, last = ?caller, "{what}");
+            tracing::warn!(denied, ?last, "{what}");
         }
     }
 }
@@ -161,9 +161,10 @@ pub fn is_about_health(path: &str) -> bool {
 pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.judge(&request) {
         Ok(()) => {
-            let caller = request.extensions().get::<Arc<Caller>>();
-            if let Some(caller) = caller.filter(|_| !is_about_health(request.uri().path())) {
-                caller.passed();
+            let connection = request.extensions().get::<Arc<Connection>>();
+            if let Some(connection) = connection.filter(|_| !is_about_health(request.uri().path()))
+            {
+                connection.passed();
             }
             next.run(request).await
         }

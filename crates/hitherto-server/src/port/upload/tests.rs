@@ -3,14 +3,14 @@ use std::sync::Arc;
 use axum::body::Body as AnyBody;
 use futures::{StreamExt, stream};
 
-use super::super::caller::{Call, Caller, Epoch};
+use super::super::connection::{Call, Connection, Epoch};
 use super::*;
 use crate::budget::Budget;
 
 const TOTAL: u64 = 1 << 30;
 
 fn call(budget: &Arc<Budget>) -> Call {
-    Arc::new(Caller::new(1, None, budget.share(), false, Epoch::begin())).begin().unwrap()
+    Arc::new(Connection::new(1, None, budget.share(), false, Epoch::begin())).begin().unwrap()
 }
 
 /// A body of these pieces, after which nothing comes.
@@ -63,7 +63,7 @@ async fn what_is_compressed_counts_for_what_it_may_become() {
 async fn more_than_a_caller_may_have_is_refused_before_it_is_read() {
     let budget = Budget::new(TOTAL).unwrap();
     let call = call(&budget);
-    let mut held = call.caller().share.hold();
+    let mut held = call.connection().share.hold();
     held.try_grow(TOTAL / 4 - 10).unwrap();
     let mut upload = body(vec![message(0, 11)], STREAM, &call);
     let error = frame(&mut upload).await.unwrap().unwrap_err();

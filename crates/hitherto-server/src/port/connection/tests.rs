@@ -1,9 +1,9 @@
 use super::*;
 use crate::budget::Budget;
 
-fn caller() -> Arc<Caller> {
+fn connection() -> Arc<Connection> {
     let budget = Budget::new(1 << 30).unwrap();
-    Arc::new(Caller::new(1, None, budget.share(), false, Epoch::begin()))
+    Arc::new(Connection::new(1, None, budget.share(), false, Epoch::begin()))
 }
 
 #[test]
@@ -21,27 +21,27 @@ fn an_answer_has_a_pause_again_after_nothing_was_to_be_sent() {
 
 #[test]
 fn a_piece_after_a_wait_is_not_late_before_the_pause_is_over() {
-    let (caller, pause) = (caller(), Duration::from_secs(30));
-    let call = caller.begin().unwrap();
+    let (connection, pause) = (connection(), Duration::from_secs(30));
+    let call = connection.begin().unwrap();
     call.sends(pause);
     call.waits();
     call.sent(10, pause);
-    let now = caller.epoch.millis();
-    assert!(!caller.is_late(now + 29_000) && caller.is_late(now + 31_000));
+    let now = connection.epoch.millis();
+    assert!(!connection.is_late(now + 29_000) && connection.is_late(now + 31_000));
 }
 
 #[test]
 fn who_is_silent_while_their_work_is_done_holds_nothing_up() {
-    let caller = caller();
-    let call = caller.begin().unwrap();
+    let connection = connection();
+    let call = connection.begin().unwrap();
     call.listening().is_silent(true);
-    assert!(caller.holds_up(u64::MAX));
-    let (one, other) = (caller.works(), caller.works());
-    assert!(!caller.holds_up(u64::MAX));
+    assert!(connection.holds_up(u64::MAX));
+    let (one, other) = (connection.works(), connection.works());
+    assert!(!connection.holds_up(u64::MAX));
     drop(one);
-    assert!(!caller.holds_up(u64::MAX));
+    assert!(!connection.holds_up(u64::MAX));
     drop(other);
     // There are answers to send yet, for as long as one may be silent.
-    assert!(!caller.holds_up(caller.opened - 1));
-    assert!(caller.holds_up(u64::MAX));
+    assert!(!connection.holds_up(connection.opened - 1));
+    assert!(connection.holds_up(u64::MAX));
 }

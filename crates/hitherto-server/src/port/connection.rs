@@ -41,7 +41,7 @@ impl Epoch {
 
 /// One connection.
 #[derive(Debug)]
-pub struct Caller {
+pub struct Connection {
     /// Tells connections from each other.
     pub id: u64,
     /// Where it comes from.
@@ -82,7 +82,7 @@ pub enum Doing {
     Calls,
 }
 
-impl Caller {
+impl Connection {
     /// A connection that has just been opened.
     pub fn new(
         id: u64,
@@ -118,13 +118,13 @@ impl Caller {
         };
         let index = self.calls.iter().position(take)?;
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        Some(Call { caller: Arc::clone(self), index })
+        Some(Call { connection: Arc::clone(self), index })
     }
 
     /// Something that it sent is worked on, until this is dropped.
     pub fn works(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Ordering::AcqRel);
-        Working { caller: Arc::clone(self) }
+        Working { connection: Arc::clone(self) }
     }
 
     /// It asks for something, as somebody who may.
@@ -183,39 +183,39 @@ impl Caller {
 /// A call that is under way until this is dropped.
 #[derive(Debug)]
 pub struct Call {
-    caller: Arc<Caller>,
+    connection: Arc<Connection>,
     index: usize,
 }
 
 impl Call {
     /// Whose it is.
-    pub fn caller(&self) -> &Arc<Caller> {
-        &self.caller
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
     }
 
     /// A handle for whoever reads its request.
     pub fn listening(&self) -> Listening {
-        Listening { caller: Arc::clone(&self.caller), index: self.index }
+        Listening { connection: Arc::clone(&self.connection), index: self.index }
     }
 
     /// Something is there to be sent: its caller has so long to begin to take it.
     pub fn sends(&self, pause: Duration) {
-        let due = self.caller.epoch.millis() + millis(pause);
-        self.caller.calls[self.index].state.store(due, Ordering::Relaxed);
+        let due = self.connection.epoch.millis() + millis(pause);
+        self.connection.calls[self.index].state.store(due, Ordering::Relaxed);
     }
 
     /// More of an answer was taken: it has time for that, and no more than for a pause
     /// ahead.
     pub fn sent(&self, bytes: usize, pause: Duration) {
-        let state = &self.caller.calls[self.index].state;
-        let now = self.caller.epoch.millis();
+        let state = &self.connection.calls[self.index].state;
+        let now = self.connection.epoch.millis();
         let due = due(state.load(Ordering::Relaxed), now, bytes, millis(pause));
         state.store(due, Ordering::Relaxed);
     }
 
     /// Nothing is there to be sent.
     pub fn waits(&self) {
-        self.caller.calls[self.index].state.store(ANSWERING, Ordering::Relaxed);
+        self.connection.calls[self.index].state.store(ANSWERING, Ordering::Relaxed);
     }
 }
 
@@ -236,48 +236,48 @@ fn millis(time: Duration) -> u64 {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let call = &self.caller.calls[self.index];
+        let call = &self.connection.calls[self.index];
         call.silent.store(0, Ordering::Relaxed);
         call.state.store(FREE, Ordering::Release);
-        self.caller.idle_since.store(self.caller.epoch.millis(), Ordering::Relaxed);
-        self.caller.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.connection.idle_since.store(self.connection.epoch.millis(), Ordering::Relaxed);
+        self.connection.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Work on what a caller sent, until this is dropped.
 #[derive(Debug)]
 pub struct Working {
-    caller: Arc<Caller>,
+    connection: Arc<Connection>,
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        let caller = &self.caller;
-        caller.worked.fetch_max(caller.epoch.millis(), Ordering::Relaxed);
-        caller.working.fetch_sub(1, Ordering::AcqRel);
+        let connection = &self.connection;
+        connection.worked.fetch_max(connection.epoch.millis(), Ordering::Relaxed);
+        connection.working.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// Whoever reads a call's request says here whether there is something.
 #[derive(Debug)]
 pub struct Listening {
-    caller: Arc<Caller>,
+    connection: Arc<Connection>,
     index: usize,
 }
 
 impl Listening {
     /// The bytes of its connection.
     pub fn share(&self) -> &Arc<Share> {
-        &self.caller.share
+        &self.connection.share
     }
 
     /// More of the request is waited for, or is there.
     pub fn is_silent(&self, is_silent: bool) {
-        let silent = &self.caller.calls[self.index].silent;
+        let silent = &self.connection.calls[self.index].silent;
         match is_silent {
             false => silent.store(0, Ordering::Relaxed),
             true if silent.load(Ordering::Relaxed) == 0 => {
-                silent.store(self.caller.epoch.millis(), Ordering::Relaxed);
+                silent.store(self.connection.epoch.millis(), Ordering::Relaxed);
             }
             true => {}
         }
