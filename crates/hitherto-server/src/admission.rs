@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use hitherto_api::{Caller, Subject, SubjectKind};
 use hitherto_core::limits::{
     LOOKUP_BEHIND_MILLIS, LOOKUP_BURST_MILLIS, LOOKUP_PLACES_OF_CORE,
     LOOKUP_PLACES_WAITING_OF_CORE, LOOKUP_VALUES_OF_PLACE,
@@ -27,10 +28,8 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::refused;
 use http::Extensions;
-use http::header::AUTHORIZATION;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::{Request, Status};
-use xxhash_rust::xxh3::xxh3_64;
+use tonic::Status;
 
 use crate::port::Connection;
 
@@ -80,30 +79,29 @@ impl Admission {
     }
 }
 
-/// Who asks: whose token it is, else which connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Asker {
-    /// By a hash of the token that was shown.
-    Token(u64),
-    /// By the connection.
+    /// Those of a caller who is known, on whatever connection.
+    Known(Subject),
+    /// Those of a connection of nobody who is.
     Connection(u64),
-    /// Nobody who is known.
+    /// Those that came without one.
     Nobody,
 }
 
 impl Asker {
-    /// Who sent a request.
-    pub fn of<T>(request: &Request<T>) -> Self {
-        let token = request.metadata().get(AUTHORIZATION.as_str());
-        match token {
-            Some(token) => Asker::Token(xxh3_64(token.as_encoded_bytes())),
-            None => Self::by(request.extensions()),
+    /// Who sent a request with these extensions.
+    pub fn of(asked: &Extensions) -> Self {
+        match asked.get::<Arc<Caller>>() {
+            Some(caller) if caller.subject.kind != SubjectKind::Anonymous => {
+                Asker::Known(caller.subject.clone())
+            }
+            _ => {
+                let connection = asked.get::<Arc<Connection>>();
+                connection.map_or(Asker::Nobody, |connection| Asker::Connection(connection.id))
+            }
         }
-    }
-
-    fn by(extensions: &Extensions) -> Self {
-        let connection = extensions.get::<Arc<Connection>>();
-        connection.map_or(Asker::Nobody, |connection| Asker::Connection(connection.id))
     }
 }
 
@@ -142,7 +140,7 @@ impl Fair {
     pub fn try_admit(&self, asker: Asker) -> Result<FairPermit, Status> {
         let permit = self.all.try_admit()?;
         let mut begun = self.begun();
-        let own = begun.entry(asker).or_default();
+        let own = begun.entry(asker.clone()).or_default();
         if *own >= self.each_max {
             let (own, what) = (self.each_max, &self.what);
             return Err(refused(format!(

@@ -81,7 +81,7 @@ impl Diagnostics {
 impl DiagnosticsService for Diagnostics {
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
         let mut call = self.metrics.begin(Method::Why);
-        let answer = match self.explanations.try_admit(Asker::of(&request)) {
+        let answer = match self.explanations.try_admit(Asker::of(request.extensions())) {
             Ok(place) => {
                 let answer = self.explain(request.into_inner(), place).await;
                 answer.map(wire::why::encode_answer).map_err(|error| to_status(&error))

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! In front of all of them stands the guard ([`secure`](crate::secure)), which lets pass
-//! who shows what the server asks for.
+//! who shows what the server asks for, and says who that is.
 //!
 //! One port, because it is one thing to open, to probe and to secure. Every
 //! service has the same bound on a message, either way, and takes gzip; answers
@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use hitherto_core::limits::{
     CALL_BYTES_AHEAD_MAX, CHANGES_IN_FLIGHT_MAX, EXPLANATIONS_IN_FLIGHT_MAX, PUSHES_IN_FLIGHT_MAX,
     VERIFICATIONS_IN_FLIGHT_MAX,
@@ -49,7 +48,7 @@ use crate::metrics::Metrics;
 use crate::port::{Port, Room};
 use crate::push::Pushes;
 use crate::registry::Registry;
-use crate::secure::{self, Guard, Security};
+use crate::secure::Security;
 use crate::web;
 
 /// The settings that bound requests in flight, as messages name them.
@@ -118,12 +117,12 @@ where
     let (tls, guard) = security.follow(&stopping);
     let budget = Budget::new(config.request_memory.bytes())?;
     let room = Room::new(config.connections_max()?, Arc::clone(&budget));
-    let is_open = guard.is_open();
+    let metrics = Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials);
     let asked = Arc::clone(&engine);
-    let (router, health) = routes(engine, &config, guard, clock, stopping.clone(), &room).await?;
+    let (router, health) = routes(engine, &config, clock, metrics, stopping.clone()).await?;
     tokio::spawn(health.tell(asked, stopping.clone()));
     let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));
-    let port = Port { room, tls, router, is_open, bytes_ahead, stopping: stopping.clone() };
+    let port = Port { room, tls, guard, router, bytes_ahead, stopping: stopping.clone() };
     let served = port.serve(listener);
     tokio::pin!(served);
     tokio::select! {
@@ -170,12 +169,10 @@ async fn retain(engine: Arc<Engine>, clock: Clock, mut stopping: Stopping) {
 async fn routes(
     engine: Arc<Engine>,
     config: &ServerConfig,
-    guard: Guard,
     clock: Clock,
+    metrics: Metrics,
     stopping: Stopping,
-    room: &Arc<Room>,
 ) -> Result<(Router, Health)> {
-    let metrics = Metrics::new(Arc::clone(&engine)).of_port(room, &guard.denials);
     let metrics = Arc::new(metrics);
     let lookups = Lookups {
         engine: Arc::clone(&engine),
@@ -254,10 +251,7 @@ async fn routes(
         .add_service(diagnostics)
         .add_service(flights)
         .add_service(health);
-    let mut router = reflected(routes)?.into_axum_router().merge(web).fallback(web::lost);
-    if !guard.is_open() {
-        router = router.layer(from_fn_with_state(guard, secure::check));
-    }
+    let router = reflected(routes)?.into_axum_router().merge(web).fallback(web::lost);
     Ok((router, Health::serving(reporter, &names, pushing, takes_pushes).await))
 }
 

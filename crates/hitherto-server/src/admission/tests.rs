@@ -46,12 +46,14 @@ fn a_setting_that_admits_nobody_is_refused() {
 #[test]
 fn one_caller_has_half_and_another_the_rest() {
     let fair = Fair::new("training sets", "server.trainingSetsInFlightMax", 4).unwrap();
-    let (one, other) = (Asker::Connection(1), Asker::Token(1));
-    let own = [fair.try_admit(one).unwrap(), fair.try_admit(one).unwrap()];
-    let refusal = fair.try_admit(one).unwrap_err();
+    let known = Asker::Known(Caller::workload("token", "1").subject);
+    let (one, other) = (Asker::Connection(1), known);
+    let admit = |asker: &Asker| fair.try_admit(asker.clone());
+    let own = [admit(&one).unwrap(), admit(&one).unwrap()];
+    let refusal = admit(&one).unwrap_err();
     assert!(refusal.message().contains("2 training sets of this caller"), "{refusal}");
-    let theirs = [fair.try_admit(other).unwrap(), fair.try_admit(other).unwrap()];
-    assert!(fair.try_admit(Asker::Nobody).unwrap_err().message().contains("already answering 4"));
+    let theirs = [admit(&other).unwrap(), admit(&other).unwrap()];
+    assert!(admit(&Asker::Nobody).unwrap_err().message().contains("already answering 4"));
     drop((own, theirs));
     assert!(fair.begun().is_empty());
     let single = Fair::new("training sets", "server.trainingSetsInFlightMax", 1).unwrap();

@@ -76,7 +76,7 @@ impl Flights {
     /// Admits the caller, reads what is asked and starts its training set: everything
     /// that can be found wrong before the first row is found here.
     async fn begin(&self, request: Request<Streaming<FlightData>>) -> Result<Admitted, Status> {
-        let permit = self.admission.try_admit(Asker::of(&request))?;
+        let permit = self.admission.try_admit(Asker::of(request.extensions()))?;
         let connection = request.extensions().get::<Arc<Connection>>();
         let held = connection.map(|connection| connection.share.hold());
         let messages = request.into_inner();

@@ -14,10 +14,11 @@
 //! | `upload`     | what a caller sends                                          |
 //! | `sent`       | what a caller is sent                                        |
 //!
-//! Nothing here knows what is served. What a stranger can take is bounded by how many
-//! connections there are, what one may hold, and how long it may say nothing; what a caller
-//! can take also by the budget of bytes. Whoever is beyond time loses the connection,
-//! because HTTP/2 has no other way to take something back that is not read.
+//! Nothing here knows what is served; who may ask is the guard's to say. What a stranger can
+//! take is bounded by how many connections there are, what one may hold, and how long it may
+//! say nothing; what a caller can take also by the budget of bytes. Whoever is beyond time
+//! loses the connection, because HTTP/2 has no other way to take something back that is not
+//! read.
 
 mod connection;
 mod deadline;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use futures::FutureExt;
+use hitherto_api::Caller;
 use hitherto_core::limits::{
     CALLS_OF_CONNECTION_MAX, HEAD_BYTES_MAX, MESSAGE_SECONDS, SEND_SECONDS, STOP_SILENCE_MILLIS,
     TRAINING_SET_PAUSE_SECONDS,
@@ -50,7 +52,7 @@ use tonic::Status;
 use tonic::codegen::Service;
 
 use crate::lifecycle::Stopping;
-use crate::secure::{self, Shown, Tls};
+use crate::secure::{self, Guard, Tls};
 use crate::web;
 use connection::Call;
 use room::{Place, Sweep};
@@ -84,10 +86,10 @@ pub struct Port {
     pub room: Arc<Room>,
     /// What is spoken, if it is TLS.
     pub tls: Option<Tls>,
+    /// Who may ask.
+    pub guard: Guard,
     /// What is served.
     pub router: Router,
-    /// Whether everybody may ask; else the router says who did that may.
-    pub is_open: bool,
     /// Bytes that one call takes ahead, and one connection.
     pub bytes_ahead: (u32, u32),
     /// When it ends.
@@ -98,8 +100,8 @@ pub struct Port {
 #[derive(Clone)]
 struct Shared {
     tls: Option<Tls>,
+    guard: Arc<Guard>,
     router: Router,
-    is_open: bool,
     http: Builder<TokioExecutor>,
     stopping: Stopping,
 }
@@ -107,9 +109,9 @@ struct Shared {
 impl Port {
     /// Serves until the server stops and its connections have ended.
     pub async fn serve(self, listener: TcpListener) {
-        let Port { room, tls, router, is_open, bytes_ahead, mut stopping } = self;
-        let http = http(bytes_ahead);
-        let shared = Shared { tls, router, is_open, http, stopping: stopping.clone() };
+        let Port { room, tls, guard, router, bytes_ahead, mut stopping } = self;
+        let (guard, http) = (Arc::new(guard), http(bytes_ahead));
+        let shared = Shared { tls, guard, router, http, stopping: stopping.clone() };
         let mut connections = JoinSet::new();
         connections.spawn(sweep(Arc::clone(&room), stopping.clone()));
         loop {
@@ -184,30 +186,31 @@ impl Shared {
 
     async fn talk(mut self, stream: TcpStream, connection: &Arc<Connection>) {
         match self.tls.take() {
-            None => self.converse(stream, Shown::default(), connection).await,
+            None => self.converse(stream, None, connection).await,
             Some(tls) => {
                 if let Some(stream) = secure::shake(stream, tls).await {
-                    let shown = Shown::by(&stream);
-                    self.converse(stream, shown, connection).await;
+                    let certificate = secure::of_connection(&stream);
+                    self.converse(stream, certificate, connection).await;
                 }
             }
         }
     }
 
     /// Answers requests, until the caller goes or the server stops.
-    async fn converse<S>(self, stream: S, shown: Shown, connection: &Arc<Connection>)
-    where
+    async fn converse<S>(
+        self,
+        stream: S,
+        certificate: Option<Arc<Caller>>,
+        connection: &Arc<Connection>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Self { router, is_open, http, mut stopping, .. } = self;
-        let own = Arc::clone(connection);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(shown);
-            request.extensions_mut().insert(Arc::clone(&own));
-            if is_open && !secure::is_about_health(request.uri().path()) {
-                own.passed();
-            }
-            answer(router.clone(), own.begin(), Instant::now(), request)
+        let Self { guard, router, http, mut stopping, .. } = self;
+        let entrance = Entrance { guard, router, certificate, connection: Arc::clone(connection) };
+        let entrance = Arc::new(entrance);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let call = entrance.connection.begin();
+            answer(Arc::clone(&entrance), call, Instant::now(), request)
         });
         let address = connection.address;
         let served = http.serve_connection(TokioIo::new(stream), service);
@@ -228,10 +231,32 @@ impl Shared {
     }
 }
 
+/// Where the requests of one connection get in.
+struct Entrance {
+    guard: Arc<Guard>,
+    router: Router,
+    /// Whose certificate was shown.
+    certificate: Option<Arc<Caller>>,
+    connection: Arc<Connection>,
+}
+
+impl Entrance {
+    /// Answers a request, which the guard has let in or else has answered.
+    async fn pass(&self, mut request: Request<Body>) -> Response<Body> {
+        request.extensions_mut().insert(Arc::clone(&self.connection));
+        let certificate = self.certificate.as_ref();
+        if let Err(denial) = self.guard.admit(&mut request, certificate, &self.connection).await {
+            return denial;
+        }
+        let answered = self.router.clone().call(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
 /// Answers one request, which is done on a thread of its own turn: over HTTP/2 later than
 /// its head was read.
 async fn answer(
-    mut router: Router,
+    entrance: Arc<Entrance>,
     call: Option<Call>,
     arrived: Instant,
     mut request: Request<Incoming>,
@@ -252,15 +277,13 @@ async fn answer(
     let listening = call.listening();
     let request = request.map(|body| Body::new(Upload::new(body, form, listening)));
     let deadline = deadline::of(request.headers());
-    let answered = router.call(request);
-    let answered = match deadline {
+    let answered = entrance.pass(request);
+    let mut response = match deadline {
         None => answered.await,
-        Some(time) => match timeout(time, answered).await {
-            Ok(answered) => answered,
-            Err(_) => Ok(Status::deadline_exceeded("the caller's deadline has passed").into_http()),
-        },
+        Some(time) => timeout(time, answered).await.unwrap_or_else(|_| {
+            Status::deadline_exceeded("the caller's deadline has passed").into_http()
+        }),
     };
-    let mut response = answered.unwrap_or_else(|never| match never {});
     let kept = response.extensions_mut().remove::<Kept>();
     Ok(response.map(|body| Sent::new(body, pause, kept, call)))
 }

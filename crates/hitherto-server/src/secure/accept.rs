@@ -24,20 +24,6 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// The server's side of TLS, as its files say it now.
 pub type Tls = watch::Receiver<Arc<ServerConfig>>;
 
-/// What a caller has shown in the handshake, which was checked there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Shown {
-    /// Whether it was a certificate.
-    pub certificate: bool,
-}
-
-impl Shown {
-    /// What the caller of a connection has.
-    pub fn by(connection: &TlsStream<TcpStream>) -> Self {
-        Self { certificate: connection.get_ref().1.peer_certificates().is_some() }
-    }
-}
-
 /// The connection inside TLS, if the caller speaks it in time and trusts this server.
 pub async fn shake(connection: TcpStream, tls: Tls) -> Option<TlsStream<TcpStream>> {
     let tls = Arc::clone(&tls.borrow());

@@ -1,19 +1,21 @@
-//! Which requests are answered: those that show what the server asks for, and any about
-//! its health.
+//! The door: which requests are answered, and whose they are.
+//!
+//! Those are let in that show what the server asks for, and any about its health. Each goes
+//! on with its [`Caller`] among its extensions, which is put there nowhere else.
 
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
+use hitherto_api::Caller;
 use hitherto_core::{Error, Result};
+use http::Request;
 use http::header::AUTHORIZATION;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tokio::sync::watch;
 
-use super::accept::Shown;
+use super::callers;
 use super::watched::File;
 use crate::port::Connection;
 use crate::web;
@@ -29,7 +31,13 @@ const DENIALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 const TOKEN_BYTES_MIN: usize = 16;
 
 /// The tokens of which a caller needs one.
-pub struct Tokens(Vec<Vec<u8>>);
+pub struct Tokens(Vec<Token>);
+
+/// A token, and who has it.
+struct Token {
+    secret: Vec<u8>,
+    caller: Arc<Caller>,
+}
 
 /// Reads a file with a token a line. Empty lines and those that begin with # are not.
 ///
@@ -50,7 +58,7 @@ pub fn parse(files: &[File]) -> Result<Arc<Tokens>> {
                      characters; make one with `openssl rand -hex 32`"
                 )));
             }
-            tokens.push(token.to_vec());
+            tokens.push(Token { secret: token.to_vec(), caller: callers::of_token(number) });
         }
         if tokens.is_empty() {
             return Err(Error::invalid(format!(
@@ -62,23 +70,18 @@ pub fn parse(files: &[File]) -> Result<Arc<Tokens>> {
 }
 
 impl Tokens {
-    /// Whether one of them was shown. It takes as long whatever was.
-    fn know(&self, shown: &[u8]) -> bool {
-        self.0.iter().fold(false, |known, token| known | is_same(token, shown))
+    /// Whose the token is that was shown. Every token is compared whole, also after the one
+    /// that is the same: else the time would tell how much of which was right.
+    fn find(&self, shown: &[u8]) -> Option<&Arc<Caller>> {
+        let mut found = u64::MAX;
+        for (index, token) in (0..).zip(&self.0) {
+            found.conditional_assign(&index, token.secret.ct_eq(shown));
+        }
+        Some(&self.0.get(usize::try_from(found).ok()?)?.caller)
     }
 }
 
-/// Compares all bytes, also after the first that differs: else the time would tell how
-/// many of them were right.
-fn is_same(token: &[u8], shown: &[u8]) -> bool {
-    let shown_at = |index: usize| shown.get(index).copied().unwrap_or_default();
-    let differences = token.iter().enumerate().map(|(index, byte)| byte ^ shown_at(index));
-    let difference = differences.fold(0, |all, one| black_box(all | one));
-    difference == 0 && token.len() == shown.len()
-}
-
 /// What is asked of every request. The default asks for nothing.
-#[derive(Clone, Default)]
 pub struct Guard {
     /// The tokens that are known now.
     pub tokens: Option<watch::Receiver<Arc<Tokens>>>,
@@ -86,6 +89,19 @@ pub struct Guard {
     pub asks_for_certificate: bool,
     /// Those who did not pass.
     pub denials: Denials,
+    /// Who shows nothing that counts.
+    pub anonymous: Arc<Caller>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            tokens: None,
+            asks_for_certificate: false,
+            denials: Denials::default(),
+            anonymous: callers::anonymous(),
+        }
+    }
 }
 
 /// Requests that were denied. Clones count together.
@@ -102,12 +118,12 @@ impl Denials {
     }
 
     /// Counts one, and logs now and then that there were some.
-    fn add(&self, connection: Option<&Arc<Connection>>) {
+    fn add(&self, connection: &Connection) {
         let denied = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= DENIALS_LOGGED_EVERY) {
             *logged = Some(Instant::now());
-            let last = connection.and_then(|connection| connection.address);
+            let last = connection.address;
             let what = "callers showed no token or certificate that is known";
             tracing::warn!(denied, ?last, "{what}");
         }
@@ -120,29 +136,58 @@ impl Guard {
         self.tokens.is_none() && !self.asks_for_certificate
     }
 
-    /// Whether a request may be answered. One without a token and one with a wrong one
-    /// are told the same.
-    fn judge(&self, request: &Request) -> Result<()> {
-        if is_about_health(request.uri().path()) {
-            return Ok(());
+    /// Lets a request in with its caller, or answers it. `certificate` is whose was shown on
+    /// its connection.
+    pub async fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        certificate: Option<&Arc<Caller>>,
+        connection: &Connection,
+    ) -> Result<(), Response> {
+        match self.judge(request, certificate) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                if !is_about_health(request.uri().path()) {
+                    connection.passed();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.denials.add(connection);
+                tokio::time::sleep(DENIAL_DELAY).await;
+                Err(web::denied(request.headers(), &error))
+            }
         }
-        let shown = request.extensions().get::<Shown>();
-        if self.asks_for_certificate && !shown.is_some_and(|shown| shown.certificate) {
+    }
+
+    /// Who asks, if that may be answered. One without a token and one with a wrong one
+    /// are told the same.
+    fn judge<B>(
+        &self,
+        request: &Request<B>,
+        certificate: Option<&Arc<Caller>>,
+    ) -> Result<Arc<Caller>> {
+        if is_about_health(request.uri().path()) {
+            return Ok(Arc::clone(&self.anonymous));
+        }
+        if self.asks_for_certificate && certificate.is_none() {
             return Err(Error::denied(
                 "the server asks for a certificate of the caller, and none was shown; name one: \
                  cert= in Python, --cert and --key on the command line",
             ));
         }
+        let Some(tokens) = &self.tokens else {
+            return Ok(Arc::clone(certificate.unwrap_or(&self.anonymous)));
+        };
         let header = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
         let shown = header.and_then(bearer).unwrap_or_default();
-        match &self.tokens {
-            Some(tokens) if !tokens.borrow().know(shown) => Err(Error::denied(
+        tokens.borrow().find(shown).cloned().ok_or_else(|| {
+            Error::denied(
                 "the server asks for a token, and none that it knows was shown; name one: token= \
                  in Python, --token on the command line, else the header \
                  Authorization: Bearer TOKEN",
-            )),
-            _ => Ok(()),
-        }
+            )
+        })
     }
 }
 
@@ -155,25 +200,6 @@ fn bearer(header: &[u8]) -> Option<&[u8]> {
 /// Whether a path is one that probes ask for.
 pub fn is_about_health(path: &str) -> bool {
     matches!(path, "/healthz" | "/health") || path.starts_with("/grpc.health.v1.Health/")
-}
-
-/// Answers a request, if the guard lets it pass.
-pub async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.judge(&request) {
-        Ok(()) => {
-            let connection = request.extensions().get::<Arc<Connection>>();
-            if let Some(connection) = connection.filter(|_| !is_about_health(request.uri().path()))
-            {
-                connection.passed();
-            }
-            next.run(request).await
-        }
-        Err(error) => {
-            guard.denials.add(request.extensions().get());
-            tokio::time::sleep(DENIAL_DELAY).await;
-            web::denied(request.headers(), &error)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! ```text
 //! connection -> handshake -> request -> guard -> service
 //!               TLS, or       health ------------^
-//!               told to       token? certificate?
+//!               told to       token? certificate? then whose it is
 //! ```
 //!
 //! | module    | what it owns                                                |
@@ -12,15 +12,19 @@
 //! | `tls`     | certificate, key and CA, as files, to one side of TLS        |
 //! | `accept`  | the handshake                                                |
 //! | `plain`   | what a caller without TLS is told                            |
-//! | `guard`   | which requests are answered                                  |
+//! | `guard`   | which requests are answered, and whose they are              |
+//! | `callers` | who asks, by what was shown                                  |
+//! | `subject` | the subject of a certificate in words                        |
 //!
 //! A caller's certificate is checked when one comes, and asked for by the guard: so
 //! health can be probed by those who have none, and everybody else is told what is
 //! missing in the protocol that they speak.
 
 mod accept;
+mod callers;
 mod guard;
 mod plain;
+mod subject;
 mod tls;
 mod watched;
 
@@ -36,8 +40,9 @@ use crate::lifecycle::Stopping;
 use guard::Tokens;
 use watched::Watched;
 
-pub use accept::{Shown, Tls, shake};
-pub use guard::{Denials, Guard, check, is_about_health};
+pub use accept::{Tls, shake};
+pub use callers::of_connection;
+pub use guard::{Denials, Guard, is_about_health};
 pub use watched::File;
 
 /// What a server asks of its callers. The default asks for nothing, in plain text.
@@ -65,7 +70,7 @@ impl Security {
         let guard = Guard {
             tokens: tokens.as_ref().map(Watched::current),
             asks_for_certificate: config.client_ca.is_some(),
-            denials: Denials::default(),
+            ..Guard::default()
         };
         Ok(Self { tls, tokens, guard })
     }

@@ -10,10 +10,36 @@ fn parsed(text: &str) -> Result<Arc<Tokens>> {
 fn a_file_has_a_token_a_line() {
     let tokens = parsed("# of March\n0123456789abcdef\r\n\n  another-long-enough-one\n").unwrap();
     for known in ["0123456789abcdef", "another-long-enough-one"] {
-        assert!(tokens.know(known.as_bytes()), "{known}");
+        assert!(tokens.find(known.as_bytes()).is_some(), "{known}");
     }
     for unknown in ["", "# of March", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF"] {
-        assert!(!tokens.know(unknown.as_bytes()), "{unknown}");
+        assert!(tokens.find(unknown.as_bytes()).is_none(), "{unknown}");
+    }
+    let whose = |token: &str| tokens.find(token.as_bytes()).unwrap().to_string();
+    assert_eq!(whose("0123456789abcdef"), "token/2");
+    assert_eq!(whose("another-long-enough-one"), "token/4");
+}
+
+#[test]
+fn a_caller_is_whose_token_or_else_whose_certificate_was_shown() {
+    let request = |token: &str| {
+        let request = Request::builder().uri("/metrics");
+        request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap()
+    };
+    let certificate = Arc::new(Caller::workload("certificate", "icu"));
+    let whose = |guard: &Guard, token: &str, certificate| {
+        guard.judge(&request(token), certificate).map(|caller| caller.to_string())
+    };
+    let open = Guard::default();
+    assert_eq!(whose(&open, "of somebody", None).unwrap(), "anonymous");
+    assert_eq!(whose(&open, "of somebody", Some(&certificate)).unwrap(), "certificate/icu");
+
+    let (_file, tokens) = watch::channel(parsed("0123456789abcdef").unwrap());
+    let closed = Guard { tokens: Some(tokens), asks_for_certificate: true, ..Guard::default() };
+    let both = whose(&closed, "0123456789abcdef", Some(&certificate));
+    assert_eq!(both.unwrap(), "token/1");
+    for (token, certificate) in [("0123456789abcdef", None), ("wrong", Some(&certificate))] {
+        assert_eq!(whose(&closed, token, certificate).unwrap_err().kind(), Kind::Denied);
     }
 }
 
