@@ -9,8 +9,6 @@ use std::sync::Arc;
 
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{Engine, Explanation, Verification};
-use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::diagnostics_service_server::{
     DiagnosticsService, DiagnosticsServiceServer,
 };
@@ -20,25 +18,18 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
 use crate::admission::{Admission, Asker, Fair, FairPermit};
-use crate::flight::Workers;
-use crate::metrics::{Method, Metrics};
-use crate::server::Clock;
+use crate::metrics::Method;
+use crate::served::Served;
 use crate::wire;
 
 /// What the diagnostics service answers with.
 pub struct Diagnostics {
-    /// Answers.
-    pub engine: Arc<Engine>,
-    /// Says what now is.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// Bounds verifications in flight.
     pub verifications: Admission,
     /// Bounds explanations in flight.
     pub explanations: Fair,
-    /// Run the work.
-    pub workers: Arc<Workers>,
 }
 
 impl Diagnostics {
@@ -51,14 +42,15 @@ impl Diagnostics {
     }
 
     /// Explains, and holds the place until the work has ended.
-    async fn explain(&self, request: WhyRequest, place: FairPermit) -> Result<Explanation> {
+    async fn explain(&self, request: WhyRequest, place: FairPermit) -> Result<WhyResponse> {
         let request = wire::why::decode_request(request)?;
-        let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
+        let Served { engine, clock, workers, .. } = &*self.served;
+        let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
             engine.why(&request, now).await
         };
-        self.workers.run(work).await
+        workers.run(work).await.map(wire::why::encode_answer)
     }
 
     /// Runs a verification, which holds its place until its work has ended.
@@ -66,46 +58,34 @@ impl Diagnostics {
         &self,
         request: VerifyRequest,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Verification> {
+    ) -> Result<VerifyResponse> {
         let request = wire::verify::decode_request(request);
-        let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
+        let Served { engine, clock, workers, .. } = &*self.served;
+        let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _permit = permit;
             engine.verify(&request, now).await
         };
-        self.workers.run(work).await
+        workers.run(work).await.map(wire::verify::encode_answer)
     }
 }
 
 #[tonic::async_trait]
 impl DiagnosticsService for Diagnostics {
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
-        let mut call = self.metrics.begin(Method::Why);
-        let answer = match self.explanations.try_admit(Asker::of(request.extensions())) {
-            Ok(place) => {
-                let answer = self.explain(request.into_inner(), place).await;
-                answer.map(wire::why::encode_answer).map_err(|error| to_status(&error))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        call.end(&answer);
-        answer.map(Response::new)
+        let (_, asked, request) = request.into_parts();
+        let admit = async { self.explanations.try_admit(Asker::of(&asked)) };
+        let explain = |place| self.explain(request, place);
+        self.served.serve(Method::Why, &asked, admit, explain).await.map(Response::new)
     }
 
     async fn verify(
         &self,
         request: Request<VerifyRequest>,
     ) -> Result<Response<VerifyResponse>, Status> {
-        let mut call = self.metrics.begin(Method::Verify);
-        let answer = match self.verifications.try_admit() {
-            Ok(permit) => self.check(request.into_inner(), permit).await,
-            Err(refusal) => {
-                call.failed(&refusal);
-                return Err(refusal);
-            }
-        };
-        let answer = answer.map(wire::verify::encode_answer).map_err(|error| to_status(&error));
-        call.end(&answer);
-        answer.map(Response::new)
+        let (_, asked, request) = request.into_parts();
+        let admit = async { self.verifications.try_admit() };
+        let check = |permit| self.check(request, permit);
+        self.served.serve(Method::Verify, &asked, admit, check).await.map(Response::new)
     }
 }

@@ -13,7 +13,6 @@ use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_proto::convert::feast as convert;
-use hitherto_proto::convert::status::to_status;
 use hitherto_proto::feast::serving::get_online_features_request::Kind;
 use hitherto_proto::feast::serving::get_online_features_response::FeatureVector;
 use hitherto_proto::feast::serving::serving_service_server::{
@@ -29,6 +28,7 @@ use tonic::{Request, Response, Status};
 
 use crate::lookup::{Lookups, Written, keeping};
 use crate::metrics::Method;
+use crate::served::Failed;
 
 /// Answers in Feast's words what [`Lookups`] looks up.
 pub struct Feast {
@@ -56,9 +56,8 @@ pub async fn look_up<T: Send + 'static>(
     request: GetOnlineFeaturesRequest,
     permit: OwnedSemaphorePermit,
     write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
-) -> Result<(T, OwnedSemaphorePermit), Status> {
-    let refuse = |error: Error| to_status(&error);
-    let lookup = decode_request(&request).map_err(refuse)?;
+) -> Result<(T, OwnedSemaphorePermit), Failed> {
+    let lookup = decode_request(&request)?;
     let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
     lookups.look_up(lookup, permit, Written::CellByCell, write).await
 }
@@ -77,13 +76,12 @@ impl ServingService for Feast {
         &self,
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
-        let mut call = self.lookups.metrics.begin(Method::GetOnlineFeatures);
-        let answer = match self.lookups.admit(request.extensions()) {
-            Ok(permit) => look_up(&self.lookups, request.into_inner(), permit, Ok).await,
-            Err(refusal) => Err(refusal),
-        };
-        call.end(&answer);
-        answer.map(keeping)
+        let (_, asked, request) = request.into_parts();
+        let Feast { lookups } = self;
+        let admit = async { lookups.admit(&asked) };
+        let answer = |permit| look_up(lookups, request, permit, Ok);
+        let answered = lookups.served.serve(Method::GetOnlineFeatures, &asked, admit, answer);
+        answered.await.map(keeping)
     }
 }
 

@@ -17,6 +17,8 @@
 //! | [`json`]      | lookups as JSON                                          |
 //! | [`secure`]    | TLS, tokens and certificates of callers                  |
 //! | `pem`         | certificates and keys in files                           |
+//! | `served`      | what all services share, and the one way to serve        |
+//! | `workers`     | the threads for what takes a while                       |
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
 //! | `metrics`     | what is counted, and what is read when somebody scrapes  |
@@ -45,11 +47,14 @@ mod pem;
 mod port;
 mod push;
 mod registry;
+mod served;
 mod web;
 mod wire;
+mod workers;
 
 #[cfg(test)]
 mod tests;
 
 pub use secure::Security;
-pub use server::{Clock, ServeOptions, bind, serve};
+pub use served::Clock;
+pub use server::{ServeOptions, bind, serve};

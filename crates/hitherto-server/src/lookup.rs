@@ -30,9 +30,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::limits::{LOOKUP_VALUES_IN_PLACE_MAX, MESSAGE_BYTES_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, Lookup};
+use hitherto_engine::Lookup;
 use hitherto_proto::answer::Answer;
-use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::LookupRequest;
 use hitherto_proto::written::lookup_service_server::{LookupService, LookupServiceServer};
 use http::Extensions;
@@ -43,9 +42,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::{Admission, Behind, Weighed};
 use crate::lifecycle::{Stopping, stopped};
-use crate::metrics::{Method, Metrics};
+use crate::metrics::Method;
 use crate::port::{Kept, Waited};
-use crate::server::Clock;
+use crate::served::{Failed, Served};
 use crate::wire;
 
 /// How an answer is written, by what that costs.
@@ -90,12 +89,8 @@ impl Drop for Waiting {
 /// What the lookup service answers with. Clones share everything.
 #[derive(Clone)]
 pub struct Lookups {
-    /// Answers.
-    pub engine: Arc<Engine>,
-    /// Says what now is.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// Lookups that take longer are logged.
     pub slow: Duration,
     /// Bounds lookups in flight.
@@ -104,8 +99,6 @@ pub struct Lookups {
     pub behind: Behind,
     /// Bounds those on threads that may block.
     pub elsewhere: Weighed,
-    /// Ends streams.
-    pub stopping: Stopping,
 }
 
 impl Lookups {
@@ -133,10 +126,9 @@ impl Lookups {
         &self,
         request: LookupRequest,
         permit: OwnedSemaphorePermit,
-    ) -> Result<(Answer, OwnedSemaphorePermit), Status> {
-        let refuse = |error: Error| to_status(&error);
+    ) -> Result<(Answer, OwnedSemaphorePermit), Failed> {
         let is_arrow = request.as_arrow;
-        let request = wire::lookup::decode_request(request).map_err(refuse)?;
+        let request = wire::lookup::decode_request(request)?;
         let write = move |answer: Lookup| match is_arrow {
             true => wire::lookup::encode_arrow_answer(&answer),
             false => Ok(wire::lookup::encode_answer(answer)),
@@ -157,42 +149,39 @@ impl Lookups {
         permit: OwnedSemaphorePermit,
         written: Written,
         write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
-    ) -> Result<(T, OwnedSemaphorePermit), Status> {
-        let refuse = |error: Error| to_status(&error);
+    ) -> Result<(T, OwnedSemaphorePermit), Failed> {
         let begun = Instant::now();
-        let now = (self.clock)();
+        let Served { engine, clock, .. } = &*self.served;
+        let now = clock();
         if request.entities() <= written.in_place_entities_max()
-            && let Some(answer) = self
-                .engine
-                .lookup_in_memory(&request, now, LOOKUP_VALUES_IN_PLACE_MAX)
-                .map_err(refuse)?
+            && let Some(answer) =
+                engine.lookup_in_memory(&request, now, LOOKUP_VALUES_IN_PLACE_MAX)?
         {
             self.looked_up(&request, &answer, begun);
-            return Ok((write(answer).map_err(refuse)?, permit));
+            return Ok((write(answer)?, permit));
         }
-        let values = self.engine.count_values(&request).map_err(refuse)?;
-        let place = self.elsewhere.admit(values).await?;
+        let place = self.elsewhere.admit(engine.count_values(&request)?).await?;
         let waiting = Waiting::default();
         let is_over = Arc::clone(&waiting.is_over);
         let lookups = self.clone();
         let work = spawn_blocking(move || {
             // Work keeps its places until it has noticed that nobody waits.
             let _place = place;
-            let answer = lookups.engine.lookup_until(&request, now, &is_over)?;
+            let answer = lookups.served.engine.lookup_until(&request, now, &is_over)?;
             lookups.looked_up(&request, &answer, begun);
-            Ok((write(answer)?, permit))
+            Ok::<_, Error>((write(answer)?, permit))
         });
         let broken = |cause| Error::internal("a lookup broke off").with_source(cause);
-        work.await.map_err(broken).and_then(|answer| answer).map_err(refuse)
+        Ok(work.await.map_err(broken)??)
     }
 
     /// Counts a lookup, and logs one that took long: how it is answered, and not of
     /// whom.
     fn looked_up(&self, request: &hitherto_engine::LookupRequest, answer: &Lookup, begun: Instant) {
         let took = begun.elapsed();
-        self.metrics.looked_up(&request.selection, answer, took);
+        self.served.metrics.looked_up(&request.selection, answer, took);
         if took > self.slow {
-            let plan = self.engine.describe_lookup(&request.selection).unwrap_or_default();
+            let plan = self.served.engine.describe_lookup(&request.selection).unwrap_or_default();
             let (millis, entities) = (took.as_millis() as u64, answer.rows);
             tracing::warn!(millis, entities, as_of = request.as_of, plan, "slow lookup");
         }
@@ -202,13 +191,10 @@ impl Lookups {
 #[tonic::async_trait]
 impl LookupService for Lookups {
     async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<Answer>, Status> {
-        let mut call = self.metrics.begin(Method::Lookup);
-        let answer = match self.admit(request.extensions()) {
-            Ok(permit) => self.answer(request.into_inner(), permit).await,
-            Err(refusal) => Err(refusal),
-        };
-        call.end(&answer);
-        answer.map(keeping)
+        let (_, asked, request) = request.into_parts();
+        let admit = async { self.admit(&asked) };
+        let answer = |permit| self.answer(request, permit);
+        self.served.serve(Method::Lookup, &asked, admit, answer).await.map(keeping)
     }
 
     type LookupStreamStream = BoxStream<'static, Result<Answer, Status>>;
@@ -217,7 +203,9 @@ impl LookupService for Lookups {
         &self,
         request: Request<Streaming<LookupRequest>>,
     ) -> Result<Response<Self::LookupStreamStream>, Status> {
-        let conversation = Conversation { lookups: self.clone(), requests: request.into_inner() };
+        let (_, asked, requests) = request.into_parts();
+        let stopping = self.served.stopping.clone();
+        let conversation = Conversation { lookups: self.clone(), asked, stopping, requests };
         Ok(Response::new(stream::try_unfold(conversation, Conversation::next).boxed()))
     }
 }
@@ -225,6 +213,9 @@ impl LookupService for Lookups {
 /// A lookup stream between two answers.
 struct Conversation {
     lookups: Lookups,
+    /// The extensions of the request that began it: whose it is.
+    asked: Extensions,
+    stopping: Stopping,
     requests: Streaming<LookupRequest>,
 }
 
@@ -237,15 +228,15 @@ impl Conversation {
         yield_now().await;
         let request = tokio::select! {
             biased;
-            () = self.lookups.stopping.begun() => return Err(stopped()),
+            () = self.stopping.begun() => return Err(stopped()),
             request = self.requests.message() => request?,
         };
         let Some(request) = request else { return Ok(None) };
-        let mut call = self.lookups.metrics.begin(Method::LookupStream);
-        let permit = self.lookups.admission.admit().await?;
-        let answer = self.lookups.answer(request, permit).await;
-        call.end(&answer);
-        let (answer, _permit) = answer?;
+        let lookups = &self.lookups;
+        let admit = lookups.admission.admit();
+        let answer = |permit| lookups.answer(request, permit);
+        let answered = lookups.served.serve(Method::LookupStream, &self.asked, admit, answer);
+        let (answer, _permit) = answered.await?;
         Ok(Some((answer, self)))
     }
 }

@@ -16,10 +16,11 @@ use futures::future::{Either, Ready, ready};
 use futures::stream::{self, BoxStream};
 use hitherto_core::limits::{MESSAGE_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, Pushed};
+use hitherto_engine::Pushed;
 use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::push_service_server::{PushService, PushServiceServer};
 use hitherto_proto::v1::{PushRequest, PushResponse};
+use http::Extensions;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tonic::codec::CompressionEncoding::Gzip;
@@ -27,10 +28,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Admission;
 use crate::budget::Work;
-use crate::lifecycle::{Stopping, stopped};
-use crate::metrics::{Method, Metrics};
+use crate::lifecycle::stopped;
+use crate::metrics::Method;
 use crate::port::Connection;
-use crate::server::Clock;
+use crate::served::Served;
 use crate::wire;
 
 type Answer = Result<PushResponse, Status>;
@@ -38,16 +39,10 @@ type Answer = Result<PushResponse, Status>;
 /// What the push service answers with. Clones share everything.
 #[derive(Clone)]
 pub struct Pushes {
-    /// Answers.
-    pub engine: Arc<Engine>,
-    /// Says when facts arrive.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// Bounds batches in flight.
     pub admission: Admission,
-    /// Ends streams.
-    pub stopping: Stopping,
 }
 
 impl Pushes {
@@ -63,7 +58,7 @@ impl Pushes {
     async fn begin(
         self,
         request: Result<PushRequest, Status>,
-        connection: Option<Arc<Connection>>,
+        asked: Arc<Extensions>,
     ) -> Either<Begun, Ready<Answer>> {
         let request = match request {
             Ok(request) => request,
@@ -71,30 +66,36 @@ impl Pushes {
         };
         let (tell, has_memory) = oneshot::channel();
         let begun = Begun(tokio::spawn(async move {
-            let _working = connection.as_ref().map(|connection| connection.works());
-            let work = hold(connection.as_deref(), &request).await;
+            let connection = asked.get::<Arc<Connection>>();
+            let _working = connection.map(|connection| connection.works());
+            let work = hold(connection, &request).await;
             // Nobody listens when the stream is gone.
             let _ = tell.send(());
-            self.push_one(request, work).await
+            self.push_one(&asked, request, work).await
         }));
         // It is not told by a task that breaks off, which says so itself.
         let _ = has_memory.await;
         Either::Left(begun)
     }
 
-    async fn push_one(self, request: PushRequest, work: Option<Work>) -> Answer {
-        let mut call = self.metrics.begin(Method::Push);
-        let permit = self.admission.admit().await?;
-        let pushing = spawn_blocking(move || {
-            let _kept = (permit, work);
-            let request = wire::push::decode_request(request)?;
-            self.engine.push(&request, (self.clock)())
-        });
-        let broken = |cause| Error::internal("a push broke off").with_source(cause);
-        let pushed: Result<Pushed> = pushing.await.map_err(broken).and_then(|pushed| pushed);
-        let answer = pushed.map(wire::push::encode_answer).map_err(|error| to_status(&error));
-        call.end(&answer);
-        answer
+    async fn push_one(
+        self,
+        asked: &Extensions,
+        request: PushRequest,
+        work: Option<Work>,
+    ) -> Answer {
+        let served = Arc::clone(&self.served);
+        let push = |permit| async {
+            let pushing = spawn_blocking(move || {
+                let _kept = (permit, work);
+                let request = wire::push::decode_request(request)?;
+                served.engine.push(&request, (served.clock)())
+            });
+            let broken = |cause| Error::internal("a push broke off").with_source(cause);
+            let pushed: Result<Pushed> = pushing.await.map_err(broken)?;
+            pushed.map(wire::push::encode_answer)
+        };
+        self.served.serve(Method::Push, asked, self.admission.admit(), push).await
     }
 }
 
@@ -106,19 +107,20 @@ impl PushService for Pushes {
         &self,
         requests: Request<Streaming<PushRequest>>,
     ) -> Result<Response<Self::PushStream>, Status> {
-        let (pushes, mut stopping) = (self.clone(), self.stopping.clone());
-        let connection = requests.extensions().get::<Arc<Connection>>().cloned();
-        let requests = requests.into_inner().take_until(async move { stopping.begun().await });
+        let (pushes, mut stopping) = (self.clone(), self.served.stopping.clone());
+        let (_, asked, requests) = requests.into_parts();
+        let asked = Arc::new(asked);
+        let requests = requests.take_until(async move { stopping.begun().await });
         let answers = requests
             // None is pushed after one that was refused.
             .scan(false, |is_over, request| {
                 let was_over = replace(is_over, request.is_err());
                 ready((!was_over).then_some(request))
             })
-            .then(move |request| pushes.clone().begin(request, connection.clone()))
+            .then(move |request| pushes.clone().begin(request, Arc::clone(&asked)))
             .buffered(PUSHES_IN_FLIGHT_MAX);
         // Whoever has more to say when the server stops is told so.
-        let stopping = self.stopping.clone();
+        let stopping = self.served.stopping.clone();
         let end = stream::once(async move { stopping.has_begun().then(|| Err(stopped())) });
         Ok(Response::new(answers.chain(end.filter_map(ready)).boxed()))
     }
@@ -146,7 +148,7 @@ impl Drop for Begun {
 }
 
 /// Waits until there is memory for a batch: its bytes, and what they become.
-async fn hold(connection: Option<&Connection>, request: &PushRequest) -> Option<Work> {
+async fn hold(connection: Option<&Arc<Connection>>, request: &PushRequest) -> Option<Work> {
     let becomes = request.facts.len() as u64 + wire::push::claimed(request);
     Some(connection?.share.work(becomes).await)
 }

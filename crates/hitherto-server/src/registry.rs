@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, RolledBack};
-use hitherto_proto::convert::status::to_status;
+use hitherto_engine::RolledBack;
 use hitherto_proto::v1::registry_service_server::{RegistryService, RegistryServiceServer};
 use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, GetCatalogRequest, GetCatalogResponse, RollbackRequest,
@@ -17,21 +16,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
-use crate::admission::Admission;
-use crate::flight::Workers;
-use crate::metrics::{Method, Metrics};
-use crate::server::Clock;
+use crate::admission::{Admission, everybody};
+use crate::metrics::Method;
+use crate::served::Served;
 
 /// What the registry service answers with.
 pub struct Registry {
-    /// Answers.
-    pub engine: Arc<Engine>,
-    /// Says what now is.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// Run what takes a while.
-    pub workers: Arc<Workers>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// Bounds changes in flight.
     pub changes: Admission,
 }
@@ -50,7 +42,8 @@ impl Registry {
         place: OwnedSemaphorePermit,
     ) -> Result<ApplyResponse> {
         let ApplyRequest { dry_run, planned_version } = request;
-        let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
+        let Served { engine, clock, workers, .. } = &*self.served;
+        let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
             let mut plan = engine.plan().await?;
@@ -65,16 +58,16 @@ impl Registry {
             })?;
             Ok(ApplyResponse { changes_json, catalog_version, warnings: plan.warnings })
         };
-        self.workers.run(work).await
+        workers.run(work).await
     }
 
     async fn go_back(&self, view: String, place: OwnedSemaphorePermit) -> Result<RollbackResponse> {
-        let engine = Arc::clone(&self.engine);
+        let engine = Arc::clone(&self.served.engine);
         let work = async move {
             let _place = place;
             engine.rollback(&view).await
         };
-        let RolledBack { from, to, .. } = self.workers.run(work).await?;
+        let RolledBack { from, to, .. } = self.served.workers.run(work).await?;
         Ok(RollbackResponse { from, to })
     }
 }
@@ -83,45 +76,35 @@ impl Registry {
 impl RegistryService for Registry {
     async fn get_catalog(
         &self,
-        _: Request<GetCatalogRequest>,
+        request: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
-        let mut call = self.metrics.begin(Method::GetCatalog);
-        let catalog = GetCatalogResponse::from(&*self.engine.catalog());
-        let release = env!("CARGO_PKG_VERSION").to_owned();
-        let catalog = Ok(Response::new(GetCatalogResponse { release, ..catalog }));
-        call.end(&catalog);
-        catalog
+        let answer = |()| async {
+            let catalog = GetCatalogResponse::from(&*self.served.engine.catalog());
+            let release = env!("CARGO_PKG_VERSION").to_owned();
+            Ok::<_, Error>(GetCatalogResponse { release, ..catalog })
+        };
+        let served =
+            self.served.serve(Method::GetCatalog, request.extensions(), everybody(), answer);
+        served.await.map(Response::new)
     }
 
     async fn apply(
         &self,
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
-        let mut call = self.metrics.begin(Method::Apply);
-        let applied = match self.changes.try_admit() {
-            Ok(place) => {
-                let applied = self.apply_all(request.into_inner(), place).await;
-                applied.map_err(|error| to_status(&error))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        call.end(&applied);
-        applied.map(Response::new)
+        let (_, asked, request) = request.into_parts();
+        let admit = async { self.changes.try_admit() };
+        let apply = |place| self.apply_all(request, place);
+        self.served.serve(Method::Apply, &asked, admit, apply).await.map(Response::new)
     }
 
     async fn rollback(
         &self,
         request: Request<RollbackRequest>,
     ) -> Result<Response<RollbackResponse>, Status> {
-        let mut call = self.metrics.begin(Method::Rollback);
-        let rolled_back = match self.changes.try_admit() {
-            Ok(place) => {
-                let rolled_back = self.go_back(request.into_inner().view, place).await;
-                rolled_back.map_err(|error| to_status(&error))
-            }
-            Err(refusal) => Err(refusal),
-        };
-        call.end(&rolled_back);
-        rolled_back.map(Response::new)
+        let (_, asked, request) = request.into_parts();
+        let admit = async { self.changes.try_admit() };
+        let go_back = |place| self.go_back(request.view, place);
+        self.served.serve(Method::Rollback, &asked, admit, go_back).await.map(Response::new)
     }
 }

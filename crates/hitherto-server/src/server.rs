@@ -40,7 +40,7 @@ use crate::admission::{Admission, Behind, Fair, Weighed};
 use crate::budget::Budget;
 use crate::diagnostics::Diagnostics;
 use crate::feast::Feast;
-use crate::flight::{Flights, Workers};
+use crate::flight::Flights;
 use crate::jobs::Jobs;
 use crate::lifecycle::{self, Health, Stopping, TakesPushes};
 use crate::lookup::Lookups;
@@ -49,7 +49,9 @@ use crate::port::{Port, Room};
 use crate::push::Pushes;
 use crate::registry::Registry;
 use crate::secure::Security;
+use crate::served::{Clock, Served};
 use crate::web;
+use crate::workers::Workers;
 
 /// The settings that bound requests in flight, as messages name them.
 const LOOKUPS_SETTING: &str = "server.lookupsInFlightMax";
@@ -57,9 +59,6 @@ const TRAINING_SETS_SETTING: &str = "server.trainingSetsInFlightMax";
 
 /// Where no setting does.
 const FIXED: &str = "a fixed limit";
-
-/// Tells the time in microseconds UTC. The binary passes it in.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// How often history is given up that no view promises any more.
 const RETAIN_INTERVAL: Duration = Duration::from_secs(60);
@@ -117,9 +116,11 @@ where
     let (tls, guard) = security.follow(&stopping);
     let budget = Budget::new(config.request_memory.bytes())?;
     let room = Room::new(config.connections_max()?, Arc::clone(&budget));
-    let metrics = Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials);
-    let asked = Arc::clone(&engine);
-    let (router, health) = routes(engine, &config, clock, metrics, stopping.clone()).await?;
+    let metrics = Arc::new(Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials));
+    let (workers, ends) = (Workers::start()?, stopping.clone());
+    let (asked, takes_pushes) = (Arc::clone(&engine), TakesPushes::default());
+    let served = Served { engine, clock, metrics, workers, stopping: ends, takes_pushes };
+    let (router, health) = routes(Arc::new(served), &config).await?;
     tokio::spawn(health.tell(asked, stopping.clone()));
     let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));
     let port = Port { room, tls, guard, router, bytes_ahead, stopping: stopping.clone() };
@@ -166,70 +167,40 @@ async fn retain(engine: Arc<Engine>, clock: Clock, mut stopping: Stopping) {
 }
 
 /// Puts all services on one router.
-async fn routes(
-    engine: Arc<Engine>,
-    config: &ServerConfig,
-    clock: Clock,
-    metrics: Metrics,
-    stopping: Stopping,
-) -> Result<(Router, Health)> {
-    let metrics = Arc::new(metrics);
+async fn routes(served: Arc<Served>, config: &ServerConfig) -> Result<(Router, Health)> {
     let lookups = Lookups {
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
+        served: Arc::clone(&served),
         slow: Duration::from_millis(config.slow_lookup_millis),
         admission: Admission::new("lookups", LOOKUPS_SETTING, config.lookups_in_flight_max)?,
         behind: Behind::new(Duration::from_millis(config.lookup_wait_millis_max)),
         elsewhere: Weighed::by_cores(),
-        stopping: stopping.clone(),
     };
+    let feast = Feast { lookups: lookups.clone() }.service();
+    let takes_pushes = served.takes_pushes.clone();
+    let web = web::routes(lookups.clone());
+    let lookups = lookups.service();
     let pushes = Pushes {
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
+        served: Arc::clone(&served),
         admission: Admission::new("pushes", FIXED, PUSHES_IN_FLIGHT_MAX)?,
-        stopping,
     }
     .service();
-    let feast = Feast { lookups: lookups.clone() }.service();
-    let takes_pushes = TakesPushes::default();
-    let web = web::routes(lookups.clone(), takes_pushes.clone());
-    let lookups = lookups.service();
-    let workers = Arc::new(Workers::start()?);
     let registry = Registry {
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
-        workers: Arc::clone(&workers),
+        served: Arc::clone(&served),
         changes: Admission::new("changes", FIXED, CHANGES_IN_FLIGHT_MAX)?,
     }
     .service();
-    let jobs = Jobs::new(
-        Arc::clone(&engine),
-        Arc::clone(&clock),
-        Arc::clone(&metrics),
-        Arc::clone(&workers),
-        config.backups.clone(),
-    )
-    .service();
+    let jobs = Jobs::new(Arc::clone(&served), config.backups.clone()).service();
     let diagnostics = Diagnostics {
-        engine: Arc::clone(&engine),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
+        served: Arc::clone(&served),
         verifications: Admission::new("verifications", FIXED, VERIFICATIONS_IN_FLIGHT_MAX)?,
         explanations: Fair::new("explanations", FIXED, EXPLANATIONS_IN_FLIGHT_MAX)?,
-        workers: Arc::clone(&workers),
     }
     .service();
     let places = config.training_sets_in_flight_max;
     let flights = Flights {
-        engine,
-        clock,
-        metrics,
+        served,
         admission: Fair::new("training sets", TRAINING_SETS_SETTING, places)?,
         queries: QueryBounds { rows_max: config.sql_rows_max, seconds_max: config.sql_seconds_max },
-        workers,
     }
     .service();
     let pushing = name_of(&pushes);

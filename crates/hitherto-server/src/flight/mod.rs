@@ -10,14 +10,14 @@
 //! | ---------- | --------------------------------------------------------- |
 //! | `spine`    | what a caller sends: a command and a spine                 |
 //! | `answer`   | what a caller gets: batches, then their record             |
-//! | `workers`  | the threads that training sets are built on                |
+//! | `sending`  | an answer on its way from the workers to its caller        |
 //!
 //! Flight's other methods are about data sets that have names and wait to be
 //! fetched. A training set is neither: it is made of what the caller brings.
 
 mod answer;
+mod sending;
 mod spine;
-mod workers;
 
 use std::sync::Arc;
 
@@ -29,33 +29,26 @@ use arrow_flight::{
 use futures::stream::BoxStream;
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{Engine, QueryBounds, TrainingSet};
-use hitherto_proto::convert::status::to_status;
+use hitherto_engine::{QueryBounds, TrainingSet};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::{Asker, Fair, FairPermit};
-use crate::metrics::{Method, Metrics};
+use crate::budget::Held;
+use crate::metrics::Method;
 use crate::port::Connection;
-use crate::server::Clock;
+use crate::served::Served;
 use answer::{Answer, Place};
 use spine::Question;
-pub use workers::Workers;
 
 /// What the Flight service answers with.
 pub struct Flights {
-    /// Builds training sets.
-    pub engine: Arc<Engine>,
-    /// Says what now is.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// Bounds training sets in flight.
     pub admission: Fair,
     /// Bounds queries that make spines.
     pub queries: QueryBounds,
-    /// Run them.
-    pub workers: Arc<Workers>,
 }
 
 /// A stream of answers of one kind.
@@ -73,25 +66,24 @@ impl Flights {
             .accept_compressed(Gzip)
     }
 
-    /// Admits the caller, reads what is asked and starts its training set: everything
-    /// that can be found wrong before the first row is found here.
-    async fn begin(&self, request: Request<Streaming<FlightData>>) -> Result<Admitted, Status> {
-        let permit = self.admission.try_admit(Asker::of(request.extensions()))?;
-        let connection = request.extensions().get::<Arc<Connection>>();
-        let held = connection.map(|connection| connection.share.hold());
-        let messages = request.into_inner();
-        let started = async {
-            let Question { request, spine } = Question::read(messages, self.queries, held).await?;
-            let (engine, now) = (Arc::clone(&self.engine), (self.clock)());
-            // The permit goes along: it is held as long as there is work, also
-            // when nobody waits for it any more.
-            let start = async move {
-                let set = engine.training_set(&request, spine, now).await?;
-                Ok((set, permit))
-            };
-            self.workers.run(start).await
+    /// Reads what is asked and starts its training set: everything that can be found wrong
+    /// before the first row is found here. `held` counts what the caller sends.
+    async fn start(
+        &self,
+        messages: Streaming<FlightData>,
+        held: Option<Held>,
+        permit: FairPermit,
+    ) -> Result<Admitted> {
+        let Question { request, spine } = Question::read(messages, self.queries, held).await?;
+        let Served { engine, clock, workers, .. } = &*self.served;
+        let (engine, now) = (Arc::clone(engine), clock());
+        // The permit goes along: it is held as long as there is work, also
+        // when nobody waits for it any more.
+        let start = async move {
+            let set = engine.training_set(&request, spine, now).await?;
+            Ok((set, permit))
         };
-        started.await.map_err(|error| to_status(&error))
+        workers.run(start).await
     }
 }
 
@@ -109,11 +101,15 @@ impl FlightService for Flights {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        let mut call = self.metrics.begin(Method::TrainingSet);
-        let begun = self.begin(request).await;
-        let (set, permit) = begun.inspect_err(|status| call.failed(status))?;
-        let answer = Answer::new(set, Arc::clone(&self.metrics), Place::new(call, permit));
-        Ok(Response::new(self.workers.stream(answer)))
+        let (_, asked, messages) = request.into_parts();
+        let held = asked.get::<Arc<Connection>>().map(|connection| connection.share.hold());
+        let admit = async { self.admission.try_admit(Asker::of(&asked)) };
+        let start = |permit| self.start(messages, held, permit);
+        let begun = self.served.begin(Method::TrainingSet, &asked, admit, start).await?;
+        let ((set, permit), call) = begun;
+        let Served { metrics, workers, .. } = &*self.served;
+        let answer = Answer::new(set, Arc::clone(metrics), Place::new(call, permit));
+        Ok(Response::new(sending::stream(workers, answer)))
     }
 
     async fn handshake(

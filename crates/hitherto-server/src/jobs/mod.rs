@@ -17,10 +17,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{
-    BackupFiles, Engine, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange,
-};
-use hitherto_proto::convert::status::to_status;
+use hitherto_engine::{BackupFiles, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{
@@ -31,9 +28,9 @@ use tokio::sync::watch::Receiver;
 use tonic::{Request, Response, Status};
 
 use self::board::{Board, Entry};
-use crate::flight::Workers;
-use crate::metrics::{Method, Metrics};
-use crate::server::Clock;
+use crate::admission::everybody;
+use crate::metrics::Method;
+use crate::served::Served;
 
 /// How often a watcher is told at most.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -41,14 +38,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// What the job service answers with. Clones share everything.
 #[derive(Clone)]
 pub struct Jobs {
-    /// Does the work.
-    pub engine: Arc<Engine>,
-    /// Says what now is.
-    pub clock: Clock,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
-    /// Run the work.
-    pub workers: Arc<Workers>,
+    /// What all services share.
+    pub served: Arc<Served>,
     /// The folder for backups.
     pub backups: Option<PathBuf>,
     /// What there is.
@@ -57,14 +48,8 @@ pub struct Jobs {
 
 impl Jobs {
     /// No job yet.
-    pub fn new(
-        engine: Arc<Engine>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        workers: Arc<Workers>,
-        backups: Option<PathBuf>,
-    ) -> Self {
-        Self { engine, clock, metrics, workers, backups, board: Arc::default() }
+    pub fn new(served: Arc<Served>, backups: Option<PathBuf>) -> Self {
+        Self { served, backups, board: Arc::default() }
     }
 
     /// The service.
@@ -74,19 +59,23 @@ impl Jobs {
 
     fn start(&self, work: Work) -> Result<Job> {
         let what = describe(&work);
-        let entry = self.board.begin(&what, (self.clock)())?;
+        let entry = self.board.begin(&what, self.now())?;
         let (jobs, running) = (self.clone(), Arc::clone(&entry));
         let work = async move {
             let outcome = jobs.work(work, &running).await;
-            running.end(outcome, (jobs.clock)());
+            running.end(outcome, jobs.now());
         };
-        entry.runs(self.workers.spawn(work).abort_handle());
+        entry.runs(self.served.workers.spawn(work).abort_handle());
         Ok(entry.job())
+    }
+
+    fn now(&self) -> i64 {
+        (self.served.clock)()
     }
 
     /// Does a job's work; what came of it, as JSON.
     async fn work(&self, work: Work, entry: &Entry) -> Result<String> {
-        let now = (self.clock)();
+        let (engine, now) = (&self.served.engine, self.now());
         let json = match work {
             Work::Materialize(MaterializeWork { views, full, force, from_micros, to_micros }) => {
                 let mode = match full {
@@ -95,15 +84,15 @@ impl Jobs {
                 };
                 let window = TimeRange::between(from_micros, to_micros);
                 let request = MaterializeRequest { views, mode, force, window };
-                serde_json::to_string(&self.engine.materialize(&request, now, entry).await?)
+                serde_json::to_string(&engine.materialize(&request, now, entry).await?)
             }
             Work::Optimize(OptimizeWork { views, full }) => {
                 let mode = if full { OptimizeMode::Full } else { OptimizeMode::IfChanged };
-                serde_json::to_string(&self.engine.optimize_all(&views, mode, entry).await?)
+                serde_json::to_string(&engine.optimize_all(&views, mode, entry).await?)
             }
             Work::Backup(BackupWork { folder, copy }) => {
                 let how = if copy { BackupFiles::Copied } else { BackupFiles::Linked };
-                let engine = Arc::clone(&self.engine);
+                let engine = Arc::clone(engine);
                 let folder = backup_folder(self.backups.as_deref(), &folder)?;
                 let backup = move || engine.backup(&folder, how, now);
                 let backup = tokio::task::spawn_blocking(backup).await;
@@ -161,33 +150,31 @@ impl JobService for Jobs {
     type WatchJobStream = BoxStream<'static, Result<Job, Status>>;
 
     async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
-        let mut call = self.metrics.begin(Method::Job);
-        let work = request.into_inner().work;
-        let work =
-            work.ok_or_else(|| Error::invalid("name the work: materialize, optimize or backup"));
-        let job = work.and_then(|work| self.start(work)).map_err(|error| to_status(&error));
-        call.end(&job);
-        job.map(Response::new)
+        let (_, asked, request) = request.into_parts();
+        let start = |()| async {
+            let unnamed = || Error::invalid("name the work: materialize, optimize or backup");
+            self.start(request.work.ok_or_else(unnamed)?)
+        };
+        self.served.serve(Method::Job, &asked, everybody(), start).await.map(Response::new)
     }
 
     async fn list_jobs(
         &self,
-        _: Request<ListJobsRequest>,
+        request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
-        let mut call = self.metrics.begin(Method::Job);
-        let jobs = Ok(ListJobsResponse { jobs: self.board.jobs() });
-        call.end(&jobs);
-        jobs.map(Response::new)
+        let list = |()| async { Ok::<_, Error>(ListJobsResponse { jobs: self.board.jobs() }) };
+        let asked = request.extensions();
+        self.served.serve(Method::Job, asked, everybody(), list).await.map(Response::new)
     }
 
     async fn watch_job(
         &self,
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
-        let mut call = self.metrics.begin(Method::Job);
-        let entry = self.board.find(request.into_inner().id).map_err(|error| to_status(&error));
-        call.end(&entry);
-        let jobs = stream::unfold(Some((entry?.watch(), true)), |state| async move {
+        let (_, asked, request) = request.into_parts();
+        let find = |()| async { self.board.find(request.id) };
+        let entry = self.served.serve(Method::Job, &asked, everybody(), find).await?;
+        let jobs = stream::unfold(Some((entry.watch(), true)), |state| async move {
             let (watched, is_first) = state?;
             next_state(watched, is_first).await
         });
@@ -198,12 +185,13 @@ impl JobService for Jobs {
         &self,
         request: Request<CancelJobRequest>,
     ) -> Result<Response<Job>, Status> {
-        let mut call = self.metrics.begin(Method::Job);
-        let entry = self.board.find(request.into_inner().id).map_err(|error| to_status(&error));
-        call.end(&entry);
-        let entry = entry?;
-        entry.cancel((self.clock)());
-        Ok(Response::new(entry.job()))
+        let (_, asked, request) = request.into_parts();
+        let cancel = |()| async {
+            let entry = self.board.find(request.id)?;
+            entry.cancel(self.now());
+            Ok::<_, Error>(entry.job())
+        };
+        self.served.serve(Method::Job, &asked, everybody(), cancel).await.map(Response::new)
     }
 }
 

@@ -316,14 +316,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// Sees how the request ended.
-    pub fn end<T>(&mut self, result: &Result<T, Status>) {
-        match result {
-            Ok(_) => self.answered(),
-            Err(status) => self.failed(status),
-        }
-    }
-
     /// Sees the request answered.
     pub fn answered(&mut self) {
         self.outcome = Outcome::Ok;

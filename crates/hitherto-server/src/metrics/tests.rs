@@ -45,7 +45,7 @@ fn a_request_is_counted_once_however_it_ends() {
         let mut call = metrics.begin(Method::Lookup);
         check_has(&metrics, "hitherto_requests_in_flight{method=\"lookup\"} 1");
         if let Some(result) = ending {
-            call.end(result);
+            result.as_ref().map_or_else(|status| call.failed(status), |()| call.answered());
         }
     }
     check_has(&metrics, "hitherto_requests_in_flight{method=\"lookup\"} 0");

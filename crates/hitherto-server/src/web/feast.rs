@@ -25,7 +25,6 @@ use base64::prelude::BASE64_STANDARD;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::feast as convert;
-use hitherto_proto::convert::status::to_status;
 use hitherto_proto::feast::serving::get_online_features_request::Kind;
 use hitherto_proto::feast::serving::get_online_features_response::FeatureVector;
 use hitherto_proto::feast::serving::{
@@ -45,6 +44,7 @@ use crate::feast;
 use crate::json::{kind, unique};
 use crate::lookup::Lookups;
 use crate::metrics::Method;
+use crate::served::Failed;
 
 /// What Feast's clients ask. Fields that Feast's server does not know are passed over,
 /// as it does.
@@ -101,8 +101,8 @@ async fn look_up(
     lookups: Lookups,
     permit: OwnedSemaphorePermit,
     body: Bytes,
-) -> Result<(Content, OwnedSemaphorePermit), Status> {
-    let request = read(&body).and_then(request).map_err(|error| to_status(&error))?;
+) -> Result<(Content, OwnedSemaphorePermit), Failed> {
+    let request = read(&body).and_then(request)?;
     let answer = feast::look_up(&lookups, request, permit, |answer| {
         serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))

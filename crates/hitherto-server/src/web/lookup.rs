@@ -7,16 +7,15 @@ use axum::response::Response;
 use hitherto_core::{Error, Result};
 use hitherto_engine::arrow_columns::to_ipc_stream;
 use hitherto_engine::{KeyColumn, Lookup};
-use hitherto_proto::convert::status::to_status;
 use http::header::ACCEPT;
 use http::{Extensions, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
-use tonic::Status;
 
 use super::{ARROW, Content, JSON, call, read, refuse};
 use crate::json::{LookupAnswer, LookupBody};
 use crate::lookup::{Lookups, Written};
 use crate::metrics::Method;
+use crate::served::Failed;
 
 /// Looks up features of entities, at now or as of an earlier moment.
 pub async fn answer(
@@ -39,9 +38,8 @@ async fn look_up(
     permit: OwnedSemaphorePermit,
     body: Bytes,
     written: Written,
-) -> Result<(Content, OwnedSemaphorePermit), Status> {
-    let refuse = |error: Error| to_status(&error);
-    let request = read(&body).and_then(LookupBody::into_request).map_err(refuse)?;
+) -> Result<(Content, OwnedSemaphorePermit), Failed> {
+    let request = read(&body).and_then(LookupBody::into_request)?;
     let keys = request.keys.clone();
     let write = move |answer: Lookup| match written {
         Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),

@@ -15,14 +15,12 @@ mod feast;
 mod lookup;
 mod openapi;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_proto::convert::status::{RETRY_AFTER, from_status, refused, to_status};
@@ -33,10 +31,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
 
 use crate::json::ErrorAnswer;
-use crate::lifecycle::{Stopping, TakesPushes};
 use crate::lookup::Lookups;
-use crate::metrics::{self, Method, Metrics};
+use crate::metrics::{self, Method};
 use crate::port::Kept;
+use crate::served::Failed;
 
 /// The content types of answers.
 const JSON: &str = "application/json";
@@ -46,17 +44,21 @@ const ARROW: &str = "application/vnd.apache.arrow.stream";
 type Content = (&'static str, Vec<u8>);
 
 /// Everything that is answered over plain HTTP.
-pub fn routes(lookups: Lookups, takes_pushes: TakesPushes) -> Router {
-    let metrics = Arc::clone(&lookups.metrics);
-    let life = (lookups.stopping.clone(), takes_pushes);
-    Router::new()
-        .route("/v1/lookup", post(lookup::answer).fallback(use_post).with_state(lookups.clone()))
-        .route("/get-online-features", post(feast::answer).fallback(use_post).with_state(lookups))
-        .route("/openapi.json", get(openapi::describe))
-        .route("/metrics", get(scrape).with_state(metrics))
-        .route("/healthz", get(healthz).with_state(life.clone()))
-        .route("/health", get(healthz).with_state(life))
-        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+pub fn routes(lookups: Lookups) -> Router {
+    let router = table().into_iter().fold(Router::new(), |all, (path, at)| all.route(path, at));
+    router.layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX)).with_state(lookups)
+}
+
+/// Every path, and who answers there. Tests go through the list.
+pub fn table() -> [(&'static str, MethodRouter<Lookups>); 6] {
+    [
+        ("/v1/lookup", post(lookup::answer).fallback(use_post)),
+        ("/get-online-features", post(feast::answer).fallback(use_post)),
+        ("/openapi.json", get(openapi::describe)),
+        ("/metrics", get(scrape)),
+        ("/healthz", get(healthz)),
+        ("/health", get(healthz)),
+    ]
 }
 
 /// Answers a path that nobody serves, in the caller's own protocol.
@@ -131,8 +133,8 @@ fn without_value(cause: &str) -> String {
 
 /// Counts a request, and answers it if there is a place and its body can be had:
 /// with what was looked up, or as `refuse` says why there is none.
-async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Status>>>(
-    (lookups, extensions): (Lookups, Extensions),
+async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Failed>>>(
+    (lookups, asked): (Lookups, Extensions),
     method: Method,
     body: Result<Bytes, BytesRejection>,
     refuse: fn(&Status) -> Response,
@@ -142,13 +144,9 @@ async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Status>
         Ok(body) => body,
         Err(rejection) => return without_body(&rejection, refuse),
     };
-    let mut call = lookups.metrics.begin(method);
-    let answer = match lookups.admit(&extensions) {
-        Ok(permit) => look_up(lookups, permit, body).await,
-        Err(refusal) => Err(refusal),
-    };
-    call.end(&answer);
-    match answer {
+    let admit = async { lookups.admit(&asked) };
+    let answer = |permit| look_up(lookups.clone(), permit, body);
+    match lookups.served.serve(method, &asked, admit, answer).await {
         Ok(((content_type, bytes), permit)) => {
             let mut answer = ([(CONTENT_TYPE, content_type)], bytes).into_response();
             answer.extensions_mut().insert(Kept::new(permit));
@@ -212,8 +210,8 @@ fn error(status: StatusCode, kind: Kind, message: impl Into<String>) -> Response
 }
 
 /// What is counted, for Prometheus.
-async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
-    match metrics.encode() {
+async fn scrape(State(lookups): State<Lookups>) -> Response {
+    match lookups.served.metrics.encode() {
         Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -221,10 +219,9 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> Response {
 
 /// Whether the server takes requests. `/health` is the same, where clients of Feast's
 /// server look. One whose disk is full answers lookups, and is not to be restarted for that.
-async fn healthz(
-    State((stopping, takes_pushes)): State<(Stopping, TakesPushes)>,
-) -> (StatusCode, &'static str) {
-    match (stopping.has_begun(), takes_pushes.now()) {
+async fn healthz(State(lookups): State<Lookups>) -> (StatusCode, &'static str) {
+    let served = &lookups.served;
+    match (served.stopping.has_begun(), served.takes_pushes.now()) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         (false, true) => (StatusCode::OK, "ok\n"),
         (false, false) => (StatusCode::OK, "ok, but for pushes: not serving\n"),
