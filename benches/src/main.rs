@@ -31,8 +31,10 @@ mod shared;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
+use hitherto_api::Grant;
 use tikv_jemallocator::Jemalloc;
 
 /// As in the binary `hitherto`, for the floors and echoes as well as for ours.
@@ -41,6 +43,12 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// What can be said of a failed measurement is a sentence for people.
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// What measurements may.
+fn grant() -> &'static Grant {
+    static GRANT: LazyLock<Grant> = LazyLock::new(|| Grant::in_process("benches"));
+    &GRANT
+}
 
 /// Measures Hitherto; the last thing on stdout is one JSON object.
 #[derive(Debug, Parser)]

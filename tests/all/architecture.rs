@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 
+use crate::tidy::{files, is_test};
+
 /// Every edge between our crates that is allowed, and none else.
 const EDGES: [(&str, &[&str]); 10] = [
     ("core", &[]),
@@ -11,11 +13,11 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("online", &["core"]),
     ("offline", &["core"]),
     ("proto", &["core"]),
-    ("engine", &["core", "offline", "online"]),
+    ("engine", &["api", "core", "offline", "online"]),
     ("server", &["api", "core", "engine", "proto"]),
-    ("cli", &["core", "engine", "server"]),
-    ("python", &["cli", "core", "engine", "server"]),
-    ("benches", &["core", "engine", "offline", "online", "proto", "server"]),
+    ("cli", &["api", "core", "engine", "server"]),
+    ("python", &["api", "cli", "core", "engine", "server"]),
+    ("benches", &["api", "core", "engine", "offline", "online", "proto", "server"]),
 ];
 
 /// Third-party crates that exactly these of our crates may name.
@@ -45,6 +47,21 @@ const ONE_VERSION: [&str; 12] = [
     "rustls",
     "tokio",
     "tonic",
+];
+
+/// How callers and their grants are made, and where alone, but for tests.
+const DOORS: [(&str, &[&str]); 4] = [
+    ("Caller::anonymous", &["crates/hitherto-server/src/secure/callers.rs"]),
+    ("Caller::workload", &["crates/hitherto-server/src/secure/callers.rs"]),
+    ("Grant::of", &["crates/hitherto-server/src/served.rs"]),
+    (
+        "Grant::in_process",
+        &[
+            "benches/src/main.rs",
+            "crates/hitherto-cli/src/session.rs",
+            "crates/hitherto-python/src/process.rs",
+        ],
+    ),
 ];
 
 fn metadata() -> Metadata {
@@ -86,6 +103,17 @@ fn key_libraries_stay_behind_their_fence() {
             let names_it = package.dependencies.iter().any(|dependency| dependency.name == library);
             assert!(!names_it || inside.contains(name), "hitherto-{name} must not know {library}");
         }
+    }
+}
+
+#[test]
+fn callers_and_grants_are_made_at_the_door() {
+    for (maker, doors) in DOORS {
+        let names_it = |(name, text): &(String, String)| {
+            !is_test(name) && !name.starts_with("crates/hitherto-api/") && text.contains(maker)
+        };
+        let found = files(&[".rs"]).into_iter().filter(names_it).map(|(name, _)| name);
+        assert_eq!(found.collect::<Vec<_>>(), doors, "{maker}");
     }
 }
 

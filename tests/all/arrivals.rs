@@ -9,7 +9,7 @@ use hitherto_engine::{
 };
 
 use crate::pushing::{VALUE, facts, labs, online_repo, push, times, trained, value};
-use crate::repo::{self, Repo, apply, materialize};
+use crate::repo::{self, Repo, apply, grant, materialize};
 
 const DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
@@ -21,7 +21,7 @@ async fn check(engine: &Engine, expected: &[(i64, Option<i64>)], now: i64, when:
     for (at, expected) in expected {
         assert_eq!(value(engine, "x", Some(*at), now).ok(), *expected, "at {at} {when}");
     }
-    let verified = engine.verify(&VerifyRequest::default(), now).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), now).await.unwrap();
     assert_eq!(verified.differences(), 0, "{when}: {verified:?}");
     assert_eq!(verified.stale().count(), 0, "{when}: {verified:?}");
 }
@@ -41,7 +41,7 @@ async fn a_late_push_is_in_no_row_before_its_arrival() {
     check(&engine, &expected, 1_100, "at once").await;
     materialize(&engine, MaterializeMode::Full, 1_200).await;
     check(&engine, &expected, 1_200, "after a full build").await;
-    engine.rollback("labs").await.unwrap();
+    engine.rollback(grant(), "labs").await.unwrap();
     check(&engine, &expected, 1_200, "after going back").await;
     drop(engine);
     let engine = repo.open(Access::ReadWrite).unwrap();
@@ -177,13 +177,13 @@ async fn why_shows_when_a_fact_was_pushed_whatever_it_claims() {
         known_by: None,
         known: None,
     };
-    let explained = engine.why(&request, 2_000).await.unwrap();
+    let explained = engine.why(grant(), &request, 2_000).await.unwrap();
     let shown: Vec<_> =
         explained.candidates.iter().map(|fact| (fact.event, fact.known, fact.arrived)).collect();
     assert_eq!(shown, [(20, 21, Some(1_000)), (10, 12, None)]);
     drop(engine);
     let reader = repo.open(Access::ReadOnly).unwrap();
-    let explained = reader.why(&request, 2_000).await.unwrap();
+    let explained = reader.why(grant(), &request, 2_000).await.unwrap();
     assert_eq!(explained.candidates[0].arrived, Some(1_000));
 }
 

@@ -20,7 +20,7 @@ use hitherto_engine::{
     TrainingSetRequest,
 };
 
-use crate::repo::{Repo, Silent, batch, lookup, materialize, write_parquet};
+use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, write_parquet};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -117,7 +117,7 @@ fn state(engine: &Engine) -> (Catalog, [Values; 3]) {
 async fn run(engine: &Engine, views: &[&str], mode: MaterializeMode) -> Result<(), Error> {
     let views = views.iter().map(|view| String::from(*view)).collect();
     let request = MaterializeRequest { views, mode, ..MaterializeRequest::default() };
-    engine.materialize(&request, NOW, &Silent).await.map(drop)
+    engine.materialize(grant(), &request, NOW, &Silent).await.map(drop)
 }
 
 /// What starting a training set is told; no row of it was read.
@@ -136,7 +136,7 @@ async fn refused(
         known: None,
         names,
     };
-    match engine.training_set(&request, spine, NOW).await {
+    match engine.training_set(grant(), &request, spine, NOW).await {
         Ok(_) => panic!("the training set was begun"),
         Err(error) => error,
     }
@@ -177,7 +177,7 @@ async fn an_unknown_name_is_not_found_and_the_like_is_suggested() {
         let keys = stays(&[1]);
         let request =
             LookupRequest { selection: selection.clone(), keys, as_of: None, with_times: false };
-        assert_told(&engine.lookup(&request, NOW).unwrap_err(), Kind::NotFound, message);
+        assert_told(&engine.lookup(grant(), &request, NOW).unwrap_err(), Kind::NotFound, message);
         let error = refused(&engine, selection, FeatureNames::Short, spine()).await;
         assert_told(&error, Kind::NotFound, message);
     }
@@ -297,8 +297,11 @@ async fn spine_batches_of_two_schemas_are_refused() {
         names: FeatureNames::Short,
     };
     let schema = spine().schema();
-    let error =
-        engine.training_set(&request, (vec![spine(), other], schema), NOW).await.err().unwrap();
+    let error = engine
+        .training_set(grant(), &request, (vec![spine(), other], schema), NOW)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().starts_with("the spine's batches have two schemas: "), "{error}");
 }
@@ -451,7 +454,7 @@ async fn a_broken_file_is_corrupt_and_changes_nothing() {
         let message = "source file labs/monday.parquet is not a whole Parquet file; write it again";
         let error = run(&engine, &["labs"], MaterializeMode::Full).await.unwrap_err();
         assert_told(&error, Kind::Corrupt, message);
-        assert_told(&engine.plan().await.unwrap_err(), Kind::Corrupt, message);
+        assert_told(&engine.plan(grant()).await.unwrap_err(), Kind::Corrupt, message);
         assert_eq!(state(&engine), before, "{what}");
     }
     fs::write(&path, &good).unwrap();

@@ -18,7 +18,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use crate::repo::{Repo, Silent, batch, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, grant, materialize, training_set};
 
 fn yaml(key: &str, feature: &str, sql: Option<&str>) -> String {
     let sql = sql.map_or(String::new(), |sql| format!("sql: \"{sql}\", "));
@@ -103,9 +103,9 @@ async fn check(repo: &Repo, ids: ArrayRef, values: &ArrayRef) {
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, 10).await;
     assert_eq!(trained(&engine, Arc::clone(&ids)).await.to_data(), values.to_data());
-    let verified = engine.verify(&VerifyRequest::default(), 10).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 10).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
-    engine.optimize("v", OptimizeMode::Full, &Silent).await.unwrap();
+    engine.optimize(grant(), "v", OptimizeMode::Full, &Silent).await.unwrap();
     assert_eq!(trained(&engine, ids).await.to_data(), values.to_data(), "the copy");
 }
 
@@ -205,7 +205,8 @@ async fn a_row_group_of_no_rows_that_has_some_is_refused() {
     let facts = facts(Arc::clone(&ids), ids);
     let repo = repo(&yaml("int64", "int64", None), &facts, 1_000);
     forge(&repo, Some(0), |column| column);
-    let error = repo.open(hitherto_engine::Access::ReadWrite).unwrap().plan().await.unwrap_err();
+    let error =
+        repo.open(hitherto_engine::Access::ReadWrite).unwrap().plan(grant()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     let told = error.chain();
     assert!(told.contains("facts/a.parquet") && told.contains("0 rows, and 4 values"), "{told}");

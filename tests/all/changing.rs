@@ -12,7 +12,7 @@ use hitherto_engine::{
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
-use crate::repo::{self, Repo, apply, lookup, materialize};
+use crate::repo::{self, Repo, apply, grant, lookup, materialize};
 
 const UNIT: &str = "{ name: unit, type: string }";
 
@@ -56,7 +56,7 @@ fn check_is_served_as_before(engine: &Engine) {
         as_of: None,
         with_times: false,
     };
-    let answer = engine.lookup(&request, 1_000).unwrap();
+    let answer = engine.lookup(grant(), &request, 1_000).unwrap();
     let names: Vec<_> = answer.columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["labs:value"], "the service has what its views have");
     let error = found(engine, &["labs:value", "labs:unit"]).unwrap_err();
@@ -78,7 +78,7 @@ async fn a_changed_view_is_served_as_it_was_until_it_is_built() {
     let error = push(&engine, "labs", repo::batch(facts(&[("x", 30, 3)])), "", 70).unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
     assert!(error.to_string().contains("hitherto materialize labs"), "{error}");
-    let verified = engine.verify(&VerifyRequest::default(), 70).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 70).await.unwrap();
     assert_eq!(verified.stale().map(|(view, _)| view).collect::<Vec<_>>(), ["labs"]);
     let why = WhyRequest {
         view: String::from("labs"),
@@ -87,13 +87,16 @@ async fn a_changed_view_is_served_as_it_was_until_it_is_built() {
         known_by: None,
         known: None,
     };
-    assert_eq!(engine.why(&why, 70).await.unwrap().online, Online::EarlierDefinition);
+    assert_eq!(engine.why(grant(), &why, 70).await.unwrap().online, Online::EarlierDefinition);
 
     materialize(&engine, MaterializeMode::Incremental, 80).await;
     let answer = found(&engine, &["labs:value", "labs:unit"]).unwrap();
     assert_eq!(answer.columns.len(), 2);
     assert_eq!(value(&engine, "x", None, 1_000), Ok(2));
-    assert_eq!(engine.verify(&VerifyRequest::default(), 80).await.unwrap().differences(), 0);
+    assert_eq!(
+        engine.verify(grant(), &VerifyRequest::default(), 80).await.unwrap().differences(),
+        0
+    );
     // A retry of what was pushed to the old definition is still known by its name: its
     // facts are others now, and refused instead of dropped.
     let mut columns = facts(&[("x", 20, 2)]);
@@ -120,7 +123,10 @@ async fn a_change_that_is_taken_back_has_its_copy_again() {
     push(&engine, "labs", repo::batch(facts(&[("x", 30, 3)])), "", 70).unwrap();
     assert_eq!(value(&engine, "x", None, 1_000), Ok(3));
     assert_eq!(trained(&engine, &[("x", 60), ("x", 70)], "labs:value").await, [Some(2), Some(3)]);
-    assert_eq!(engine.verify(&VerifyRequest::default(), 80).await.unwrap().differences(), 0);
+    assert_eq!(
+        engine.verify(grant(), &VerifyRequest::default(), 80).await.unwrap().differences(),
+        0
+    );
 
     // There and back again, with what was pushed in between.
     let both = labs("", &format!("{VALUE}, {UNIT}"));
@@ -187,7 +193,10 @@ async fn facts_of_an_earlier_life_are_not_taken_for_those_of_this_one() {
     materialize(&engine, MaterializeMode::Incremental, 90).await;
     assert_eq!(trained(&engine, &[("x", 100)], "labs:value").await, [Some(3)]);
     assert_eq!(value(&engine, "x", None, 1_000), Ok(3));
-    assert_eq!(engine.verify(&VerifyRequest::default(), 100).await.unwrap().differences(), 0);
+    assert_eq!(
+        engine.verify(grant(), &VerifyRequest::default(), 100).await.unwrap().differences(),
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,14 +212,17 @@ async fn a_backup_has_the_facts_of_the_definition_before() {
     apply(&engine).await;
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
-    engine.backup(&backup, BackupFiles::Linked, 70).unwrap();
+    engine.backup(grant(), &backup, BackupFiles::Linked, 70).unwrap();
     drop(engine);
     std::fs::remove_dir_all(repo.path().join(".hitherto")).unwrap();
-    hitherto_engine::backup::restore(&backup, repo.path(), &Config::default()).unwrap();
+    hitherto_engine::backup::restore(grant(), &backup, repo.path(), &Config::default()).unwrap();
     let engine = repo.open(Access::ReadWrite).unwrap();
     repo.write("definitions.yaml", &both);
     apply(&engine).await;
     materialize(&engine, MaterializeMode::Incremental, 80).await;
     assert_eq!(trained(&engine, &[("x", 100)], "labs:dose").await, [Some(20)]);
-    assert_eq!(engine.verify(&VerifyRequest::default(), 90).await.unwrap().differences(), 0);
+    assert_eq!(
+        engine.verify(grant(), &VerifyRequest::default(), 90).await.unwrap().differences(),
+        0
+    );
 }

@@ -29,7 +29,7 @@ use hitherto_engine::{
 };
 use tokio::runtime::Runtime;
 
-use crate::repo::{self, Repo, apply, lookup, materialize, training_set};
+use crate::repo::{self, Repo, apply, grant, lookup, materialize, training_set};
 
 /// Kills of one test run, unless `HITHERTO_CRASHES` says otherwise.
 const CRASHES: u64 = 60;
@@ -156,7 +156,7 @@ impl Worker {
                 std::fs::rename(&writing, &path).unwrap();
                 runtime.block_on(materialize(engine, MaterializeMode::Incremental, NOW));
             }
-            3 => drop(runtime.block_on(engine.rollback("labs"))),
+            3 => drop(runtime.block_on(engine.rollback(grant(), "labs"))),
             4 | 5 => drop(runtime.block_on(trained(engine, &[(stay(0), NOW)]))),
             _ => {
                 *number += 1;
@@ -167,7 +167,7 @@ impl Worker {
                     idempotency_key: number.to_string(),
                     ack: Ack::Durable,
                 };
-                engine.push(&request, NOW).unwrap();
+                engine.push(grant(), &request, NOW).unwrap();
                 return Some((stay, *number));
             }
         }
@@ -265,7 +265,7 @@ pub async fn check(root: &Path, acknowledged: &[(String, i64)], crash: u64) {
     }
     // A file may have changed and the run that was to read it been killed.
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
-    let verified = engine.verify(&VerifyRequest::default(), NOW).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), NOW).await.unwrap();
     assert_eq!(verified.differences(), 0, "crash {crash}: {verified:?}");
     assert_eq!(verified.stale().count(), 0, "crash {crash}: {verified:?}");
 }

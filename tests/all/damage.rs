@@ -16,7 +16,7 @@ use hitherto_engine::{
 };
 use tokio::runtime::Runtime;
 
-use crate::repo::{self, Repo, Silent, apply, lookup, materialize};
+use crate::repo::{self, Repo, Silent, apply, grant, lookup, materialize};
 use crate::small_disk::{SmallDisk, on_small_disk};
 
 const NOW: i64 = 1 << 40;
@@ -66,7 +66,7 @@ fn push(engine: &Engine, stays: impl Iterator<Item = i64> + Clone, event: i64) -
         idempotency_key: String::new(),
         ack: Ack::Durable,
     };
-    engine.push(&request, NOW).map(drop)
+    engine.push(grant(), &request, NOW).map(drop)
 }
 
 /// A stay's value.
@@ -196,20 +196,22 @@ async fn fill_and_clear(disk: &SmallDisk) {
         let begun = Instant::now();
         let request =
             MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
-        let full = engine.materialize(&request, NOW, &Silent).await;
+        let full = engine.materialize(grant(), &request, NOW, &Silent).await;
         refused(full.unwrap_err(), begun, "a build");
         if room == 0 {
             let begun = Instant::now();
-            let backup = engine.backup(&disk.path().join("backup"), BackupFiles::Linked, NOW);
+            let backup =
+                engine.backup(grant(), &disk.path().join("backup"), BackupFiles::Linked, NOW);
             refused(backup.unwrap_err(), begun, "a backup");
             assert!(!disk.path().join("backup").exists());
             let begun = Instant::now();
-            let optimized = engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await;
+            let optimized =
+                engine.optimize(grant(), "labs", OptimizeMode::IfChanged, &Silent).await;
             refused(optimized.unwrap_err(), begun, "a copy of the source");
             let begun = Instant::now();
             fs::rename(root.join("more.parquet"), root.join("labs/more.parquet")).unwrap();
             let request = MaterializeRequest::default();
-            let more = engine.materialize(&request, NOW, &Silent).await;
+            let more = engine.materialize(grant(), &request, NOW, &Silent).await;
             refused(more.unwrap_err(), begun, "an incremental run");
             assert_eq!(value(&engine, STAYS).unwrap(), None);
         }
@@ -224,8 +226,8 @@ async fn fill_and_clear(disk: &SmallDisk) {
         assert_eq!(value(&engine, 7).unwrap(), Some(7_000 + acknowledged));
     }
     assert_eq!(value(&engine, STAYS).unwrap(), Some(STAYS * 1_000 + 1));
-    engine.backup(&disk.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
-    engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
+    engine.backup(grant(), &disk.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
+    engine.optimize(grant(), "labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     drop(engine);
     let engine = open(&root).unwrap();
     for stay in 0..STAYS {

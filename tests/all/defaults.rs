@@ -14,7 +14,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
 use hitherto_engine::{Engine, KeyColumn, MaterializeMode, VerifyRequest};
 
-use crate::repo::{Repo, apply, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, apply, batch, grant, lookup, materialize, training_set};
 
 const YAML: &str = r#"
 apiVersion: hitherto/v1
@@ -127,7 +127,7 @@ async fn a_default_stands_wherever_there_is_no_value_online_and_offline() {
             let drug = if *stay == 1 { "a" } else { "none given" };
             assert_eq!(found.columns[0].varlen(row), drug.as_bytes());
         }
-        let verified = engine.verify(&VerifyRequest::default(), 1_000).await.unwrap();
+        let verified = engine.verify(grant(), &VerifyRequest::default(), 1_000).await.unwrap();
         assert_eq!(verified.differences(), 0, "{verified:?}");
     }
 }
@@ -140,7 +140,7 @@ async fn a_changed_default_counts_at_once_and_leaves_stored_rows() {
     let before = engine.catalog().published.of("dose").unwrap().clone();
     let other = YAML.replace("default: none given", "default: \"unknown\"");
     repo.write("definitions.yaml", &other.replace("type: bool, default: true", "type: bool"));
-    let plan = engine.plan().await.unwrap();
+    let plan = engine.plan(grant()).await.unwrap();
     assert_eq!(plan.changes[0].effect, Effect::Serving, "{:?}", plan.changes);
     apply(&engine).await;
     let after = engine.catalog().published.of("dose").unwrap().clone();

@@ -9,7 +9,7 @@ use hitherto_core::Kind;
 use hitherto_core::definition::diff::{Action, Effect};
 use hitherto_engine::{Access, MaterializeMode};
 
-use crate::repo::{Repo, apply, materialize};
+use crate::repo::{Repo, apply, grant, materialize};
 
 const GOOD: &str = "apiVersion: hitherto/v1
 kind: Entity
@@ -54,7 +54,7 @@ fn check(from: &str, to: &str, expected: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let engine = repo.open(Access::ReadWrite).unwrap();
-        let error = engine.plan().await.unwrap_err();
+        let error = engine.plan(grant()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);
         assert_eq!(error.to_string(), expected);
         assert_eq!(engine.catalog().version, 0);
@@ -119,7 +119,7 @@ fn source_that_is_not_there_names_where_it_was_looked_for() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let engine = repo.open(Access::ReadWrite).unwrap();
-        let error = engine.plan().await.unwrap_err().to_string();
+        let error = engine.plan(grant()).await.unwrap_err().to_string();
         let looked = repo.path().join("lab.parquet");
         assert!(error.starts_with("definitions.yaml:11:22: feature view \"labs\": "), "{error}");
         assert!(error.contains(&looked.display().to_string()), "{error}");
@@ -134,7 +134,7 @@ fn source_sql_may_read_and_nothing_else() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let engine = repo.open(Access::ReadWrite).unwrap();
-            assert_eq!(engine.plan().await.unwrap_err().kind(), Kind::Invalid, "{sql}");
+            assert_eq!(engine.plan(grant()).await.unwrap_err().kind(), Kind::Invalid, "{sql}");
         });
         assert!(!repo.path().join("stolen.parquet").exists());
     }
@@ -149,7 +149,7 @@ fn truncated_parquet_is_corrupt_and_named() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let engine = repo.open(Access::ReadWrite).unwrap();
-        let error = engine.plan().await.unwrap_err();
+        let error = engine.plan(grant()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Corrupt);
         assert!(error.to_string().contains("labs.parquet"), "{error}");
     });
@@ -160,10 +160,10 @@ async fn applying_twice_changes_nothing_and_a_ttl_keeps_the_online_copy() {
     let repo = repo(GOOD);
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, 10).await;
-    assert!(engine.plan().await.unwrap().is_empty());
+    assert!(engine.plan(grant()).await.unwrap().is_empty());
 
     repo.write("definitions.yaml", &GOOD.replace("ttl: 24h", "ttl: 12h"));
-    let plan = engine.plan().await.unwrap();
+    let plan = engine.plan(grant()).await.unwrap();
     assert_eq!(plan.changes.len(), 1);
     assert_eq!((plan.changes[0].action, plan.changes[0].effect), (Action::Update, Effect::Serving));
     apply(&engine).await;
@@ -182,9 +182,9 @@ async fn applying_twice_changes_nothing_and_a_ttl_keeps_the_online_copy() {
 async fn a_plan_made_before_another_change_is_a_conflict() {
     let repo = repo(GOOD);
     let engine = repo.open(Access::ReadWrite).unwrap();
-    let plan = engine.plan().await.unwrap();
-    engine.apply(&plan, 0).await.unwrap();
-    assert_eq!(engine.apply(&plan, 0).await.unwrap_err().kind(), Kind::Conflict);
+    let plan = engine.plan(grant()).await.unwrap();
+    engine.apply(grant(), &plan, 0).await.unwrap();
+    assert_eq!(engine.apply(grant(), &plan, 0).await.unwrap_err().kind(), Kind::Conflict);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,12 +195,12 @@ async fn a_folder_above_repositories_names_them() {
         above.write(below, "memory: 512MiB\n");
     }
     let engine = above.open(Access::ReadWrite).unwrap();
-    let error = engine.plan().await.unwrap_err();
+    let error = engine.plan(grant()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     let told = error.to_string();
     let words = "is no repository, but has some below it: icu, lab/more; name one of them with";
     assert!(told.contains(words), "{told}");
     above.write("hitherto.yaml", "memory: 512MiB\n");
-    let told = engine.plan().await.unwrap_err().to_string();
+    let told = engine.plan(grant()).await.unwrap_err().to_string();
     assert!(told.contains("is a repository with others below it: icu, lab/more; move"), "{told}");
 }

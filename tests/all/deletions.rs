@@ -14,7 +14,7 @@ use hitherto_core::why::Verdict;
 use hitherto_engine::why::Online;
 use hitherto_engine::{Access, KeyColumn, MaterializeMode, VerifyRequest, WhyRequest};
 
-use crate::repo::{Repo, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -101,7 +101,7 @@ async fn why_names_the_deletion_and_verify_finds_no_difference() {
     let keys = vec![KeyColumn { name: String::from("stay"), parts: vec![Some(OwnedPart::Int(1))] }];
     let view = String::from("dose");
     let request = WhyRequest { view, keys, at: Some(29), known_by: None, known: None };
-    let found = engine.why(&request, 1_000).await.unwrap();
+    let found = engine.why(grant(), &request, 1_000).await.unwrap();
     assert_eq!((found.absence, found.answer()), (Some(Absence::Deleted), None));
     let verdicts: Vec<_> =
         found.candidates.iter().map(|fact| (fact.event, fact.is_deletion, fact.verdict)).collect();
@@ -110,7 +110,7 @@ async fn why_names_the_deletion_and_verify_finds_no_difference() {
         [(20, true, Verdict::Deleted), (10, false, Verdict::Superseded),]
     );
     assert!(matches!(found.online, Online::Answers(answer) if answer.agrees));
-    let verified = engine.verify(&VerifyRequest::default(), 1_000).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 1_000).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
     assert!(verified.values() >= 10);
 }
@@ -121,7 +121,7 @@ async fn the_column_must_be_there_and_boolean() {
     for (column, words) in [("drug", "a bool is needed"), ("gone", "has no column \"gone\"")] {
         repo.write("definitions.yaml", &YAML.replace("stopped", column));
         let engine = repo.open(Access::ReadWrite).unwrap();
-        let error = engine.plan().await.unwrap_err();
+        let error = engine.plan(grant()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);
         assert!(error.to_string().contains(words), "{error}");
     }

@@ -17,7 +17,7 @@ use hitherto_engine::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
-use crate::repo::{apply, materialize};
+use crate::repo::{apply, grant, materialize};
 
 /// Before every stay; the data's years are shifted into the future.
 const NOW: i64 = 0;
@@ -69,7 +69,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
         known: None,
         names: hitherto_engine::FeatureNames::Full,
     };
-    let mut running = engine.training_set(&request, spine.clone(), NOW).await.unwrap();
+    let mut running = engine.training_set(grant(), &request, spine.clone(), NOW).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch.unwrap());
@@ -98,7 +98,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
             as_of: Some(times.value(row)),
             with_times: false,
         };
-        let found = engine.lookup(&lookup, NOW).unwrap();
+        let found = engine.lookup(grant(), &lookup, NOW).unwrap();
         let online = to_record_batch(&found).unwrap();
         for column in online.schema().fields() {
             let name = column.name();
@@ -118,7 +118,7 @@ async fn nothing_is_visible_before_it_happened() {
     let keys = vec![KeyColumn { name: String::from("hospitalization_id"), parts }];
     let selection = Selection::features(["heart_rate:*", "lactate:*"]).unwrap();
     let request = LookupRequest { selection, keys, as_of: None, with_times: false };
-    let found = engine.lookup(&request, NOW).unwrap();
+    let found = engine.lookup(grant(), &request, NOW).unwrap();
     assert!(found.columns.iter().all(|column| column.status(0) == Status::NotFound));
 }
 
@@ -128,7 +128,7 @@ async fn both_sides_of_thirteen_views_have_no_difference() {
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     for seed in 0..3 {
         let request = VerifyRequest { samples: 200, seed, ..VerifyRequest::default() };
-        let found = engine.verify(&request, NOW).await.unwrap();
+        let found = engine.verify(grant(), &request, NOW).await.unwrap();
         assert_eq!((found.views.len(), found.stale().count()), (13, 0));
         assert_eq!(found.differences(), 0, "{found:#?}");
         assert!(found.values() > 13 * 100, "{found:#?}");

@@ -10,7 +10,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_ENTITIES_MAX;
 use hitherto_engine::{Engine, KeyColumn, LookupRequest, MaterializeMode, Selection};
 
-use crate::repo::{Repo, lookup, materialize};
+use crate::repo::{Repo, grant, lookup, materialize};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -86,11 +86,11 @@ async fn many_entities_are_answered_as_few_are() {
         as_of: None,
         with_times: true,
     };
-    let few = engine.lookup(&ask(1), 100).unwrap();
+    let few = engine.lookup(grant(), &ask(1), 100).unwrap();
     let many = [
-        engine.lookup(&ask(TIMES), 100).unwrap(),
+        engine.lookup(grant(), &ask(TIMES), 100).unwrap(),
         engine
-            .lookup_in_memory(&ask(TIMES), 100, usize::MAX)
+            .lookup_in_memory(grant(), &ask(TIMES), 100, usize::MAX)
             .unwrap()
             .expect("all rows have just been read"),
     ];
@@ -186,8 +186,14 @@ async fn a_lookup_that_nobody_waits_for_ends() {
     let engine = engine(&repo).await;
     let request = request("users:age", vec![ints("user_id", &[Some(1)])]);
     let is_over = AtomicBool::new(true);
-    assert_eq!(engine.lookup_until(&request, 105, &is_over).unwrap_err().kind(), Kind::Unavailable);
-    assert_eq!(engine.lookup_until(&request, 105, &AtomicBool::new(false)).unwrap().rows, 1);
+    assert_eq!(
+        engine.lookup_until(grant(), &request, 105, &is_over).unwrap_err().kind(),
+        Kind::Unavailable
+    );
+    assert_eq!(
+        engine.lookup_until(grant(), &request, 105, &AtomicBool::new(false)).unwrap().rows,
+        1
+    );
 }
 
 #[tokio::test]
@@ -198,7 +204,7 @@ async fn what_lookups_found_is_counted_for_each_view() {
     // At 5 s, 1 and 3 are far beyond the ttl of 10 us, at 105 us only 2 is.
     for now in [105, 5_000_000] {
         let request = request("users:age", vec![users.clone()]);
-        engine.lookup(&request, now).unwrap();
+        engine.lookup(grant(), &request, now).unwrap();
     }
     let counts = |name: &str| engine.view_counts(engine.catalog().registry.view(name).unwrap());
     let counted = counts("users");
@@ -209,12 +215,12 @@ async fn what_lookups_found_is_counted_for_each_view() {
 
     let keys = vec![users, ints("item_id", &[Some(10), Some(20), Some(1), None, None])];
     let request = request("visits:count", keys);
-    engine.lookup(&request, 3_600_000_050).unwrap();
+    engine.lookup(grant(), &request, 3_600_000_050).unwrap();
     let counted = counts("visits");
     assert_eq!((counted.answered, counted.not_found), (2, 3));
     // One is 3,600 s old to the microsecond, and one 50 us less.
     assert_eq!(counted.ages[5], 2, "{counted:?}");
     assert_eq!(counted.age_seconds, 3_600 + 3_599);
-    let plan = engine.describe_lookup(&request.selection).unwrap();
+    let plan = engine.describe_lookup(grant(), &request.selection).unwrap();
     assert_eq!(plan, "visits: 1 of 1 features by (item_id, user_id), generation 1");
 }

@@ -13,7 +13,7 @@ use hitherto_engine::{
 };
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
-use crate::repo::{self, Repo, Silent, materialize};
+use crate::repo::{self, Repo, Silent, grant, materialize};
 
 /// After everything.
 const NOW: i64 = 10_000;
@@ -61,7 +61,7 @@ async fn filled() -> Repo {
     repo.parquet("labs/a.parquet", facts(&STAYS.map(|stay| (stay, 10, 1))));
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, 50).await;
-    engine.optimize("labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
+    engine.optimize(grant(), "labs", OptimizeMode::IfChanged, &Silent).await.unwrap();
     for number in 1..=4 {
         let rows = STAYS.map(|stay| (stay, 10 * number, number));
         push(&engine, "labs", repo::batch(facts(&rows)), "", 100 * number).unwrap();
@@ -194,7 +194,7 @@ async fn all_answers(root: &Path) -> Vec<Option<String>> {
             known_by: None,
             known: None,
         };
-        let why = engine.why(&request, NOW).await;
+        let why = engine.why(grant(), &request, NOW).await;
         answers.push(why.ok().map(|why| format!("{:?} {:?}", why.candidates, why.columns)));
     }
     let spine = |stays: Vec<&'static str>| {
@@ -293,11 +293,13 @@ async fn a_backup_removes_and_writes_nothing_that_is_not_its_own() {
     let precious = folder.path().join("backup.writing/precious");
     fs::create_dir_all(precious.parent().unwrap()).unwrap();
     fs::write(&precious, "work of years").unwrap();
-    let error = engine.backup(&folder.path().join("backup"), BackupFiles::Linked, NOW).unwrap_err();
+    let error = engine
+        .backup(grant(), &folder.path().join("backup"), BackupFiles::Linked, NOW)
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict, "{error}");
     assert!(precious.exists());
     let backup = folder.path().join("other");
-    engine.backup(&backup, BackupFiles::Linked, NOW).unwrap();
+    engine.backup(grant(), &backup, BackupFiles::Linked, NOW).unwrap();
     drop(engine);
     let record = fs::read_to_string(backup.join("backup.json")).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -306,11 +308,11 @@ async fn a_backup_removes_and_writes_nothing_that_is_not_its_own() {
         let end = first + record[first..].find('"').unwrap();
         let forged = format!("{}{name}{}", &record[..first], &record[end..]);
         fs::write(backup.join("backup.json"), forged).unwrap();
-        let restored = restore(&backup, elsewhere.path(), &Config::default());
+        let restored = restore(grant(), &backup, elsewhere.path(), &Config::default());
         assert_eq!(restored.unwrap_err().kind(), Kind::Corrupt, "{name}");
     }
     fs::write(backup.join("backup.json"), record).unwrap();
-    restore(&backup, elsewhere.path(), &Config::default()).unwrap();
+    restore(grant(), &backup, elsewhere.path(), &Config::default()).unwrap();
     let engine = open(elsewhere.path()).unwrap();
     assert_eq!(value(&engine, "x", None, NOW), Ok(12));
 }
@@ -328,9 +330,9 @@ async fn a_backup_that_was_changed_has_no_seal_for_whoever_has_the_key() {
     write_key(repo.path(), &key, 0o600);
     let engine = Engine::open(repo.path(), &config, Access::ReadWrite).unwrap();
     let (sealed, plain) = (folder.path().join("sealed"), folder.path().join("plain"));
-    engine.backup(&sealed, BackupFiles::Copied, NOW).unwrap();
+    engine.backup(grant(), &sealed, BackupFiles::Copied, NOW).unwrap();
     drop(engine);
-    open(repo.path()).unwrap().backup(&plain, BackupFiles::Linked, NOW).unwrap();
+    open(repo.path()).unwrap().backup(grant(), &plain, BackupFiles::Linked, NOW).unwrap();
     let is_shared = |path: &PathBuf| fs::metadata(path).unwrap().nlink() > 1;
     assert!(!files(&sealed).iter().any(is_shared), "copies share nothing with the store");
     assert!(files(&plain).iter().any(is_shared));
@@ -338,7 +340,7 @@ async fn a_backup_that_was_changed_has_no_seal_for_whoever_has_the_key() {
     let restored = |backup: &Path, config: &Config, key: &str, mode| {
         let root = tempfile::tempdir().unwrap();
         write_key(root.path(), key, mode);
-        let restored = restore(backup, root.path(), config);
+        let restored = restore(grant(), backup, root.path(), config);
         assert_eq!(restored.is_ok(), root.path().join(".hitherto").exists());
         restored.map(|_| value(&open(root.path()).unwrap(), "x", None, NOW))
     };

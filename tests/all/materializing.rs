@@ -10,7 +10,7 @@ use hitherto_engine::{
     Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized, TimeRange, VerifyRequest,
 };
 
-use crate::repo::{Repo, Silent, apply, lookup, materialize};
+use crate::repo::{Repo, Silent, apply, grant, lookup, materialize};
 
 fn definitions(more: &str) -> String {
     format!(
@@ -237,7 +237,7 @@ async fn a_generation_that_differs_by_more_than_declared_is_shown_to_nobody() {
     let full = async |force| {
         let mode = MaterializeMode::Full;
         let request = MaterializeRequest { mode, force, ..MaterializeRequest::default() };
-        engine.materialize(&request, 100, &Silent).await.map(|mut done| done.remove(0))
+        engine.materialize(grant(), &request, 100, &Silent).await.map(|mut done| done.remove(0))
     };
 
     // What an incremental run brings is allowed for: the range is [100, 250] now.
@@ -267,13 +267,13 @@ async fn a_run_restricted_in_time_brings_that_and_consumes_nothing() {
     let within = async |from, to, mode| {
         let window = TimeRange::between(from, to);
         let request = MaterializeRequest { mode, window, ..MaterializeRequest::default() };
-        engine.materialize(&request, 100, &Silent).await.map(|mut done| done.remove(0))
+        engine.materialize(grant(), &request, 100, &Silent).await.map(|mut done| done.remove(0))
     };
     let first = within(Some(20), Some(29), MaterializeMode::Incremental).await.unwrap();
     assert_eq!((first.facts, first.entities), (1, 1), "both bounds are included");
     assert_eq!(value(&engine, "x", None, 100), Ok(2));
     assert_eq!(value(&engine, "y", None, 100), Err(Status::NotFound));
-    let verified = engine.verify(&VerifyRequest::default(), 100).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 100).await.unwrap();
     let json = serde_json::to_string(&verified).unwrap();
     assert!(json.contains("a run with --from or --to left its copy incomplete"), "{json}");
 
@@ -286,7 +286,7 @@ async fn a_run_restricted_in_time_brings_that_and_consumes_nothing() {
     assert_eq!(value(&engine, "x", None, 100), Ok(3));
     assert!(run(&engine, 100).await.is_up_to_date);
     assert_eq!(engine.catalog().published.of("labs").unwrap().generation.facts, 4);
-    let verified = engine.verify(&VerifyRequest::default(), 100).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 100).await.unwrap();
     let json = serde_json::to_string(&verified).unwrap();
     assert!(!json.contains("incomplete"), "{json}");
 

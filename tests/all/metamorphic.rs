@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 
 use crate::oracle::{Answer, Fact};
 use crate::parity;
-use crate::repo::{self, Repo, lookup, materialize};
+use crate::repo::{self, Repo, grant, lookup, materialize};
 use crate::world::{World, worlds};
 
 /// After every fact of a world; long before that its history begins.
@@ -244,8 +244,9 @@ impl Storage {
         let starts = (0..spine.num_rows()).step_by(self.spine_batch_rows);
         let batches = starts
             .map(|start| spine.slice(start, self.spine_batch_rows.min(spine.num_rows() - start)));
-        let running =
-            engine.training_set(&request, (batches.collect(), spine.schema()), i64::MAX).await;
+        let running = engine
+            .training_set(grant(), &request, (batches.collect(), spine.schema()), i64::MAX)
+            .await;
         let mut running = running.unwrap();
         let mut batches = Vec::new();
         while let Some(batch) = running.next().await {

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use crate::icu;
 use crate::oracle::Fact;
 use crate::parity;
-use crate::repo::{self, Repo, Silent, apply, batch};
+use crate::repo::{self, Repo, Silent, apply, batch, grant};
 use crate::world::{World, worlds};
 
 /// Views of every kind over one folder of facts: keys that are text and composite,
@@ -151,7 +151,7 @@ fn repo() -> Repo {
 }
 
 async fn optimize(engine: &Engine, view: &str, mode: OptimizeMode) -> OptimizeReport {
-    engine.optimize(view, mode, &Silent).await.unwrap()
+    engine.optimize(grant(), view, mode, &Silent).await.unwrap()
 }
 
 async fn optimize_all(engine: &Engine) {
@@ -176,7 +176,7 @@ async fn build(engine: &Engine, features: &[&str], spine: RecordBatch) -> Result
         known: None,
         names: FeatureNames::Full,
     };
-    let mut running = engine.training_set(&request, spine, i64::MAX).await?;
+    let mut running = engine.training_set(grant(), &request, spine, i64::MAX).await?;
     let mut rows = Vec::new();
     while let Some(batch) = running.next().await {
         rows.push(batch?);
@@ -262,7 +262,7 @@ async fn sources_stay_untouched_and_a_second_run_has_nothing_to_do() {
     let anew = optimize(&engine, "whole", OptimizeMode::Full).await;
     assert!(!anew.is_up_to_date);
     assert_eq!(copy_files(&repo, "whole").len(), files.len(), "the old copy is gone");
-    assert!(engine.optimize("who", OptimizeMode::Full, &Silent).await.is_err());
+    assert!(engine.optimize(grant(), "who", OptimizeMode::Full, &Silent).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +379,7 @@ async fn a_damaged_copy_is_named_and_never_gives_another_value() {
     fs::remove_file(&path).unwrap();
     let error = build(&engine, &["whole:*"], spine()).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Corrupt);
-    assert!(engine.optimize("whole", OptimizeMode::IfChanged, &Silent).await.is_err());
+    assert!(engine.optimize(grant(), "whole", OptimizeMode::IfChanged, &Silent).await.is_err());
     optimize(&engine, "whole", OptimizeMode::Full).await;
     assert_same(&build(&engine, &["whole:*"], spine()).await.unwrap(), &expected);
 }
@@ -398,7 +398,7 @@ async fn a_copy_of_a_newer_format_is_refused_and_stays() {
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("format 3"), "{error}");
     for mode in [OptimizeMode::IfChanged, OptimizeMode::Full] {
-        let error = engine.optimize("whole", mode, &Silent).await.unwrap_err();
+        let error = engine.optimize(grant(), "whole", mode, &Silent).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
@@ -417,7 +417,7 @@ async fn a_rebuild_reads_a_copy_only_of_its_own_files() {
     optimize(&engine, "whole", OptimizeMode::IfChanged).await;
     let (spine, schema) = (spine(), spine().schema());
     let spine = Some(Spine::Rows { batches: vec![spine], schema });
-    let mut set = engine.rebuild(&first, spine, i64::MAX).await.unwrap();
+    let mut set = engine.rebuild(grant(), &first, spine, i64::MAX).await.unwrap();
     while let Some(batch) = set.next().await {
         batch.unwrap();
     }
@@ -478,7 +478,7 @@ async fn the_icu_views_have_one_content_with_and_without_copies() {
     };
     let manifest = async || {
         let spine = icu::spine();
-        let mut set = engine.training_set(&request, spine, 0).await.unwrap();
+        let mut set = engine.training_set(grant(), &request, spine, 0).await.unwrap();
         while let Some(batch) = set.next().await {
             batch.unwrap();
         }

@@ -10,7 +10,7 @@ use hitherto_core::Kind;
 use hitherto_core::time::parse_timestamp;
 use hitherto_engine::Engine;
 
-use crate::repo::{Repo, batch, explained};
+use crate::repo::{Repo, batch, explained, grant};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -100,7 +100,7 @@ async fn a_path_that_is_not_true_is_refused() {
         assert!(error.to_string().contains(expected), "{error}");
         // And before that, when somebody plans.
         repo.write("definitions.yaml", &YAML.replace("name: labs }", "name: other }"));
-        let error = engine.plan().await.unwrap_err();
+        let error = engine.plan(grant()).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(error.to_string().contains("source.partitionedBy"), "{error}");
     }

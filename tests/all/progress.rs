@@ -7,7 +7,7 @@ use hitherto_engine::{
     Ack, MaterializeMode, MaterializeRequest, OptimizeMode, Progress, PushRequest, Stage,
 };
 
-use crate::repo::{Repo, batch, materialize};
+use crate::repo::{Repo, batch, grant, materialize};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -94,11 +94,11 @@ async fn all_that_is_done_has_a_name_and_counts_end_right() {
         idempotency_key: String::new(),
         ack: Ack::Durable,
     };
-    engine.push(&request, 100).unwrap();
+    engine.push(grant(), &request, 100).unwrap();
 
     let told = Told::default();
     let all = MaterializeRequest { mode: MaterializeMode::Full, ..Default::default() };
-    engine.materialize(&all, 100, &told).await.unwrap();
+    engine.materialize(grant(), &all, 100, &told).await.unwrap();
     let found = told.all();
     let (labs, some) =
         found.split_at(found.iter().position(|said| said.starts_with("some")).unwrap());
@@ -115,11 +115,11 @@ async fn all_that_is_done_has_a_name_and_counts_end_right() {
     assert_eq!(without_counts(some), expected("some: 4 rows", "some: 2 facts"));
     assert_eq!(some.iter().rfind(is_count).unwrap(), "2 so far");
 
-    engine.materialize(&MaterializeRequest::default(), 100, &told).await.unwrap();
+    engine.materialize(grant(), &MaterializeRequest::default(), 100, &told).await.unwrap();
     let nothing = ["labs: 0 rows", "labs: 0 facts", "some: 0 rows", "some: 0 facts"];
     assert_eq!(told.all(), nothing);
 
-    engine.optimize("some", OptimizeMode::IfChanged, &told).await.unwrap();
+    engine.optimize(grant(), "some", OptimizeMode::IfChanged, &told).await.unwrap();
     let copied = ["some: 4 rows", "sorting", "writing", "2 so far", "committing", "some: 2 facts"];
     assert_eq!(told.all(), copied);
 }

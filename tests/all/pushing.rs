@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 
 use crate::oracle::Fact;
 use crate::parity::{columns, definitions, expected, offline, online, values, write_facts};
-use crate::repo::{self, Repo, apply, lookup, materialize, training_set};
+use crate::repo::{self, Repo, apply, grant, lookup, materialize, training_set};
 use crate::world::{World, worlds};
 
 /// After every fact of a world.
@@ -71,7 +71,7 @@ pub fn push(
         idempotency_key: key.to_owned(),
         ack: Ack::Durable,
     };
-    engine.push(&request, now)
+    engine.push(grant(), &request, now)
 }
 
 proptest! {
@@ -128,7 +128,7 @@ async fn check_steps(
                 drop(materialize(&engine, MaterializeMode::Incremental, early).await)
             }
             Step::Full => drop(materialize(&engine, MaterializeMode::Full, early).await),
-            Step::Rollback => match engine.rollback("facts").await {
+            Step::Rollback => match engine.rollback(grant(), "facts").await {
                 Ok(back) => assert_ne!(back.from, back.to),
                 Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
             },
@@ -146,7 +146,7 @@ async fn check_steps(
     let later = if definitions.contains("history") { NOW - 900 } else { early };
     materialize(&engine, MaterializeMode::Full, later).await;
     assert_eq!(online(&engine, world, NOW), expected, "after a full run");
-    engine.rollback("facts").await.unwrap();
+    engine.rollback(grant(), "facts").await.unwrap();
     assert_eq!(online(&engine, world, NOW), expected, "after going back");
     drop(engine);
     let reader = repo.open(Access::ReadOnly).unwrap();
@@ -277,7 +277,7 @@ async fn history_is_written_where_a_row_from_the_future_may_need_it() {
     add("labs/d.parquet", 85, 85);
     let progress = PushesTomorrow(&engine, OnceLock::new());
     let request = MaterializeRequest::default();
-    let done = engine.materialize(&request, 210, &progress).await.unwrap();
+    let done = engine.materialize(grant(), &request, 210, &progress).await.unwrap();
     assert_eq!((done[0].facts, done[0].history_rows), (1, 1), "read again, with history");
     assert_eq!(value(&engine, "x", None, 210), Ok(85));
     assert_eq!(value(&engine, "x", Some(499), 600), Ok(85));
@@ -407,7 +407,7 @@ async fn pushes_of_many_threads_and_builds_lose_nothing() {
                     if run % 3 == 0 { MaterializeMode::Full } else { MaterializeMode::Incremental };
                 runtime.block_on(materialize(engine, mode, 1_000));
                 if run % 4 == 0 {
-                    runtime.block_on(engine.rollback("labs")).unwrap();
+                    runtime.block_on(engine.rollback(grant(), "labs")).unwrap();
                 }
                 let trained = runtime.block_on(trained(engine, &[("all", 1_000)], "labs:value"));
                 let greatest = trained[0].unwrap_or(0);
@@ -471,8 +471,8 @@ async fn pushed_facts_follow_the_view_to_its_new_definition() {
         columns[2].1 = Arc::new(Float64Array::from(vec![1.0]));
         columns
     });
-    let plan = engine.plan().await.unwrap();
-    let error = engine.apply(&plan, 0).await.unwrap_err();
+    let plan = engine.plan(grant()).await.unwrap();
+    let error = engine.apply(grant(), &plan, 0).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("from int64 to float64"), "{error}");
     assert_eq!(value(&engine, "x", None, 70), Ok(4), "nothing was applied");

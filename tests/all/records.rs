@@ -14,7 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::repo::{Repo, apply, batch, materialize, training_set};
+use crate::repo::{Repo, apply, batch, grant, materialize, training_set};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -120,14 +120,14 @@ async fn finish(mut set: hitherto_engine::TrainingSet) -> Finished {
 
 async fn build(engine: &Engine, batches: Vec<RecordBatch>) -> Finished {
     let schema = batches[0].schema();
-    finish(engine.training_set(&request(), (batches, schema), 100).await.unwrap()).await
+    finish(engine.training_set(grant(), &request(), (batches, schema), 100).await.unwrap()).await
 }
 
 async fn rebuild(engine: &Engine, manifest: &Manifest) -> Manifest {
     let spine = spine(&SPINE);
     let schema = spine.schema();
     let spine = Some(Spine::Rows { batches: vec![spine], schema });
-    let set = engine.rebuild(manifest, spine, 100).await.unwrap();
+    let set = engine.rebuild(grant(), manifest, spine, 100).await.unwrap();
     finish(set).await.manifest().unwrap()
 }
 
@@ -262,9 +262,9 @@ async fn a_cutoff_that_is_still_to_come_is_refused() {
     let engine = repo.applied().await;
     let request = TrainingSetRequest { known_by: Some(101), ..request() };
     let spine = spine(&SPINE);
-    let begun = engine.training_set(&request, spine.clone(), 100).await;
+    let begun = engine.training_set(grant(), &request, spine.clone(), 100).await;
     let error = begun.err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("is later than now"), "{error}");
-    assert!(engine.training_set(&request, spine, 101).await.is_ok());
+    assert!(engine.training_set(grant(), &request, spine, 101).await.is_ok());
 }

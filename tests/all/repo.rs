@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use hitherto_api::Grant;
 use hitherto_core::Result;
 use hitherto_engine::{
     Access, Config, Engine, KeyColumn, Lookup, LookupRequest, MaterializeMode, MaterializeRequest,
@@ -17,6 +18,12 @@ use tempfile::TempDir;
 /// A repository in a temporary folder.
 pub struct Repo {
     folder: TempDir,
+}
+
+/// What tests may.
+pub fn grant() -> &'static Grant {
+    static GRANT: LazyLock<Grant> = LazyLock::new(|| Grant::in_process("tests"));
+    &GRANT
 }
 
 /// Nobody is told.
@@ -75,13 +82,13 @@ impl Repo {
 }
 
 pub async fn apply(engine: &Engine) {
-    let plan = engine.plan().await.unwrap();
-    engine.apply(&plan, 0).await.unwrap();
+    let plan = engine.plan(grant()).await.unwrap();
+    engine.apply(grant(), &plan, 0).await.unwrap();
 }
 
 pub async fn materialize(engine: &Engine, mode: MaterializeMode, now: i64) -> Vec<Materialized> {
     let request = MaterializeRequest { mode, ..MaterializeRequest::default() };
-    engine.materialize(&request, now, &Silent).await.unwrap()
+    engine.materialize(grant(), &request, now, &Silent).await.unwrap()
 }
 
 pub fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
@@ -107,7 +114,7 @@ pub fn lookup(
     now: i64,
 ) -> Result<Lookup> {
     let selection = Selection::features(features)?;
-    engine.lookup(&LookupRequest { selection, keys, as_of, with_times: true }, now)
+    engine.lookup(grant(), &LookupRequest { selection, keys, as_of, with_times: true }, now)
 }
 
 /// A training set, read to its end.
@@ -136,7 +143,7 @@ pub async fn explained(
         known: None,
         names: Default::default(),
     };
-    let mut running = engine.training_set(&request, spine, i64::MAX).await?;
+    let mut running = engine.training_set(grant(), &request, spine, i64::MAX).await?;
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
         batches.push(batch?);

@@ -18,7 +18,7 @@ use hitherto_engine::{
     TrainingSetRequest, VerifyRequest, WhyRequest,
 };
 
-use crate::repo::{Repo, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -123,7 +123,7 @@ async fn flights(engine: &Engine) -> RecordBatch {
         known: None,
         names: FeatureNames::Full,
     };
-    let mut set = engine.training_set(&request, spine(), 0).await.unwrap();
+    let mut set = engine.training_set(grant(), &request, spine(), 0).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = set.next().await {
         batches.push(batch.unwrap());
@@ -167,7 +167,7 @@ async fn lookups_answer_the_same_under_the_same_names() {
                 as_of: Some(at),
                 with_times: true,
             };
-            let found = engine.lookup(&request, 30).unwrap();
+            let found = engine.lookup(grant(), &request, 30).unwrap();
             for column in &found.columns {
                 assert_eq!(number(column), value(&rows, &column.name, row), "{}", column.name);
             }
@@ -217,7 +217,7 @@ async fn verify_and_why_know_renamed_columns_and_views_without_keys() {
     let repo = repo();
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, 30).await;
-    let verified = engine.verify(&VerifyRequest::default(), 30).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 30).await.unwrap();
     assert_eq!((verified.differences(), verified.views.len()), (0, 3));
     assert!(verified.values() >= 7, "{verified:?}");
 
@@ -228,11 +228,11 @@ async fn verify_and_why_know_renamed_columns_and_views_without_keys() {
         known_by: None,
         known: None,
     };
-    let found = engine.why(&why("fuel", Vec::new()), 30).await.unwrap();
+    let found = engine.why(grant(), &why("fuel", Vec::new()), 30).await.unwrap();
     assert_eq!(found.candidates[found.answer().unwrap()].event, 18);
     let zurich = vec![Some(OwnedPart::Bytes(b"ZRH".to_vec()))];
     let key = KeyColumn { name: String::from("airport_id"), parts: zurich };
-    let found = engine.why(&why("weather", vec![key]), 30).await.unwrap();
+    let found = engine.why(grant(), &why("weather", vec![key]), 30).await.unwrap();
     assert_eq!(found.candidates.len(), 2);
     assert_eq!(found.candidates[found.answer().unwrap()].event, 10);
     assert!(matches!(found.online, Online::Answers(answer) if answer.agrees));
@@ -268,7 +268,7 @@ async fn a_renamed_column_that_is_not_there_is_named_where_it_is_written() {
     let repo = repo();
     repo.write("definitions.yaml", &YAML.replace("Temp C", "Temp F"));
     let engine = repo.open(Access::ReadWrite).unwrap();
-    let error = engine.plan().await.unwrap_err().to_string();
+    let error = engine.plan(grant()).await.unwrap_err().to_string();
     assert!(error.starts_with("definitions.yaml:20:"), "{error}");
     assert!(
         error.contains("the source has no column \"Temp F\"; did you mean \"Temp C\"?"),

@@ -19,7 +19,7 @@ use hitherto_engine::{
     TrainingSetRequest,
 };
 
-use crate::repo::{Repo, apply, batch, materialize, training_set, write_parquet};
+use crate::repo::{Repo, apply, batch, grant, materialize, training_set, write_parquet};
 
 fn yaml(source: &str, key: &str, feature: &str) -> String {
     format!(
@@ -74,7 +74,7 @@ async fn read(repo: &Repo) -> (u64, Vec<Option<i64>>) {
 const FIRST: [Option<i64>; 3] = [Some(1), Some(2), Some(3)];
 
 async fn refused(repo: &Repo) -> String {
-    let error = repo.open(Access::ReadWrite).unwrap().plan().await.unwrap_err();
+    let error = repo.open(Access::ReadWrite).unwrap().plan(grant()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid, "{}", error.chain());
     error.chain()
 }
@@ -283,7 +283,7 @@ async fn columns_that_paths_name_are_keys_and_features_once_they_are_declared() 
         let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
         let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
         assert_eq!(found.iter().collect::<Vec<_>>(), [Some(3), Some(4), None], "{source}");
-        let verified = engine.verify(&Default::default(), 10_000).await.unwrap();
+        let verified = engine.verify(grant(), &Default::default(), 10_000).await.unwrap();
         assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
     }
     let repo = Repo::new(&yaml("parquet: data", "region, type: string", PLAIN.2));
@@ -330,7 +330,7 @@ async fn columns_that_paths_name_in_capitals_are_declared_as_they_are_there() {
         let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
         let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
         assert_eq!(found.iter().collect::<Vec<_>>(), [Some(3), Some(4), None], "{source}");
-        let verified = engine.verify(&Default::default(), 10_000).await.unwrap();
+        let verified = engine.verify(grant(), &Default::default(), 10_000).await.unwrap();
         assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
     }
     for (source, words) in [
@@ -376,7 +376,7 @@ async fn two_columns_of_one_name_are_refused_in_files_spines_and_pushes() {
     let facts = doubled("x");
     let key = String::new();
     let request = PushRequest { view: "v".into(), facts, idempotency_key: key, ack: Ack::Durable };
-    let error = engine.push(&request, 10).unwrap_err();
+    let error = engine.push(grant(), &request, 10).unwrap_err();
     assert!(error.kind() == Kind::Invalid && error.chain().contains(words), "{}", error.chain());
 
     write_parquet(&repo.path().join("spine.parquet"), &doubled("x"));
@@ -393,7 +393,7 @@ async fn two_columns_of_one_name_are_refused_in_files_spines_and_pushes() {
     for spine in
         [Spine::File(path), Spine::Sql { query: sql, files: LabelFiles::Readable, bounds: None }]
     {
-        let error = engine.training_set(&request, spine, 10_000).await.err().unwrap();
+        let error = engine.training_set(grant(), &request, spine, 10_000).await.err().unwrap();
         assert!(
             error.kind() == Kind::Invalid && error.chain().contains(words),
             "{}",
@@ -458,7 +458,7 @@ async fn every_cast_that_is_advised_runs() {
                 &yaml(&format!("parquet: data, sql: '{sql}'"), PLAIN.1, declared),
             );
             let engine = repo.open(Access::ReadWrite).unwrap();
-            let plan = engine.plan().await;
+            let plan = engine.plan(grant()).await;
             assert!(plan.is_ok(), "{declared}: {advised}: {}", plan.unwrap_err().chain());
             apply(&engine).await;
             materialize(&engine, MaterializeMode::Full, 10).await;

@@ -13,7 +13,7 @@ use hitherto_engine::{
     TrainingSetRequest,
 };
 
-use crate::repo::{Repo, batch, write_parquet};
+use crate::repo::{Repo, batch, grant, write_parquet};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -83,7 +83,7 @@ async fn build(engine: &Engine, spine: Spine) -> Result<(Vec<RecordBatch>, Finis
         known: None,
         names: FeatureNames::Short,
     };
-    let mut set = engine.training_set(&request, spine, 100).await?;
+    let mut set = engine.training_set(grant(), &request, spine, 100).await?;
     let mut batches = Vec::new();
     while let Some(batch) = set.next().await {
         batches.push(batch?);
@@ -219,7 +219,7 @@ async fn a_scan_is_built_again_from_the_files_of_its_manifest() {
         repo.parquet("facts/2.parquet", facts(5..9));
         let (_, now) = build(&engine, Spine::Scan(scan)).await.unwrap();
         assert!(now.report.rows > finished.report.rows);
-        let mut again = engine.rebuild(&first, None, 100).await.unwrap();
+        let mut again = engine.rebuild(grant(), &first, None, 100).await.unwrap();
         while let Some(batch) = again.next().await {
             batch.unwrap();
         }
@@ -236,7 +236,7 @@ async fn label_rows_cannot_be_made_again() {
     let engine = repo.applied_in_memory().await;
     let (_, finished) = build(&engine, reader(vec![Ok(labels())])).await.unwrap();
     let record = finished.manifest().unwrap();
-    let refused: Result<_, Error> = engine.rebuild(&record, None, 100).await;
+    let refused: Result<_, Error> = engine.rebuild(grant(), &record, None, 100).await;
     assert!(refused.err().unwrap().to_string().contains("was label rows"));
 }
 

@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 }
 
 /// Every file of ours with one of these endings.
-fn files(endings: &[&str]) -> Vec<(String, String)> {
+pub fn files(endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -34,7 +34,7 @@ fn files(endings: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-fn is_test(name: &str) -> bool {
+pub fn is_test(name: &str) -> bool {
     name.contains("tests/") || name.ends_with("tests.rs")
 }
 

@@ -13,7 +13,7 @@ use hitherto_engine::{
     TimeRange, VerifyRequest, WhyRequest,
 };
 
-use crate::repo::{Repo, Silent, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, training_set};
 
 /// `patient` never changes; `address` can, and says when a change was known.
 const YAML: &str = "
@@ -149,7 +149,7 @@ async fn nobody_counts_how_old_it_is() {
 async fn both_sides_agree_and_an_answer_is_explained() {
     let (_repo, engine) = online().await;
     let request = VerifyRequest { samples: 50, ..VerifyRequest::default() };
-    let found = engine.verify(&request, NOW).await.unwrap();
+    let found = engine.verify(grant(), &request, NOW).await.unwrap();
     assert_eq!((found.differences(), found.stale().count()), (0, 0), "{found:?}");
     let request = WhyRequest {
         view: String::from("patient"),
@@ -158,13 +158,13 @@ async fn both_sides_agree_and_an_answer_is_explained() {
         known_by: None,
         known: None,
     };
-    let why = engine.why(&request, NOW).await.unwrap();
+    let why = engine.why(grant(), &request, NOW).await.unwrap();
     assert_eq!(
         (why.absence, why.candidates[0].event, why.candidates[0].known),
         (None, ALWAYS, ALWAYS)
     );
     let never_seen = WhyRequest { keys: keys(&[7]), ..request };
-    let absence = engine.why(&never_seen, NOW).await.unwrap().absence;
+    let absence = engine.why(grant(), &never_seen, NOW).await.unwrap().absence;
     assert_eq!(absence, Some(Absence::NeverSeen));
 }
 
@@ -174,7 +174,7 @@ async fn pushes_copies_and_builds_are_as_of_any_view() {
     let facts = patients(&[3], &["Female"]);
     let view = String::from("patient");
     let request = PushRequest { view, facts, idempotency_key: String::new(), ack: Ack::Durable };
-    assert_eq!(engine.push(&request, NOW).unwrap().known_from, None);
+    assert_eq!(engine.push(grant(), &request, NOW).unwrap().known_from, None);
     let is_there = |engine: &Engine| {
         assert_eq!(looked_up(engine, "patient:sex", 3, LONG_AGO).0, "Female");
         assert_eq!(looked_up(engine, "patient:sex", 1, LONG_AGO).0, "Female");
@@ -185,7 +185,7 @@ async fn pushes_copies_and_builds_are_as_of_any_view() {
     is_there(&engine);
     materialize(&engine, MaterializeMode::Full, NOW).await;
     is_there(&engine);
-    let copy = engine.optimize("patient", OptimizeMode::IfChanged, &Silent).await.unwrap();
+    let copy = engine.optimize(grant(), "patient", OptimizeMode::IfChanged, &Silent).await.unwrap();
     assert_eq!(copy.rows, 2);
     for id in [1, 3] {
         assert_eq!(trained(&engine, "patient:sex", id, LONG_AGO).await, "Female");
@@ -208,6 +208,6 @@ async fn a_build_of_recent_facts_has_what_has_no_time() {
     let (_repo, engine) = applied().await;
     let window = TimeRange::between(Some(NOW - 1), None);
     let request = MaterializeRequest { window, ..MaterializeRequest::default() };
-    engine.materialize(&request, NOW, &Silent).await.unwrap();
+    engine.materialize(grant(), &request, NOW, &Silent).await.unwrap();
     assert_eq!(looked_up(&engine, "patient:sex", 1, LONG_AGO).0, "Female");
 }

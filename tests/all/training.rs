@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
 use hitherto_core::Kind;
 
-use crate::repo::{Repo, batch, training_set};
+use crate::repo::{Repo, batch, grant, training_set};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -169,7 +169,7 @@ async fn the_plan_names_the_join_and_counts_what_it_did() {
         names: Default::default(),
     };
     let spine = spine(Arc::new(TimestampMicrosecondArray::from(vec![12, 30])));
-    let mut running = engine.training_set(&request, spine, 0).await.unwrap();
+    let mut running = engine.training_set(grant(), &request, spine, 0).await.unwrap();
     while let Some(batch) = running.next().await {
         batch.unwrap();
     }

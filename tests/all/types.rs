@@ -17,7 +17,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_engine::arrow_columns::to_record_batch;
 use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, OptimizeMode, VerifyRequest};
 
-use crate::repo::{Repo, Silent, batch, lookup, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, training_set};
 
 /// A column: declared type, values as they are written, values as they are read.
 type Column = (&'static str, ArrayRef, ArrayRef);
@@ -151,11 +151,11 @@ async fn every_type_survives_from_parquet_through_the_stores_and_back() {
     ]);
     let (batches, _) = training_set(&engine, &["all:*"], spine.clone(), None).await.unwrap();
     check(&columns, &batches[0], 2);
-    engine.optimize("all", OptimizeMode::IfChanged, &Silent).await.unwrap();
+    engine.optimize(grant(), "all", OptimizeMode::IfChanged, &Silent).await.unwrap();
     let (copied, _) = training_set(&engine, &["all:*"], spine, None).await.unwrap();
     check(&columns, &copied[0], 2);
 
-    let verified = engine.verify(&VerifyRequest::default(), 10).await.unwrap();
+    let verified = engine.verify(grant(), &VerifyRequest::default(), 10).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
     assert!(verified.values() >= 3 * columns.len() as u64);
 }
@@ -188,7 +188,7 @@ async fn a_type_that_cannot_be_kept_or_is_not_the_declared_one_is_refused_with_i
     ] {
         let repo = written(&[(declared, Arc::clone(array), Arc::clone(array))]);
         let engine = repo.open(Access::ReadWrite).unwrap();
-        let error = engine.plan().await.unwrap_err();
+        let error = engine.plan(grant()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);
         let message = error.to_string();
         assert!(message.contains("column \"f0\"") && message.contains(words), "{message}");

@@ -16,7 +16,7 @@ use hitherto_engine::{Config, Engine, MaterializeMode, Verification, VerifyReque
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::{Beneath, GenerationId, RowStore};
 
-use crate::repo::{Repo, apply, materialize};
+use crate::repo::{Repo, apply, grant, materialize};
 
 /// Amid the facts, so that some are known only later.
 const NOW: i64 = 700;
@@ -77,7 +77,7 @@ fn write(repo: &Repo, file: &str, facts: std::ops::Range<i64>, shift: f64) {
 
 async fn verify(engine: &Engine, seed: u64) -> Verification {
     let request = VerifyRequest { seed, ..VerifyRequest::default() };
-    engine.verify(&request, NOW + 100).await.unwrap()
+    engine.verify(grant(), &request, NOW + 100).await.unwrap()
 }
 
 fn compared<'v>(found: &'v Verification, view: &str) -> &'v Comparison {
@@ -115,7 +115,7 @@ async fn a_wrong_row_online_is_found_and_shown() {
     apply(&engine).await;
     materialize(&engine, MaterializeMode::Full, 2_000).await;
     let request = VerifyRequest { views: vec![String::from("latest")], ..Default::default() };
-    let before = engine.verify(&request, 2_000).await.unwrap();
+    let before = engine.verify(grant(), &request, 2_000).await.unwrap();
     assert_eq!(before.differences(), 0);
 
     // The row of one stay, with another note than its fact has.
@@ -139,7 +139,7 @@ async fn a_wrong_row_online_is_found_and_shown() {
     part.finish().unwrap();
     load.finish().unwrap();
 
-    let after = engine.verify(&request, 2_000).await.unwrap();
+    let after = engine.verify(grant(), &request, 2_000).await.unwrap();
     let latest = compared(&after, "latest");
     assert!(latest.differences > 0 && latest.differences < latest.values, "{latest:?}");
     assert!(latest.first.len() <= 10);
@@ -200,9 +200,9 @@ async fn a_wrong_request_is_told_what_is_wrong() {
     write(&repo, "a", 0..10, 0.0);
     let engine = repo.applied().await;
     let many = VerifyRequest { samples: VERIFY_SAMPLES_MAX + 1, ..VerifyRequest::default() };
-    assert_eq!(engine.verify(&many, NOW).await.unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(engine.verify(grant(), &many, NOW).await.unwrap_err().kind(), Kind::Invalid);
     let unknown = VerifyRequest { views: vec![String::from("lab")], ..VerifyRequest::default() };
-    let error = engine.verify(&unknown, NOW).await.unwrap_err();
+    let error = engine.verify(grant(), &unknown, NOW).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(error.to_string().contains("did you mean \"labs\"?"), "{error}");
 }

@@ -15,7 +15,7 @@ use hitherto_engine::why::Online;
 use hitherto_engine::{Engine, Explanation, KeyColumn, MaterializeMode, WhyRequest};
 use proptest::prelude::*;
 
-use crate::repo::{Repo, materialize};
+use crate::repo::{Repo, grant, materialize};
 
 /// Long after every fact.
 const NOW: i64 = 1_000;
@@ -95,7 +95,7 @@ fn online_agrees(explanation: &Explanation) -> bool {
 async fn a_late_result_is_named_beside_the_one_that_answers() {
     let repo = Repo::new(YAML);
     let engine = engine(&repo).await;
-    let found = engine.why(&request(110), NOW).await.unwrap();
+    let found = engine.why(grant(), &request(110), NOW).await.unwrap();
     let expected = [
         (4, Verdict::NotYetHappened, 30),
         (3, Verdict::NotYetKnown, 16),
@@ -111,13 +111,13 @@ async fn a_late_result_is_named_beside_the_one_that_answers() {
     assert!(online_agrees(&found), "{:?}", found.online);
 
     let cut = WhyRequest { known_by: Some(54), ..request(110) };
-    let cut = engine.why(&cut, NOW).await.unwrap();
+    let cut = engine.why(grant(), &cut, NOW).await.unwrap();
     assert_eq!(cut.absence, Some(Absence::Expired));
     assert_eq!(shown(&cut)[3..], [(2, Verdict::AfterCutoff, 1), (1, Verdict::Expired, 30)]);
     assert_eq!(cut.online, Online::NotAsked);
 
     let ignoring = WhyRequest { known: Some(Known::Ignore), ..request(110) };
-    let ignoring = engine.why(&ignoring, NOW).await.unwrap();
+    let ignoring = engine.why(grant(), &ignoring, NOW).await.unwrap();
     assert_eq!(shown(&ignoring)[1], (3, Verdict::Answers, 0));
     assert_eq!(ignoring.online, Online::NotAsked);
 }
@@ -126,7 +126,7 @@ async fn a_late_result_is_named_beside_the_one_that_answers() {
 async fn an_expired_fact_says_by_how_much_and_online_agrees() {
     let repo = Repo::new(YAML);
     let engine = engine(&repo).await;
-    let found = engine.why(&WhyRequest { at: None, ..request(0) }, NOW).await.unwrap();
+    let found = engine.why(grant(), &WhyRequest { at: None, ..request(0) }, NOW).await.unwrap();
     assert_eq!((found.at, found.absence), (NOW, Some(Absence::Expired)));
     assert_eq!(shown(&found)[0], (4, Verdict::Expired, 800));
     assert!(online_agrees(&found), "{:?}", found.online);
@@ -137,13 +137,13 @@ async fn the_online_store_is_asked_only_what_it_can_answer() {
     let repo = Repo::new(YAML);
     write(&repo, "a", &[("x", 20, Some(25), 1)]);
     let engine = repo.applied().await;
-    assert_eq!(engine.why(&request(30), NOW).await.unwrap().online, Online::Nothing);
+    assert_eq!(engine.why(grant(), &request(30), NOW).await.unwrap().online, Online::Nothing);
     materialize(&engine, MaterializeMode::Full, NOW).await;
-    let early = engine.why(&request(9), NOW).await.unwrap();
+    let early = engine.why(grant(), &request(9), NOW).await.unwrap();
     assert_eq!(early.online, Online::BeforeHorizon { horizon: 10 });
 
     write(&repo, "b", &[("x", 22, Some(26), 2)]);
-    let behind = engine.why(&request(30), NOW).await.unwrap();
+    let behind = engine.why(grant(), &request(30), NOW).await.unwrap();
     assert_eq!(shown(&behind)[0], (2, Verdict::Answers, 0));
     let Online::Answers(answer) = &behind.online else { panic!("{:?}", behind.online) };
     assert_eq!((answer.event, answer.agrees), (Some(20), false), "a file is not materialized");
@@ -158,7 +158,7 @@ async fn an_entity_without_facts_has_reasons_too() {
         (keys("x", Some(8)), Absence::NeverSeen),
         (keys("x", None), Absence::NullKey),
     ] {
-        let found = engine.why(&WhyRequest { keys, ..request(110) }, NOW).await.unwrap();
+        let found = engine.why(grant(), &WhyRequest { keys, ..request(110) }, NOW).await.unwrap();
         assert_eq!((found.absence, found.candidates.len()), (Some(absence), 0));
         assert!(online_agrees(&found), "{:?}", found.online);
         let Online::Answers(answer) = &found.online else { panic!("{:?}", found.online) };
@@ -176,12 +176,13 @@ async fn a_question_that_cannot_be_asked_is_told_what_is_wrong() {
         (two, "name 2 entities"),
         (keys("x", Some(7))[1..].to_vec(), "join key \"bed\" (int64) is missing"),
     ] {
-        let error = engine.why(&WhyRequest { keys, ..request(110) }, NOW).await.unwrap_err();
+        let error =
+            engine.why(grant(), &WhyRequest { keys, ..request(110) }, NOW).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid);
         assert!(error.to_string().contains(words), "{words:?} is not in {error}");
     }
     let unknown = WhyRequest { view: String::from("lab"), ..request(110) };
-    let error = engine.why(&unknown, NOW).await.unwrap_err();
+    let error = engine.why(grant(), &unknown, NOW).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(error.to_string().contains("did you mean \"labs\"?"), "{error}");
 }

@@ -15,7 +15,7 @@ use hitherto_engine::{
     TrainingSetReport, TrainingSetRequest, WhyRequest,
 };
 
-use crate::repo::{Repo, Silent, apply, batch, lookup, materialize};
+use crate::repo::{Repo, Silent, apply, batch, grant, lookup, materialize};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -170,7 +170,7 @@ async fn read(
     timezone: Option<&str>,
 ) -> (Vec<Option<i64>>, TrainingSetReport) {
     let request = request(&[&format!("{view}:value")], timezone);
-    let mut rows = engine.training_set(&request, spine, i64::MAX).await.unwrap();
+    let mut rows = engine.training_set(grant(), &request, spine, i64::MAX).await.unwrap();
     let mut values = Vec::new();
     while let Some(batch) = rows.next().await {
         let batch = batch.unwrap();
@@ -198,7 +198,7 @@ async fn local_times_are_the_moments_that_they_were_on_every_path() {
     for view in ["local", "query"] {
         for is_optimized in [false, true] {
             if is_optimized {
-                engine.optimize(view, OptimizeMode::IfChanged, &Silent).await.unwrap();
+                engine.optimize(grant(), view, OptimizeMode::IfChanged, &Silent).await.unwrap();
             }
             let found = ask(&engine, view, spine(zoned(questions())), None).await;
             assert_eq!(found.0, expected.0, "{view}, optimized: {is_optimized}");
@@ -210,7 +210,7 @@ async fn local_times_are_the_moments_that_they_were_on_every_path() {
             assert_eq!(found.0, expected.0[2_100..2_109], "{view}, few");
         }
     }
-    let verified = engine.verify(&Default::default(), at("2027-06-01")).await.unwrap();
+    let verified = engine.verify(grant(), &Default::default(), at("2027-06-01")).await.unwrap();
     assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
     for asked in questions().into_iter().step_by(97) {
         let found = VIEWS.map(|view| {
@@ -227,7 +227,7 @@ async fn local_times_are_the_moments_that_they_were_on_every_path() {
             let keys = vec![KeyColumn { name: "id".into(), parts: vec![Some(OwnedPart::Int(1))] }];
             let view = view.to_owned();
             let why = WhyRequest { view, keys, at: Some(asked), known_by: None, known: None };
-            let why = engine.why(&why, i64::MAX).await.unwrap();
+            let why = engine.why(grant(), &why, i64::MAX).await.unwrap();
             shown.push(why.candidates.iter().map(|one| (one.event, one.known)).collect::<Vec<_>>());
         }
         assert_eq!((&shown[0], &shown[1]), (&shown[2], &shown[2]));
@@ -277,7 +277,7 @@ async fn pushed_local_times_are_read_like_those_of_the_source() {
         let facts = batch(facts(Arc::clone(&time), time));
         let (view, idempotency_key) = (view.to_owned(), String::new());
         let request = PushRequest { view, facts, idempotency_key, ack: Ack::Durable };
-        engine.push(&request, at("2026-12-31")).unwrap();
+        engine.push(grant(), &request, at("2026-12-31")).unwrap();
     }
     let moments = [later(local) - 1, later(local)];
     let keyed = batch(vec![("id", numbers([0, 0])), ("at", zoned(moments))]);
@@ -285,7 +285,7 @@ async fn pushed_local_times_are_read_like_those_of_the_source() {
     assert_eq!(expected[1], Some(0), "what was pushed");
     assert_ne!(expected[0], Some(0));
     assert_eq!(ask(&engine, "local", keyed, None).await.0, expected);
-    let verified = engine.verify(&Default::default(), at("2026-12-31")).await.unwrap();
+    let verified = engine.verify(grant(), &Default::default(), at("2026-12-31")).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
 }
 
@@ -296,7 +296,7 @@ async fn times_that_nobody_says_anything_of_are_told_everywhere() {
     let engine = repo.applied().await;
     let told = "event and known times of feature view \"local\" have no zone and are read as UTC; \
                 declare source.timezone, such as Europe/Berlin, or UTC if that is what they are";
-    assert_eq!(engine.plan().await.unwrap().warnings, [told]);
+    assert_eq!(engine.plan(grant()).await.unwrap().warnings, [told]);
     let runs = materialize(&engine, MaterializeMode::Full, at("2027-06-01")).await;
     let warnings: Vec<_> = runs.iter().flat_map(|run| &run.warnings).collect();
     assert_eq!(warnings, [told]);
@@ -306,7 +306,7 @@ async fn times_that_nobody_says_anything_of_are_told_everywhere() {
     let rows = spine(naive(locals()));
     let request = request(&["local:value", "one=local:*", "told[id=id]:value"], None);
     let request = TrainingSetRequest { names: hitherto_engine::FeatureNames::Full, ..request };
-    let mut rows = engine.training_set(&request, rows, i64::MAX).await.unwrap();
+    let mut rows = engine.training_set(grant(), &request, rows, i64::MAX).await.unwrap();
     while let Some(batch) = rows.next().await {
         batch.unwrap();
     }
@@ -315,7 +315,7 @@ async fn times_that_nobody_says_anything_of_are_told_everywhere() {
     assert_eq!(finished.manifest().unwrap().warnings, [of_spine, told]);
     // UTC is a zone to be declared like any other, and then nothing is to be told.
     repo.write("definitions.yaml", &YAML.replace("Europe/Berlin", "UTC"));
-    let plan = engine.plan().await.unwrap();
+    let plan = engine.plan(grant()).await.unwrap();
     assert_eq!((plan.warnings.len(), plan.changes.len()), (0, 2), "{plan}");
 }
 
@@ -324,11 +324,11 @@ async fn another_zone_makes_the_online_copy_stale() {
     let repo = repo();
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, at("2027-06-01")).await;
-    engine.optimize("local", OptimizeMode::IfChanged, &Silent).await.unwrap();
+    engine.optimize(grant(), "local", OptimizeMode::IfChanged, &Silent).await.unwrap();
     let asked = || spine(zoned(questions()));
     let before = ask(&engine, "local", asked(), None).await.0;
     repo.write("definitions.yaml", &YAML.replace("Europe/Berlin", "America/New_York"));
-    let plan = engine.plan().await.unwrap().to_string();
+    let plan = engine.plan(grant()).await.unwrap().to_string();
     let words = "source.timezone: Europe/Berlin -> America/New_York";
     assert!(plan.contains(words) && plan.contains("materialized"), "{plan}");
     apply(&engine).await;
@@ -336,7 +336,7 @@ async fn another_zone_makes_the_online_copy_stale() {
     let built: Vec<_> = runs.iter().map(|run| (run.view.as_str(), run.is_up_to_date)).collect();
     assert_eq!(built, [("local", false), ("query", false), ("told", true)]);
     assert_ne!(ask(&engine, "local", asked(), None).await.0, before);
-    let verified = engine.verify(&Default::default(), at("2027-06-01")).await.unwrap();
+    let verified = engine.verify(grant(), &Default::default(), at("2027-06-01")).await.unwrap();
     assert_eq!(verified.differences(), 0, "{verified:?}");
 }
 

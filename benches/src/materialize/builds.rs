@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::store;
 use crate::peak::read_peak_rss_bytes;
-use crate::{Result, folder};
+use crate::{Result, folder, grant};
 
 /// A store to be built.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub fn build(question: &Build) -> Result<Built> {
     let engine = store::open(&question.root, question.memory)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        engine.apply(&engine.plan().await?, 0).await?;
+        engine.apply(grant(), &engine.plan(grant()).await?, 0).await?;
         let started = Instant::now();
         let full = store::materialize(&engine, MaterializeMode::Full).await?;
         let seconds = started.elapsed().as_secs_f64();

@@ -12,9 +12,9 @@ use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
 
 use super::store::{self, VIEW};
-use crate::Result;
 use crate::online::latencies::{Latencies, Percentiles};
 use crate::pit::lake::KEY_COLUMNS;
+use crate::{Result, grant};
 
 /// From one lookup to the next: a service that is used, and not a load test.
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -102,7 +102,7 @@ fn look_up(engine: &Engine, question: &Contend, is_over: impl Fn() -> bool) -> R
             as_of: None,
             with_times: false,
         };
-        engine.lookup(&request, i64::MAX)?;
+        engine.lookup(grant(), &request, i64::MAX)?;
         latencies.record(due.elapsed());
     }
     Ok(latencies)

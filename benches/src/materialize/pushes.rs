@@ -12,10 +12,10 @@ use hitherto_engine::{Ack, Engine, KeyColumn, LookupRequest, PushRequest, Select
 use serde::{Deserialize, Serialize};
 
 use super::store::{self, NOW_MICROS, VIEW};
-use crate::Result;
 use crate::online::latencies::{Latencies, Percentiles};
 use crate::pit::lake::{KEY_COLUMNS, feature_name};
 use crate::pit::writer;
+use crate::{Result, grant};
 
 /// Threads that push at the same time, where many do.
 const THREADS: usize = 16;
@@ -103,7 +103,7 @@ fn push(engine: &Engine, facts: RecordBatch) -> Result<()> {
         idempotency_key: String::new(),
         ack: Ack::Durable,
     };
-    engine.push(&request, i64::MAX)?;
+    engine.push(grant(), &request, i64::MAX)?;
     Ok(())
 }
 
@@ -138,7 +138,7 @@ fn look_up(engine: &Engine, entity: i64) -> Result<Option<f64>> {
         as_of: None,
         with_times: false,
     };
-    let found = engine.lookup(&request, i64::MAX)?;
+    let found = engine.lookup(grant(), &request, i64::MAX)?;
     Ok(match &found.columns[0].values {
         Values::F64(values) => values.first().copied(),
         _ => None,

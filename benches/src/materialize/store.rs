@@ -7,8 +7,8 @@ use hitherto_engine::{
     Access, Config, Engine, MaterializeMode, MaterializeRequest, Materialized, Progress,
 };
 
-use crate::Result;
 use crate::pit::lake::{DAY_MICROS, EPOCH_MICROS, KEY_COLUMNS, feature_name};
+use crate::{Result, grant};
 
 /// The feature view.
 pub const VIEW: &str = "facts";
@@ -51,7 +51,7 @@ pub fn open(root: &Path, memory: u64) -> Result<Engine> {
 /// Those of [`Engine::materialize`].
 pub async fn materialize(engine: &Engine, mode: MaterializeMode) -> Result<Materialized> {
     let request = MaterializeRequest { mode, ..MaterializeRequest::default() };
-    let mut done = engine.materialize(&request, NOW_MICROS, &Silent).await?;
+    let mut done = engine.materialize(grant(), &request, NOW_MICROS, &Silent).await?;
     Ok(done.pop().ok_or("no view was materialized")?)
 }
 

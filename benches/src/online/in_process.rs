@@ -10,7 +10,7 @@ use super::keys::Keys;
 use super::latencies::{Latencies, Percentiles};
 use super::repository::{self, NOW_MICROS};
 use super::server;
-use crate::Result;
+use crate::{Result, grant};
 
 /// What is measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ fn ask(engine: &Engine, requests: &[LookupRequest], time: Duration) -> Result<La
     let end = Instant::now() + time;
     for request in requests.iter().cycle() {
         let sent = Instant::now();
-        let answer = engine.lookup(request, NOW_MICROS)?;
+        let answer = engine.lookup(grant(), request, NOW_MICROS)?;
         let answered = Instant::now();
         latencies.record(answered - sent);
         drop(answer);

@@ -15,7 +15,7 @@ use hitherto_engine::{Access, Config, Engine, MaterializeRequest, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{self, FEATURES, FIRST_MICROS, STEP_MICROS};
-use crate::{Result, folder};
+use crate::{Result, folder, grant};
 
 /// Changes when other rows are written for the same parameters.
 const GENERATOR: u32 = 1;
@@ -133,9 +133,9 @@ fn materialize(root: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let engine = Engine::open(root, &Config::default(), Access::ReadWrite)?;
     runtime.block_on(async {
-        let plan = engine.plan().await?;
-        engine.apply(&plan, NOW_MICROS).await?;
-        engine.materialize(&MaterializeRequest::default(), NOW_MICROS, &Talk).await?;
+        let plan = engine.plan(grant()).await?;
+        engine.apply(grant(), &plan, NOW_MICROS).await?;
+        engine.materialize(grant(), &MaterializeRequest::default(), NOW_MICROS, &Talk).await?;
         Ok(())
     })
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::echo;
 use super::keys::request;
 use super::repository::{self, NOW_MICROS, Service};
-use crate::Result;
 use crate::child::{self, Serving};
+use crate::{Result, grant};
 
 /// The hidden subcommand of a serving process.
 pub const SERVER: &str = "online-server";
@@ -113,7 +113,7 @@ pub fn warm(engine: &Engine, service: Service, entities: u64, moment: Option<i64
     let count = service.entities(entities) as i64;
     for first in (0..count).step_by(WARMING_ROWS as usize) {
         let rows = first..(first + WARMING_ROWS as i64).min(count);
-        engine.lookup(&request(service, rows, moment), NOW_MICROS)?;
+        engine.lookup(grant(), &request(service, rows, moment), NOW_MICROS)?;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What one run has of the outside world: the repository, the output and the
-//! clock. This is the only place that reads the clock.
+//! clock. This is the only place that reads the clock and who the user is.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hitherto_api::Grant;
 use hitherto_core::time::micros_since_epoch;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Access, Config, Engine, Plan};
@@ -20,13 +22,15 @@ pub struct Session {
     now: Option<i64>,
     /// The Python that this runs in, if it does.
     python: Option<PathBuf>,
+    grant: Arc<Grant>,
 }
 
 impl Session {
     /// A run with these options, in a Python or not. Touches nothing.
     pub fn new(globals: &Globals, python: Option<PathBuf>) -> Self {
         let Globals { repo, output, now, .. } = globals;
-        Self { root: repo.clone(), output: Output::new(*output), now: *now, python }
+        let grant = Arc::new(Grant::in_process(&user()));
+        Self { root: repo.clone(), output: Output::new(*output), now: *now, python, grant }
     }
 
     /// The same run over the repository in another folder.
@@ -37,6 +41,11 @@ impl Session {
     /// The repository's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What the user may who runs this, where no server is asked.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
     }
 
     /// Where results and talk go.
@@ -113,8 +122,13 @@ impl Session {
     /// As [`Session::open`] and [`Engine::plan`].
     pub async fn plan(&self) -> Result<Plan> {
         match self.has_store()? {
-            true => self.open(Access::ReadOnly)?.plan().await,
-            false => Engine::plan_first(&self.root, &self.config()?).await,
+            true => self.open(Access::ReadOnly)?.plan(self.grant()).await,
+            false => Engine::plan_first(self.grant(), &self.root, &self.config()?).await,
         }
     }
+}
+
+/// The name of the user who runs this, as the environment has it.
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| String::from("unknown"))
 }

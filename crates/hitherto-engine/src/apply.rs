@@ -19,6 +19,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Catalog, PublishedView};
 use hitherto_core::definition::diff::{self, Change};
 use hitherto_core::definition::{Definitions, Loaded};
@@ -76,7 +77,7 @@ impl Engine {
     /// # Errors
     /// `Invalid` with every problem, one a line, each with file and line;
     /// `Unavailable` or `Corrupt` when a source cannot be looked at.
-    pub async fn plan(&self) -> Result<Plan> {
+    pub async fn plan(&self, _: &Grant) -> Result<Plan> {
         self.plan_replacing(None).await
     }
 
@@ -85,7 +86,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::plan`].
-    pub async fn plan_first(root: &Path, config: &Config) -> Result<Plan> {
+    pub async fn plan_first(_: &Grant, root: &Path, config: &Config) -> Result<Plan> {
         let loaded = repository::load(root, None)?;
         let warnings = check_sources(&offline_of(root, config)?, &loaded).await?;
         Ok(Plan::new(&Catalog::default(), loaded, warnings))
@@ -95,7 +96,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::plan`].
-    pub async fn plan_with(&self, file: &DefinitionFile) -> Result<Plan> {
+    pub async fn plan_with(&self, _: &Grant, file: &DefinitionFile) -> Result<Plan> {
         self.plan_replacing(Some(file)).await
     }
 
@@ -112,7 +113,7 @@ impl Engine {
     /// # Errors
     /// `Conflict` when the catalog has changed since the plan was made;
     /// `Unavailable` from the store.
-    pub async fn apply(&self, plan: &Plan, now: i64) -> Result<Arc<Catalog>> {
+    pub async fn apply(&self, _: &Grant, plan: &Plan, now: i64) -> Result<Arc<Catalog>> {
         let _writer = self.writer.lock().await;
         self.apply_alone(plan, now).await
     }
@@ -123,9 +124,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`] and [`Engine::apply`]; `Unavailable` when the file cannot be
     /// written.
-    pub async fn apply_with(&self, file: &DefinitionFile, now: i64) -> Result<Plan> {
+    pub async fn apply_with(&self, grant: &Grant, file: &DefinitionFile, now: i64) -> Result<Plan> {
         let _writer = self.writer.lock().await;
-        let plan = self.plan_with(file).await?;
+        let plan = self.plan_with(grant, file).await?;
         let written = file.write(&self.root)?;
         let applied = self.apply_alone(&plan, now).await;
         // What failed after the catalog was written is applied all the same.

@@ -113,7 +113,8 @@ fn offline_of(root: &Path, config: &Config) -> Result<Offline> {
 
 /// One open repository: definitions, sources and online store.
 ///
-/// All methods take `&self`; share it in an [`Arc`]. Lookups run beside
+/// All methods take `&self`; share it in an [`Arc`]. Whatever somebody asks for takes a
+/// [`Grant`](hitherto_api::Grant), which says who may what. Lookups run beside
 /// everything else and hold no lock; whatever changes catalog or generations takes
 /// `writer`, one at a time; pushes have a queue of their own.
 pub struct Engine {

@@ -10,6 +10,7 @@
 //! The source and the files of pushed facts are read and not the online store: they are
 //! the truth, have facts that the store no longer keeps, and know no horizon.
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Reads};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Known;
@@ -139,7 +140,7 @@ impl Engine {
     /// keys that a lookup refuses or that are not those of one entity, or when
     /// the source no longer fits its definition; `Corrupt` or `Unavailable`
     /// from files and store.
-    pub async fn why(&self, request: &WhyRequest, now: i64) -> Result<Explanation> {
+    pub async fn why(&self, grant: &Grant, request: &WhyRequest, now: i64) -> Result<Explanation> {
         let all = FeatureRef { view: ViewRef::new(&request.view), feature: String::from("*") };
         let selection = Selection::Features(vec![all]);
         let resolved = Resolved::new(&self.catalog().registry, &selection)?;
@@ -182,13 +183,14 @@ impl Engine {
                 as_of: request.at,
                 with_times: true,
             };
-            explanation.online = self.ask_online(view, &lookup, &explanation, now)?;
+            explanation.online = self.ask_online(grant, view, &lookup, &explanation, now)?;
         }
         Ok(explanation)
     }
 
     fn ask_online(
         &self,
+        grant: &Grant,
         view: &AppliedView,
         lookup: &LookupRequest,
         explanation: &Explanation,
@@ -203,7 +205,7 @@ impl Engine {
             return Ok(Online::BeforeHorizon { horizon });
         }
         // `now` again, so that both sides answer for one moment.
-        let found = self.lookup(lookup, now)?;
+        let found = self.lookup(grant, lookup, now)?;
         let times = found.times.first().and_then(|view| view.times.first().copied().flatten());
         let is_expired = |column: &Column| column.status(0) == Status::Expired;
         let answered = times.filter(|_| !found.columns.iter().any(is_expired));

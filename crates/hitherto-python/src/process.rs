@@ -19,9 +19,10 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hitherto_api::Grant;
 use hitherto_core::time::micros_since_epoch;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
@@ -64,6 +65,13 @@ pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
         )?;
     let process = Process { id: std::process::id(), runtime, engines: Mutex::default() };
     Ok(current.insert(Box::leak(Box::new(process))))
+}
+
+/// What the user may who runs this process, where no server is asked.
+pub fn grant() -> &'static Grant {
+    static GRANT: OnceLock<Grant> = OnceLock::new();
+    let user = || std::env::var("USER").unwrap_or_else(|_| String::from("unknown"));
+    GRANT.get_or_init(|| Grant::in_process(&user()))
 }
 
 /// Waits for `work` with the GIL released; a signal drops it at its next await.

@@ -28,7 +28,7 @@ use crate::keys;
 use crate::lookup::Lookup;
 use crate::materialize::{self, Told};
 use crate::plan::Plan;
-use crate::process::{self, Owned, wait, wait_blocking, wait_telling};
+use crate::process::{self, Owned, grant, wait, wait_blocking, wait_telling};
 use crate::spine::{self, Spine};
 use crate::training_set::{Pass, TrainingSet};
 use crate::why::Why;
@@ -229,7 +229,8 @@ impl Store {
         let pass = wait(py, async move {
             Ok(match backend {
                 Backend::Engine(engine) => {
-                    Pass::Engine(Box::new(engine.training_set(&request, spine, now).await?))
+                    let set = engine.training_set(grant(), &request, spine, now).await?;
+                    Pass::Engine(Box::new(set))
                 }
                 Backend::Client(client) => {
                     Pass::Remote(Box::new(client.training_set(&request, spine).await?))
@@ -260,7 +261,7 @@ impl Store {
         let answer = match self.backend(py)? {
             // Microseconds, mostly: not worth a trip through the runtime.
             Backend::Engine(engine) => {
-                py.detach(|| engine.lookup(&request, self.now())).map_err(raise)?
+                py.detach(|| engine.lookup(grant(), &request, self.now())).map_err(raise)?
             }
             Backend::Client(client) => wait(py, async move { client.lookup(&request).await })?,
         };
@@ -282,7 +283,7 @@ impl Store {
         let (backend, now) = (self.backend(py)?, self.now());
         let explanation = wait(py, async move {
             match backend {
-                Backend::Engine(engine) => engine.why(&request, now).await,
+                Backend::Engine(engine) => engine.why(grant(), &request, now).await,
                 Backend::Client(client) => client.why(&request).await,
             }
         })?;
@@ -301,7 +302,7 @@ impl Store {
         let (backend, now) = (self.backend(py)?, self.now());
         let found = wait(py, async move {
             match backend {
-                Backend::Engine(engine) => engine.verify(&request, now).await,
+                Backend::Engine(engine) => engine.verify(grant(), &request, now).await,
                 Backend::Client(client) => client.verify(&request).await,
             }
         })?;
@@ -322,9 +323,9 @@ impl Store {
                     let Changes { changes, catalog_version, warnings } = client.plan().await?;
                     Plan { changes, catalog_version, warnings, made: None }
                 }
-                (Backend::Engine(engine), None) => Plan::new(engine.plan().await?),
+                (Backend::Engine(engine), None) => Plan::new(engine.plan(grant()).await?),
                 (Backend::Engine(engine), Some((name, text))) => {
-                    Plan::new(engine.plan_with(&DefinitionFile { name, text }).await?)
+                    Plan::new(engine.plan_with(grant(), &DefinitionFile { name, text }).await?)
                 }
             })
         })
@@ -334,7 +335,7 @@ impl Store {
         let now = self.now();
         match (self.backend(py)?, plan.made.clone()) {
             (Backend::Engine(engine), Some(plan)) => {
-                wait(py, async move { engine.apply(&plan, now).await.map(drop) })
+                wait(py, async move { engine.apply(grant(), &plan, now).await.map(drop) })
             }
             (Backend::Client(client), None) => {
                 let version = plan.catalog_version;
@@ -350,7 +351,7 @@ impl Store {
     fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
         let (engine, now) = (self.engine(py)?, self.now());
         let file = DefinitionFile { name, text };
-        Ok(Plan::new(wait(py, async move { engine.apply_with(&file, now).await })?))
+        Ok(Plan::new(wait(py, async move { engine.apply_with(grant(), &file, now).await })?))
     }
 
     /// What was done, as JSON.
@@ -386,7 +387,7 @@ impl Store {
             force,
             window: TimeRange::between(window.0, window.1),
         };
-        let work = async move { engine.materialize(&request, now, &*telling).await };
+        let work = async move { engine.materialize(grant(), &request, now, &*telling).await };
         let done = wait_telling(py, work, tell)?;
         Ok(json!(done).to_string())
     }
@@ -421,7 +422,7 @@ impl Store {
         let requests = requests.map_err(raise)?;
         let pushed = match backend {
             Backend::Engine(engine) => wait_blocking(py, move || {
-                requests.iter().map(|request| engine.push(request, now)).collect()
+                requests.iter().map(|request| engine.push(grant(), request, now)).collect()
             })?,
             Backend::Client(client) => wait(py, async move { client.push(&requests).await })?,
         };
@@ -434,7 +435,7 @@ impl Store {
         let backend = self.backend(py)?;
         let rolled_back = wait(py, async move {
             match backend {
-                Backend::Engine(engine) => engine.rollback(&view).await,
+                Backend::Engine(engine) => engine.rollback(grant(), &view).await,
                 Backend::Client(client) => client.rollback(&view).await,
             }
         })?;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use hitherto_api::Grant;
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_proto::v1::diagnostics_service_server::{
@@ -42,13 +43,18 @@ impl Diagnostics {
     }
 
     /// Explains, and holds the place until the work has ended.
-    async fn explain(&self, request: WhyRequest, place: FairPermit) -> Result<WhyResponse> {
+    async fn explain(
+        &self,
+        grant: Grant,
+        request: WhyRequest,
+        place: FairPermit,
+    ) -> Result<WhyResponse> {
         let request = wire::why::decode_request(request)?;
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
-            engine.why(&request, now).await
+            engine.why(&grant, &request, now).await
         };
         workers.run(work).await.map(wire::why::encode_answer)
     }
@@ -56,6 +62,7 @@ impl Diagnostics {
     /// Runs a verification, which holds its place until its work has ended.
     async fn check(
         &self,
+        grant: Grant,
         request: VerifyRequest,
         permit: OwnedSemaphorePermit,
     ) -> Result<VerifyResponse> {
@@ -64,7 +71,7 @@ impl Diagnostics {
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _permit = permit;
-            engine.verify(&request, now).await
+            engine.verify(&grant, &request, now).await
         };
         workers.run(work).await.map(wire::verify::encode_answer)
     }
@@ -75,7 +82,7 @@ impl DiagnosticsService for Diagnostics {
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.explanations.try_admit(Asker::of(&asked)) };
-        let explain = |place| self.explain(request, place);
+        let explain = |grant, place| self.explain(grant, request, place);
         self.served.serve(Method::Why, &asked, admit, explain).await.map(Response::new)
     }
 
@@ -85,7 +92,7 @@ impl DiagnosticsService for Diagnostics {
     ) -> Result<Response<VerifyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.verifications.try_admit() };
-        let check = |permit| self.check(request, permit);
+        let check = |grant, permit| self.check(grant, request, permit);
         self.served.serve(Method::Verify, &asked, admit, check).await.map(Response::new)
     }
 }

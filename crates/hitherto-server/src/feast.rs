@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hitherto_api::Grant;
 use hitherto_core::column::Column;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
@@ -53,13 +54,14 @@ impl Feast {
 /// Those of the lookup and of `write`.
 pub async fn look_up<T: Send + 'static>(
     lookups: &Lookups,
+    grant: Grant,
     request: GetOnlineFeaturesRequest,
     permit: OwnedSemaphorePermit,
     write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
 ) -> Result<(T, OwnedSemaphorePermit), Failed> {
     let lookup = decode_request(&request)?;
     let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
-    lookups.look_up(lookup, permit, Written::CellByCell, write).await
+    lookups.look_up(grant, lookup, permit, Written::CellByCell, write).await
 }
 
 #[tonic::async_trait]
@@ -79,7 +81,7 @@ impl ServingService for Feast {
         let (_, asked, request) = request.into_parts();
         let Feast { lookups } = self;
         let admit = async { lookups.admit(&asked) };
-        let answer = |permit| look_up(lookups, request, permit, Ok);
+        let answer = |grant, permit| look_up(lookups, grant, request, permit, Ok);
         let answered = lookups.served.serve(Method::GetOnlineFeatures, &asked, admit, answer);
         answered.await.map(keeping)
     }

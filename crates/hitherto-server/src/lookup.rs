@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use hitherto_api::Grant;
 use hitherto_core::limits::{LOOKUP_VALUES_IN_PLACE_MAX, MESSAGE_BYTES_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::Lookup;
@@ -124,6 +125,7 @@ impl Lookups {
     /// Answers one request, which has been admitted.
     async fn answer(
         &self,
+        grant: Grant,
         request: LookupRequest,
         permit: OwnedSemaphorePermit,
     ) -> Result<(Answer, OwnedSemaphorePermit), Failed> {
@@ -133,7 +135,7 @@ impl Lookups {
             true => wire::lookup::encode_arrow_answer(&answer),
             false => Ok(wire::lookup::encode_answer(answer)),
         };
-        self.look_up(request, permit, Written::InColumns, write).await
+        self.look_up(grant, request, permit, Written::InColumns, write).await
     }
 
     /// Looks up what any wire asked for and writes the answer, where that belongs. The
@@ -145,6 +147,7 @@ impl Lookups {
     /// off.
     pub async fn look_up<T: Send + 'static>(
         &self,
+        grant: Grant,
         request: hitherto_engine::LookupRequest,
         permit: OwnedSemaphorePermit,
         written: Written,
@@ -155,35 +158,43 @@ impl Lookups {
         let now = clock();
         if request.entities() <= written.in_place_entities_max()
             && let Some(answer) =
-                engine.lookup_in_memory(&request, now, LOOKUP_VALUES_IN_PLACE_MAX)?
+                engine.lookup_in_memory(&grant, &request, now, LOOKUP_VALUES_IN_PLACE_MAX)?
         {
-            self.looked_up(&request, &answer, begun);
+            self.looked_up(&grant, &request, &answer, begun);
             return Ok((write(answer)?, permit));
         }
-        let place = self.elsewhere.admit(engine.count_values(&request)?).await?;
+        let place = self.elsewhere.admit(engine.count_values(&grant, &request)?).await?;
         let waiting = Waiting::default();
         let is_over = Arc::clone(&waiting.is_over);
         let lookups = self.clone();
         let work = spawn_blocking(move || {
             // Work keeps its places until it has noticed that nobody waits.
             let _place = place;
-            let answer = lookups.served.engine.lookup_until(&request, now, &is_over)?;
-            lookups.looked_up(&request, &answer, begun);
+            let answer = lookups.served.engine.lookup_until(&grant, &request, now, &is_over)?;
+            lookups.looked_up(&grant, &request, &answer, begun);
             Ok::<_, Error>((write(answer)?, permit))
         });
         let broken = |cause| Error::internal("a lookup broke off").with_source(cause);
         Ok(work.await.map_err(broken)??)
     }
 
-    /// Counts a lookup, and logs one that took long: how it is answered, and not of
-    /// whom.
-    fn looked_up(&self, request: &hitherto_engine::LookupRequest, answer: &Lookup, begun: Instant) {
+    /// Counts a lookup, and logs one that took long: who asked and how it is answered, and
+    /// not of whom.
+    fn looked_up(
+        &self,
+        grant: &Grant,
+        request: &hitherto_engine::LookupRequest,
+        answer: &Lookup,
+        begun: Instant,
+    ) {
         let took = begun.elapsed();
         self.served.metrics.looked_up(&request.selection, answer, took);
         if took > self.slow {
-            let plan = self.served.engine.describe_lookup(&request.selection).unwrap_or_default();
+            let plan =
+                self.served.engine.describe_lookup(grant, &request.selection).unwrap_or_default();
             let (millis, entities) = (took.as_millis() as u64, answer.rows);
-            tracing::warn!(millis, entities, as_of = request.as_of, plan, "slow lookup");
+            let caller = grant.caller();
+            tracing::warn!(millis, entities, as_of = request.as_of, %caller, plan, "slow lookup");
         }
     }
 }
@@ -193,7 +204,7 @@ impl LookupService for Lookups {
     async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<Answer>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.admit(&asked) };
-        let answer = |permit| self.answer(request, permit);
+        let answer = |grant, permit| self.answer(grant, request, permit);
         self.served.serve(Method::Lookup, &asked, admit, answer).await.map(keeping)
     }
 
@@ -234,7 +245,7 @@ impl Conversation {
         let Some(request) = request else { return Ok(None) };
         let lookups = &self.lookups;
         let admit = lookups.admission.admit();
-        let answer = |permit| lookups.answer(request, permit);
+        let answer = |grant, permit| lookups.answer(grant, request, permit);
         let answered = lookups.served.serve(Method::LookupStream, &self.asked, admit, answer);
         let (answer, _permit) = answered.await?;
         Ok(Some((answer, self)))

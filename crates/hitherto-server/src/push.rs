@@ -85,11 +85,11 @@ impl Pushes {
         work: Option<Work>,
     ) -> Answer {
         let served = Arc::clone(&self.served);
-        let push = |permit| async {
+        let push = |grant, permit| async {
             let pushing = spawn_blocking(move || {
                 let _kept = (permit, work);
                 let request = wire::push::decode_request(request)?;
-                served.engine.push(&request, (served.clock)())
+                served.engine.push(&grant, &request, (served.clock)())
             });
             let broken = |cause| Error::internal("a push broke off").with_source(cause);
             let pushed: Result<Pushed> = pushing.await.map_err(broken)?;

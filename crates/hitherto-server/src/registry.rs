@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use hitherto_api::Grant;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_engine::RolledBack;
@@ -38,6 +39,7 @@ impl Registry {
 
     async fn apply_all(
         &self,
+        grant: Grant,
         request: ApplyRequest,
         place: OwnedSemaphorePermit,
     ) -> Result<ApplyResponse> {
@@ -46,11 +48,11 @@ impl Registry {
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
-            let mut plan = engine.plan().await?;
+            let mut plan = engine.plan(&grant).await?;
             plan.catalog_version = planned_version.unwrap_or(plan.catalog_version);
             let catalog_version = match dry_run {
                 true => plan.catalog_version,
-                false => engine.apply(&plan, now).await?.version,
+                false => engine.apply(&grant, &plan, now).await?.version,
             };
             let changes_json = plan.changes.iter().map(serde_json::to_string);
             let changes_json = changes_json.collect::<Result<_, _>>().map_err(|cause| {
@@ -61,11 +63,16 @@ impl Registry {
         workers.run(work).await
     }
 
-    async fn go_back(&self, view: String, place: OwnedSemaphorePermit) -> Result<RollbackResponse> {
+    async fn go_back(
+        &self,
+        grant: Grant,
+        view: String,
+        place: OwnedSemaphorePermit,
+    ) -> Result<RollbackResponse> {
         let engine = Arc::clone(&self.served.engine);
         let work = async move {
             let _place = place;
-            engine.rollback(&view).await
+            engine.rollback(&grant, &view).await
         };
         let RolledBack { from, to, .. } = self.served.workers.run(work).await?;
         Ok(RollbackResponse { from, to })
@@ -78,7 +85,7 @@ impl RegistryService for Registry {
         &self,
         request: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
-        let answer = |()| async {
+        let answer = |_, ()| async {
             let catalog = GetCatalogResponse::from(&*self.served.engine.catalog());
             let release = env!("CARGO_PKG_VERSION").to_owned();
             Ok::<_, Error>(GetCatalogResponse { release, ..catalog })
@@ -94,7 +101,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<ApplyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.changes.try_admit() };
-        let apply = |place| self.apply_all(request, place);
+        let apply = |grant, place| self.apply_all(grant, request, place);
         self.served.serve(Method::Apply, &asked, admit, apply).await.map(Response::new)
     }
 
@@ -104,7 +111,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<RollbackResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.changes.try_admit() };
-        let go_back = |place| self.go_back(request.view, place);
+        let go_back = |grant, place| self.go_back(grant, request.view, place);
         self.served.serve(Method::Rollback, &asked, admit, go_back).await.map(Response::new)
     }
 }

@@ -2,17 +2,16 @@
 //!
 //! ```text
 //! guard      whose it is, or denied
-//! serve      begin -> admit -> work -> end
-//!            counted  a place  its own  how it ended, counted
+//! serve      begin -> admit -> grant -> work -> end
 //! ```
 //!
 //! Whatever a service does for a caller goes through [`Served::serve`], each message of a
-//! stream by itself: nothing is done for whom the guard has not let in, and what is done is
-//! counted and its errors written in one way.
+//! stream by itself: it counts, has the errors written in one way, and makes the [`Grant`]
+//! without which no engine is asked.
 
 use std::sync::Arc;
 
-use hitherto_api::Caller;
+use hitherto_api::{Caller, Grant};
 use hitherto_core::Error;
 use hitherto_engine::Engine;
 use hitherto_proto::convert::status::to_status;
@@ -70,7 +69,7 @@ impl Served {
         method: Method,
         asked: &Extensions,
         admit: impl Future<Output = Result<P, Status>>,
-        work: impl FnOnce(P) -> F,
+        work: impl FnOnce(Grant, P) -> F,
     ) -> Result<T, Status>
     where
         F: Future<Output = Result<T, E>>,
@@ -90,7 +89,7 @@ impl Served {
         method: Method,
         asked: &Extensions,
         admit: impl Future<Output = Result<P, Status>>,
-        work: impl FnOnce(P) -> F,
+        work: impl FnOnce(Grant, P) -> F,
     ) -> Result<(T, Call), Status>
     where
         F: Future<Output = Result<T, E>>,
@@ -98,8 +97,9 @@ impl Served {
     {
         let mut call = self.metrics.begin(method);
         let worked = async {
-            caller(asked)?;
-            work(admit.await?).await.map_err(Into::into)
+            let caller = caller(asked)?;
+            let place = admit.await?;
+            work(Grant::of(Arc::clone(caller)), place).await.map_err(Into::into)
         };
         match worked.await {
             Ok(answer) => Ok((answer, call)),

@@ -22,7 +22,7 @@ use hitherto_engine::{
     OptimizeMode, PushRequest, Pushed, Selection, Spine, TrainingSet, TrainingSetRequest,
 };
 
-use crate::repo::{Silent, apply, batch, lookup, materialize, write_parquet};
+use crate::repo::{Silent, apply, batch, grant, lookup, materialize, write_parquet};
 
 /// After every fact.
 pub const NOW: i64 = 1_000;
@@ -206,7 +206,7 @@ fn push(engine: &Engine, facts: &[Lab], name: &str) -> Pushed {
         idempotency_key: String::from(name),
         ack: Ack::Durable,
     };
-    engine.push(&request, NOW).unwrap()
+    engine.push(grant(), &request, NOW).unwrap()
 }
 
 /// What lookups answer, a line a question, the one that was never landed last.
@@ -235,14 +235,14 @@ pub async fn train(engine: &Engine) -> (String, Finished) {
         known: None,
         names: FeatureNames::Full,
     };
-    trained(engine.training_set(&request, spine(), NOW).await.unwrap()).await
+    trained(engine.training_set(grant(), &request, spine(), NOW).await.unwrap()).await
 }
 
 /// The same by a manifest.
 pub async fn rebuild(engine: &Engine, manifest: &hitherto_engine::Manifest) -> (String, Finished) {
     let (spine, schema) = (spine(), spine().schema());
     let spine = Some(Spine::Rows { batches: vec![spine], schema });
-    trained(engine.rebuild(manifest, spine, NOW).await.unwrap()).await
+    trained(engine.rebuild(grant(), manifest, spine, NOW).await.unwrap()).await
 }
 
 async fn trained(mut set: TrainingSet) -> (String, Finished) {
@@ -287,14 +287,14 @@ pub async fn write(folder: &Path) {
     write_parquet(&repository.join("labs/1.parquet"), &labs(&LABS[8..]));
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     for view in ["types", "labs"] {
-        engine.optimize(view, OptimizeMode::Full, &Silent).await.unwrap();
+        engine.optimize(grant(), view, OptimizeMode::Full, &Silent).await.unwrap();
     }
     push_first(&engine);
     let (_, finished) = train(&engine).await;
     let manifest = serde_json::to_string_pretty(&finished.manifest().unwrap()).unwrap();
     fs::write(folder.join("manifest.json"), manifest + "\n").unwrap();
     push(&engine, &PUSHED[3..], "second");
-    engine.backup(&written.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
+    engine.backup(grant(), &written.path().join("backup"), BackupFiles::Linked, NOW).unwrap();
     fs::write(folder.join("expected.txt"), looked_up(&engine)).unwrap();
     drop(engine);
     for part in ["repository", "backup"] {

@@ -9,7 +9,7 @@ use hitherto_engine::{Config, Manifest, MaterializeMode, VerifyRequest, backup};
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{Access, Meta, MetaKey};
 
-use crate::repo::materialize;
+use crate::repo::{grant, materialize};
 use crate::stores::rocks;
 
 /// Number of a fixture to write with this release; see `fixtures/formats/README.md`.
@@ -34,7 +34,7 @@ async fn what_any_release_wrote_answers_as_it_did() {
         let engine = fixture::open(&repository);
         assert_eq!(fixture::looked_up(&engine), expected, "lookups of {shown}");
         assert!(fixture::push_first(&engine).is_repeated, "the name of a push in {shown}");
-        let plan = engine.plan().await.unwrap();
+        let plan = engine.plan(grant()).await.unwrap();
         assert!(plan.is_empty(), "{shown}: {plan:?}");
         for run in materialize(&engine, MaterializeMode::Incremental, fixture::NOW).await {
             assert!(run.is_up_to_date, "what was consumed in {shown}: {run:?}");
@@ -44,7 +44,8 @@ async fn what_any_release_wrote_answers_as_it_did() {
         // Columns of a copy are named by their position.
         let reads_source = ["heads=[stay,", "heads=[ward,"].map(|own| finished.plan.contains(own));
         assert_eq!(reads_source, [false; 2], "{shown}: {}", finished.plan);
-        let verified = engine.verify(&VerifyRequest::default(), fixture::NOW).await.unwrap();
+        let verified =
+            engine.verify(grant(), &VerifyRequest::default(), fixture::NOW).await.unwrap();
         assert_eq!(verified.differences(), 0, "{shown}: {verified:?}");
         assert!(verified.stale().next().is_none() && verified.values() > 60, "{verified:?}");
 
@@ -58,7 +59,7 @@ async fn what_any_release_wrote_answers_as_it_did() {
 
         fs::remove_dir_all(repository.join("store")).unwrap();
         let config = Config::read(&repository).unwrap();
-        backup::restore(&folder.path().join("backup"), &repository, &config).unwrap();
+        backup::restore(grant(), &folder.path().join("backup"), &repository, &config).unwrap();
         let engine = fixture::open(&repository);
         assert_eq!(fixture::looked_up(&engine), expected, "restored {shown}");
         let (trained, _) = fixture::train(&engine).await;

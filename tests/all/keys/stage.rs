@@ -28,7 +28,7 @@ use hitherto_online::{Beneath, Fact, GenerationId, OnlineStore, RowStore};
 
 use super::shown::{self, MINUTE, Shown};
 use crate::pushing::push;
-use crate::repo::{Repo, apply, batch, materialize, write_parquet};
+use crate::repo::{Repo, apply, batch, grant, materialize, write_parquet};
 use crate::stores::rocks;
 
 const YAML: &str = "
@@ -154,7 +154,7 @@ impl Stage {
             ["push", name, now, ref facts @ ..] => {
                 push(&self.engine, "labs", to_batch(&told(facts)), name, minute(now)).unwrap();
             }
-            ["rollback"] => drop(self.engine.rollback("labs").await.unwrap()),
+            ["rollback"] => drop(self.engine.rollback(grant(), "labs").await.unwrap()),
             ["retain", now] => assert_eq!(self.engine.retain(minute(now)).await.unwrap(), 1),
             ["compact"] => match &self.store {
                 Store::Disk(store) => store.compact().unwrap(),

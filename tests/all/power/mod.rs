@@ -22,7 +22,7 @@ use hitherto_engine::{BackupFiles, Config, OptimizeMode};
 use tokio::runtime::Runtime;
 
 use crate::crashes::{Dice, NOW, Worker, build, check, new_repo};
-use crate::repo::Silent;
+use crate::repo::{Silent, grant};
 use disk::Disk;
 use recorder::{Op, Recording};
 
@@ -80,11 +80,12 @@ fn work(root: &Path, dice: &mut Dice, runtime: &Runtime) -> Vec<Op> {
                 recording.mark(format!("{BEGUN} {step}"));
                 let folder = root.join(format!("backups/{step}"));
                 let how = [BackupFiles::Linked, BackupFiles::Copied][dice.roll(2) as usize];
-                worker.engine().backup(&folder, how, NOW).unwrap();
+                worker.engine().backup(grant(), &folder, how, NOW).unwrap();
                 recording.mark(format!("{BACKED_UP} {step}"));
             }
             2 => {
-                let optimized = worker.engine().optimize("labs", OptimizeMode::Full, &Silent);
+                let optimized =
+                    worker.engine().optimize(grant(), "labs", OptimizeMode::Full, &Silent);
                 runtime.block_on(optimized).unwrap();
             }
             _ => {
@@ -124,7 +125,7 @@ async fn ask(root: &Path, done: &[Op], cut: u64) {
     for backup in backups(root, &marks) {
         let restored = tempfile::tempdir().unwrap();
         borrow_sources(root, restored.path());
-        restore(&backup, restored.path(), &Config::default()).unwrap();
+        restore(grant(), &backup, restored.path(), &Config::default()).unwrap();
         let name = backup.file_name().unwrap().to_str().unwrap();
         let begun = marks.iter().position(|mark| *mark == format!("{BEGUN} {name}")).unwrap();
         check(restored.path(), &pushed(&marks[..begun]), cut).await;

@@ -23,7 +23,7 @@ use hitherto_engine::{
     Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection, TrainingSetRequest,
 };
 
-use crate::repo::{Repo, materialize};
+use crate::repo::{Repo, grant, materialize};
 
 const YAML: &str = "
 apiVersion: hitherto/v1
@@ -114,7 +114,7 @@ async fn trained(engine: &Engine, selection: Selection, spine: &RecordBatch) -> 
         known: None,
         names: FeatureNames::Full,
     };
-    let running = engine.training_set(&request, spine.clone(), i64::MAX).await;
+    let running = engine.training_set(grant(), &request, spine.clone(), i64::MAX).await;
     let mut running = running.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = running.next().await {
@@ -138,7 +138,7 @@ fn looked_up(engine: &Engine, selection: &Selection, stays: &[&str], at: &[i64])
             as_of: Some(*at),
             with_times: false,
         };
-        to_record_batch(&engine.lookup(&request, time("2025-01-01")).unwrap()).unwrap()
+        to_record_batch(&engine.lookup(grant(), &request, time("2025-01-01")).unwrap()).unwrap()
     };
     let rows: Vec<RecordBatch> = stays.iter().zip(at).map(row).collect();
     concat_batches(&rows[0].schema(), &rows).unwrap()

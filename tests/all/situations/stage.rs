@@ -17,7 +17,7 @@ use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_engine::{Engine, KeyColumn, MaterializeRequest};
 
 use super::script::{Entity, History, Question, Situation};
-use crate::repo::{Repo, Silent, batch, lookup, training_set};
+use crate::repo::{Repo, Silent, batch, grant, lookup, training_set};
 
 /// The order of facts in their file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,7 +58,7 @@ impl Stage {
                 ..MaterializeRequest::default()
             };
             for engine in [&rocks, &mirror] {
-                engine.materialize(&request, *now, &Silent).await.unwrap();
+                engine.materialize(grant(), &request, *now, &Silent).await.unwrap();
             }
         }
         Self { rocks, mirror, loaded, _repo: repo }

@@ -58,13 +58,13 @@ async fn apply_here(session: &Session) -> Result<Changes> {
         let plan = session.plan().await?;
         return match plan.is_empty() {
             true => Ok(unchanged(plan)),
-            false => apply_in(&session.open(Access::ReadWrite)?, plan, session.now()).await,
+            false => apply_in(&session.open(Access::ReadWrite)?, plan, session).await,
         };
     }
     match session.open(Access::ReadWrite) {
         Ok(engine) => {
-            let plan = engine.plan().await?;
-            apply_in(&engine, plan, session.now()).await
+            let plan = engine.plan(session.grant()).await?;
+            apply_in(&engine, plan, session).await
         }
         // Where somebody else has the store there may be nothing to change all the same.
         Err(refused) => match session.plan().await? {
@@ -74,9 +74,9 @@ async fn apply_here(session: &Session) -> Result<Changes> {
     }
 }
 
-async fn apply_in(engine: &Engine, plan: Plan, now: i64) -> Result<Changes> {
-    let catalog_version = engine.apply(&plan, now).await?.version;
-    Ok(Changes { catalog_version, ..unchanged(plan) })
+async fn apply_in(engine: &Engine, plan: Plan, session: &Session) -> Result<Changes> {
+    let applied = engine.apply(session.grant(), &plan, session.now()).await?;
+    Ok(Changes { catalog_version: applied.version, ..unchanged(plan) })
 }
 
 /// What a plan says, with the version that it was made against.

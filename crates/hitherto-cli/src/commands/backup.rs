@@ -60,7 +60,8 @@ impl Backup {
         let taken = match &self.server {
             None => {
                 let how = if self.copy { BackupFiles::Copied } else { BackupFiles::Linked };
-                session.open_applied()?.backup(&self.folder, how, session.now())?
+                let engine = session.open_applied()?;
+                engine.backup(session.grant(), &self.folder, how, session.now())?
             }
             Some(url) => {
                 let folder = self.folder.to_string_lossy().into_owned();
@@ -80,7 +81,8 @@ impl Restore {
     /// `NotFound` without a backup, `Corrupt` for a damaged one, `Conflict` when the
     /// repository has a store.
     pub fn run(self, session: &Session) -> Result<()> {
-        let taken = backup::restore(&self.folder, session.root(), &session.config()?)?;
+        let taken =
+            backup::restore(session.grant(), &self.folder, session.root(), &session.config()?)?;
         // What cannot be opened is no store.
         drop(session.open(Access::ReadWrite)?);
         session.output().result(&Shown::new("restored", &taken))

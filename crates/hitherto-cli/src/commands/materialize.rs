@@ -86,7 +86,7 @@ impl Materialize {
         let request = MaterializeRequest { views: self.views, mode, force: self.force, window };
         let done = {
             let progress = progress::on(output);
-            engine.materialize(&request, session.now(), &*progress).await?
+            engine.materialize(session.grant(), &request, session.now(), &*progress).await?
         };
         show(output, &done)
     }

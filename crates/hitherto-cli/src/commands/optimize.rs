@@ -68,7 +68,7 @@ impl Optimize {
                 let engine = session.open_applied()?;
                 let mode = if full { OptimizeMode::Full } else { OptimizeMode::IfChanged };
                 let progress = progress::on(output);
-                engine.optimize_all(&views, mode, &*progress).await?
+                engine.optimize_all(session.grant(), &views, mode, &*progress).await?
             }
         };
         output.result(&Shown(done))

@@ -82,7 +82,7 @@ impl Push {
         let pushed = match &self.server {
             None => {
                 let engine = session.open_applied()?;
-                let push = |request| engine.push(request, session.now());
+                let push = |request| engine.push(session.grant(), request, session.now());
                 requests.iter().map(push).collect::<Result<Vec<_>>>()?
             }
             Some(url) => {

@@ -36,7 +36,7 @@ impl Rollback {
     /// when another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let rolled_back = match &self.server {
-            None => session.open_applied()?.rollback(&self.view).await?,
+            None => session.open_applied()?.rollback(session.grant(), &self.view).await?,
             Some(url) => self.shown.connect(url).await?.rollback(&self.view).await?,
         };
         session.output().result(&Shown(rolled_back))

@@ -54,7 +54,12 @@ impl Verify {
         let Self { views, samples, seed, server, shown } = self;
         let request = VerifyRequest { views, samples, seed };
         let found = match server {
-            None => session.open(Access::ReadOnly)?.verify(&request, session.now()).await?,
+            None => {
+                session
+                    .open(Access::ReadOnly)?
+                    .verify(session.grant(), &request, session.now())
+                    .await?
+            }
             Some(url) => shown.connect(&url).await?.verify(&request).await?,
         };
         session.output().result(&Shown(&found))?;

@@ -18,6 +18,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use hitherto_api::Grant;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
@@ -133,7 +134,7 @@ impl Engine {
     /// # Errors
     /// `Conflict` when the folder is there, `Unavailable` when it cannot be written,
     /// `Invalid` on a repository opened for reading, or when its key is none.
-    pub fn backup(&self, folder: &Path, how: BackupFiles, now: i64) -> Result<Backup> {
+    pub fn backup(&self, _: &Grant, folder: &Path, how: BackupFiles, now: i64) -> Result<Backup> {
         let key = self.backup_key.as_deref().map(Key::read).transpose()?;
         if folder.exists() {
             return Err(Error::conflict(format!(
@@ -208,7 +209,7 @@ impl Engine {
 /// `NotFound` without a backup, `Corrupt` naming a file that is not as it was written, or a
 /// seal that is not that of the key which `config` names; `Invalid` for what is no key,
 /// `Conflict` when the repository has a store, `Unavailable` when it cannot be written.
-pub fn restore(folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
+pub fn restore(_: &Grant, folder: &Path, root: &Path, config: &Config) -> Result<Backup> {
     let key = config.backup_key.as_ref().map(|file| Key::read(&root.join(file))).transpose()?;
     let (backup, json) = Backup::read(folder)?;
     let store = root.join(&config.store);

@@ -34,6 +34,7 @@ mod snapshot;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
 use hitherto_core::key::OwnedPart;
@@ -116,8 +117,8 @@ impl Engine {
     /// keys, too much at once, or an `as_of` before a view's history begins;
     /// `Unavailable` for what is not online yet; `Corrupt` or `Unavailable` from the
     /// store.
-    pub fn lookup(&self, request: &LookupRequest, now: i64) -> Result<Lookup> {
-        self.lookup_until(request, now, &AtomicBool::new(false))
+    pub fn lookup(&self, grant: &Grant, request: &LookupRequest, now: i64) -> Result<Lookup> {
+        self.lookup_until(grant, request, now, &AtomicBool::new(false))
     }
 
     /// As [`Engine::lookup`], but ends soon after `is_over` turns true: nobody
@@ -127,6 +128,7 @@ impl Engine {
     /// As [`Engine::lookup`]; `Unavailable` when it ended so.
     pub fn lookup_until(
         &self,
+        _: &Grant,
         request: &LookupRequest,
         now: i64,
         is_over: &AtomicBool,
@@ -147,6 +149,7 @@ impl Engine {
     /// As [`Engine::lookup`].
     pub fn lookup_in_memory(
         &self,
+        _: &Grant,
         request: &LookupRequest,
         now: i64,
         values_max: usize,
@@ -166,7 +169,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown service, view or feature.
-    pub fn count_values(&self, request: &LookupRequest) -> Result<usize> {
+    pub fn count_values(&self, _: &Grant, request: &LookupRequest) -> Result<usize> {
         let plan = self.catalog.load().plan(&request.selection)?;
         Ok(plan.outputs.len().saturating_mul(request.entities()))
     }
@@ -183,7 +186,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound` for an unknown service, view or feature.
-    pub fn describe_lookup(&self, selection: &Selection) -> Result<String> {
+    pub fn describe_lookup(&self, _: &Grant, selection: &Selection) -> Result<String> {
         Ok(self.catalog.load().plan(selection)?.to_string())
     }
 

@@ -40,6 +40,7 @@ mod progress;
 mod run;
 mod watermark;
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView};
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
@@ -136,6 +137,7 @@ impl Engine {
     /// files and store. Views done before the error stay done.
     pub async fn materialize(
         &self,
+        _: &Grant,
         request: &MaterializeRequest,
         now: i64,
         progress: &dyn Progress,
@@ -209,7 +211,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` for an unknown view or one without a previous generation; `Corrupt` or
     /// `Unavailable` from the store.
-    pub async fn rollback(&self, name: &str) -> Result<RolledBack> {
+    pub async fn rollback(&self, _: &Grant, name: &str) -> Result<RolledBack> {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let view = catalog.registry.view(name)?;

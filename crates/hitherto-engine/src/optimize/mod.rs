@@ -28,6 +28,7 @@ mod record;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
@@ -94,6 +95,7 @@ impl Engine {
     /// As [`Engine::optimize`]. Copies written before the error stay.
     pub async fn optimize_all(
         &self,
+        grant: &Grant,
         views: &[String],
         mode: OptimizeMode,
         progress: &dyn Progress,
@@ -107,7 +109,7 @@ impl Engine {
         names.iter().try_for_each(|name| catalog.registry.view(name).map(drop))?;
         let mut done = Vec::with_capacity(names.len());
         for name in names {
-            done.push(self.optimize(name, mode, progress).await?);
+            done.push(self.optimize(grant, name, mode, progress).await?);
         }
         Ok(done)
     }
@@ -122,6 +124,7 @@ impl Engine {
     /// folder cannot be written.
     pub async fn optimize(
         &self,
+        _: &Grant,
         name: &str,
         mode: OptimizeMode,
         progress: &dyn Progress,

@@ -41,6 +41,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Catalog, Reads};
 use hitherto_core::limits::{PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES};
 use hitherto_core::{Error, Result};
@@ -112,7 +113,7 @@ impl Engine {
     /// many; `Unavailable` while nothing of the view is online, or when the disk refuses;
     /// `Conflict` when its idempotency key was used for other facts, or when the view's
     /// definition changes meanwhile.
-    pub fn push(&self, request: &PushRequest, now: i64) -> Result<Pushed> {
+    pub fn push(&self, _: &Grant, request: &PushRequest, now: i64) -> Result<Pushed> {
         let catalog = self.catalog();
         let view = catalog.registry.view(&request.view)?;
         check_online(&catalog, view)?;

@@ -11,6 +11,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use hitherto_api::Grant;
 use hitherto_core::definition::Known;
 use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
@@ -179,6 +180,7 @@ impl Engine {
     /// sources return. Later errors come out of [`TrainingSet::next`].
     pub async fn training_set(
         &self,
+        _: &Grant,
         request: &TrainingSetRequest,
         spine: impl Into<Spine>,
         now: i64,
@@ -196,6 +198,7 @@ impl Engine {
     /// `Invalid` when there is no spine, and the manifest's were label rows.
     pub async fn rebuild(
         &self,
+        _: &Grant,
         manifest: &Manifest,
         spine: Option<Spine>,
         now: i64,

@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::util::display::array_value_to_string;
+use hitherto_api::Grant;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Status;
 use hitherto_core::definition::Field;
@@ -28,7 +29,7 @@ const TIMESTAMP: &str = "AT";
 /// # Errors
 /// Those of training sets and lookups.
 pub(super) async fn compare(
-    engine: &Engine,
+    (engine, grant): (&Engine, &Grant),
     view: &AppliedView,
     files: &ViewFiles,
     questions: &Questions,
@@ -54,7 +55,7 @@ pub(super) async fn compare(
             as_of: Some(*at),
             with_times: false,
         };
-        let online = engine.lookup(&request, now)?;
+        let online = engine.lookup(grant, &request, now)?;
         let has_value = online.columns.iter().any(|column| column.status(0) == Status::Present);
         let online = to_record_batch(&online)?;
         comparison.pairs += 1;

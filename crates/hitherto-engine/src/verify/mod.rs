@@ -23,6 +23,7 @@
 mod compare;
 mod questions;
 
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, PublishedView, Reads};
 use hitherto_core::limits::VERIFY_SAMPLES_MAX;
 use hitherto_core::{Error, Kind, Result};
@@ -149,7 +150,12 @@ impl Engine {
     /// `NotFound` for an unknown view; `Invalid` for too many samples, or when a
     /// source no longer fits its definition; `Corrupt` or `Unavailable` from
     /// files and store. A difference is no error.
-    pub async fn verify(&self, request: &VerifyRequest, now: i64) -> Result<Verification> {
+    pub async fn verify(
+        &self,
+        grant: &Grant,
+        request: &VerifyRequest,
+        now: i64,
+    ) -> Result<Verification> {
         if request.samples > VERIFY_SAMPLES_MAX {
             return Err(Error::invalid(format!(
                 "{} samples are more than one verification draws from a view (at most \
@@ -165,7 +171,7 @@ impl Engine {
         let mut verification = Verification::default();
         for view in views {
             let outcome = match catalog.published.reads(view) {
-                Reads::Own(published) => self.verify_view(published, request, now).await?,
+                Reads::Own(published) => self.verify_view(grant, published, request, now).await?,
                 Reads::Earlier(_) => Outcome::Stale {
                     reason: String::from(
                         "its definition has changed, and its online copy is of the one before; \
@@ -181,6 +187,7 @@ impl Engine {
 
     async fn verify_view(
         &self,
+        grant: &Grant,
         published: &PublishedView,
         request: &VerifyRequest,
         now: i64,
@@ -192,7 +199,7 @@ impl Engine {
         };
         let files = ViewFiles { source, pushed: self.pushed_files(view)? };
         let questions = questions::draw(self, published, &files, request, now).await?;
-        let comparison = compare::compare(self, view, &files, &questions, now).await;
+        let comparison = compare::compare((self, grant), view, &files, &questions, now).await;
         // A run beside this one makes the two sides answer from different facts.
         let catalog = self.catalog();
         let held = catalog.online(view.id);

@@ -27,6 +27,7 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::BoxStream;
+use hitherto_api::Grant;
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_engine::{QueryBounds, TrainingSet};
@@ -70,6 +71,7 @@ impl Flights {
     /// before the first row is found here. `held` counts what the caller sends.
     async fn start(
         &self,
+        grant: Grant,
         messages: Streaming<FlightData>,
         held: Option<Held>,
         permit: FairPermit,
@@ -80,7 +82,7 @@ impl Flights {
         // The permit goes along: it is held as long as there is work, also
         // when nobody waits for it any more.
         let start = async move {
-            let set = engine.training_set(&request, spine, now).await?;
+            let set = engine.training_set(&grant, &request, spine, now).await?;
             Ok((set, permit))
         };
         workers.run(start).await
@@ -104,7 +106,7 @@ impl FlightService for Flights {
         let (_, asked, messages) = request.into_parts();
         let held = asked.get::<Arc<Connection>>().map(|connection| connection.share.hold());
         let admit = async { self.admission.try_admit(Asker::of(&asked)) };
-        let start = |permit| self.start(messages, held, permit);
+        let start = |grant, permit| self.start(grant, messages, held, permit);
         let begun = self.served.begin(Method::TrainingSet, &asked, admit, start).await?;
         let ((set, permit), call) = begun;
         let Served { metrics, workers, .. } = &*self.served;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use hitherto_api::Grant;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{BackupFiles, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
@@ -57,12 +58,12 @@ impl Jobs {
         JobServiceServer::new(self)
     }
 
-    fn start(&self, work: Work) -> Result<Job> {
+    fn start(&self, grant: Grant, work: Work) -> Result<Job> {
         let what = describe(&work);
         let entry = self.board.begin(&what, self.now())?;
         let (jobs, running) = (self.clone(), Arc::clone(&entry));
         let work = async move {
-            let outcome = jobs.work(work, &running).await;
+            let outcome = jobs.work(grant, work, &running).await;
             running.end(outcome, jobs.now());
         };
         entry.runs(self.served.workers.spawn(work).abort_handle());
@@ -74,7 +75,7 @@ impl Jobs {
     }
 
     /// Does a job's work; what came of it, as JSON.
-    async fn work(&self, work: Work, entry: &Entry) -> Result<String> {
+    async fn work(&self, grant: Grant, work: Work, entry: &Entry) -> Result<String> {
         let (engine, now) = (&self.served.engine, self.now());
         let json = match work {
             Work::Materialize(MaterializeWork { views, full, force, from_micros, to_micros }) => {
@@ -84,17 +85,17 @@ impl Jobs {
                 };
                 let window = TimeRange::between(from_micros, to_micros);
                 let request = MaterializeRequest { views, mode, force, window };
-                serde_json::to_string(&engine.materialize(&request, now, entry).await?)
+                serde_json::to_string(&engine.materialize(&grant, &request, now, entry).await?)
             }
             Work::Optimize(OptimizeWork { views, full }) => {
                 let mode = if full { OptimizeMode::Full } else { OptimizeMode::IfChanged };
-                serde_json::to_string(&engine.optimize_all(&views, mode, entry).await?)
+                serde_json::to_string(&engine.optimize_all(&grant, &views, mode, entry).await?)
             }
             Work::Backup(BackupWork { folder, copy }) => {
                 let how = if copy { BackupFiles::Copied } else { BackupFiles::Linked };
                 let engine = Arc::clone(engine);
                 let folder = backup_folder(self.backups.as_deref(), &folder)?;
-                let backup = move || engine.backup(&folder, how, now);
+                let backup = move || engine.backup(&grant, &folder, how, now);
                 let backup = tokio::task::spawn_blocking(backup).await;
                 let broken = |cause| Error::internal("a backup broke off").with_source(cause);
                 serde_json::to_string(&backup.map_err(broken)??)
@@ -151,9 +152,9 @@ impl JobService for Jobs {
 
     async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
         let (_, asked, request) = request.into_parts();
-        let start = |()| async {
+        let start = |grant, ()| async {
             let unnamed = || Error::invalid("name the work: materialize, optimize or backup");
-            self.start(request.work.ok_or_else(unnamed)?)
+            self.start(grant, request.work.ok_or_else(unnamed)?)
         };
         self.served.serve(Method::Job, &asked, everybody(), start).await.map(Response::new)
     }
@@ -162,7 +163,7 @@ impl JobService for Jobs {
         &self,
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
-        let list = |()| async { Ok::<_, Error>(ListJobsResponse { jobs: self.board.jobs() }) };
+        let list = |_, ()| async { Ok::<_, Error>(ListJobsResponse { jobs: self.board.jobs() }) };
         let asked = request.extensions();
         self.served.serve(Method::Job, asked, everybody(), list).await.map(Response::new)
     }
@@ -172,7 +173,7 @@ impl JobService for Jobs {
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
         let (_, asked, request) = request.into_parts();
-        let find = |()| async { self.board.find(request.id) };
+        let find = |_, ()| async { self.board.find(request.id) };
         let entry = self.served.serve(Method::Job, &asked, everybody(), find).await?;
         let jobs = stream::unfold(Some((entry.watch(), true)), |state| async move {
             let (watched, is_first) = state?;
@@ -186,7 +187,7 @@ impl JobService for Jobs {
         request: Request<CancelJobRequest>,
     ) -> Result<Response<Job>, Status> {
         let (_, asked, request) = request.into_parts();
-        let cancel = |()| async {
+        let cancel = |_, ()| async {
             let entry = self.board.find(request.id)?;
             entry.cancel(self.now());
             Ok::<_, Error>(entry.job())

@@ -41,7 +41,7 @@ fn long_lookup() -> Request<hitherto_proto::v1::LookupRequest> {
 async fn work_past_a_deadline_is_dropped_and_its_place_is_free() {
     let config = ServerConfig { lookups_in_flight_max: 1, ..ServerConfig::default() };
     let server = Served::start_with(config, Arc::new(|| NOW)).await;
-    server.engine.push(&facts_known_late(), NOW).unwrap();
+    server.engine.push(grant(), &facts_known_late(), NOW).unwrap();
     let mut client = LookupServiceClient::new(server.channel().await);
     let counted = async |outcome: &str| {
         let line = format!("hitherto_requests_total{{method=\"lookup\",outcome=\"{outcome}\"}} ");

@@ -11,7 +11,7 @@ use hitherto_proto::v1;
 use prost::Message;
 
 use self::mutator::{Mutator, fuzz_time};
-use super::{NOW, labs, lookup, repository, training};
+use super::{NOW, grant, labs, lookup, repository, training};
 use crate::json::{LookupAnswer, LookupBody};
 use crate::wire;
 
@@ -62,13 +62,13 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
     match wire {
         Wire::Lookup => {
             let request = v1::LookupRequest::decode(bytes).map_err(unreadable)?;
-            let answer = engine.lookup(&wire::lookup::decode_request(request)?, NOW)?;
+            let answer = engine.lookup(grant(), &wire::lookup::decode_request(request)?, NOW)?;
             drop(wire::lookup::encode_answer(answer));
         }
         Wire::Json => {
             let body: LookupBody = serde_json::from_slice(bytes).map_err(unreadable)?;
             let request = body.into_request()?;
-            let answer = engine.lookup(&request, NOW)?;
+            let answer = engine.lookup(grant(), &request, NOW)?;
             let answer = LookupAnswer::new(&request.keys, &answer)?;
             serde_json::to_vec(&answer).map_err(unreadable)?;
         }
@@ -83,7 +83,7 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
         }
         Wire::Push => {
             let request = v1::PushRequest::decode(bytes).map_err(unreadable)?;
-            engine.push(&wire::push::decode_request(request)?, NOW)?;
+            engine.push(grant(), &wire::push::decode_request(request)?, NOW)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A server over a small real repository, called as callers call it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use std::{fs, path::Path};
 
@@ -8,6 +8,7 @@ use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::concat_batches;
+use hitherto_api::Grant;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::config::ServerConfig;
@@ -31,6 +32,7 @@ use crate::client::Client;
 use crate::{Clock, Security, ServeOptions, bind, serve, wire};
 
 mod deadlines;
+mod door;
 mod fuzz;
 mod hostile;
 mod reflection;
@@ -70,6 +72,12 @@ impl Progress for Silent {
     fn end(&self, _: &str, _: u64) {}
 }
 
+/// What tests may without a server.
+fn grant() -> &'static Grant {
+    static GRANT: LazyLock<Grant> = LazyLock::new(|| Grant::in_process("tests"));
+    &GRANT
+}
+
 /// Two stays: the second result of the first one is drawn at 20 and known at 30.
 fn labs() -> RecordBatch {
     let times = |micros: [i64; 3]| {
@@ -95,9 +103,9 @@ async fn repository(root: &Path) -> Engine {
     fs::write(root.join("labs.yaml"), DEFINITIONS).unwrap();
 
     let engine = Engine::open(root, &Config::default(), Access::ReadWrite).unwrap();
-    engine.apply(&engine.plan().await.unwrap(), NOW).await.unwrap();
+    engine.apply(grant(), &engine.plan(grant()).await.unwrap(), NOW).await.unwrap();
     let all = MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
-    engine.materialize(&all, NOW, &Silent).await.unwrap();
+    engine.materialize(grant(), &all, NOW, &Silent).await.unwrap();
     engine
 }
 
@@ -223,7 +231,7 @@ async fn a_remote_lookup_is_a_local_one() {
     let server = Served::start().await;
     let requests = [None, Some(25), Some(35)].map(|as_of| lookup("deterioration_v1", as_of));
     for request in requests.into_iter().chain([large_lookup()]) {
-        let local = server.engine.lookup(&request, NOW).unwrap();
+        let local = server.engine.lookup(grant(), &request, NOW).unwrap();
         let remote = server.client.lookup(&request).await.unwrap();
         assert_eq!(remote.columns, local.columns);
         assert_eq!(format!("{remote:?}"), format!("{local:?}"));
@@ -235,7 +243,7 @@ async fn a_remote_lookup_is_a_local_one() {
 async fn a_remote_error_is_a_local_one() {
     let server = Served::start().await;
     let request = lookup("deterioration_v2", None);
-    let local = server.engine.lookup(&request, NOW).unwrap_err();
+    let local = server.engine.lookup(grant(), &request, NOW).unwrap_err();
     let remote = server.client.lookup(&request).await.unwrap_err();
     assert_eq!(remote.kind(), Kind::NotFound);
     assert_eq!(remote.to_string(), local.chain());
@@ -262,7 +270,7 @@ async fn a_remote_explanation_is_the_local_one() {
         let keys = vec![KeyColumn { name: "stay_id".into(), parts }];
         let plain = WhyRequest { view: "labs".into(), keys, at, known_by: None, known: None };
         for request in [WhyRequest { known_by: Some(20), ..plain.clone() }, plain] {
-            let local = server.engine.why(&request, NOW).await.unwrap();
+            let local = server.engine.why(grant(), &request, NOW).await.unwrap();
             assert_eq!(server.client.why(&request).await.unwrap(), local);
         }
     }
@@ -284,7 +292,7 @@ async fn a_remote_explanation_is_the_local_one() {
 async fn a_server_verifies_itself() {
     let server = Served::start().await;
     let request = VerifyRequest { seed: 3, ..VerifyRequest::default() };
-    let local = server.engine.verify(&request, NOW).await.unwrap();
+    let local = server.engine.verify(grant(), &request, NOW).await.unwrap();
     assert_eq!(server.client.verify(&request).await.unwrap(), local);
     assert_eq!((local.differences(), local.stale().count()), (0, 0));
     assert!(local.values() > 0, "{local:?}");
@@ -300,8 +308,11 @@ async fn a_remote_training_set_is_a_local_one() {
     let batches = vec![spine.slice(0, 1), spine.slice(1, 3)];
 
     let schema = spine.schema();
-    let mut local =
-        server.engine.training_set(&request, (batches.clone(), schema.clone()), 0).await.unwrap();
+    let mut local = server
+        .engine
+        .training_set(grant(), &request, (batches.clone(), schema.clone()), 0)
+        .await
+        .unwrap();
     let mut local_rows = Vec::new();
     while let Some(batch) = local.next().await {
         local_rows.push(batch.unwrap());

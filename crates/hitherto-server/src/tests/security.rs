@@ -11,23 +11,23 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use super::*;
 use crate::client::Credentials;
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-const NEXT_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const NEXT_TOKEN: &str = "fedcba9876543210fedcba9876543210";
 
 /// A folder of PEM files, and the CA that signs them.
-struct Authority {
+pub struct Authority {
     folder: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn write_secret(path: &std::path::Path, content: String) {
+pub fn write_secret(path: &std::path::Path, content: String) {
     fs::write(path, content).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
 impl Authority {
     /// Writes its own certificate to `ca.pem`.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,7 +36,7 @@ impl Authority {
         Self { folder, issuer: Issuer::new(params, key) }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -312,15 +312,15 @@ fn settings_that_secure_nothing_are_refused() {
 }
 
 /// A running server that may ask for something.
-struct Secured {
-    url: String,
+pub struct Secured {
+    pub url: String,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<()>>,
     _folder: TempDir,
 }
 
 impl Secured {
-    async fn start(config: &ServerConfig) -> Self {
+    pub async fn start(config: &ServerConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = Arc::new(repository(folder.path()).await);
         let security = Security::read(config).unwrap();
@@ -334,7 +334,7 @@ impl Secured {
         Self { url, stop, served: tokio::spawn(serve(engine, options)), _folder: folder }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.served.await.unwrap().unwrap();
     }

@@ -74,7 +74,7 @@ async fn an_error_of_either_side_keeps_its_kind_and_words() {
     assert!(set.next().await.is_none() && set.finish().is_err());
 
     let rows = || [Some(25), None].map(|at| Ok(timed(at)));
-    let set = server.engine.training_set(&request, reader(rows()), NOW).await;
+    let set = server.engine.training_set(grant(), &request, reader(rows()), NOW).await;
     let local = set.unwrap().next().await.unwrap().unwrap_err();
     let mut set = server.client.training_set(&request, reader(rows())).await.unwrap();
     let remote = read(&mut set).await.unwrap_err();

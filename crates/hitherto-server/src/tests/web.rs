@@ -37,7 +37,7 @@ async fn a_lookup_in_json_is_a_lookup() {
         (r#", "with_times": true"#, lookup("deterioration_v1", None)),
     ] {
         let (status, _, answer) = server.post("/v1/lookup", &body(more)).await;
-        let local = server.engine.lookup(&request, NOW).unwrap();
+        let local = server.engine.lookup(grant(), &request, NOW).unwrap();
         let local = LookupAnswer::new(&request.keys, &local).unwrap();
         assert_eq!((status, answer), (200, serde_json::to_value(&local).unwrap()));
     }
@@ -204,7 +204,7 @@ async fn the_description_names_what_is_served() {
 async fn arrow_data_say_what_columns_say() {
     let server = Served::start().await;
     let request = lookup("deterioration_v1", Some(25));
-    let local = server.engine.lookup(&request, NOW).unwrap();
+    let local = server.engine.lookup(grant(), &request, NOW).unwrap();
     let mut asked = wire::lookup::encode_request(&request).unwrap();
     asked.as_arrow = true;
     let mut client = LookupServiceClient::connect(server.client.url().to_owned()).await.unwrap();

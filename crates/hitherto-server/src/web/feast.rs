@@ -22,6 +22,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use hitherto_api::Grant;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::feast as convert;
@@ -99,11 +100,12 @@ pub async fn answer(
 
 async fn look_up(
     lookups: Lookups,
+    grant: Grant,
     permit: OwnedSemaphorePermit,
     body: Bytes,
 ) -> Result<(Content, OwnedSemaphorePermit), Failed> {
     let request = read(&body).and_then(request)?;
-    let answer = feast::look_up(&lookups, request, permit, |answer| {
+    let answer = feast::look_up(&lookups, grant, request, permit, |answer| {
         serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
     });

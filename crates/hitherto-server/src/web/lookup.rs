@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
+use hitherto_api::Grant;
 use hitherto_core::{Error, Result};
 use hitherto_engine::arrow_columns::to_ipc_stream;
 use hitherto_engine::{KeyColumn, Lookup};
@@ -29,12 +30,13 @@ pub async fn answer(
         true => Written::InColumns,
         false => Written::CellByCell,
     };
-    let look_up = |lookups, permit, body| look_up(lookups, permit, body, written);
+    let look_up = |lookups, grant, permit, body| look_up(lookups, grant, permit, body, written);
     call((lookups, extensions), Method::HttpLookup, body, refuse, look_up).await
 }
 
 async fn look_up(
     lookups: Lookups,
+    grant: Grant,
     permit: OwnedSemaphorePermit,
     body: Bytes,
     written: Written,
@@ -45,7 +47,7 @@ async fn look_up(
         Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),
         Written::CellByCell => Ok((JSON, encode(&keys, &answer)?)),
     };
-    lookups.look_up(request, permit, written, write).await
+    lookups.look_up(grant, request, permit, written, write).await
 }
 
 fn encode(keys: &[KeyColumn], answer: &Lookup) -> Result<Vec<u8>> {

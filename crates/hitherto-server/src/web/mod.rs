@@ -21,6 +21,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use hitherto_api::Grant;
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_proto::convert::status::{RETRY_AFTER, from_status, refused, to_status};
@@ -138,14 +139,14 @@ async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Failed>
     method: Method,
     body: Result<Bytes, BytesRejection>,
     refuse: fn(&Status) -> Response,
-    look_up: impl FnOnce(Lookups, OwnedSemaphorePermit, Bytes) -> F,
+    look_up: impl FnOnce(Lookups, Grant, OwnedSemaphorePermit, Bytes) -> F,
 ) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return without_body(&rejection, refuse),
     };
     let admit = async { lookups.admit(&asked) };
-    let answer = |permit| look_up(lookups.clone(), permit, body);
+    let answer = |grant, permit| look_up(lookups.clone(), grant, permit, body);
     match lookups.served.serve(method, &asked, admit, answer).await {
         Ok(((content_type, bytes), permit)) => {
             let mut answer = ([(CONTENT_TYPE, content_type)], bytes).into_response();

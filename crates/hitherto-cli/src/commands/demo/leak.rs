@@ -7,6 +7,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Float64Type;
+use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Registry};
 use hitherto_core::definition::Known;
 use hitherto_core::reference::{FeatureRef, ViewRef};
@@ -43,10 +44,15 @@ pub struct Case {
 ///
 /// # Errors
 /// Those of [`Engine::training_set`].
-pub async fn compare(engine: &Engine, spine: &Spine, now: i64) -> Result<Comparison> {
+pub async fn compare(
+    engine: &Engine,
+    grant: &Grant,
+    spine: &Spine,
+    now: i64,
+) -> Result<Comparison> {
     let features = released_features(&engine.catalog().registry);
-    let (honest, report) = build(engine, spine, &features, None, now).await?;
-    let (naive, _) = build(engine, spine, &features, Some(Known::Ignore), now).await?;
+    let (honest, report) = build((engine, grant), spine, &features, None, now).await?;
+    let (naive, _) = build((engine, grant), spine, &features, Some(Known::Ignore), now).await?;
     let mut cases: Vec<Case> = Vec::new();
     for view in TOLD {
         let of_view = features.iter().filter(|feature| feature.view.view == view);
@@ -73,7 +79,7 @@ fn released_features(registry: &Registry) -> Vec<FeatureRef> {
 }
 
 async fn build(
-    engine: &Engine,
+    (engine, grant): (&Engine, &Grant),
     spine: &Spine,
     features: &[FeatureRef],
     known: Option<Known>,
@@ -88,7 +94,8 @@ async fn build(
         names: FeatureNames::Full,
     };
     let schema = spine.schema.clone();
-    let mut rows = engine.training_set(&request, (spine.batches.clone(), schema), now).await?;
+    let spine = (spine.batches.clone(), schema);
+    let mut rows = engine.training_set(grant, &request, spine, now).await?;
     let mut batches = Vec::new();
     while let Some(batch) = rows.next().await {
         batches.push(batch?);

@@ -53,7 +53,8 @@ impl<'s> Tour<'s> {
         let spine = Spine::read(&self.session.root().join(fixture::SPINE))?;
         let service = Selection::Service(SERVICE.to_owned());
         let resolved = Resolved::new(&engine.catalog().registry, &service)?;
-        let comparison = leak::compare(&engine, &spine, self.session.now()).await?;
+        let comparison =
+            leak::compare(&engine, self.session.grant(), &spine, self.session.now()).await?;
         let questions = Questions::new(&spine, &resolved.views)?;
         let latencies = self.look_up(&client, &questions, &comparison.cases).await?;
         let training = self.train(&client, &spine, server.url(), builder).await?;
@@ -80,8 +81,8 @@ impl<'s> Tour<'s> {
 
     async fn apply(&mut self, engine: &Engine) -> Result<()> {
         self.narrator.chapter("Apply the definitions");
-        let plan = engine.plan().await?;
-        engine.apply(&plan, self.session.now()).await?;
+        let plan = engine.plan(self.session.grant()).await?;
+        engine.apply(self.session.grant(), &plan, self.session.now()).await?;
         let created = ResourceKind::ALL.map(|kind| {
             let number = plan.changes.iter().filter(|change| change.kind == kind).count();
             counted(number as u64, &kind.to_string())
@@ -99,7 +100,9 @@ impl<'s> Tour<'s> {
         let request = MaterializeRequest::default();
         let done = {
             let progress = progress::while_watched(self.session.output());
-            engine.materialize(&request, self.session.now(), &*progress).await?
+            engine
+                .materialize(self.session.grant(), &request, self.session.now(), &*progress)
+                .await?
         };
         let took = begun.elapsed();
         self.narrator.say(materialize::Shown(&done));
@@ -110,7 +113,9 @@ impl<'s> Tour<'s> {
         self.narrator.chapter("Materialize again");
         let begun = Instant::now();
         let request = MaterializeRequest::default();
-        let done = engine.materialize(&request, self.session.now(), &Silence).await?;
+        let done = engine
+            .materialize(self.session.grant(), &request, self.session.now(), &Silence)
+            .await?;
         let is_idle = |done: &&Materialized| done.is_up_to_date;
         self.narrator.say(format!(
             "{} of {} up to date, {} read, in {}.",

@@ -66,7 +66,7 @@ impl Get {
     fn look_up_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Lookup)> {
         let engine = session.open(Access::ReadOnly)?;
         let request = self.request(&engine.catalog())?;
-        let lookup = engine.lookup(&request, session.now())?;
+        let lookup = engine.lookup(session.grant(), &request, session.now())?;
         Ok((request.keys, lookup))
     }
 

@@ -23,7 +23,7 @@ pub async fn check(path: &Path, spine: Option<Spine>, session: &Session) -> Resu
     })?;
     let manifest = Manifest::from_json(&json)?;
     let engine = session.open(Access::ReadOnly)?;
-    let mut rows = engine.rebuild(&manifest, spine, session.now()).await?;
+    let mut rows = engine.rebuild(session.grant(), &manifest, spine, session.now()).await?;
     while let Some(batch) = rows.next().await {
         batch?;
     }

@@ -156,7 +156,7 @@ impl TrainingSet {
         let mut rows = match &self.server {
             None => {
                 engine = session.open(Access::ReadOnly)?;
-                Rows::here(&engine, &request, spine, session.now()).await?
+                Rows::here(&engine, session.grant(), &request, spine, session.now()).await?
             }
             Some(url) => Rows::there(&self.shown.connect(url).await?, &request, spine).await?,
         };

@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use hitherto_api::Grant;
 use hitherto_core::Result;
 use hitherto_engine::{
     Engine, Finished as FinishedHere, Manifest, Spine, TrainingSet, TrainingSetReport,
@@ -34,11 +35,12 @@ impl Rows {
     /// Those of [`Engine::training_set`].
     pub async fn here(
         engine: &Engine,
+        grant: &Grant,
         request: &TrainingSetRequest,
         spine: Spine,
         now: i64,
     ) -> Result<Self> {
-        let rows = engine.training_set(request, spine, now).await?;
+        let rows = engine.training_set(grant, request, spine, now).await?;
         Ok(Rows::Here(Box::new(rows)))
     }
 

@@ -65,7 +65,7 @@ impl Why {
     async fn ask_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Explanation)> {
         let engine = session.open(Access::ReadOnly)?;
         let request = self.request(&engine.catalog().registry)?;
-        let explanation = engine.why(&request, session.now()).await?;
+        let explanation = engine.why(session.grant(), &request, session.now()).await?;
         Ok((request.keys, explanation))
     }
 
