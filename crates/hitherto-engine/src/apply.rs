@@ -152,18 +152,18 @@ impl Engine {
         let kept: HashSet<u32> = next.view_ids().collect();
         let dropped = catalog.view_ids().filter(|id| !kept.contains(id));
         let forget = dropped.flat_map(forget_consumed).collect();
-        let mut held_back = self.hold_back_pushes();
+        let mut paused = self.pause_landing();
         for old in &catalog.registry.views {
             match next.registry.views.iter().find(|view| view.name() == old.name()) {
                 Some(new) if new.id == old.id => {}
-                Some(new) => held_back.carry(old, new)?,
+                Some(new) => paused.carry(old, new)?,
                 // Should it come back, its facts do.
-                None => held_back.land(old)?,
+                None => paused.land(old)?,
             }
         }
         let is_new = |view: &&AppliedView| catalog.registry.view(view.name()).is_err();
         for new in next.registry.views.iter().filter(is_new) {
-            held_back.begin(new)?;
+            paused.begin(new)?;
         }
         let next = self.commit(next, forget)?;
         for old in &catalog.registry.views {
@@ -172,7 +172,7 @@ impl Engine {
                 self.store.log.carry_names(old.id, new.id)?;
             }
         }
-        drop(held_back);
+        drop(paused);
         self.recover_pushes()?;
         // Rows go after nothing names them any more.
         let is_gone = |published: &&PublishedView| !kept.contains(&published.view.id);

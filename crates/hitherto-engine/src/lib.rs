@@ -134,7 +134,7 @@ pub struct Engine {
     writer: Mutex<()>,
     pushes: push::Pushes,
     /// Locked for moments.
-    believed: std::sync::Mutex<clock::Believed>,
+    believed: parking_lot::Mutex<clock::Believed>,
 }
 
 impl Engine {
@@ -239,11 +239,11 @@ impl Engine {
     /// Hears what the clock says; returns the time to go by where a clock that is set ahead
     /// would do harm for good.
     fn hear(&self, now: i64) -> i64 {
-        self.believed.lock().unwrap_or_else(PoisonError::into_inner).hear(now)
+        self.believed.lock().hear(now)
     }
 
     fn believed(&self) -> clock::Believed {
-        *self.believed.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.believed.lock()
     }
 
     /// Makes `catalog` durable together with `changes` to what is local, then visible.

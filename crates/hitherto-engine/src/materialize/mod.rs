@@ -177,11 +177,11 @@ impl Engine {
             return Ok(run.up_to_date());
         }
         // What was pushed is in the generation that an incremental run adds to.
-        let held = match run.mode {
-            MaterializeMode::Full => Some(self.hold_pushes(view)?),
+        let kept = match run.mode {
+            MaterializeMode::Full => Some(self.keep_pushes(view)?),
             MaterializeMode::Incremental => None,
         };
-        let pushed = held.as_ref().map_or(&[][..], |held| &held.files);
+        let pushed = kept.as_ref().map_or(&[][..], |kept| &kept.files);
         let rows = self.offline.count_rows(&run.files)? + self.offline.count_rows(pushed)?;
         progress.begin(view.name(), rows);
         let window = run::window_of(view, request).unwrap_or(TimeRange::ALL);
@@ -200,8 +200,8 @@ impl Engine {
         if !request.force {
             run.check(self, &merged.0)?;
         }
-        let pushes = held.as_ref().map(|held| self.catch_up(run.generation, held.from));
-        let done = run.commit(self, &facts, merged, pushes.transpose()?)?;
+        let paused = kept.as_ref().map(|kept| self.pause_caught_up(run.generation, kept.from));
+        let done = run.commit(self, &facts, merged, paused.transpose()?)?;
         Ok(Materialized { warnings, ..done })
     }
 
@@ -224,8 +224,8 @@ impl Engine {
             )));
         };
         let id = GenerationId { view: view.id, number: to.number };
-        let held = self.hold_pushes(view)?;
-        let missed = self.offline.pushed_queries(view, &held.files_since(to.pushed))?;
+        let kept = self.keep_pushes(view)?;
+        let missed = self.offline.pushed_queries(view, &kept.files_since(to.pushed))?;
         if !missed.is_empty() {
             let mut facts = self.offline.sort_facts(view, &missed, i64::MIN, |_| {}).await?;
             loop {
@@ -236,14 +236,15 @@ impl Engine {
                 runs.into_iter().try_for_each(|run| self.put_run(id, run))?;
             }
         }
-        let pushes = self.catch_up(id, held.from)?;
+        let paused = self.pause_caught_up(id, kept.from)?;
+        let pushed = paused.end();
         let [from, to] =
-            [&published.generation, to].map(|one| Generation { pushed: pushes.end, ..one.clone() });
+            [&published.generation, to].map(|one| Generation { pushed, ..one.clone() });
         let rolled_back = RolledBack { view: name.to_owned(), from: from.number, to: to.number };
         let changes = self.local().exchanged(view.id)?.into();
         let back = PublishedView { view: view.clone(), generation: to, previous: Some(from) };
         self.commit(catalog.publish([back]), changes)?;
-        pushes.flipped(view.id);
+        paused.flipped();
         Ok(rolled_back)
     }
 

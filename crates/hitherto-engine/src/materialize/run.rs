@@ -17,7 +17,7 @@ use super::watermark::Watermark;
 use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
 use crate::local::{forget_consumed, keep_believed, keep_consumed};
-use crate::push::CaughtUp;
+use crate::push::{CaughtUp, Paused};
 
 /// One run over one view.
 pub(super) struct Run<'r> {
@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
         };
         let generation = GenerationId { view: view.id, number };
         let is_latest_enough = view.definition.online.history_micros.is_none()
-            && (is_full || engine.hold_if_settled(generation, now)?.is_some());
+            && (is_full || engine.pause_if_settled(generation, now)?.is_some());
         Ok(Self {
             view,
             reads,
@@ -178,13 +178,13 @@ impl<'r> Run<'r> {
         if self.mode == MaterializeMode::Full {
             return Ok(Some((merged, load.finish()?)));
         }
-        let held = match self.is_latest_enough {
-            true => engine.hold_if_settled(self.generation, self.now)?,
+        let paused = match self.is_latest_enough {
+            true => engine.pause_if_settled(self.generation, self.now)?,
             false => None,
         };
-        if let Some((_, visible_by)) = held {
+        if let Some(paused) = &paused {
             // What was pushed meanwhile was not visible when the run began.
-            self.horizon = self.horizon.max(visible_by);
+            self.horizon = self.horizon.max(paused.visible_by());
         } else if std::mem::take(&mut self.is_latest_enough) {
             return Ok(None);
         }
@@ -218,14 +218,14 @@ impl<'r> Run<'r> {
         })
     }
 
-    /// Makes what was loaded the view's copy. A new generation comes with all `pushes`,
-    /// and the one before it stays to be gone back to.
+    /// Makes what was loaded the view's copy. A new generation has all pushes, which
+    /// are `paused` until then, and the one before it stays to be gone back to.
     pub fn commit(
         mut self,
         engine: &Engine,
         facts: &SortedFacts,
         (merged, loaded): (Merged, Loaded),
-        pushes: Option<CaughtUp<'_>>,
+        paused: Option<Paused<'_, CaughtUp>>,
     ) -> Result<Materialized> {
         let count = facts.count();
         let generation = Generation {
@@ -244,18 +244,18 @@ impl<'r> Run<'r> {
         };
         let mut changes =
             vec![keep_consumed(self.view.id, &self.consumed)?, keep_believed(engine.believed())?];
-        if pushes.is_some() {
+        if paused.is_some() {
             changes.push(engine.local().consumed_before(self.view.id)?);
         }
         // What an earlier definition had has been read until now.
         let earlier = self.reads.earlier();
         changes.extend(earlier.into_iter().flat_map(|earlier| forget_consumed(earlier.view.id)));
-        let published = self.published(generation, pushes.as_ref().map(|pushes| pushes.end));
+        let published = self.published(generation, paused.as_ref().map(Paused::end));
         let watermark = published.generation.watermark;
         engine.commit(engine.catalog().publish([published]), changes)?;
         earlier.map_or(Ok(()), |earlier| engine.drop_generations(earlier))?;
-        if let Some(pushes) = pushes {
-            pushes.flipped(self.view.id);
+        if let Some(paused) = paused {
+            paused.flipped();
             if let Some(older) = self.reads.own().and_then(|own| own.previous.as_ref()) {
                 let older = GenerationId { view: self.view.id, number: older.number };
                 engine.store.rows.drop_generation(older)?;

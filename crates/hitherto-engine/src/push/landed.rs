@@ -15,32 +15,25 @@
 //! to read them. A process that opened the store for reading only writes that part to
 //! temporary files of its own, in a folder that nobody else can read or guess.
 
-use std::collections::HashMap;
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::MutexGuard;
 
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{PUSH_LAND_BYTES, PUSH_NAMES_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::{SourceFile, sums_path};
-use hitherto_offline::pushed::{
-    Arrived, Carried, FILE_SUFFIX, OLD_FILE_SUFFIX, describe_file, write_file,
-};
+use hitherto_offline::pushed::{Arrived, FILE_SUFFIX, describe_file, write_file};
 use tempfile::TempDir;
 
+use super::ViewLog;
 use super::batch::{Batch, read};
-use super::{ViewLog, lock};
+use super::folder::{WRITING, files, folders, put_in_place, range};
 use crate::Engine;
 use crate::disk;
 use crate::local::keep_landed;
 
-/// The name of a file that is not whole yet.
-const WRITING: &str = "writing";
-
 /// Facts that were pushed, as a build takes them.
-pub(crate) struct HeldPushes<'e> {
+pub(crate) struct KeptPushes<'e> {
     engine: &'e Engine,
     view: u32,
     /// What was in the log when the build began.
@@ -49,7 +42,7 @@ pub(crate) struct HeldPushes<'e> {
     pub from: u64,
 }
 
-impl HeldPushes<'_> {
+impl KeptPushes<'_> {
     /// The files that have batches from `from` on.
     pub fn files_since(&self, from: u64) -> Vec<SourceFile> {
         let is_later =
@@ -58,9 +51,9 @@ impl HeldPushes<'_> {
     }
 }
 
-impl Drop for HeldPushes<'_> {
+impl Drop for KeptPushes<'_> {
     fn drop(&mut self) {
-        lock(&self.engine.pushes.held).remove(&self.view);
+        self.engine.pushes.kept.lock().remove(&self.view);
     }
 }
 
@@ -102,24 +95,24 @@ impl Engine {
     }
 
     /// Those files, with what follows them kept in the log as long as the value is.
-    pub(crate) fn hold_pushes(&self, view: &AppliedView) -> Result<HeldPushes<'_>> {
+    pub(crate) fn keep_pushes(&self, view: &AppliedView) -> Result<KeptPushes<'_>> {
         // What lands later stays in the log too: it is in none of these files.
         {
-            let _landing = lock(&self.pushes.landing);
-            lock(&self.pushes.held).insert(view.id, self.read_landed(view)?);
+            let _landing = self.pushes.landing.lock();
+            self.pushes.kept.lock().insert(view.id, self.read_landed(view)?);
         }
-        let mut held = HeldPushes { engine: self, view: view.id, files: Vec::new(), from: 0 };
-        held.files = self.pushed_files(view)?;
-        let ends = held.files.iter().filter_map(|file| range(Path::new(&file.name)));
-        held.from = ends.map(|(_, to)| to).max().unwrap_or(0);
-        Ok(held)
+        let mut kept = KeptPushes { engine: self, view: view.id, files: Vec::new(), from: 0 };
+        kept.files = self.pushed_files(view)?;
+        let ends = kept.files.iter().filter_map(|file| range(Path::new(&file.name)));
+        kept.from = ends.map(|(_, to)| to).max().unwrap_or(0);
+        Ok(kept)
     }
 
     /// Copies the store to a folder, and lists the files of pushed facts that belong to
     /// that copy: those that are in its log are in none of them. They are those of all
     /// definitions, of views that are no more, too: what comes back has its facts.
     pub(crate) fn copy_store(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let _landing = lock(&self.pushes.landing);
+        let _landing = self.pushes.landing.lock();
         self.store.copy_to(folder)?;
         let mut paths = Vec::new();
         for view in folders(&self.pushed)? {
@@ -134,11 +127,11 @@ impl Engine {
 
     /// Writes the facts of a view that are in the log only to files.
     pub(super) fn land(&self, view: &AppliedView) -> Result<()> {
-        let _landing = lock(&self.pushes.landing);
-        let Some(before) = lock(&self.pushes.logs).get(&view.id).copied() else { return Ok(()) };
+        let _landing = self.pushes.landing.lock();
+        let Some(before) = self.pushes.logs.lock().get(&view.id).copied() else { return Ok(()) };
         let mut after = before;
         let landed = self.land_log(view, &mut after);
-        if let Some(log) = lock(&self.pushes.logs).get_mut(&view.id) {
+        if let Some(log) = self.pushes.logs.lock().get_mut(&view.id) {
             log.landed = after.landed;
             log.bytes = log.bytes.saturating_sub(before.bytes - after.bytes);
         }
@@ -146,7 +139,7 @@ impl Engine {
     }
 
     /// The same, for one who holds `landing`.
-    fn land_log(&self, view: &AppliedView, log: &mut ViewLog) -> Result<()> {
+    pub(super) fn land_log(&self, view: &AppliedView, log: &mut ViewLog) -> Result<()> {
         if log.landed == log.applied {
             return Ok(());
         }
@@ -160,7 +153,7 @@ impl Engine {
             log.bytes = log.bytes.saturating_sub(bytes);
         }
         self.local().commit(&[keep_landed(view.id, log.landed)])?;
-        let needed = lock(&self.pushes.held).get(&view.id).copied().unwrap_or(u64::MAX);
+        let needed = self.pushes.kept.lock().get(&view.id).copied().unwrap_or(u64::MAX);
         let names = log.landed.saturating_sub(PUSH_NAMES_MAX);
         self.store.log.trim_log(view.id, log.landed.min(needed), names)
     }
@@ -207,11 +200,11 @@ impl Engine {
 
     /// What was in the log when the store was opened for reading, as temporary files.
     fn tail(&self, view: &AppliedView) -> Result<Vec<PathBuf>> {
-        let mut tails = lock(&self.pushes.tails);
+        let mut tails = self.pushes.tails.lock();
         if let Some(tail) = tails.get(&view.id) {
             return Ok(tail.paths.clone());
         }
-        let Some(log) = lock(&self.pushes.logs).get(&view.id).copied() else {
+        let Some(log) = self.pushes.logs.lock().get(&view.id).copied() else {
             return Ok(Vec::new());
         };
         if log.landed == log.logged {
@@ -243,162 +236,13 @@ impl Engine {
         })
     }
 
-    fn pushed_folder(&self, view: &AppliedView) -> PathBuf {
+    pub(super) fn pushed_folder(&self, view: &AppliedView) -> PathBuf {
         self.pushed.join(view.name()).join(format!("{:016x}", view.fingerprint))
     }
-}
-
-/// Nobody pushes while this is there.
-pub(crate) struct HeldBack<'e> {
-    engine: &'e Engine,
-    _landing: MutexGuard<'e, ()>,
-    logs: MutexGuard<'e, HashMap<u32, ViewLog>>,
-}
-
-impl Engine {
-    /// Holds all pushes back until the value is dropped.
-    pub(crate) fn hold_back_pushes(&self) -> HeldBack<'_> {
-        let landing = lock(&self.pushes.landing);
-        HeldBack { engine: self, _landing: landing, logs: lock(&self.pushes.logs) }
-    }
-}
-
-impl HeldBack<'_> {
-    /// Writes what is in a view's log to files.
-    ///
-    /// # Errors
-    /// `Unavailable` when they cannot be written, `Corrupt` for a damaged log.
-    pub fn land(&mut self, view: &AppliedView) -> Result<()> {
-        match self.logs.get_mut(&view.id) {
-            Some(log) => self.engine.land_log(view, log),
-            None => Ok(()),
-        }
-    }
-
-    /// Begins with a view that is new: what was pushed to one of its name under other
-    /// definitions is put aside, since its batches have the numbers of another log.
-    ///
-    /// # Errors
-    /// `Unavailable` when the disk refuses.
-    pub fn begin(&mut self, new: &AppliedView) -> Result<()> {
-        let own = self.engine.pushed_folder(new);
-        let others = folders(&self.engine.pushed.join(new.name()))?;
-        let is_other = |folder: &&PathBuf| **folder != own && folder.extension().is_none();
-        others.iter().filter(is_other).try_for_each(|folder| put_aside(folder))
-    }
-
-    /// Brings the facts that were pushed to a view into the form that its new definition
-    /// gives them: features that are new are null. Files that are there already, of a time
-    /// when that definition was applied before, stay if they are of the same batches: they
-    /// have features that the definition between did not have.
-    ///
-    /// # Errors
-    /// `Invalid` when join keys, times or a feature's type differ.
-    pub fn carry(&mut self, old: &AppliedView, new: &AppliedView) -> Result<()> {
-        let engine = self.engine;
-        self.land(old)?;
-        let (before, folder) = (files(&engine.pushed_folder(old))?, engine.pushed_folder(new));
-        let there = files(&folder)?;
-        let is_same = |(one, other): &(&Landed, &Landed)| one.batches == other.batches;
-        let mut same = before.iter().zip(&there).take_while(is_same).count();
-        if before.is_empty() || same == before.len() && same == there.len() {
-            return Ok(());
-        }
-        let carried = Carried::new(old, new).map_err(|problem| {
-            Error::invalid(format!(
-                "feature view {:?} has facts that were pushed, and {problem}; give the view \
-                 another name to begin without them",
-                new.name()
-            ))
-        })?;
-        if same < there.len() {
-            // Of another time, before the view was deleted: they are nobody's any more.
-            put_aside(&folder)?;
-            same = 0;
-        }
-        disk::make_folders(&folder)?;
-        for Landed { path, .. } in &before[same..] {
-            let (writing, to) =
-                (folder.join(WRITING), folder.join(path.file_name().unwrap_or_default()));
-            carried.rewrite(&describe_file(&engine.root, path.clone())?, &writing)?;
-            put_in_place(&writing, &to)?;
-        }
-        Ok(())
-    }
-}
-
-/// Takes a folder of facts out of the way, by a name that nothing else has.
-fn put_aside(folder: &Path) -> Result<()> {
-    let asides = (1_u64..).map(|number| folder.with_extension(format!("before-{number}")));
-    match asides.into_iter().find(|aside| !aside.exists()) {
-        Some(aside) => disk::put_in_place(folder, &aside),
-        None => Ok(()),
-    }
-}
-
-/// The folders in a folder; none if it is not there.
-fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = inside(folder)?;
-    found.retain(|path| path.is_dir());
-    found.sort();
-    Ok(found)
-}
-
-/// What is in a folder, in no order; nothing if it is not there.
-fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
-    let paths = match fs::read_dir(folder) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
-    };
-    paths.map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    })
-}
-
-/// Gives a file of pushed facts its place, after its checksums.
-fn put_in_place(written: &Path, place: &Path) -> Result<()> {
-    disk::put_in_place(&sums_path(written), &sums_path(place))?;
-    disk::put_in_place(written, place)
 }
 
 /// What a reader's store has in its log, in files that go with it.
 pub(super) struct Tail {
     _folder: TempDir,
     paths: Vec<PathBuf>,
-}
-
-/// A file of pushed facts.
-struct Landed {
-    /// The numbers of the batches that it has.
-    batches: Range<u64>,
-    path: PathBuf,
-}
-
-/// The files in a folder with the batches that they have, in order and without a gap.
-fn files(folder: &Path) -> Result<Vec<Landed>> {
-    let ranges = inside(folder)?.into_iter().filter_map(|path| {
-        let (from, to) = range(&path)?;
-        Some(Landed { batches: from..to, path })
-    });
-    let mut files: Vec<Landed> = ranges.collect();
-    files.sort_by_key(|file| file.batches.start);
-    let mut end = 0;
-    for Landed { batches, path } in &files {
-        if batches.start != end {
-            return Err(Error::corrupt(format!(
-                "pushed facts are missing: there is no file before {}; restore a backup",
-                path.display()
-            )));
-        }
-        end = batches.end;
-    }
-    Ok(files)
-}
-
-/// The batches that a file has, by its name.
-fn range(path: &Path) -> Option<(u64, u64)> {
-    let name = path.file_name()?.to_str()?;
-    let name = name.strip_suffix(FILE_SUFFIX).or_else(|| name.strip_suffix(OLD_FILE_SUFFIX))?;
-    let (from, to) = name.split_once('-')?;
-    Some((from.parse().ok()?, to.parse().ok()?))
 }

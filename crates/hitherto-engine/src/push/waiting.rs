@@ -4,7 +4,7 @@
 //! **Stamps never go back.** Who commits holds the logs, and gives each batch the later of
 //! its arrival and the last stamp before it.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{CLOCK_JUMP_MICROS_MAX, PUSH_FACTS_MAX, PUSH_NAME_BYTES_MAX};
@@ -12,10 +12,11 @@ use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Error, Result};
 use hitherto_offline::pushed::{KnownFrom, read_batch};
 use hitherto_online::{BatchName, Fact, LogEntry, NamedBatch};
+use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::batch::{Digest, FactBytes, KnownTimes, read};
-use super::{Ack, PushRequest, Pushed, lock};
+use super::request::{Ack, PushRequest, Pushed};
 
 /// A batch that waits to be committed.
 pub(super) struct Waiting {
@@ -77,7 +78,7 @@ impl Waiting {
 
     /// Takes its facts, which arrived then.
     pub fn stamp(&self, arrived: i64, number: u64) -> Stamped<'_> {
-        let mut bytes = std::mem::take(&mut *lock(&self.bytes));
+        let mut bytes = std::mem::take(&mut *self.bytes.lock());
         bytes.set_arrived(arrived);
         if self.known == KnownTimes::Given && arrived > self.now {
             bytes.raise_known(arrived);
