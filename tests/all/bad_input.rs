@@ -224,9 +224,7 @@ async fn a_spine_whose_columns_do_not_fit_is_refused_before_the_first_row() {
         )
     };
     let at_message = |found: &str| {
-        format!(
-            "the spine's column \"at\" has type {found}, which is no time; {NO_TIME}"
-        )
+        format!("the spine's column \"at\" has type {found}, which is no time; {NO_TIME}")
     };
     for (spine, message) in [
         (key(Arc::new(Int32Array::from(vec![1, 2]))), key_message("int32")),

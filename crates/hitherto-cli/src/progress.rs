@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hitherto_engine::{Progress, Stage};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use parking_lot::Mutex;
 
 use crate::numbers::{counted, rate, span};
 use crate::output::Output;
@@ -75,11 +75,11 @@ impl Progress for Bars {
         bar.set_prefix(view.to_owned());
         bar.enable_steady_tick(TICK_INTERVAL);
         let watched = Watched { bar, begun: Instant::now(), is_reading: true };
-        locked(&self.views).insert(view.to_owned(), watched);
+        self.views.lock().insert(view.to_owned(), watched);
     }
 
     fn stage(&self, view: &str, stage: Stage) {
-        if let Some(watched) = locked(&self.views).get_mut(view) {
+        if let Some(watched) = self.views.lock().get_mut(view) {
             let is_reading = stage == Stage::Reading;
             if std::mem::replace(&mut watched.is_reading, is_reading) != is_reading {
                 show_as(&watched.bar, if is_reading { READING } else { WORKING });
@@ -89,14 +89,14 @@ impl Progress for Bars {
     }
 
     fn advance(&self, view: &str, facts: u64) {
-        if let Some(Watched { bar, .. }) = locked(&self.views).get(view) {
+        if let Some(Watched { bar, .. }) = self.views.lock().get(view) {
             bar.set_length(bar.length().unwrap_or_default().max(facts));
             bar.set_position(facts);
         }
     }
 
     fn end(&self, view: &str, facts: u64) {
-        if let Some(Watched { bar, begun, .. }) = locked(&self.views).remove(view) {
+        if let Some(Watched { bar, begun, .. }) = self.views.lock().remove(view) {
             show_as(&bar, DONE);
             bar.finish_with_message(outcome(facts, begun.elapsed()));
         }
@@ -137,7 +137,7 @@ struct Pace {
 impl Lines {
     /// Says how far a view is, if it did not for a while.
     fn show(&self, view: &str, change: impl FnOnce(&mut Pace)) {
-        let mut views = locked(&self.views);
+        let mut views = self.views.lock();
         let Some(pace) = views.get_mut(view) else { return };
         change(pace);
         if pace.shown.elapsed() >= LINE_INTERVAL {
@@ -157,7 +157,7 @@ impl Progress for Lines {
     fn begin(&self, view: &str, _rows: u64) {
         let now = Instant::now();
         let pace = Pace { begun: now, shown: now, stage: Stage::Reading, facts: 0 };
-        locked(&self.views).insert(view.to_owned(), pace);
+        self.views.lock().insert(view.to_owned(), pace);
     }
 
     fn stage(&self, view: &str, stage: Stage) {
@@ -169,7 +169,7 @@ impl Progress for Lines {
     }
 
     fn end(&self, view: &str, facts: u64) {
-        let begun = locked(&self.views).remove(view).map(|pace| pace.begun);
+        let begun = self.views.lock().remove(view).map(|pace| pace.begun);
         let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         self.output.say(format!("{view}: {}", outcome(facts, took)));
     }
@@ -189,8 +189,4 @@ fn pace_of(facts: u64, took: Duration) -> String {
         true => String::new(),
         false => format!(", {}", rate(facts as f64 / took.as_secs_f64())),
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -51,7 +51,7 @@ pub mod verify;
 pub mod why;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hitherto_core::Result;

@@ -1,15 +1,10 @@
 //! What threads of one read share.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use hitherto_core::Result;
-
-/// Takes a lock, also of what a thread left that panicked: the panic itself is told.
-pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What `each` makes of so many things, in their order, by as many threads as given.
 ///

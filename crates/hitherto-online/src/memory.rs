@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use hitherto_core::definition::Known;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
+use parking_lot::{Mutex, RwLock};
 
 use crate::keys::{self, LatestKeys, Logged, MetaKey, logged};
 use crate::open::EntryVisitor;
@@ -36,7 +37,7 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     fn read(&self) -> Arc<Tables> {
-        Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.tables.read())
     }
 
     /// As [`RocksStore::show_all`](crate::rocks::RocksStore::show_all).
@@ -49,7 +50,7 @@ impl MemoryStore {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
-        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = self.tables.write();
         change(Arc::make_mut(&mut tables))
     }
 }
@@ -251,8 +252,7 @@ impl Load for MemoryLoad<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Loaded> {
-        let Tables { latest, history, .. } =
-            self.staged.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Tables { latest, history, .. } = self.staged.into_inner();
         let loaded = Loaded {
             latest_rows: latest.len() as u64,
             history_rows: history.len() as u64,
@@ -290,7 +290,7 @@ impl LoadPart for MemoryPart<'_> {
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        let mut all = self.load.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.load.staged.lock();
         all.latest.append(&mut self.staged.latest);
         all.history.append(&mut self.staged.history);
         Ok(())

@@ -1,10 +1,11 @@
 //! Materialization as Python watches it: how far it is, here and on a server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hitherto_engine::{Materialized, Progress, Stage};
 use hitherto_server::client::{Client, Job, JobProgress, MaterializeWork, Work, outcome};
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use tokio::time::timeout;
 
@@ -45,7 +46,7 @@ pub struct Told(Mutex<(String, u64, u64)>);
 
 impl Told {
     fn state(&self) -> MutexGuard<'_, (String, u64, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Takes over what a server says.

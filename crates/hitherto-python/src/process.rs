@@ -19,13 +19,14 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hitherto_api::Grant;
 use hitherto_core::time::micros_since_epoch;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 
@@ -53,7 +54,7 @@ static CURRENT: Mutex<Option<&'static Process>> = Mutex::new(None);
 /// # Errors
 /// `Unavailable` when the system grants no threads.
 pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut current = CURRENT.lock();
     if let Some(process) = *current
         && process.id == std::process::id()
     {

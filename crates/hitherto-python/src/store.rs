@@ -5,7 +5,7 @@
 //! since the parent goes on writing.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow::compute::concat_batches;
 use hitherto_core::definition::Known;
@@ -19,6 +19,7 @@ use hitherto_engine::{
     content_key,
 };
 use hitherto_server::client::{Changes, Client, Credentials, MaterializeWork};
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
@@ -102,7 +103,7 @@ fn open_engine(process: &process::Process, root: PathBuf, access: Access) -> Res
     };
     let place = (root.canonicalize().map_err(missing)?, access == Access::ReadOnly);
     // Held while opening: two threads that connect at once share one engine.
-    let mut engines = process.engines.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut engines = process.engines.lock();
     if let Some(engine) = engines.get(&place).and_then(|engine| engine.upgrade()) {
         return Ok(engine);
     }
@@ -128,7 +129,7 @@ impl Store {
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Owned<Backend>>> {
-        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+        self.backend.lock()
     }
 
     fn backend(&self, py: Python<'_>) -> PyResult<Backend> {

@@ -12,7 +12,7 @@
 //! is made: a consumer may ask for several to look at the schema.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -22,6 +22,7 @@ use hitherto_engine::{
     Finished, Manifest, Thresholds, TrainingSet as EngineTrainingSet, TrainingSetReport,
 };
 use hitherto_server::client::{Record, RemoteTrainingSet};
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -129,7 +130,7 @@ impl TrainingSet {
 
 impl TrainingSet {
     fn finale(&self) -> PyResult<Arc<Finale>> {
-        match &*lock(&self.state) {
+        match &*self.state.lock() {
             State::Collected(_, finale) | State::Read(finale) => Ok(Arc::clone(finale)),
             State::Waiting(_) | State::Streaming => Err(raise(Error::invalid(
                 "the report is complete when the training set has been read to its end; call \
@@ -160,7 +161,7 @@ impl TrainingSet {
         }
         let finale =
             pass.finish().map_err(raise).inspect_err(|error| fail(py, &self.state, error))?;
-        *lock(&self.state) = State::Collected(batches.into(), Arc::new(finale));
+        *self.state.lock() = State::Collected(batches.into(), Arc::new(finale));
         Ok(())
     }
 
@@ -173,7 +174,7 @@ impl TrainingSet {
     /// Rows, once they are collected.
     #[getter]
     fn rows(&self) -> Option<usize> {
-        match &*lock(&self.state) {
+        match &*self.state.lock() {
             State::Collected(batches, _) => Some(batches.iter().map(RecordBatch::num_rows).sum()),
             _ => None,
         }
@@ -185,7 +186,7 @@ impl TrainingSet {
         if !analyze {
             return Ok(self.plan.clone());
         }
-        let is_waiting = matches!(&*lock(&self.state), State::Waiting(_));
+        let is_waiting = matches!(&*self.state.lock(), State::Waiting(_));
         if is_waiting {
             self.collect(py)?;
         }
@@ -196,7 +197,7 @@ impl TrainingSet {
     /// no more than its text.
     #[getter]
     fn failure<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBaseException>> {
-        match &*lock(&self.state) {
+        match &*self.state.lock() {
             State::Failed(error) => Some(error.value(py).clone()),
             _ => None,
         }
@@ -253,14 +254,9 @@ enum Taken {
     Batches(Arc<[RecordBatch]>),
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A state is replaced in one step, so a panic leaves a whole one.
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Takes the one pass, or shares what it gave.
 fn take(state: &Mutex<State>) -> PyResult<Taken> {
-    let mut state = lock(state);
+    let mut state = state.lock();
     match mem::replace(&mut *state, State::Streaming) {
         State::Waiting(pass) => pass.take().map(Taken::Pass).ok_or_else(|| {
             raise(Error::invalid(
@@ -282,7 +278,7 @@ fn take(state: &Mutex<State>) -> PyResult<Taken> {
 }
 
 fn fail(py: Python<'_>, state: &Mutex<State>, error: &PyErr) {
-    *lock(state) = State::Failed(error.clone_ref(py));
+    *state.lock() = State::Failed(error.clone_ref(py));
 }
 
 fn consumed() -> Error {
@@ -340,7 +336,7 @@ impl Reader {
                     None => {
                         let finale = pass.finish().map_err(raise);
                         let finale = finale.inspect_err(|error| fail(py, &self.state, error))?;
-                        *lock(&self.state) = State::Read(Arc::new(finale));
+                        *self.state.lock() = State::Read(Arc::new(finale));
                     }
                 }
                 Ok(batch)

@@ -16,8 +16,8 @@
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::refused;
 use http::Extensions;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
@@ -160,7 +161,7 @@ impl Fair {
     }
 
     fn begun(&self) -> MutexGuard<'_, HashMap<Asker, usize>> {
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+        self.begun.lock()
     }
 }
 

@@ -4,13 +4,14 @@
 //! a handful of shared additions a view, and one that is begun again counts once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use hitherto_core::column::Status;
 use hitherto_core::rule::{ALWAYS, Answer};
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Result, row};
+use parking_lot::RwLock;
 
 /// Upper bounds of ages, in seconds: from a device's stream to yearly visits.
 pub const AGE_SECONDS: [u64; 11] = [
@@ -125,12 +126,12 @@ pub struct AllCounts {
 impl AllCounts {
     /// The counters of one view.
     pub(super) fn of(&self, view: u32) -> Arc<Counters> {
-        let views = self.views.read().unwrap_or_else(PoisonError::into_inner);
+        let views = self.views.read();
         if let Some(counters) = views.get(&view) {
             return Arc::clone(counters);
         }
         drop(views);
-        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+        let mut views = self.views.write();
         Arc::clone(views.entry(view).or_default())
     }
 

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,12 +26,12 @@ use object_store::{
     Error as StoreError, GetOptions, GetRange, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta,
     ObjectStore, ObjectStoreExt, RetryConfig, coalesce_ranges,
 };
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::kept::KeptFooter;
 use super::names::{is_hidden, is_matched_hidden, is_parquet, lies_in, refuse_tables};
 use super::{Place, SourceFile, no_glob};
-use crate::shared::lock;
 
 #[cfg(test)]
 mod tests;
@@ -104,7 +104,7 @@ impl Buckets {
     }
 
     fn open(&self, parquet: &str, scheme: &str, url: &str) -> Result<Arc<Bucket>> {
-        let mut opened = lock(&self.opened);
+        let mut opened = self.opened.lock();
         if let Some(bucket) = opened.buckets.get(url) {
             return Ok(Arc::clone(bucket));
         }
@@ -142,7 +142,7 @@ impl Opened {
 impl Drop for Buckets {
     fn drop(&mut self) {
         // Whoever drops it may be asynchronous itself, and must not wait.
-        if let Some(runtime) = lock(&self.opened).runtime.take() {
+        if let Some(runtime) = self.opened.lock().runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -8,7 +8,7 @@
 //! gathers its own.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef, Scalar};
 use ::arrow::compute::is_null;
@@ -19,10 +19,11 @@ use hitherto_core::rule::Absence;
 use hitherto_core::slots::{Answers, Contest};
 use hitherto_core::types::Physical;
 use hitherto_core::{Error, Result};
+use parking_lot::Mutex;
 
 use super::report::Tally;
 use crate::arrow::to_array;
-use crate::shared::{lock, map};
+use crate::shared::map;
 
 /// What is wanted of a view, and where it is counted.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl ViewOutputs {
     pub fn answer(&self, contest: Contest) -> Result<ViewAnswer> {
         let rows = contest.spine().rows();
         let null_keys = contest.spine().rows_without_key();
-        let mut tally = lock(&self.tally);
+        let mut tally = self.tally.lock();
         let mut leaks = 0;
         let answers = contest.finish(|slot, rows| {
             match slot.judged() {
@@ -72,7 +73,7 @@ impl ViewOutputs {
         tally.leak(leaks);
         drop(tally);
         if leaks > 0 {
-            let mut is_leaky = lock(&self.is_leaky);
+            let mut is_leaky = self.is_leaky.lock();
             let marks = is_leaky.iter_mut().enumerate();
             marks.for_each(|(row, is_leaky)| *is_leaky |= answers.is_leak(row));
         }
@@ -109,7 +110,7 @@ impl ViewAnswer {
             }
             Form::Rows(answers) => self.outputs.gather(answers, rows)?,
         };
-        let mut tally = lock(&self.outputs.tally);
+        let mut tally = self.outputs.tally.lock();
         for (place, array) in arrays.iter().enumerate() {
             tally.nulls(place, array.null_count() as u64);
         }

@@ -2,14 +2,13 @@
 //! why, how old the answers are, and what a careless join would have leaked.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-
-use crate::shared::lock;
 
 /// Significant digits of the quantiles of ages.
 const AGE_DIGITS: u8 = 3;
@@ -179,38 +178,38 @@ struct Counted {
 impl Counts {
     /// Begins, with nothing counted.
     pub fn begin(&self, tallies: Vec<Arc<Mutex<Tally>>>) {
-        *lock(&self.0) = Counted { tallies, ..Counted::default() };
+        *self.0.lock() = Counted { tallies, ..Counted::default() };
     }
 
     /// The tally of a view.
     pub fn tally(&self, view: usize) -> Arc<Mutex<Tally>> {
-        Arc::clone(&lock(&self.0).tallies[view])
+        Arc::clone(&self.0.lock().tallies[view])
     }
 
     /// Spine rows went out, so many of them leaky.
     pub fn rows(&self, rows: usize, leaky: usize) {
-        let mut counted = lock(&self.0);
+        let mut counted = self.0.lock();
         counted.rows += rows as u64;
         counted.leaky_rows += leaky as u64;
     }
 
     /// What the views counted so far, to go back to.
     pub fn save(&self) -> Vec<Tally> {
-        lock(&self.0).tallies.iter().map(|tally| lock(tally).clone()).collect()
+        self.0.lock().tallies.iter().map(|tally| tally.lock().clone()).collect()
     }
 
     /// Forgets what the views counted since.
     pub fn go_back(&self, saved: Vec<Tally>) {
-        lock(&self.0).tallies.iter().zip(saved).for_each(|(tally, saved)| *lock(tally) = saved);
+        self.0.lock().tallies.iter().zip(saved).for_each(|(tally, saved)| *tally.lock() = saved);
     }
 
     /// The report of all that was counted so far.
     pub fn report(&self) -> JoinReport {
-        let counted = lock(&self.0);
+        let counted = self.0.lock();
         JoinReport {
             rows: counted.rows,
             leaky_rows: counted.leaky_rows,
-            views: counted.tallies.iter().map(|tally| lock(tally).report()).collect(),
+            views: counted.tallies.iter().map(|tally| tally.lock().report()).collect(),
             warnings: Vec::new(),
         }
     }

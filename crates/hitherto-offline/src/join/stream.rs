@@ -14,8 +14,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use ::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::common::runtime::JoinSet;
@@ -30,6 +30,7 @@ use hitherto_core::Error;
 use hitherto_core::limits::{BATCH_ROWS, PASS_ROWS_MAX, SPINE_PIECE_ROWS};
 use hitherto_core::output::Output;
 use hitherto_core::slots::{Contest, Places, Spine, SpineBuilder};
+use parking_lot::Mutex;
 
 use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinShape;
@@ -37,7 +38,7 @@ use super::metrics::JoinMetrics;
 use super::report::{Counts, Tally};
 use super::workers::{Shared, ViewRun, external, work};
 use crate::pieces::FactSource;
-use crate::shared::{StopOnDrop, lock};
+use crate::shared::StopOnDrop;
 use crate::spine::read_keys;
 
 /// A join's children.
@@ -246,10 +247,10 @@ impl Join {
             let (answer, facts) = view.into_answer().ok_or_else(|| {
                 DataFusionError::Internal(String::from("a view of a join was never ended"))
             })?;
-            lock(&self.counts.tally(index)).facts(facts);
+            self.counts.tally(index).lock().facts(facts);
             answers.push(answer);
         }
-        let is_leaky = std::mem::take(&mut *lock(&is_leaky));
+        let is_leaky = std::mem::take(&mut *is_leaky.lock());
         Ok(Pass {
             pieces: pieces.to_vec(),
             answers,

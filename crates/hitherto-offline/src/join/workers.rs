@@ -11,8 +11,8 @@
 //! a time. What threads share of a view is its queue and its contest.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::TaskContext;
@@ -22,13 +22,13 @@ use futures::StreamExt;
 use futures::executor::block_on;
 use hitherto_core::Error;
 use hitherto_core::slots::{Contest, Spine};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinView;
 use super::metrics::JoinMetrics;
 use crate::fact_files::Scratch;
 use crate::pieces::{FactSource, Piece, read_unit};
-use crate::shared::lock;
 
 /// The pieces of a source that can concern a spine.
 fn pieces(source: FactSource, spine: &Spine, metrics: &JoinMetrics) -> Vec<Piece> {
@@ -90,12 +90,12 @@ impl ViewRun {
 
     /// The answers and the number of facts that were read for them.
     pub fn into_answer(self) -> Option<(ViewAnswer, u64)> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.into_inner();
         Some((state.answer?, state.facts))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 
     /// The next piece for a thread, and the contest in which its facts compete.

@@ -1,8 +1,8 @@
 //! Pieces to encoded facts.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use ::arrow::array::ArrayRef;
 use datafusion::execution::TaskContext;
@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::executor::block_on;
 use hitherto_core::Result;
 use hitherto_core::row::{FLAG_DELETION, RowBlock};
+use parking_lot::Mutex;
 
 use super::ScanCount;
 use super::candidates::{Candidate, Candidates};
@@ -20,7 +21,6 @@ use crate::fact_files::{FactFiles, Unit};
 use crate::facts::{FactHeads, FactLayout};
 use crate::footer::next_unwound;
 use crate::pieces::{FactSource, Piece, read_unit};
-use crate::shared::lock;
 use crate::source::{FactQuery, TimeRange};
 
 /// Rows of a row group whose keys and times are read before the first feature: all of
@@ -115,7 +115,7 @@ impl Scan {
     }
 
     fn take(&self) -> Option<(Piece, TimeRange)> {
-        lock(&self.pieces).pop_front().filter(|_| !self.is_stopped())
+        self.pieces.lock().pop_front().filter(|_| !self.is_stopped())
     }
 
     fn is_stopped(&self) -> bool {

@@ -14,14 +14,14 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result, row};
+use parking_lot::Mutex;
 
 use super::kept::Kept;
 use super::records::{BUFFER_BYTES, Border, Place, Record, Records, Sorter};
-use crate::shared::lock;
 
 /// Parts that are spilled to: each has a file and a buffer.
 const PARTS_MAX: usize = 256;
@@ -74,7 +74,7 @@ impl Spread {
         if let Some(parts) = self.parts.get() {
             return parts.add(&buffer);
         }
-        let mut gathered = lock(&self.gathered);
+        let mut gathered = self.gathered.lock();
         if let Some(parts) = self.parts.get() {
             drop(gathered);
             return parts.add(&buffer);
@@ -115,7 +115,7 @@ impl Spread {
     /// `Internal` when a fact cannot be read back.
     pub fn finish(self, parts: usize) -> Result<Vec<Part>> {
         let part = |facts| Part { horizon: self.horizon, memory: self.memory, facts };
-        let gathered = std::mem::take(&mut *lock(&self.gathered));
+        let gathered = std::mem::take(&mut *self.gathered.lock());
         if let Some(parts) = self.parts.into_inner() {
             return Ok(parts.spilled().map(|spilled| part(Facts::Spilled(spilled))).collect());
         }
@@ -216,7 +216,7 @@ impl Parts {
         }
         facts.sort_by_key(|(part, _)| *part);
         for facts in facts.chunk_by(|(a, _), (b, _)| a == b) {
-            let mut part = lock(&self.parts[facts[0].0]);
+            let mut part = self.parts[facts[0].0].lock();
             for (_, record) in facts {
                 part.push(*record, self.buffer_bytes)?;
             }
@@ -227,7 +227,7 @@ impl Parts {
     /// The parts, in order.
     fn spilled(self) -> impl Iterator<Item = Spilled> {
         let parts = self.parts.into_iter();
-        parts.map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner))
+        parts.map(Mutex::into_inner)
     }
 }
 

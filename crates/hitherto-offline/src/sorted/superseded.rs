@@ -14,14 +14,13 @@
 //! fact for nothing, and never an answer. Longer keys are not looked for.
 
 use std::hint::black_box;
-use std::sync::Mutex;
 
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Times;
+use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::candidates::{Candidate, Candidates};
-use crate::shared::lock;
 
 /// Bytes of an entity key that is looked for.
 const KEY_BYTES_MAX: usize = 16;
@@ -88,7 +87,7 @@ impl Superseded {
         }
         let mut is_worthless = vec![false; candidates.facts.len() - from];
         for (shard, wanted) in self.shards.iter().zip(&wanted) {
-            let mut shard = lock(shard);
+            let mut shard = shard.lock();
             for wanted in wanted.chunks(TOGETHER) {
                 shard.grow(wanted.len(), self.buckets_max);
                 shard.fetch(wanted);

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::path::Path;
 use std::slice;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use ::arrow::array::{RecordBatch, RecordBatchReader};
 use ::arrow::datatypes::SchemaRef;
@@ -28,6 +28,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use hitherto_core::{Error, Kind, Result};
+use parking_lot::Mutex;
 
 use super::SpineLayout;
 use crate::Offline;
@@ -35,7 +36,6 @@ use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::{Declared, Footers};
 use crate::micros::{Micros, Rounding, widened};
-use crate::shared::lock;
 use crate::source::column;
 use crate::table::read_files;
 
@@ -214,7 +214,7 @@ impl PartitionStream for Rows {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let reader = lock(&self.reader).take();
+        let reader = self.reader.lock().take();
         let batches = futures::stream::try_unfold(reader, |reader| async move {
             let Some(mut reader) = reader else { return Ok(None) };
             // No batch is asked for ahead: what a reader runs is its owner's.

@@ -18,9 +18,9 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use hitherto_core::{Error, Result};
+use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::io_failed;
@@ -85,7 +85,7 @@ impl Acknowledged {
 
     /// Says that all writes up to this number are on the disk.
     pub fn raise(&self, number: u64) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if number <= last.number {
             return;
         }

@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hitherto_core::definition::Known;
 use hitherto_core::limits::SORTED_FILE_BYTES_MAX;
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result, row};
+use parking_lot::{Mutex, MutexGuard};
 use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 
 use super::{HISTORY, LATEST, RocksStore, failed, io_failed};
@@ -67,7 +67,7 @@ impl<'s> RocksLoad<'s> {
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.lock()
     }
 }
 

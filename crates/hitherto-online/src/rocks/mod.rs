@@ -47,9 +47,9 @@ mod rows;
 mod visible;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use hitherto_core::{Error, Kind, Result};
+use parking_lot::Mutex;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     Cache, ColumnFamily, DB, DBRecoveryMode, ErrorKind, IteratorMode, Options, ReadOptions,

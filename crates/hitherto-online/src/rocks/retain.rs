@@ -12,9 +12,10 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use hitherto_core::definition::Known;
+use parking_lot::RwLock;
 use rocksdb::CompactionDecision;
 use rocksdb::compaction_filter::CompactionFilter;
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
@@ -29,7 +30,7 @@ pub struct Horizons(Arc<RwLock<HashMap<[u8; GENERATION_BYTES], i64>>>);
 impl Horizons {
     /// Sets a generation's horizon.
     pub fn set(&self, generation: GenerationId, horizon: i64) {
-        let mut horizons = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut horizons = self.0.write();
         horizons.insert(keys::generation(generation), horizon);
     }
 }
@@ -38,7 +39,7 @@ impl CompactionFilterFactory for Horizons {
     type Filter = Retain;
 
     fn create(&mut self, _: CompactionFilterContext) -> Retain {
-        let horizons = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let horizons = self.0.read().clone();
         Retain { horizons, entity: Vec::new(), has_answer: false }
     }
 

@@ -1,13 +1,14 @@
 //! Which jobs there are, and how far each of them is.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use hitherto_core::limits::{JOBS_ENDED_MAX, JOBS_RUNNING_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Progress, Stage};
 use hitherto_proto::v1::{Job, JobProgress, JobStage, JobState};
+use parking_lot::Mutex;
 use tokio::sync::watch::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 
@@ -25,17 +26,13 @@ pub struct Entry {
     running: OnceLock<AbortHandle>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Board {
     /// Notes a job that begins at `now`.
     ///
     /// # Errors
     /// `Conflict` when one that does the same runs, `Unavailable` when as many run as may.
     pub fn begin(&self, what: &str, now: i64) -> Result<Arc<Entry>> {
-        let mut jobs = lock(&self.jobs);
+        let mut jobs = self.jobs.lock();
         let is_same = |job: &Job| job.what == what && job.state() == JobState::Running;
         if let Some(job) = jobs.values().map(|entry| entry.job()).find(is_same) {
             return Err(Error::conflict(format!(
@@ -69,7 +66,7 @@ impl Board {
 
     /// Every job, newest first.
     pub fn jobs(&self) -> Vec<Job> {
-        lock(&self.jobs).values().rev().map(|entry| entry.job()).collect()
+        self.jobs.lock().values().rev().map(|entry| entry.job()).collect()
     }
 
     /// The job with this id.
@@ -77,7 +74,7 @@ impl Board {
     /// # Errors
     /// `NotFound` when there is none, or it has ended long ago.
     pub fn find(&self, id: u64) -> Result<Arc<Entry>> {
-        let found = lock(&self.jobs).get(&id).cloned();
+        let found = self.jobs.lock().get(&id).cloned();
         found.ok_or_else(|| {
             Error::not_found(format!("there is no job {id}; list those that there are"))
         })
@@ -141,7 +138,7 @@ impl Entry {
 
 impl Progress for Entry {
     fn begin(&self, view: &str, rows: u64) {
-        *lock(&self.begun) = Instant::now();
+        *self.begun.lock() = Instant::now();
         self.advance(|progress| {
             let view = view.to_owned();
             *progress = JobProgress { view, rows_total: rows, ..JobProgress::default() };
@@ -168,7 +165,7 @@ impl Progress for Entry {
     }
 
     fn advance(&self, _: &str, rows: u64) {
-        let seconds = lock(&self.begun).elapsed().as_secs_f64();
+        let seconds = self.begun.lock().elapsed().as_secs_f64();
         Entry::advance(self, |progress| {
             progress.rows = rows;
             progress.rows_total = progress.rows_total.max(rows);

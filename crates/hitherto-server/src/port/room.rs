@@ -13,11 +13,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use hitherto_core::limits::{
     CONNECTION_IDLE_SECONDS, CONNECTIONS_RESERVED, STOP_SILENCE_MILLIS, STRANGER_SECONDS,
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use super::connection::{Connection, Doing, Epoch};
 use crate::budget::Budget;
@@ -60,7 +61,7 @@ impl Room {
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+        self.present.lock()
     }
 
     /// Lets a connection in; another one may have to go for it.

@@ -3,8 +3,8 @@
 //! Those are let in that show what the server asks for, and any about its health. Each goes
 //! on with its [`Caller`] among its extensions, which is put there nowhere else.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
@@ -12,6 +12,7 @@ use hitherto_api::Caller;
 use hitherto_core::{Error, Result};
 use http::Request;
 use http::header::AUTHORIZATION;
+use parking_lot::Mutex;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tokio::sync::watch;
 
@@ -120,7 +121,7 @@ impl Denials {
     /// Counts one, and logs now and then that there were some.
     fn add(&self, connection: &Connection) {
         let denied = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         if logged.is_none_or(|at| at.elapsed() >= DENIALS_LOGGED_EVERY) {
             *logged = Some(Instant::now());
             let last = connection.address;

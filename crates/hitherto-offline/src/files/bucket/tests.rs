@@ -10,10 +10,10 @@ const URL: &str = "s3://bucket";
 
 fn store_of(keys: &[&str]) -> (Buckets, Arc<Bucket>) {
     let buckets = Buckets::default();
-    let runtime = lock(&buckets.opened).runtime().unwrap();
+    let runtime = buckets.opened.lock().runtime().unwrap();
     let bucket =
         Arc::new(Bucket { url: String::from(URL), store: Arc::new(InMemory::new()), runtime });
-    lock(&buckets.opened).buckets.insert(String::from(URL), Arc::clone(&bucket));
+    buckets.opened.lock().buckets.insert(String::from(URL), Arc::clone(&bucket));
     for key in keys {
         put(&bucket, key, "0123456789");
     }

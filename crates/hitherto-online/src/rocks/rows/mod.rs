@@ -35,9 +35,10 @@ use std::array;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::keys::{self, LatestKeys};
@@ -171,7 +172,7 @@ impl RowTable {
 /// A lock whose holder broke off guards what is still whole: an entry is pointed at
 /// only once it is there.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
+    lock.read()
 }
 
 /// A write under way.
@@ -194,7 +195,7 @@ impl<'t> Write<'t> {
     }
 
     fn note(&self, stamp: u64) {
-        let mut written = self.table.written.write().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.table.written.write();
         *(self.what)(written.entry(self.generation).or_default()) = stamp;
     }
 }
@@ -238,7 +239,7 @@ impl Put<'_> {
         let needed = table.needed(&self.hashes);
         let mut shards: [Option<RwLockWriteGuard<'_, Shard>>; SHARDS_MAX] =
             array::from_fn(|shard| {
-                let lock = || table.shards[shard].write().unwrap_or_else(PoisonError::into_inner);
+                let lock = || table.shards[shard].write();
                 needed[shard].then(lock)
             });
         let each = self.hashes.iter().zip(self.keys.iter());
@@ -311,7 +312,7 @@ impl SnapshotRows<'_> {
         if loaded(self.table, &mut self.generation, key) <= self.stamp {
             let hash = hash(key);
             let shard = &self.table.shards[self.table.shard_of(hash)];
-            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = shard.write();
             if shard.last_put(hash) <= self.stamp {
                 shard.write(hash, key, self.stamp, row);
             }
