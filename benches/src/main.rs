@@ -18,6 +18,7 @@
 //! | [`shared`] | work that threads take from one list                              |
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks and answers")]
+#![allow(clippy::disallowed_methods, reason = "measurements take time")]
 
 mod child;
 mod folder;

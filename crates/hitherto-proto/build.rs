@@ -1,6 +1,8 @@
 //! Compiles `proto` without `protoc`, so that building needs no tool beyond the
 //! Rust toolchain.
 
+#![allow(clippy::disallowed_methods, reason = "Cargo tells where by the environment")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -45,6 +45,8 @@
 //! | `why`            | reasons for an answer, and the rule's answer from them      |
 //! | `zones`          | times without a zone: told of, or read as somebody's local times |
 
+#![allow(clippy::disallowed_methods, reason = "tests are told by their environment, and wait")]
+
 #![expect(
     clippy::unwrap_used,
     reason = "a test says what went wrong by where it stops; clippy knows tests by attribute only"

@@ -24,6 +24,8 @@
 //! | [`sink`]     | a Parquet file that appears whole or not at all          |
 //! | [`scratch`]  | a folder that is gone when nobody needs it               |
 
+#![allow(clippy::disallowed_methods, reason = "what is below is told clock and environment here")]
+
 mod cli;
 mod commands;
 mod credentials;

@@ -24,6 +24,8 @@
 //! or the network works. A signal is noticed within [`process::SIGNAL_CHECK`].
 //! The clock is read here and passed on: this crate is a binary's edge.
 
+#![allow(clippy::disallowed_methods, reason = "what is below is told clock and environment here")]
+
 mod command;
 mod errors;
 mod keys;

@@ -41,6 +41,7 @@ impl Watch for QueryBounds {
         write!(f, ": rows_max={rows_max}, seconds_max={seconds_max}")
     }
 
+    #[expect(clippy::disallowed_methods, reason = "time limits end an answer and change none")]
     fn watch(self, rows: SendableRecordBatchStream, _: &TaskContext) -> SendableRecordBatchStream {
         let schema = rows.schema();
         let begun = (rows, 0, Duration::from_secs(self.seconds_max));
@@ -79,22 +80,22 @@ async fn next(mut rows: SendableRecordBatchStream) -> DataFusionResult<Next> {
 
 impl QueryBounds {
     fn too_many(self) -> DataFusionError {
-        refused(format!(
+        refused(Error::invalid(format!(
             "the spine's SQL gives more than {} rows, which is the server's limit; ask for \
              fewer, or raise server.sqlRowsMax in its hitherto.yaml",
             self.rows_max
-        ))
+        )))
     }
 
     fn too_long(self) -> DataFusionError {
-        refused(format!(
+        refused(Error::invalid(format!(
             "the spine's SQL takes more than {} seconds, which is the server's limit; ask for \
              less, or raise server.sqlSecondsMax in its hitherto.yaml",
             self.seconds_max
-        ))
+        )))
     }
 }
 
-fn refused(message: String) -> DataFusionError {
-    DataFusionError::External(Box::new(Error::invalid(message)))
+fn refused(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
