@@ -46,7 +46,6 @@
 //! | `zones`          | times without a zone: told of, or read as somebody's local times |
 
 #![allow(clippy::disallowed_methods, reason = "tests are told by their environment, and wait")]
-
 #![expect(
     clippy::unwrap_used,
     reason = "a test says what went wrong by where it stops; clippy knows tests by attribute only"

@@ -1,9 +1,12 @@
 //! Columns that no file has because the paths of files name them: `region=EU/a.parquet`.
 
+use std::borrow::Cow;
+
 use ::arrow::datatypes::Field as ArrowField;
 use datafusion::common::ScalarValue;
 use hitherto_core::definition::Field;
 use hitherto_core::{Error, Result};
+use percent_encoding::percent_decode_str;
 
 use crate::arrow::to_arrow;
 use crate::files::SourceFile;
@@ -41,7 +44,7 @@ pub fn constants(file: &SourceFile, partitions: &[Field]) -> Result<Vec<Constant
         })?;
         let value = match text == NULL {
             true => ScalarValue::try_new_null(&data_type),
-            false => ScalarValue::try_from_string(unescape(text), &data_type),
+            false => ScalarValue::try_from_string(unescape(text).into_owned(), &data_type),
         };
         let value = value.map_err(|cause| {
             Error::invalid(format!(
@@ -69,24 +72,8 @@ fn named<'p>(path: &'p str, column: &str) -> Option<&'p str> {
 }
 
 /// Writers escape what a path cannot have as `%2F`.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = tail.first_chunk::<2>().filter(|_| *first == b'%');
-        let escaped = escaped.and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+fn unescape(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8().unwrap_or(Cow::Borrowed(text))
 }
 
 #[cfg(test)]

@@ -152,11 +152,12 @@ impl Offline {
         let scan = Arc::new(Scan::new(FactLayout::new(view), queries, context, superseded, spread));
         let count = Arc::clone(&scan.count);
         let stop = StopOnDrop(Arc::clone(&scan.stop));
-        let (sender, mut read) = mpsc::unbounded();
+        // That more was read is told once, however often it is so before anybody hears it.
+        let (sender, mut read) = mpsc::channel(0);
         let mut threads = JoinSet::new();
         for _ in 0..self.threads.max(1) {
-            let (scan, sender) = (Arc::clone(&scan), sender.clone());
-            threads.spawn_blocking(move || scan.work(|| drop(sender.unbounded_send(()))));
+            let (scan, mut sender) = (Arc::clone(&scan), sender.clone());
+            threads.spawn_blocking(move || scan.work(|| drop(sender.try_send(()))));
         }
         drop(sender);
         while read.next().await.is_some() {
