@@ -194,7 +194,7 @@ fn a_malformed_feature_says_what_form_it_should_have() {
     {
         let error = Selection::features([odd]).unwrap_err();
         let message = format!(
-            "feature reference {odd:?} is not of the form view:feature, view:* or \
+            "{odd:?} is no feature reference; write view:feature, view:* or \
              alias=view[key=column]:feature"
         );
         assert_told(&error, Kind::Invalid, &message);
@@ -301,7 +301,8 @@ async fn spine_batches_of_two_schemas_are_refused() {
         .err()
         .unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
-    assert!(error.to_string().starts_with("the spine's batches have two schemas: "), "{error}");
+    let message = "the spine's batches have two schemas; give all of them one: ";
+    assert!(error.to_string().starts_with(message), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,8 +311,8 @@ async fn a_spine_with_a_time_that_is_null_or_beyond_range_is_refused() {
     let nulls: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(NOW), None]));
     let with = |at| batch(vec![("stay", ints(&[1, 2])), ("at", at)]);
     let error = refused(&engine, service("sepsis"), FeatureNames::Short, with(nulls)).await;
-    let message = "the spine's column \"at\" is null (row 1 of a batch); every row of a spine \
-                   needs its time";
+    let message = "the spine's column \"at\" is null (row 1 of a batch); leave that row out, \
+                   or give it its time";
     assert_told(&error, Kind::Invalid, message);
     let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1, i64::MAX]));
     let error = refused(&engine, service("sepsis"), FeatureNames::Short, with(seconds)).await;
@@ -405,8 +406,11 @@ async fn a_source_whose_files_are_gone_says_where_it_looked() {
     let before = state(&engine);
     fs::remove_file(repo.path().join("labs/monday.parquet")).unwrap();
     let folder = repo.path().join("labs");
-    let message =
-        format!("source \"labs\" has no Parquet file ({} was looked at)", folder.display());
+    let message = format!(
+        "source \"labs\" has no Parquet file ({} was looked at); put one there, or name another \
+         in source.parquet",
+        folder.display()
+    );
     let error = run(&engine, &["labs"], MaterializeMode::Full).await.unwrap_err();
     assert_told(&error, Kind::NotFound, &message);
     let error = refused(&engine, service("sepsis"), FeatureNames::Short, spine()).await;

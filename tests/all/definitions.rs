@@ -108,8 +108,8 @@ fn time_column_that_is_no_time_is_refused() {
     check(
         "knownTime: released",
         "knownTime: note",
-        "definitions.yaml:11:65: feature view \"labs\": column \"note\" has type string; a timestamp \
-         or date is needed",
+        "definitions.yaml:11:65: feature view \"labs\": column \"note\" has type string, \
+         where a timestamp or date is needed; name another, or cast it in source.sql",
     );
 }
 

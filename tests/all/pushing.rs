@@ -331,7 +331,7 @@ async fn what_does_not_fit_is_refused_with_what_to_do() {
         (without("value"), "there is no column \"value\""),
         (with("valeu", Arc::new(Int64Array::from(vec![1]))), "did you mean \"value\""),
         (with("value", Arc::new(Float64Array::from(vec![1.0]))), "push it as int64"),
-        (with("event", Arc::new(Int64Array::from(vec![1]))), "a timestamp or date is needed"),
+        (with("event", Arc::new(Int64Array::from(vec![1]))), "push it as a timestamp or date"),
         (with("event", no_time.clone()), "fact 0 for feature view \"labs\" has no event time"),
         (with("known", no_time), "leave that column out"),
         (with("stay", nobody), "a null join key"),

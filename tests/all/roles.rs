@@ -255,7 +255,7 @@ async fn roles_that_do_not_fit_are_told_why() {
             vec!["x=weather[airport_id=hme]:*"],
             "has no column \"hme\", the join key of feature view",
         ),
-        (vec!["weather[airport_id=home:*"], "is not of the form"),
+        (vec!["weather[airport_id=home:*"], "is no feature reference"),
     ] {
         let error = training_set(&engine, &features, spine(), None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Invalid, "{error}");

@@ -110,7 +110,7 @@ async fn a_spine_that_does_not_fit_is_told_why() {
             vec!["a:value"],
             "a timestamp or date is needed",
         ),
-        (vec![("stay", stays()), ("at", times())], vec!["a:value"], "every row of a spine needs"),
+        (vec![("stay", stays()), ("at", times())], vec!["a:value"], "or give it its time"),
         (
             vec![("stay", stays()), ("at", whole())],
             vec!["a:value", "b:value"],

@@ -56,8 +56,8 @@ impl Labels {
     pub fn required(&self) -> Result<Spine> {
         self.spine().ok_or_else(|| {
             Error::invalid(
-                "name where rows come from: --spine FILE, --sql QUERY, --at TIME or --between \
-                 AFTER UNTIL",
+                "nothing says where rows come from; name --spine FILE, --sql QUERY, --at TIME or \
+                 --between AFTER UNTIL",
             )
         })
     }

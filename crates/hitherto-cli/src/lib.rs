@@ -67,7 +67,11 @@ pub fn main(words: Vec<OsString>, python: Option<PathBuf>) -> u8 {
 fn run(cli: Cli, session: &Session) -> Result<()> {
     logs::start(&cli.log_filter(), session.output())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|cause| Error::unavailable("no thread can be started").with_source(cause))?;
+    let runtime = runtime.map_err(|cause| {
+        Error::unavailable(
+            "the system grants no threads; raise their limit, for example with `ulimit -u`",
+        )
+        .with_source(cause)
+    })?;
     runtime.block_on(cli.command.run(session))
 }

@@ -61,9 +61,10 @@ impl Output {
             })?,
         };
         match writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
-            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::unavailable("stdout cannot be written").with_source(cause))
-            }
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::unavailable(
+                "stdout cannot be written; see that what it goes to is open and has room",
+            )
+            .with_source(cause)),
             _ => Ok(()),
         }
     }

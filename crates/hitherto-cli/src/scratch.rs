@@ -23,7 +23,11 @@ impl Scratch {
     pub fn create(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("hitherto-{name}-{}", std::process::id()));
         let refused = |cause| {
-            Error::unavailable(format!("{} cannot be created", path.display())).with_source(cause)
+            Error::unavailable(format!(
+                "{} cannot be written; make room there, or set TMPDIR to a folder that has it",
+                path.display()
+            ))
+            .with_source(cause)
         };
         if path.exists() {
             fs::remove_dir_all(&path).map_err(refused)?;

@@ -27,7 +27,8 @@ impl Selected {
         match &self.service {
             Some(service) => Ok(Selection::Service(service.clone())),
             None if self.features.is_empty() => Err(Error::invalid(
-                "name what you ask for: --service NAME or --features VIEW:FEATURE,...",
+                "nothing is asked for; name it with --service NAME or --features \
+                 VIEW:FEATURE,...",
             )),
             None => Ok(Selection::Features(self.features.clone())),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_core::{Error, Result};
-use hitherto_engine::disk;
+use hitherto_engine::disk::{self, unwritable};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -30,14 +30,17 @@ impl Sink {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(|cause| not_written(path, cause))?;
+        let file = File::create(&partial).map_err(|cause| unwritable(path, cause))?;
         let mut sink = Self { writer: None, partial, path: path.to_owned() };
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .build();
         let writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(|cause| {
-            Error::invalid(format!("{} cannot hold these columns", path.display()))
-                .with_source(cause)
+            Error::invalid(format!(
+                "{} cannot hold these columns; take the one that is named here out of the spine",
+                path.display()
+            ))
+            .with_source(cause)
         })?;
         sink.writer = Some(writer);
         Ok(sink)
@@ -49,7 +52,7 @@ impl Sink {
     /// `Unavailable` when the disk refuses.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.writer {
-            Some(writer) => writer.write(batch).map_err(|cause| not_written(&self.path, cause)),
+            Some(writer) => writer.write(batch).map_err(|cause| unwritable(&self.path, cause)),
             None => Ok(()),
         }
     }
@@ -61,10 +64,10 @@ impl Sink {
     pub fn finish(mut self) -> Result<u64> {
         let Some(writer) = self.writer.take() else { return Ok(0) };
         let path = &self.path;
-        let file = writer.into_inner().map_err(|cause| not_written(path, cause))?;
-        file.sync_all().map_err(|cause| not_written(path, cause))?;
+        let file = writer.into_inner().map_err(|cause| unwritable(path, cause))?;
+        file.sync_all().map_err(|cause| unwritable(path, cause))?;
         disk::put_in_place(&self.partial, path)?;
-        Ok(fs::metadata(path).map_err(|cause| not_written(path, cause))?.len())
+        Ok(fs::metadata(path).map_err(|cause| unwritable(path, cause))?.len())
     }
 }
 
@@ -88,12 +91,8 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
         file.write_all(content)?;
         file.sync_all()
     };
-    let written = write().map_err(|cause| not_written(path, cause));
+    let written = write().map_err(|cause| unwritable(path, cause));
     written
         .and_then(|()| disk::put_in_place(&partial, path))
         .inspect_err(|_| drop(fs::remove_file(&partial)))
-}
-
-fn not_written(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
+use hitherto_engine::disk::unreadable;
 use hitherto_engine::{self as engine, TrainingSetRequest};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -73,14 +74,19 @@ fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
 }
 
 fn not_parquet(path: &Path, cause: ParquetError) -> Error {
-    Error::invalid(format!("{} is not a readable Parquet file", path.display())).with_source(cause)
+    Error::invalid(format!(
+        "{} is not a readable Parquet file; write it as Parquet",
+        path.display()
+    ))
+    .with_source(cause)
 }
 
 fn not_opened(path: &Path, cause: std::io::Error) -> Error {
     match cause.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::not_found(format!("there is no file at {}", path.display()))
-        }
-        _ => Error::unavailable(format!("{} cannot be opened", path.display())).with_source(cause),
+        std::io::ErrorKind::NotFound => Error::not_found(format!(
+            "there is no file at {}; name one that is there",
+            path.display()
+        )),
+        _ => unreadable(path, cause),
     }
 }

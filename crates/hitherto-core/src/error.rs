@@ -8,6 +8,11 @@
 
 use std::fmt;
 
+/// What to do about stored rows of a view that are damaged. Their facts are in its source and
+/// in files of pushed facts.
+pub const ROWS_ANEW: &str = "restore a backup, or build the view anew with `hitherto materialize \
+                             VIEW --full` (in Python store.materialize([VIEW], full=True))";
+
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

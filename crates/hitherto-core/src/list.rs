@@ -9,6 +9,7 @@
 //! is then zero, so that equal lists have equal bytes. Whether there is a bitmap
 //! follows from the length.
 
+use crate::error::ROWS_ANEW;
 use crate::types::DataType;
 use crate::{Error, Result};
 
@@ -73,9 +74,7 @@ impl<'a> List<'a> {
     pub fn read(bytes: &'a [u8], item: &DataType, length: Option<u32>) -> Result<Self> {
         Self::split(bytes, item.slot_bytes())
             .filter(|list| length.is_none_or(|length| list.len() == length as usize))
-            .ok_or_else(|| {
-                Error::corrupt("stored bytes are not a list; restore the store from a backup")
-            })
+            .ok_or_else(|| Error::corrupt(format!("stored bytes are not a list; {ROWS_ANEW}")))
     }
 
     fn split(bytes: &'a [u8], width: usize) -> Option<Self> {

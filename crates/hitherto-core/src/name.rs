@@ -16,7 +16,8 @@ pub fn check(name: &str) -> Result<()> {
     let rest = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !first || !rest {
         return Err(Error::invalid(format!(
-            "name {name:?} must start with a letter a-z and hold only a-z, 0-9 and _"
+            "name {name:?} is not allowed; begin with a letter a-z, and write only a-z, 0-9 and \
+             _"
         )));
     }
     check_length(name)
@@ -25,7 +26,7 @@ pub fn check(name: &str) -> Result<()> {
 fn check_length(name: &str) -> Result<()> {
     if name.len() > NAME_BYTES_MAX {
         return Err(Error::invalid(format!(
-            "name {name:?} has {} bytes; at most {NAME_BYTES_MAX} are allowed",
+            "name {name:?} has {} bytes, and {NAME_BYTES_MAX} is the limit; write a shorter one",
             name.len()
         )));
     }

@@ -149,7 +149,7 @@ impl FromStr for FeatureRef {
         match reference {
             Some((view, feature)) => Ok(Self { view, feature: feature.to_owned() }),
             None => Err(Error::invalid(format!(
-                "feature reference {text:?} is not of the form view:feature, view:* or \
+                "{text:?} is no feature reference; write view:feature, view:* or \
                  alias=view[key=column]:feature"
             ))),
         }

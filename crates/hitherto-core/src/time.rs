@@ -50,7 +50,10 @@ pub fn parse_timestamp(text: &str) -> Result<i64> {
             .with_source(cause)
         })?;
     if timestamp.subsec_nanosecond() % 1_000 != 0 {
-        return Err(Error::invalid(format!("timestamp {text:?} is finer than a microsecond")));
+        return Err(Error::invalid(format!(
+            "timestamp {text:?} is finer than a microsecond; write at most six digits after the \
+             point"
+        )));
     }
     Ok(timestamp.as_microsecond())
 }

@@ -23,7 +23,10 @@ pub fn runtime() -> Result<Runtime> {
         .on_thread_start(step_back)
         .build();
     runtime.map_err(|cause| {
-        Error::unavailable("no threads for background work could be started").with_source(cause)
+        Error::unavailable(
+            "the system grants no threads; raise their limit, for example with `ulimit -u`",
+        )
+        .with_source(cause)
     })
 }
 

@@ -14,7 +14,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::not_utf8;
+use crate::disk::{not_utf8, unreadable};
 use crate::machine::{read_files_max, read_memory_bytes};
 
 /// The name of the configuration file in a repository's root.
@@ -167,17 +167,18 @@ impl Config {
             Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
                 return Err(not_utf8(&path, cause));
             }
-            Err(cause) => {
-                return Err(Error::unavailable(format!("{} cannot be read", path.display()))
-                    .with_source(cause));
-            }
+            Err(cause) => return Err(unreadable(&path, cause)),
         };
         let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
         if text.lines().all(is_blank) {
             return Ok(Self::default());
         }
         serde_saphyr::from_str(&text).map_err(|cause| {
-            Error::invalid(format!("{} is not a configuration: {cause}", path.display()))
+            Error::invalid(format!(
+                "{} is not a configuration; mend it, or begin with the one that `hitherto init` \
+                 writes: {cause}",
+                path.display()
+            ))
         })
     }
 

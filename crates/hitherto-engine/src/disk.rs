@@ -6,8 +6,8 @@ use std::path::Path;
 
 use hitherto_core::{Error, Result};
 pub use hitherto_online::disk::{
-    create, make_folders, make_private, private, put_in_place, remove, sync_folders, unwritable,
-    with_suffix, write_whole,
+    create, make_folders, make_private, private, put_in_place, remove, sync_folders, unreadable,
+    unwritable, with_suffix, write_whole,
 };
 
 /// What to say of a file of text that is in another encoding, such as UTF-16.

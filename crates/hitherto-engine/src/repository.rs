@@ -12,7 +12,7 @@ use hitherto_core::limits::{
 use hitherto_core::{Error, Result};
 
 use crate::config;
-use crate::disk::{self, not_utf8, unwritable};
+use crate::disk::{self, not_utf8, unreadable, unwritable};
 
 /// Loads and checks all definitions of the repository in `root`, as if `replaced` were
 /// written already.
@@ -110,7 +110,7 @@ fn check_size(file: &str, bytes: u64) -> Result<()> {
     match bytes > DEFINITION_FILE_BYTES_MAX {
         false => Ok(()),
         true => Err(Error::invalid(format!(
-            "{file} is too large a definition ({bytes} bytes, at most {DEFINITION_FILE_BYTES_MAX})"
+            "{file} has {bytes} bytes, and {DEFINITION_FILE_BYTES_MAX} is the limit; split it"
         ))),
     }
 }
@@ -147,12 +147,10 @@ fn check_repositories(root: &Path, below: &[String]) -> Result<()> {
 }
 
 fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Found) -> Result<()> {
-    let unreadable = |path: &Path, cause: std::io::Error| {
-        Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
-    };
     if depth > DEFINITION_DEPTH_MAX {
         return Err(Error::invalid(format!(
-            "{} is more than {DEFINITION_DEPTH_MAX} folders below the repository's root",
+            "{} is more than {DEFINITION_DEPTH_MAX} folders below the repository's root; move it \
+             up",
             folder.display()
         )));
     }
@@ -174,7 +172,8 @@ fn collect(root: &Path, folder: &Path, depth: usize, found: &mut Found) -> Resul
             check_size(&path.to_string_lossy(), size)?;
             if found.files.len() >= DEFINITION_FILES_MAX {
                 return Err(Error::invalid(format!(
-                    "{} is one definition file of more than {DEFINITION_FILES_MAX}",
+                    "{} is one definition file of more than {DEFINITION_FILES_MAX}; put more \
+                     definitions into one file",
                     path.display()
                 )));
             }

@@ -190,7 +190,9 @@ impl Resolved {
         };
         for feature in features {
             if !seen.features.insert((view, feature)) {
-                return Err(Error::invalid(format!("feature {reference} is asked for twice")));
+                return Err(Error::invalid(format!(
+                    "feature {reference} is asked for twice; ask for it once"
+                )));
             }
             if self.features.len() >= REQUEST_FEATURES_MAX {
                 return Err(Error::invalid(format!(

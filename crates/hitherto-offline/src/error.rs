@@ -16,13 +16,16 @@ pub fn from_datafusion(context: &str, cause: DataFusionError) -> Error {
         return ours;
     }
     let kind = kind(cause.find_root());
-    let hint = match cause.find_root() {
-        DataFusionError::ResourcesExhausted(_) => {
-            "; give it more `memory` in hitherto.yaml, or ask for less"
+    let advice = match (cause.find_root(), kind) {
+        (DataFusionError::ResourcesExhausted(_), _) => {
+            "give it more `memory` in hitherto.yaml, or ask for less"
         }
-        _ => "",
+        (_, Kind::Unavailable) => "see that its files can be read, and ask again",
+        (_, Kind::Corrupt) => "write the file again",
+        (_, Kind::Invalid) => "mend it as its cause says",
+        _ => "report it",
     };
-    Error::new(kind, format!("{context}{hint}")).with_source(cause)
+    Error::new(kind, format!("{context}; {advice}")).with_source(cause)
 }
 
 /// An error of ours that went through the wrappers of DataFusion and Parquet.

@@ -63,7 +63,9 @@ impl Micros {
             ArrowType::Null => return Ok(Self { values: vec![0; array.len()].into(), nulls }),
             other => {
                 let found = type_name(other);
-                return Err(Error::invalid(format!("a column of times has type {found}")));
+                return Err(Error::invalid(format!(
+                    "a column of times has type {found}; make it one of timestamps or dates"
+                )));
             }
         };
         let counts = match array.data_type() {

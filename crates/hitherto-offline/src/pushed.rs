@@ -100,9 +100,12 @@ pub fn read_batch(
             Error::invalid(format!("fact {index} for feature view {:?} has {what}", view.name()))
         };
         if !facts.heads.keys.read_into(index, &mut entity) {
-            return Err(refuse("a null join key"));
+            return Err(refuse("a null join key; name the entity that it is about"));
         }
-        let mut times = facts.heads.times(index).ok_or_else(|| refuse("no event time"))?;
+        let mut times = facts
+            .heads
+            .times(index)
+            .ok_or_else(|| refuse("no event time; say when it happened"))?;
         if times.known == NEVER {
             return Err(refuse("no known time; leave that column out to mean the time of arrival"));
         }
@@ -158,7 +161,7 @@ fn fact_columns(
             }
             other => {
                 let found = type_name(other);
-                Err(format!("column {name:?} has type {found}; a timestamp or date is needed"))
+                Err(format!("column {name:?} has type {found}; push it as a timestamp or date"))
             }
         }
     };
@@ -191,7 +194,7 @@ fn fact_columns(
             }
             Ok(index) => {
                 let found = type_name(batch.column(index).data_type());
-                return Err(format!("column {deleted:?} has type {found}; a bool is needed"));
+                return Err(format!("column {deleted:?} has type {found}; push it as a bool"));
             }
             Err(_) => Arc::new(BooleanArray::from(vec![false; batch.num_rows()])),
         });
@@ -227,13 +230,17 @@ pub fn write_file(view: &AppliedView, facts: &[Arrived<'_>], path: &Path) -> Res
 }
 
 fn write_batch(view: &AppliedView, batch: &RecordBatch, path: &Path) -> Result<()> {
-    let unwritable = |cause: std::io::Error| {
-        Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+    let refused = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        let path = path.display();
+        Error::unavailable(format!(
+            "{path} cannot be written; see that its folder is there, has room, and lets this user \
+             write"
+        ))
+        .with_source(cause)
     };
+    let unwritable = |cause: std::io::Error| refused(cause.into());
     let unencodable = |cause: ParquetError| match cause {
-        ParquetError::External(inner) if inner.is::<std::io::Error>() => {
-            Error::unavailable(format!("{} cannot be written", path.display())).with_source(inner)
-        }
+        ParquetError::External(inner) if inner.is::<std::io::Error>() => refused(inner),
         cause => Error::internal("pushed facts cannot be written").with_source(cause),
     };
     let file = SummedFile::create(path).map_err(unwritable)?;

@@ -22,9 +22,25 @@ const FOLDER_MODE: u32 = 0o700;
 /// The same of a file.
 const FILE_MODE: u32 = 0o600;
 
+/// A file or folder that cannot be read.
+pub fn unreadable(path: &Path, cause: std::io::Error) -> Error {
+    let path = path.display();
+    Error::unavailable(format!(
+        "{path} cannot be read; see that it is there, and that this user may read it"
+    ))
+    .with_source(cause)
+}
+
 /// A file or folder that cannot be written.
-pub fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
+pub fn unwritable(
+    path: &Path,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::unavailable(format!(
+        "{} cannot be written; see that its folder is there, has room, and lets this user write",
+        path.display()
+    ))
+    .with_source(cause)
 }
 
 /// Makes a folder and those above it that are not there, durably and its owner's.

@@ -98,7 +98,9 @@ impl OnlineStore {
     pub fn copy_to(&self, folder: &Path) -> Result<()> {
         match &self.folder {
             Some(store) => store.copy_to(folder),
-            None => Err(Error::invalid("a store in memory has nothing to be copied")),
+            None => Err(Error::invalid(
+                "a store in memory has nothing to be copied; open one that is on a disk",
+            )),
         }
     }
 

@@ -182,7 +182,8 @@ impl<'py> List<'py> {
     fn refusal(&self, row: usize, value: &Bound<'py, PyAny>, expected: Kind) -> PyErr {
         let found = value.repr().map_or_else(|_| String::from("a value"), |repr| repr.to_string());
         raise(Error::invalid(format!(
-            "join key {:?} has {found} at position {row}, where {} is expected",
+            "join key {:?} has {found} at position {row}, where {} is expected; give one, or \
+             None",
             self.name,
             expected.name()
         )))

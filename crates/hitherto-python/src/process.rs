@@ -62,7 +62,13 @@ pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
     }
     let runtime =
         Builder::new_multi_thread().enable_all().thread_name("hitherto").build().map_err(
-            |cause| Error::unavailable("the system grants no threads").with_source(cause),
+            |cause| {
+                Error::unavailable(
+                    "the system grants no threads; raise their limit, for example with `ulimit \
+                     -u`",
+                )
+                .with_source(cause)
+            },
         )?;
     let process = Process { id: std::process::id(), runtime, engines: Mutex::default() };
     Ok(current.insert(Box::leak(Box::new(process))))

@@ -85,7 +85,7 @@ impl Spine {
         if !speaks_arrow {
             return Err(raise(Error::invalid(format!(
                 "{what} a pandas or polars DataFrame, a pyarrow Table or anything else with \
-                 __arrow_c_stream__; found {}",
+                 __arrow_c_stream__, and not {}; give one of those",
                 data.get_type().fully_qualified_name()?
             ))));
         }
@@ -95,7 +95,12 @@ impl Spine {
         // A signal may be why the producer broke off.
         py.check_signals()?;
         let batches = batches.map_err(|cause| {
-            raise(Error::invalid("the rows cannot be read to their end").with_source(cause))
+            raise(
+                Error::invalid(
+                    "the rows cannot be read to their end; mend what gives them, and ask again",
+                )
+                .with_source(cause),
+            )
         })?;
         Ok(Self { schema, batches })
     }

@@ -67,7 +67,7 @@ impl Target {
                  http://host:port or https://host:port"
             ))),
             None if shown != Shown::default() => Err(Error::invalid(
-                "token, ca and cert are for a server; a repository's path needs none",
+                "token, ca and cert are for a server; leave them out, or connect to its URL",
             )),
             None => {
                 let access = if read_only { Access::ReadOnly } else { Access::ReadWrite };
@@ -406,7 +406,10 @@ impl Store {
         let Spine { schema, batches } = Spine::read_as(facts, "facts are")?;
         let ack = if is_durable { Ack::Durable } else { Ack::Async };
         let facts = concat_batches(&schema, &batches).map_err(|cause| {
-            raise(Error::invalid("the facts do not fit one batch").with_source(cause))
+            raise(
+                Error::invalid("the facts do not fit one batch; push them in parts")
+                    .with_source(cause),
+            )
         })?;
         let requests: Result<Vec<PushRequest>> = (0..facts.num_rows())
             .step_by(BATCH_ROWS)
@@ -466,7 +469,8 @@ fn selection(features: Option<Vec<String>>, service: Option<String>) -> Result<S
         (Some(features), None) => Selection::features(features),
         (None, Some(service)) => Ok(Selection::Service(service)),
         _ => Err(Error::invalid(
-            "name what you ask for: either features=[\"view:feature\", ...] or service=\"...\"",
+            "nothing is asked for, or two things; name either features=[\"view:feature\", ...] or \
+             service=\"...\"",
         )),
     }
 }
@@ -477,8 +481,8 @@ fn known_time(text: &str) -> Result<Known> {
         "honor" => Ok(Known::Honor),
         "ignore" => Ok(Known::Ignore),
         other => Err(Error::invalid(format!(
-            "known is \"honor\" or \"ignore\", or left out for what each view declares; found \
-             {other:?}"
+            "known is {other:?}; write \"honor\" or \"ignore\", or leave it out for what each view \
+             declares"
         ))),
     }
 }

@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[Call, type[hitherto.Error], str]] = {
     "no_arrow": (
         lambda store, spine: store.training_set([1, 2, 3], ["lactate:*"]),  # type: ignore[arg-type]
         hitherto.InvalidError,
-        "found list",
+        "and not list",
     ),
 }
 

@@ -101,7 +101,7 @@ def test_a_column_of_nothing_but_none_is_null(things: hitherto.Store) -> None:
     assert found.to_arrow()["value"].to_pylist() == [None, None]
     assert found.report()["views"][0]["absent"]["null_key"] == 2
     when = pd.Series([None, None], dtype=object)
-    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+    with pytest.raises(hitherto.InvalidError, match="leave that row out, or give it its time"):
         things.training_set(frame().assign(event_timestamp=when), ["facts:value"]).to_arrow()
 
     facts = {"id": [7], "e": [MOMENT], "value": [None], "word": [None], "day": [None]}

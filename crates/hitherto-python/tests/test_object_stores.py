@@ -231,7 +231,7 @@ def test_what_cannot_be_read_is_told(
 
     with pytest.raises(hitherto.Error, match="no Parquet file"):
         apply("s3://facts/nothing-here/", "empty")
-    with pytest.raises(hitherto.InvalidError, match="not ftp://"):
+    with pytest.raises(hitherto.InvalidError, match="at ftp://, which is not read here"):
         apply("ftp://facts/errors/", "scheme")
     with bucket.open_output_stream("facts/broken/a.parquet") as out:
         out.write(b"no Parquet file at all, whatever its name says")

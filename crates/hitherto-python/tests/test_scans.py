@@ -210,7 +210,7 @@ def test_what_makes_no_rows_is_refused(world: World) -> None:
     check("from one place", at=moment(1), between=window, features=["late:*"])
     check("two moments", between=moment(1), features=["late:*"])
     check("two moments", between=(moment(1), None), features=["late:*"])
-    check("ends later", between=(moment(2), moment(2)), features=["late:*"])
+    check("ends no later", between=(moment(2), moment(2)), features=["late:*"])
     check("one entity in one role", at=moment(1), features=["late:*", "x=delayed[a=c]:*"])
     check("those of an entity", at=moment(1), features=["weather:*"])
     check("those of an entity", between=window, features=["weather:*", "late:*"])

@@ -163,7 +163,7 @@ def test_what_is_not_sent_or_shown(repository: Path, tmp_path: Path, server: str
         hitherto.connect("http://features.example.org:7411", token=TOKEN)
     with pytest.raises(hitherto.InvalidError, match="are for https://"):
         hitherto.connect(server, ca=tmp_path / "ca.crt")
-    with pytest.raises(hitherto.InvalidError, match="a repository's path needs none"):
+    with pytest.raises(hitherto.InvalidError, match="are for a server; leave them out"):
         hitherto.connect(repository, token=TOKEN)
     with pytest.raises(hitherto.UnavailableError, match=r"ca.crt cannot be read"):
         hitherto.connect("https://127.0.0.1:1", ca=tmp_path / "ca.crt")

@@ -132,17 +132,17 @@ def test_what_is_no_query_for_a_spine_is_refused(
 
 def test_an_error_of_a_row_is_the_readers(store: hitherto.Store) -> None:
     query = "SELECT hospitalization_id, CAST(NULL AS TIMESTAMP) AS event_timestamp FROM lactate"
-    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+    with pytest.raises(hitherto.InvalidError, match="leave that row out, or give it its time"):
         store.training_set(query, ["lactate:*"]).to_arrow()
 
 
 def test_an_error_of_a_row_at_hand_is_the_calls(store: hitherto.Store, spine: pa.Table) -> None:
     times = pa.array([None] * spine.num_rows, pa.timestamp("us", "UTC"))
     untimed = spine.drop_columns("event_timestamp").append_column("event_timestamp", times)
-    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+    with pytest.raises(hitherto.InvalidError, match="leave that row out, or give it its time"):
         store.training_set(untimed, ["lactate:*"])
     found = store.training_set(untimed.to_reader(), ["lactate:*"])
-    with pytest.raises(hitherto.InvalidError, match="every row of a spine needs its time"):
+    with pytest.raises(hitherto.InvalidError, match="leave that row out, or give it its time"):
         found.to_arrow()
 
 

@@ -57,7 +57,7 @@ impl Admission {
     pub fn new(what: &str, setting: &str, at_once_max: usize) -> Result<Self> {
         if !(1..=Semaphore::MAX_PERMITS).contains(&at_once_max) {
             return Err(Error::invalid(format!(
-                "{setting} is {at_once_max}; expected 1 to {}",
+                "{setting} is {at_once_max}; set it to 1 or more, at most {}",
                 Semaphore::MAX_PERMITS
             )));
         }

@@ -72,7 +72,7 @@ impl Budget {
     pub fn new(total: u64) -> Result<Arc<Self>> {
         if total < REQUEST_MEMORY_BYTES_MIN {
             return Err(Error::invalid(format!(
-                "server.requestMemory is {total} bytes; expected at least {}MiB",
+                "server.requestMemory is {total} bytes; set at least {}MiB",
                 REQUEST_MEMORY_BYTES_MIN >> 20
             )));
         }

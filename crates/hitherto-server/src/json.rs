@@ -148,7 +148,7 @@ fn part(name: &str, value: Value) -> Result<Option<OwnedPart>> {
         (Value::Bool(value), _) => Ok(Some(OwnedPart::Bool(value))),
         (Value::String(text), _) => Ok(Some(OwnedPart::Bytes(text.into_bytes()))),
         (odd, _) => Err(Error::invalid(format!(
-            "join key {name:?} has {}; a key is a bool, an integer, a string or null",
+            "join key {name:?} has {}; send a bool, an integer, a string or null",
             kind(&odd)
         ))),
     }

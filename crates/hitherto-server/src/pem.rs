@@ -16,9 +16,12 @@ pub fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>> {
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
         Ok(_) => Err(Error::invalid(format!(
-            "{path} has no certificate; it is to be PEM, which has BEGIN CERTIFICATE"
+            "{path} has no certificate; name a PEM file, which has BEGIN CERTIFICATE"
         ))),
-        Err(cause) => Err(Error::invalid(format!("{path} is no PEM")).with_source(cause)),
+        Err(cause) => {
+            Err(Error::invalid(format!("{path} is no PEM; name a file that has BEGIN CERTIFICATE"))
+                .with_source(cause))
+        }
     }
 }
 
@@ -30,7 +33,8 @@ pub fn private_key(file: &File) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(&file.content).map_err(|cause| {
         let path = file.path.display();
         Error::invalid(format!(
-            "{path} has no key; it is to be PEM without a passphrase, which has BEGIN PRIVATE KEY"
+            "{path} has no key; name a PEM file without a passphrase, which has BEGIN PRIVATE \
+             KEY"
         ))
         .with_source(cause)
     })

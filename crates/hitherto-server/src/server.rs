@@ -91,7 +91,9 @@ pub async fn bind(address: &str) -> Result<TcpListener> {
             std::io::ErrorKind::AddrInUse => Error::conflict(format!(
                 "{address} is in use, perhaps by another server; stop that one or set server.listen"
             )),
-            _ => Error::unavailable(format!("cannot listen on {address}")),
+            _ => Error::unavailable(format!(
+                "cannot listen on {address}; set server.listen to an address of this machine"
+            )),
         };
         error.with_source(cause)
     })

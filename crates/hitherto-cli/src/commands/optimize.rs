@@ -56,7 +56,9 @@ impl Optimize {
         let output = session.output();
         let Self { views, all, full, server, shown } = self;
         if views.is_empty() && !all {
-            return Err(Error::invalid("name a feature view, or take all of them with --all"));
+            return Err(Error::invalid(
+                "no feature view is named; name one, or take all of them with --all",
+            ));
         }
         // All of them are none that is named.
         let done = match server {

@@ -78,7 +78,8 @@ impl Serve {
         let shutdown = stop_signal()?;
         let listener = bind(&config.listen).await?;
         let address = listener.local_addr().map_err(|cause| {
-            Error::unavailable("the port that was opened cannot be read").with_source(cause)
+            Error::unavailable("the port that was opened cannot be read; start again")
+                .with_source(cause)
         })?;
 
         if let Some(warning) = warning(&security, address.ip()) {
@@ -151,7 +152,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     let listen = |kind| {
         signal(kind).map_err(|cause| {
-            Error::unavailable("signals cannot be listened for").with_source(cause)
+            Error::unavailable("signals cannot be listened for; start again").with_source(cause)
         })
     };
     let (mut terminate, mut interrupt) =

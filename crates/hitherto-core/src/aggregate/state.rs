@@ -18,6 +18,7 @@ use super::ordered::{Ordered, Place};
 use super::registers::Registers;
 use super::sums::Sums;
 use super::value::Value;
+use crate::error::ROWS_ANEW;
 use crate::limits::AGGREGATE_ITEM_BYTES_MAX;
 use crate::time::MICROS_PER_SECOND;
 use crate::{Error, Result};
@@ -304,9 +305,7 @@ impl State {
     /// `Corrupt` when they are not what [`State::encode`] writes.
     pub fn decode(form: Form, bytes: &mut &[u8]) -> Result<State> {
         Self::take(form, bytes).ok_or_else(|| {
-            Error::corrupt(
-                "stored bytes are not the state of an aggregate; restore the store from a backup",
-            )
+            Error::corrupt(format!("stored bytes are not the state of an aggregate; {ROWS_ANEW}"))
         })
     }
 

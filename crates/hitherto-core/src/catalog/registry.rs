@@ -115,11 +115,16 @@ impl Registry {
     /// # Errors
     /// `NotFound` with a suggestion.
     pub fn view(&self, name: &str) -> Result<&AppliedView> {
-        self.views.iter().find(|view| view.name() == name).ok_or_else(|| {
-            Error::not_found(format!(
+        let names = || self.views.iter().map(AppliedView::name);
+        self.views.iter().find(|view| view.name() == name).ok_or_else(|| match names().next() {
+            None => Error::not_found(format!(
+                "no feature view {name:?} is applied; run `hitherto apply` (in Python \
+                 store.apply()) first"
+            )),
+            Some(_) => Error::not_found(format!(
                 "no feature view {name:?} is applied{}",
-                suggestion(name, self.views.iter().map(AppliedView::name))
-            ))
+                suggestion(name, names())
+            )),
         })
     }
 
@@ -129,11 +134,16 @@ impl Registry {
     /// `NotFound` with a suggestion.
     pub fn service(&self, name: &str) -> Result<&FeatureService> {
         let names = || self.services.iter().map(|service| service.metadata.name.as_str());
-        self.services.iter().find(|service| service.metadata.name == name).ok_or_else(|| {
-            Error::not_found(format!(
+        let found = self.services.iter().find(|service| service.metadata.name == name);
+        found.ok_or_else(|| match names().next() {
+            None => Error::not_found(format!(
+                "no feature service {name:?} is applied; define one and run `hitherto apply` (in \
+                 Python store.apply()) first"
+            )),
+            Some(_) => Error::not_found(format!(
                 "no feature service {name:?} is applied{}",
                 suggestion(name, names())
-            ))
+            )),
         })
     }
 }

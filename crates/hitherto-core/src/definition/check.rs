@@ -59,8 +59,8 @@ pub struct Loaded {
 pub fn load(files: &[(String, String)]) -> Result<Loaded> {
     if files.len() > DEFINITION_FILES_MAX {
         return Err(Error::invalid(format!(
-            "there are {} definition files; at most {DEFINITION_FILES_MAX} are allowed, is this \
-             the root of a feature repository?",
+            "there are {} definition files, and {DEFINITION_FILES_MAX} is the limit; see that this \
+             is the root of a repository, and put more definitions into one file",
             files.len()
         )));
     }
@@ -108,7 +108,7 @@ fn read(files: &[(String, String)]) -> Reading<'_> {
         reading.problems.push(Problem {
             place: Place { file: file.clone(), line: 1, column: 1 },
             message: format!(
-                "file has {} bytes; a definition file may have {DEFINITION_FILE_BYTES_MAX}",
+                "file has {} bytes, and {DEFINITION_FILE_BYTES_MAX} is the limit; split it",
                 text.len()
             ),
         });

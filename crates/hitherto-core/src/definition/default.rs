@@ -28,9 +28,12 @@ impl DefaultValue {
                 | DataType::Timestamp { .. }
                 | DataType::List { .. },
             ) => Err(format!(
-                "a feature of type {data_type} can have no default; bools, numbers and strings can"
+                "a feature of type {data_type} can have no default, as bools, numbers and strings \
+                 can; remove it"
             )),
-            (None, _) => Err(format!("default {text:?} is no value of type {data_type}")),
+            (None, _) => Err(format!(
+                "default {text:?} is no value of type {data_type}; write one, or remove it"
+            )),
         }
     }
 
@@ -140,7 +143,8 @@ mod tests {
         ];
         for (text, data_type) in odd {
             let refused = values(text, data_type).unwrap_err();
-            assert_eq!(refused, format!("default {text:?} is no value of type {data_type}"));
+            let expected = format!("default {text:?} is no value of type {data_type}; write one");
+            assert!(refused.starts_with(&expected), "{refused}");
         }
         for data_type in ["binary", "date32", "timestamp(us, UTC)", "list(float32)"] {
             let refused = values("0", data_type).unwrap_err();

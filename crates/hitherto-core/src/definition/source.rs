@@ -236,7 +236,7 @@ fn event_time(subject: &mut Subject<'_>, view: &FeatureViewForm) -> Option<Strin
         "true" => true,
         "false" => false,
         other => {
-            let message = format_args!("source.timeless is true or left out, not {other:?}");
+            let message = format_args!("source.timeless is {other:?}; write true, or leave it out");
             subject.refuse(timeless.referenced, message);
             true
         }

@@ -101,7 +101,7 @@ impl<'a> Subject<'a> {
         self.note(path, found.referenced);
         let text = found.value.trim();
         if text.is_empty() {
-            self.refuse(found.referenced, format_args!("{path} is empty"));
+            self.refuse(found.referenced, format_args!("{path} is empty; write a value"));
         }
         text.to_owned()
     }
@@ -194,7 +194,9 @@ impl<'a> Subject<'a> {
         if count > *count_max {
             self.refuse(
                 at,
-                format_args!("there are {count} {noun}s; at most {count_max} are allowed"),
+                format_args!(
+                    "there are {count} {noun}s, and {count_max} is the limit; write fewer"
+                ),
             );
         }
     }

@@ -163,8 +163,9 @@ fn identify(
         .ok_or_else(|| lacks(format!("apiVersion; write \"apiVersion: {API_VERSION}\"")))?;
     if version.value != API_VERSION {
         let found = &version.value;
-        let message =
-            format!("apiVersion {found:?} is not known; this release reads {API_VERSION:?}");
+        let message = format!(
+            "apiVersion {found:?} is not known; write {API_VERSION:?}, which this release reads"
+        );
         return Err(wrong(&version, message));
     }
     let kind = kind.ok_or_else(|| lacks(format!("kind; write one of {}", kinds.join(", "))))?;
@@ -266,7 +267,9 @@ fn explain(error: &Error, text: &str) -> String {
                 }
             }
         }
-        Error::SerdeMissingField { field, .. } => format!("field {field:?} is missing here"),
+        Error::SerdeMissingField { field, .. } => {
+            format!("field {field:?} is missing here; write it")
+        }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("field {key:?} is written twice; keep one")
         }
@@ -280,7 +283,10 @@ fn explain(error: &Error, text: &str) -> String {
             };
             unexpected(expected, *location, text)
         }
-        other => format!("not valid YAML: {}", UserMessageFormatter.format_message(other)),
+        other => format!(
+            "not valid YAML; mend indentation, brackets or quotes here: {}",
+            UserMessageFormatter.format_message(other)
+        ),
     }
 }
 
@@ -301,7 +307,7 @@ fn unexpected(expected: &str, location: Location, text: &str) -> String {
         }
     };
     match before.rsplit([' ', '{', ',', '-']).next().unwrap_or_default() {
-        "" => format!("expected {expected}, found {found}"),
-        field => format!("field {field:?} must be {expected}, found {found}"),
+        "" => format!("here is {found}; write {expected}"),
+        field => format!("field {field:?} has {found}; write {expected}"),
     }
 }

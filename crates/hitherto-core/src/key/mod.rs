@@ -19,6 +19,7 @@ pub mod batch;
 use std::fmt;
 
 use crate::definition::Field;
+use crate::error::ROWS_ANEW;
 use crate::limits::ENTITY_KEY_BYTES_MAX;
 use crate::types::DataType;
 use crate::{Error, Result};
@@ -42,8 +43,12 @@ pub enum Part<'a> {
 /// `Invalid` when the value does not fit the declared type or the key grows
 /// beyond the limit; the caller names the key.
 pub fn encode_part(out: &mut Vec<u8>, data_type: &DataType, part: Part<'_>) -> Result<()> {
-    let refuse =
-        || Error::invalid(format!("{part} is no key of type {data_type}, or out of its range"));
+    let refuse = || {
+        Error::invalid(format!(
+            "{part} is no key of type {data_type}, or out of its range; give one that it can \
+             hold"
+        ))
+    };
     match (data_type, part) {
         (DataType::Bool, Part::Bool(value)) => out.push(u8::from(value)),
         (DataType::String | DataType::Binary, Part::Bytes(value)) => encode_bytes(out, value),
@@ -58,7 +63,7 @@ pub fn encode_part(out: &mut Vec<u8>, data_type: &DataType, part: Part<'_>) -> R
     }
     if out.len() > ENTITY_KEY_BYTES_MAX {
         return Err(Error::invalid(format!(
-            "an entity key is longer than {ENTITY_KEY_BYTES_MAX} bytes"
+            "an entity key is longer than {ENTITY_KEY_BYTES_MAX} bytes; shorten its values"
         )));
     }
     Ok(())
@@ -87,11 +92,16 @@ pub fn decode(mut bytes: &[u8], keys: &[Field]) -> Result<Vec<OwnedPart>> {
     let mut parts = Vec::with_capacity(keys.len());
     for key in keys {
         parts.push(decode_part(&mut bytes, &key.data_type).ok_or_else(|| {
-            Error::corrupt(format!("stored bytes are not a {} key {:?}", key.data_type, key.name))
+            Error::corrupt(format!(
+                "stored bytes are not a {} key {:?}; {ROWS_ANEW}",
+                key.data_type, key.name
+            ))
         })?);
     }
     if !bytes.is_empty() {
-        return Err(Error::corrupt("stored entity key has bytes after its last part"));
+        return Err(Error::corrupt(format!(
+            "a stored entity key has bytes after its last part; {ROWS_ANEW}"
+        )));
     }
     Ok(parts)
 }
@@ -240,7 +250,13 @@ impl OwnedPart {
     /// # Errors
     /// `Invalid` when the text is not a value of that type.
     pub fn parse(text: &str, data_type: &DataType) -> Result<OwnedPart> {
-        let refuse = || Error::invalid(format!("{text:?} is not a key of type {data_type}"));
+        let form = match data_type {
+            DataType::Bool => "true or false",
+            DataType::Date32 => "the number of days since 1970-01-01",
+            _ => "a whole number that it can hold",
+        };
+        let refuse =
+            || Error::invalid(format!("{text:?} is not a key of type {data_type}; write {form}"));
         Ok(match data_type {
             DataType::Bool => OwnedPart::Bool(text.parse().map_err(|_| refuse())?),
             DataType::Int8

@@ -24,6 +24,7 @@ mod gather;
 pub use block::RowBlock;
 pub use gather::Gather;
 
+use crate::error::ROWS_ANEW;
 use crate::limits::ROW_BYTES_MAX;
 use crate::list::Items;
 use crate::rule::Times;
@@ -104,7 +105,7 @@ impl RowSchema {
     pub fn read<'a>(&'a self, bytes: &'a [u8]) -> Result<Row<'a>> {
         if bytes.len() < self.fixed_bytes {
             return Err(Error::corrupt(format!(
-                "a stored row has {} bytes where its schema needs {}",
+                "a stored row has {} bytes where its schema needs {}; {ROWS_ANEW}",
                 bytes.len(),
                 self.fixed_bytes
             )));
@@ -119,7 +120,7 @@ impl RowSchema {
         let version = u16::from_le_bytes([bytes[2], bytes[3]]);
         if version != self.version {
             return Err(Error::corrupt(format!(
-                "a stored row has schema version {version} where {} was expected",
+                "a stored row has schema version {version} where {} was expected; {ROWS_ANEW}",
                 self.version
             )));
         }
@@ -134,7 +135,9 @@ impl RowSchema {
 pub fn times(bytes: &[u8]) -> Result<Times> {
     let time = |at: usize| {
         let field = bytes.get(at..at + 8).and_then(|field| field.try_into().ok());
-        field.map(i64::from_le_bytes).ok_or_else(|| Error::corrupt("a stored row has no header"))
+        field
+            .map(i64::from_le_bytes)
+            .ok_or_else(|| Error::corrupt(format!("a stored row has no header; {ROWS_ANEW}")))
     };
     Ok(Times { event: time(4)?, known: time(12)? })
 }
@@ -213,7 +216,8 @@ impl RowWriter<'_> {
         let start = self.row.len();
         if start + length > ROW_BYTES_MAX {
             return Err(Error::invalid(format!(
-                "a row of {} bytes is larger than the limit of {ROW_BYTES_MAX}",
+                "a row has {} bytes, and {ROW_BYTES_MAX} is the limit; shorten its values, or \
+                 split the view",
                 start + length
             )));
         }
@@ -259,7 +263,7 @@ impl<'a> Row<'a> {
         let slot = u64::from_le_bytes(self.fixed(feature));
         let (start, length) = ((slot & 0xFFFF_FFFF) as usize, (slot >> 32) as usize);
         self.bytes.get(start..start + length).ok_or_else(|| {
-            Error::corrupt("a stored row points outside itself; restore the store from a backup")
+            Error::corrupt(format!("a stored row points outside itself; {ROWS_ANEW}"))
         })
     }
 }

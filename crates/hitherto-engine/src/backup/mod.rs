@@ -24,7 +24,7 @@ use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
 use self::seal::Key;
-use crate::disk::{self, unwritable};
+use crate::disk::{self, unreadable, unwritable};
 use crate::{Config, Engine};
 
 /// The form of backups that this release writes.
@@ -108,12 +108,18 @@ impl Backup {
         }
         let path = folder.join(RECORD_FILE);
         let json = fs::read(&path).map_err(|cause| {
-            Error::not_found(format!("there is no backup at {}", folder.display()))
-                .with_source(cause)
+            Error::not_found(format!(
+                "there is no backup at {}; name the folder that `hitherto backup` wrote",
+                folder.display()
+            ))
+            .with_source(cause)
         })?;
         let damaged = |cause| {
-            Error::corrupt(format!("{} is not the record of a backup", path.display()))
-                .with_source(cause)
+            Error::corrupt(format!(
+                "{} is not the record of a backup; use another backup",
+                path.display()
+            ))
+            .with_source(cause)
         };
         let Form { format } = serde_json::from_slice(&json).map_err(damaged)?;
         if format > FORMAT {
@@ -295,9 +301,7 @@ fn copy_synced(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 fn list(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = |cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    };
+    let unreadable = |cause| unreadable(folder, cause);
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         match path.is_dir() {

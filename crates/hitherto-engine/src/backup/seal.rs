@@ -20,7 +20,7 @@ use hitherto_core::{Error, Result};
 use ring::digest::{Context, Digest, SHA256};
 use ring::hmac;
 
-use crate::disk::{check_secret, write_whole};
+use crate::disk::{check_secret, unreadable, write_whole};
 
 const SEAL_FILE: &str = "backup.hmac";
 /// What stands before the hex digits. The number in it is that of the form.
@@ -41,8 +41,12 @@ impl Key {
     pub fn read(file: &Path) -> Result<Self> {
         check_secret(file)?;
         let content = fs::read(file).map_err(|cause| {
-            Error::unavailable(format!("the key of backups, {}, cannot be read", file.display()))
-                .with_source(cause)
+            Error::unavailable(format!(
+                "the key of backups, {}, cannot be read; see that it is there, and that this user \
+                 may read it",
+                file.display()
+            ))
+            .with_source(cause)
         })?;
         let key = content.trim_ascii();
         if key.len() < KEY_BYTES_MIN {
@@ -108,9 +112,7 @@ fn digest_of(record: &[u8], files: &[PathBuf]) -> Result<Digest> {
                 }
             }
         };
-        read().map_err(|cause: std::io::Error| {
-            Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
-        })?;
+        read().map_err(|cause: std::io::Error| unreadable(path, cause))?;
     }
     Ok(context.finish())
 }

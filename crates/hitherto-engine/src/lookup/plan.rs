@@ -122,7 +122,7 @@ impl LookupPlan {
         let rows = ordered.first().map_or(1, |column| column.parts.len());
         if let Some(column) = ordered.iter().find(|column| column.parts.len() != rows) {
             return Err(Error::invalid(format!(
-                "join key {:?} has {} values where {:?} has {rows}",
+                "join key {:?} has {} values where {:?} has {rows}; give as many of each",
                 column.name,
                 column.parts.len(),
                 ordered[0].name
@@ -180,11 +180,14 @@ fn key_column<'r>(key: &Field, keys: &'r [KeyColumn]) -> Result<&'r KeyColumn> {
     let column = match (found.next(), found.next()) {
         (Some(column), None) => column,
         (Some(_), Some(_)) => {
-            return Err(Error::invalid(format!("join key {:?} is given twice", key.name)));
+            return Err(Error::invalid(format!(
+                "join key {:?} is given twice; give it once",
+                key.name
+            )));
         }
         (None, _) => {
             return Err(Error::invalid(format!(
-                "join key {:?} ({}) is missing from the request",
+                "join key {:?} ({}) is missing from the request; give its values",
                 key.name, key.data_type
             )));
         }
@@ -193,7 +196,7 @@ fn key_column<'r>(key: &Field, keys: &'r [KeyColumn]) -> Result<&'r KeyColumn> {
     match given.find(|part| !part.is_of(&key.data_type)) {
         None => Ok(column),
         Some(odd) => Err(Error::invalid(format!(
-            "join key {:?} has type {}, found {}",
+            "join key {:?} has type {}, found {}; give values of its type",
             key.name,
             key.data_type,
             odd.borrow()

@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         let mut past = Past::default();
         for start in (0..cells).step_by(BLOCK_ROWS) {
             if self.is_over.load(Ordering::Relaxed) {
-                return Err(Error::unavailable("the lookup was given up by its caller"));
+                return Err(Error::unavailable("the lookup was given up by its caller; ask again"));
             }
             let stretches = stretches(start..(start + BLOCK_ROWS).min(cells), rows);
             keys.clear();

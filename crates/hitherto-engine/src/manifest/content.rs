@@ -115,7 +115,8 @@ impl ColumnHash {
 
     fn update(&mut self, array: &ArrayRef) -> Result<()> {
         let unreadable = |cause| {
-            Error::invalid("a column cannot be laid out plainly to be hashed").with_source(cause)
+            Error::invalid("a column cannot be laid out plainly to be hashed; use smaller batches")
+                .with_source(cause)
         };
         let array = cast(array, &self.data_type).map_err(unreadable)?;
         let valid: Vec<u8> = (0..array.len()).map(|row| u8::from(array.is_valid(row))).collect();
@@ -173,8 +174,11 @@ fn plain(data_type: &DataType) -> DataType {
 
 fn converter(name: &str, data_type: &DataType) -> Result<RowConverter> {
     RowConverter::new(vec![SortField::new(data_type.clone())]).map_err(|cause| {
-        Error::invalid(format!("column {name:?} has type {data_type}, which cannot be hashed"))
-            .with_source(cause)
+        Error::invalid(format!(
+            "column {name:?} has type {data_type}, which cannot be hashed; cast it, or leave it \
+             out of the spine"
+        ))
+        .with_source(cause)
     })
 }
 

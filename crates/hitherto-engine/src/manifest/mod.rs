@@ -149,7 +149,11 @@ impl Manifest {
             format: u32,
         }
         let refuse = |cause: serde_json::Error| {
-            Error::invalid("this is not the manifest of a training set").with_source(cause)
+            Error::invalid(
+                "this is not the manifest of a training set; name the file that was written with \
+                 --manifest",
+            )
+            .with_source(cause)
         };
         let Form { format } = serde_json::from_str(json).map_err(refuse)?;
         if format > FORMAT {
@@ -189,7 +193,8 @@ impl Manifest {
     pub fn to_spine(&self) -> Result<Spine> {
         match &self.request.spine {
             None => Err(Error::invalid(
-                "the manifest's spine was label rows, of which it has only a hash; name them",
+                "the manifest's spine was label rows, of which it has only a hash; name them with \
+                 --spine",
             )),
             Some(SpineRecord::Sql(query)) => {
                 Ok(Spine::Sql { query: query.clone(), files: LabelFiles::Closed, bounds: None })

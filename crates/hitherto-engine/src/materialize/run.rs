@@ -70,7 +70,8 @@ impl<'r> Run<'r> {
                 false => "a full build takes everything",
             };
             return Err(Error::invalid(format!(
-                "feature view {:?} cannot be restricted by event time: {why}",
+                "feature view {:?} cannot be restricted by event time, because {why}; leave --from \
+                 (in Python start=) and --to (in Python end=) out",
                 view.name()
             )));
         }

@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 use self::record::{SourceRecord, StoredCopy};
 use crate::Engine;
-use crate::disk::{self, unwritable};
+use crate::disk::{self, unreadable, unwritable};
 use crate::materialize::{Progress, Stage};
 
 pub(crate) use choose::{Copies, Reading};
@@ -213,7 +213,5 @@ fn entries(folder: &Path) -> Result<Option<Vec<PathBuf>>> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
     };
-    entries.map(Some).map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    })
+    entries.map(Some).map_err(|cause| unreadable(folder, cause))
 }

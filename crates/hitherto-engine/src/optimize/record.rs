@@ -239,9 +239,7 @@ fn read_footer(path: &Path, pages_end: u64) -> Result<String> {
         file.read_to_end(&mut bytes)?;
         Ok(format!("{:032x}", xxh3_128(&bytes)))
     };
-    read().map_err(|cause: std::io::Error| {
-        Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
-    })
+    read().map_err(|cause: std::io::Error| disk::unreadable(path, cause))
 }
 
 /// What decides a view's facts.

@@ -36,9 +36,7 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect()),
     };
-    paths.map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", folder.display())).with_source(cause)
-    })
+    paths.map_err(|cause| disk::unreadable(folder, cause))
 }
 
 /// Gives a file of pushed facts its place, after its checksums.

@@ -46,7 +46,8 @@ impl Waiting {
         let key = request.idempotency_key.as_bytes();
         if key.len() > PUSH_NAME_BYTES_MAX {
             return Err(Error::invalid(format!(
-                "an idempotency key of {} bytes is longer than the limit of {PUSH_NAME_BYTES_MAX}",
+                "an idempotency key has {} bytes, and {PUSH_NAME_BYTES_MAX} is the limit; give a \
+                 shorter one",
                 key.len()
             )));
         }

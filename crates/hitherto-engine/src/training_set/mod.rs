@@ -277,7 +277,8 @@ impl Engine {
         match again.is_empty() {
             false => Ok(again),
             true => Err(Error::not_found(format!(
-                "every source file that feature view {:?} was read from is missing",
+                "every source file that feature view {:?} was read from is missing; bring them \
+                 back, or make another training set",
                 view.view.name()
             ))),
         }

@@ -124,7 +124,7 @@ fn check_schemas(batches: &[RecordBatch], schema: &SchemaRef) -> Result<()> {
     match batches.iter().find(|batch| batch.schema_ref() != schema) {
         None => Ok(()),
         Some(odd) => Err(Error::invalid(format!(
-            "the spine's batches have two schemas: {schema} and {}",
+            "the spine's batches have two schemas; give all of them one: {schema} or {}",
             odd.schema_ref()
         ))),
     }
@@ -172,10 +172,9 @@ fn scanned(
 
 fn check_window(scan: Scan) -> Result<()> {
     match scan {
-        Scan::Between { after, until } if after >= until => Err(Error::invalid(
-            "a window ends later than it begins; what is first seen at its begin is not in it, \
-             what is first seen at its end is",
-        )),
+        Scan::Between { after, until } if after >= until => {
+            Err(Error::invalid("the window ends no later than it begins; name a later end"))
+        }
         _ => Ok(()),
     }
 }

@@ -57,7 +57,8 @@ impl Thresholds {
         match lines.is_empty() {
             true => Ok(()),
             false => Err(Error::invalid(format!(
-                "the training set is beyond its thresholds:\n{}",
+                "the training set is beyond its thresholds; look at what is named here, or raise \
+                 them:\n{}",
                 lines.join("\n")
             ))),
         }

@@ -22,6 +22,7 @@ use ::arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::error::ROWS_ANEW;
 use hitherto_core::row::{RowBlock, RowSchema, RowWriter};
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
@@ -134,7 +135,8 @@ pub fn normalize(array: &ArrayRef) -> Result<ArrayRef> {
         _ => return Ok(Arc::clone(array)),
     };
     let cast = cast(array, &target).map_err(|cause| {
-        Error::invalid("a text column holds more than 2 GiB in one batch").with_source(cause)
+        Error::invalid("a text column holds more than 2 GiB in one batch; use smaller batches")
+            .with_source(cause)
     })?;
     normalize(&cast)
 }
@@ -354,7 +356,6 @@ fn varlen(
         return Ok(Arc::new(bytes));
     }
     StringArray::try_from_binary(bytes).map(|text| Arc::new(text) as ArrayRef).map_err(|cause| {
-        Error::corrupt("stored text is not UTF-8; restore the store from a backup")
-            .with_source(cause)
+        Error::corrupt(format!("stored text is not UTF-8; {ROWS_ANEW}")).with_source(cause)
     })
 }

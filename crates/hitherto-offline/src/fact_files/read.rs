@@ -144,8 +144,12 @@ impl FactFiles {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let ended =
-                || Error::corrupt(format!("source file {} ends too early", unit.file.file.name));
+            let ended = || {
+                Error::corrupt(format!(
+                    "source file {} ends too early; write it again",
+                    unit.file.file.name
+                ))
+            };
             let (columns, rows) = columns.next(&unit.file).ok_or_else(ended)??;
             let count = match is_sparse {
                 true => rows.min(facts.len()),

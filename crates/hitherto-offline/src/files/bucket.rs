@@ -111,13 +111,16 @@ impl Buckets {
         let runtime = opened.runtime()?;
         let store = open_store(scheme, url, &runtime).ok_or_else(|| {
             Error::invalid(format!(
-                "source {parquet:?}: this build reads local files, s3://, gs:// and abfss://, not \
-                 {scheme}://"
+                "source {parquet:?} is at {scheme}://, which is not read here; name local files, \
+                 s3://, gs:// or abfss://"
             ))
         })?;
         let store = store.map_err(|cause| {
-            let message = format!("source {parquet:?} cannot be opened; see docs/object-stores.md");
-            Error::invalid(message).with_source(cause)
+            Error::invalid(format!(
+                "source {parquet:?} cannot be opened; look for its settings in \
+                 docs/object-stores.md"
+            ))
+            .with_source(cause)
         })?;
         let bucket = Arc::new(Bucket { url: url.to_owned(), store, runtime });
         opened.buckets.insert(url.to_owned(), Arc::clone(&bucket));
@@ -133,7 +136,10 @@ impl Opened {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(THREADS).thread_name("hitherto-objects").enable_all();
         let runtime = builder.build().map_err(|cause| {
-            Error::unavailable("the system grants no threads").with_source(cause)
+            Error::unavailable(
+                "the system grants no threads; raise their limit, for example with `ulimit -u`",
+            )
+            .with_source(cause)
         })?;
         Ok(self.runtime.insert(runtime).handle().clone())
     }
@@ -292,7 +298,11 @@ impl Object {
 
 fn path(parquet: &str, key: &str) -> Result<Path> {
     Path::parse(key).map_err(|cause| {
-        Error::invalid(format!("source {parquet:?} is no name of objects")).with_source(cause)
+        Error::invalid(format!(
+            "source {parquet:?} is no name of objects; write one such as \
+             s3://bucket/folder/*.parquet"
+        ))
+        .with_source(cause)
     })
 }
 
@@ -302,8 +312,8 @@ fn unreadable(url: &str, cause: StoreError) -> Error {
             Error::conflict(format!("source file {url} changed while it was read; run it again"))
         }
         _ => Error::unavailable(format!(
-            "{url} cannot be read; docs/object-stores.md names the settings for endpoint and \
-             credentials"
+            "{url} cannot be read; look for the settings of endpoint and credentials in \
+             docs/object-stores.md"
         )),
     };
     error.with_source(cause)

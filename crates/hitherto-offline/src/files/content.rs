@@ -12,6 +12,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::bucket::Object;
+use super::disk::unreadable;
 use super::sums::Sums;
 use super::{Place, SourceFile};
 
@@ -49,10 +50,10 @@ impl SourceFile {
         let place = match &self.place {
             Place::Object(object) => Opened::Object(object.clone()),
             Place::Disk(path) => {
-                let file = Arc::new(File::open(path).map_err(|cause| {
-                    Error::unavailable(format!("source file {} cannot be read", self.name))
-                        .with_source(cause)
-                })?);
+                let file = File::open(path).map_err(|cause| {
+                    unreadable(format_args!("source file {}", self.name), cause)
+                })?;
+                let file = Arc::new(file);
                 match &self.sums {
                     None => Opened::Disk(file),
                     Some(sums) => Opened::Summed(file, Arc::clone(sums)),
@@ -173,12 +174,13 @@ impl Content {
         };
         pieces.map_err(|cause| match cause.kind() {
             ErrorKind::UnexpectedEof => {
-                Error::corrupt("a source file ends too early").with_source(cause)
+                Error::corrupt("a source file ends too early; write it again").with_source(cause)
             }
             ErrorKind::InvalidData => {
-                Error::corrupt("a file is not as it was written").with_source(cause)
+                Error::corrupt("a file is not as it was written; restore a backup")
+                    .with_source(cause)
             }
-            _ => Error::unavailable("a source file cannot be read").with_source(cause),
+            _ => unreadable("a source file", cause),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Files on this machine.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,12 +18,18 @@ use super::{SourceFile, no_glob};
 /// Bytes read at a time for a fingerprint.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// A file or folder that cannot be read.
+pub fn unreadable(what: impl Display, cause: std::io::Error) -> Error {
+    Error::unavailable(format!(
+        "{what} cannot be read; see that it is there, and that this user may read it"
+    ))
+    .with_source(cause)
+}
+
 /// Size of a file in bytes, and when it was last written.
 pub fn look_at(path: &Path) -> Result<(u64, i64)> {
-    let metadata = fs::metadata(path).map_err(|cause| {
-        Error::unavailable(format!("source file {} cannot be read", path.display()))
-            .with_source(cause)
-    })?;
+    let metadata = fs::metadata(path)
+        .map_err(|cause| unreadable(format_args!("source file {}", path.display()), cause))?;
     let modified = metadata.modified().ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Ok((metadata.len(), modified.map_or(0, micros_since_epoch)))
@@ -30,8 +37,7 @@ pub fn look_at(path: &Path) -> Result<(u64, i64)> {
 
 /// XXH3-128 of the content, in hexadecimal.
 pub fn read_fingerprint(name: &str, path: &Path) -> Result<String> {
-    let unreadable =
-        |cause| Error::unavailable(format!("source file {name} cannot be read")).with_source(cause);
+    let unreadable = |cause| unreadable(format_args!("source file {name}"), cause);
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hash = Xxh3Default::new();
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -70,7 +76,10 @@ fn matches(root: &Path, parquet: &str) -> Result<Vec<PathBuf>> {
     let (mut paths, mut seen, mut folders) = (Vec::new(), HashSet::new(), HashSet::new());
     for path in glob::glob(&pattern).map_err(|cause| no_glob(parquet, cause))? {
         let path = path.map_err(|cause| {
-            Error::unavailable(format!("source {parquet:?} cannot be listed")).with_source(cause)
+            Error::unavailable(format!(
+                "source {parquet:?} cannot be listed; see that this user may read its folders"
+            ))
+            .with_source(cause)
         })?;
         let below = path.strip_prefix(&fixed).unwrap_or(&path).to_string_lossy().into_owned();
         if !path.is_file() || is_matched_hidden(parquet, &below) {
@@ -120,10 +129,7 @@ impl<'s> Walk<'s> {
             return Ok(());
         }
         refuse_table(self.parquet, folder)?;
-        let unreadable = |cause| {
-            let message = format!("folder {} cannot be read", folder.display());
-            Error::unavailable(message).with_source(cause)
-        };
+        let unreadable = |cause| unreadable(format_args!("folder {}", folder.display()), cause);
         for entry in fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             if is_hidden(&entry.file_name().to_string_lossy()) {
@@ -150,9 +156,7 @@ impl<'s> Walk<'s> {
 
 /// A path without links.
 fn real(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|cause| {
-        Error::unavailable(format!("{} cannot be read", path.display())).with_source(cause)
-    })
+    path.canonicalize().map_err(|cause| unreadable(path.display(), cause))
 }
 
 /// Refuses a folder that is a table, of whose files only some count.

@@ -26,7 +26,7 @@ mod sums;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hitherto_core::{Error, Kind, Result};
+use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 pub(crate) use bucket::Buckets;
@@ -88,12 +88,14 @@ impl SourceFile {
     /// it had, or when its checksums are damaged or missing.
     pub fn describe_own(root: &Path, path: PathBuf, checksums: Checksums) -> Result<Self> {
         let sums = Sums::read(&path).map_err(|cause| {
-            let kind = match cause.kind() {
-                std::io::ErrorKind::InvalidData => Kind::Corrupt,
-                _ => Kind::Unavailable,
-            };
-            Error::new(kind, format!("{} cannot be read", sums_path(&path).display()))
-                .with_source(cause)
+            let sums = sums_path(&path);
+            match cause.kind() {
+                std::io::ErrorKind::InvalidData => {
+                    Error::corrupt(format!("{} is damaged; restore a backup", sums.display()))
+                        .with_source(cause)
+                }
+                _ => disk::unreadable(sums.display(), cause),
+            }
         })?;
         let file = Self::describe(root, path)?;
         match &sums {
@@ -181,11 +183,14 @@ pub(crate) fn list(root: &Path, buckets: &Buckets, parquet: &str) -> Result<Vec<
             Some(("file", path)) => (path.to_owned(), disk::other_file(root, path)),
             Some(_) => (format!("{parquet}: is the name right, and its end .parquet?"), None),
         };
-        let other = other.map_or(String::new(), |name| {
-            format!("; {name:?} ends otherwise: name such files with a glob, as in {parquet}/*")
-        });
+        let advice = match other {
+            Some(name) => {
+                format!("{name:?} ends otherwise: name such files with a glob, as in {parquet}/*")
+            }
+            None => String::from("put one there, or name another in source.parquet"),
+        };
         return Err(Error::not_found(format!(
-            "source {parquet:?} has no Parquet file ({place} was looked at){other}"
+            "source {parquet:?} has no Parquet file ({place} was looked at); {advice}"
         )));
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -193,5 +198,6 @@ pub(crate) fn list(root: &Path, buckets: &Buckets, parquet: &str) -> Result<Vec<
 }
 
 fn no_glob(parquet: &str, cause: glob::PatternError) -> Error {
-    Error::invalid(format!("source {parquet:?} is not a glob")).with_source(cause)
+    Error::invalid(format!("source {parquet:?} is not a glob; write one such as data/**/*.parquet"))
+        .with_source(cause)
 }

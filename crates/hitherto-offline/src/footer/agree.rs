@@ -141,14 +141,14 @@ pub fn convert(array: &ArrayRef, to: &Field, file: &SourceFile) -> Result<ArrayR
     }
     let options = CastOptions { safe: false, ..CastOptions::default() };
     cast_with_options(array, to.data_type(), &options).map_err(|cause| {
-        let hint = match to.data_type() {
+        let (whose, advice) = match to.data_type() {
             ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
-                ", which another file of the source counts in; write both in microseconds"
+                (", which another file of the source counts in", "write both in microseconds")
             }
-            _ => "",
+            _ => ("", "write one that fits"),
         };
         Error::invalid(format!(
-            "column {:?} of source file {} has a value that is beyond {}{hint}",
+            "column {:?} of source file {} has a value that is beyond {}{whose}; {advice}",
             to.name(),
             file.name,
             to.data_type()

@@ -48,7 +48,8 @@ pub fn constants(file: &SourceFile, partitions: &[Field]) -> Result<Vec<Constant
         };
         let value = value.map_err(|cause| {
             Error::invalid(format!(
-                "the path of source file {} names {text:?} as {:?}, which is no {}",
+                "the path of source file {} names {text:?} as {:?}, which is no {}; move the file, \
+                 or declare another type in source.partitions",
                 file.name, column.name, column.data_type
             ))
             .with_source(cause)

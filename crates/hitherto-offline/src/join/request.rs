@@ -171,14 +171,14 @@ fn check_names(schema: &SchemaRef, outputs: &[Output]) -> Result<()> {
     let fields = schema.fields().iter();
     let mut taken: HashMap<&str, bool> = fields.map(|field| (&**field.name(), true)).collect();
     for Output { name, .. } in outputs {
-        let of_whom = match taken.insert(name, false) {
+        let (whose, advice) = match taken.insert(name, false) {
             None => continue,
-            Some(true) => "one of the spine's and a feature's; rename the spine's",
-            Some(false) => "two features'; name one view otherwise (other=view:feature)",
+            Some(true) => ("one of the spine's and a feature's", "rename the spine's"),
+            Some(false) => ("two features'", "name one view otherwise (other=view:feature)"),
         };
         let or_full = if name.contains(':') { "" } else { ", or ask for full names, view:feature" };
         return Err(Error::invalid(format!(
-            "the training set would have two columns named {name:?}, {of_whom}{or_full}"
+            "the training set would have two columns named {name:?}, {whose}; {advice}{or_full}"
         )));
     }
     Ok(())

@@ -224,15 +224,21 @@ impl CopyFile {
 }
 
 fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("the copy {} cannot be written", path.display())).with_source(cause)
+    Error::unavailable(format!(
+        "the copy {} cannot be written; see that its folder is there, has room, and lets this user \
+         write",
+        path.display()
+    ))
+    .with_source(cause)
 }
 
 fn unencodable(cause: ParquetError) -> Error {
-    let text = "the copy cannot be written";
     match &cause {
-        ParquetError::External(inner) if inner.is::<std::io::Error>() => {
-            Error::unavailable(text).with_source(cause)
-        }
-        _ => Error::internal(text).with_source(cause),
+        ParquetError::External(inner) if inner.is::<std::io::Error>() => Error::unavailable(
+            "the copy cannot be written; see that its folder is there, has room, and lets this \
+             user write",
+        )
+        .with_source(cause),
+        _ => Error::internal("the copy cannot be written").with_source(cause),
     }
 }

@@ -142,11 +142,18 @@ pub(super) fn check_columns(
                 let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
                 (!is_timestamp).then(|| {
                     let found = type_name(found);
-                    format!("column {name:?} has type {found}; a timestamp or date is needed")
+                    format!(
+                        "column {name:?} has type {found}, where a timestamp or date is needed; \
+                         name another, or cast it in source.sql"
+                    )
                 })
             }
             (Some(found), Role::Deleted) => (*found != ArrowType::Boolean).then(|| {
-                format!("column {name:?} has type {}; a bool is needed", type_name(found))
+                let found = type_name(found);
+                format!(
+                    "column {name:?} has type {found}, where a bool is needed; name another, or \
+                     cast it in source.sql"
+                )
             }),
             (Some(found), Role::Key(declared) | Role::Feature(declared)) => {
                 check_type(found, name, declared)

@@ -120,8 +120,8 @@ impl SpineLayout {
             let row = nulls.iter().position(|is_valid| !is_valid).unwrap_or_default();
             let name = name();
             return Err(Error::invalid(format!(
-                "the spine's column {name:?} is null (row {row} of a batch); every row of a spine \
-                 needs its time"
+                "the spine's column {name:?} is null (row {row} of a batch); leave that row out, \
+                 or give it its time"
             )));
         }
         let is_told = |at: &i64| self.within.is_none_or(|(from, to)| from <= *at && *at <= to);

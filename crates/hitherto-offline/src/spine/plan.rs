@@ -168,15 +168,19 @@ impl Offline {
 /// one name.
 pub(super) fn label_file(path: &Path) -> Result<(SourceFile, Footers)> {
     if !path.is_file() {
-        return Err(Error::not_found(format!("there is no file at {}", path.display())));
+        return Err(Error::not_found(format!(
+            "there is no file at {}; name one that is there",
+            path.display()
+        )));
     }
     let file = SourceFile::describe(Path::new(""), path.to_owned())?;
     let footers = Footers::read(slice::from_ref(&file), &Declared::default());
     let footers = footers.map_err(|cause| match cause.kind() {
-        Kind::Corrupt => {
-            let message = format!("{} is not a Parquet file", path.display());
-            Error::invalid(message).with_source(cause)
-        }
+        Kind::Corrupt => Error::invalid(format!(
+            "{} is not a readable Parquet file; write it as Parquet",
+            path.display()
+        ))
+        .with_source(cause),
         _ => cause,
     })?;
     Ok((file, footers))
@@ -232,6 +236,10 @@ impl PartitionStream for Rows {
 fn broken_off(cause: ArrowError) -> DataFusionError {
     DataFusionError::External(match cause {
         ArrowError::ExternalError(ours) if ours.is::<Error>() => ours,
-        cause => Error::invalid("the rows cannot be read to their end").with_source(cause).into(),
+        cause => Error::invalid(
+            "the rows cannot be read to their end; mend what gives them, and ask again",
+        )
+        .with_source(cause)
+        .into(),
     })
 }

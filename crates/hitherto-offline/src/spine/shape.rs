@@ -66,8 +66,10 @@ pub(crate) fn check(sql: &str, what: &str, author: Author) -> Result<()> {
     }
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, sql).tokenize();
-    let tokens = tokens
-        .map_err(|cause| Error::invalid(format!("{what} cannot be read")).with_source(cause))?;
+    let tokens = tokens.map_err(|cause| {
+        Error::invalid(format!("{what} cannot be read; mend it as its cause says"))
+            .with_source(cause)
+    })?;
     let tokens: Vec<Token> =
         tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
     if is_callers && tokens.len() > SQL_TOKENS_MAX {

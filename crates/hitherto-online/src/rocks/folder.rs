@@ -54,7 +54,7 @@ pub fn check_format(folder: &Path, access: Access) -> Result<bool> {
         }
         Ok(_) => Ok(true),
         Err(_) => Err(Error::corrupt(format!(
-            "{} does not hold a format number; restore the store from a backup",
+            "{} does not hold a format number; restore a backup",
             path.display()
         ))),
     }

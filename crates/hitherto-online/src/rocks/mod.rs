@@ -267,7 +267,11 @@ impl RocksStore {
     fn check_writable(&self) -> Result<()> {
         match self.access {
             Access::ReadWrite => Ok(()),
-            Access::ReadOnly => Err(Error::invalid("the store was opened for reading only")),
+            Access::ReadOnly => Err(Error::invalid(
+                "the store was opened for reading only; open it without --read-only (in Python \
+                 read_only=True), or go through the server that has it with --server URL (in \
+                 Python hitherto.connect(URL))",
+            )),
         }
     }
 }
@@ -439,19 +443,30 @@ fn open_failed(folder: &Path, cause: rocksdb::Error) -> Error {
         return owner::in_use(folder).with_source(cause);
     }
     let kind = failed(cause.clone()).kind();
-    let advice = if kind == Kind::Corrupt { "; restore a backup" } else { "" };
-    let message = format!("the store {} cannot be opened{advice}", folder.display());
+    let advice = match kind {
+        Kind::Corrupt => "restore a backup",
+        _ => "see that its disk has room and works, and that this user may write there",
+    };
+    let message = format!("the store {} cannot be opened; {advice}", folder.display());
     Error::new(kind, message).with_source(cause)
 }
 
 fn io_failed(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be used", path.display())).with_source(cause)
+    Error::unavailable(format!(
+        "{} cannot be used; see that this user may read and write there, and that there is room",
+        path.display()
+    ))
+    .with_source(cause)
 }
 
 /// An error of a running store, by what the caller can do.
 fn failed(cause: rocksdb::Error) -> Error {
     let (kind, message) = match cause.kind() {
-        ErrorKind::Corruption => (Kind::Corrupt, "the online store has damaged bytes"),
+        ErrorKind::Corruption => (
+            Kind::Corrupt,
+            "the online store has damaged bytes; restore a backup, or build the views anew with \
+             `hitherto materialize --full` (in Python store.materialize(full=True))",
+        ),
         ErrorKind::IOError
         | ErrorKind::TimedOut
         | ErrorKind::Busy

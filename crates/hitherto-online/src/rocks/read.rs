@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use hitherto_core::error::ROWS_ANEW;
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, SnapshotWithThreadMode};
@@ -151,7 +152,7 @@ impl<'h> RocksHistories<'h, '_> {
         facts.seek(newest);
         while let Some((key, row)) = facts.item() {
             let (prefix, times) = keys::split_history(key).ok_or_else(|| {
-                Error::corrupt("the online store has a damaged history key; restore a backup")
+                Error::corrupt(format!("the online store has a damaged history key; {ROWS_ANEW}"))
             })?;
             if prefix != entity || visit(times, row).is_break() {
                 return Ok(());

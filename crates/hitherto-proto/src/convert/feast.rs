@@ -17,6 +17,7 @@
 //! int64 is refused instead of being written as another.
 
 use hitherto_core::column::{Column, Status, Values};
+use hitherto_core::error::ROWS_ANEW;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::list::List;
 use hitherto_core::types::{DataType, TimeUnit};
@@ -92,10 +93,8 @@ fn val(column: &Column, row: usize) -> Result<Val> {
         (Values::Varlen { .. }, DataType::String) => {
             let text = std::str::from_utf8(column.varlen(row)).map_err(|cause| {
                 let name = &column.name;
-                Error::corrupt(format!(
-                    "stored text of {name} is not UTF-8; restore the store from a backup"
-                ))
-                .with_source(cause)
+                Error::corrupt(format!("stored text of {name} is not UTF-8; {ROWS_ANEW}"))
+                    .with_source(cause)
             })?;
             Val::StringVal(text.to_owned())
         }

@@ -71,7 +71,9 @@ pub fn decode(column: v1::KeyColumn) -> Result<(String, Vec<Option<OwnedPart>>)>
     let rows = parts.len();
     for row in null_rows {
         let part = parts.get_mut(row as usize).ok_or_else(|| {
-            Error::invalid(format!("join key {name:?} has {rows} values, and null row {row}"))
+            Error::invalid(format!(
+                "join key {name:?} has {rows} values, and null row {row}; number rows from 0"
+            ))
         })?;
         *part = None;
     }

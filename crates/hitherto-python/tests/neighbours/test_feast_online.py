@@ -267,7 +267,7 @@ def test_a_server_is_shown_what_it_asks_for(
         for missing, error, reason in (
             ("token", hitherto.DeniedError, "asks for a token"),
             ("cert", hitherto.InvalidError, "name cert, too"),
-            ("url", hitherto.InvalidError, "a repository's path needs none"),
+            ("url", hitherto.InvalidError, "are for a server; leave them out"),
         ):
             store = feast.FeatureStore(root)
             setattr(store.config.online_store, missing, None)

@@ -204,7 +204,9 @@ fn mistrust(url: &str, cause: &(dyn StdError + 'static)) -> Option<Error> {
                 "the certificate of the server at {url} is not trusted; name the CA that signed it \
                  (ca= in Python, --ca on the command line)"
             )),
-            _ => Error::unavailable(format!("the server at {url} does not agree to speak TLS")),
+            _ => Error::unavailable(format!(
+                "the server at {url} does not agree to speak TLS; look at its log"
+            )),
         }
         .with_source(tls.clone()),
     )

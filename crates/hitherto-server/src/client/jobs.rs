@@ -15,7 +15,10 @@ pub fn outcome<T: DeserializeOwned>(job: Job) -> Result<T> {
             Error::internal("the job's result cannot be read; use a client of the server's release")
                 .with_source(cause)
         }),
-        JobState::Cancelled => Err(Error::conflict(format!("job {} was cancelled", job.id))),
+        JobState::Cancelled => Err(Error::conflict(format!(
+            "job {} was cancelled; start it again if it is still wanted",
+            job.id
+        ))),
         _ => {
             let kind = Kind::ALL.into_iter().find(|kind| kind.name() == job.error_kind);
             Err(Error::new(kind.unwrap_or(Kind::Internal), job.error))

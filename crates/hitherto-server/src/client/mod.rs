@@ -289,7 +289,11 @@ impl Client {
             show(&job);
             last = Some(job);
         }
-        last.ok_or_else(|| Error::unavailable(format!("the server forgot job {id}")))
+        last.ok_or_else(|| {
+            Error::unavailable(format!(
+                "the server forgot job {id}; look with `hitherto jobs` whether it goes on"
+            ))
+        })
     }
 
     /// Ends a job, if it runs, and leaves nothing half done.

@@ -99,7 +99,9 @@ impl RemoteTrainingSet {
             State::Reading => Err(Error::invalid(
                 "the training set's report comes after its last row; read it to the end",
             )),
-            State::Failed => Err(Error::invalid("the training set failed and has no report")),
+            State::Failed => {
+                Err(Error::invalid("the training set failed and has no report; make it again"))
+            }
         }
     }
 
@@ -209,10 +211,17 @@ async fn send(mut rows: Rows, mut encoder: Encoder, sender: Sender<FlightData>) 
     // when nobody waits for the training set.
     while let Some(batch) = block_in_place(|| rows.next()) {
         let batch = batch.map_err(|cause| {
-            Error::invalid("the rows cannot be read to their end").with_source(cause)
+            Error::invalid(
+                "the rows cannot be read to their end; mend what gives them, and ask again",
+            )
+            .with_source(cause)
         })?;
         let messages = encoder.encode(&batch).map_err(|cause| {
-            Error::invalid("the spine cannot be sent as Arrow data").with_source(cause)
+            Error::invalid(
+                "the spine cannot be sent as Arrow data; cast the column that is named here, or \
+                 leave it out",
+            )
+            .with_source(cause)
         })?;
         for message in messages {
             if sender.send(message).await.is_err() {

@@ -47,7 +47,7 @@ impl Question {
         let descriptor = first.as_ref().and_then(|first| first.flight_descriptor.as_ref());
         let descriptor = descriptor.ok_or_else(|| {
             Error::invalid(
-                "the first message has no descriptor; its command must be a \
+                "the first message has no descriptor; send one whose command is a \
                  hitherto.v1.TrainingSetRequest",
             )
         })?;
@@ -135,8 +135,11 @@ impl Iterator for Pulled {
     /// Blocks until the caller has sent more.
     fn next(&mut self) -> Option<Self::Item> {
         let read = read_unwound(|| block_on(self.read()));
-        let damaged =
-            || Err(Error::invalid("the spine cannot be read as Arrow data: it is damaged"));
+        let damaged = || {
+            Err(Error::invalid(
+                "the spine cannot be read as Arrow data: it is damaged; send it again",
+            ))
+        };
         let batch = read.unwrap_or_else(damaged).transpose()?;
         Some(batch.map_err(|error| ArrowError::ExternalError(error.into())))
     }

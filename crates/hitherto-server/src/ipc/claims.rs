@@ -66,9 +66,10 @@ impl Claims {
                 header.len()
             )));
         }
-        let message = root_as_message(header)
-            .map_err(|cause| refused(format!("a message's header is damaged: {cause}")))?;
-        let damaged = || refused("a message has another header than it says".into());
+        let message = root_as_message(header).map_err(|cause| {
+            refused(format!("a message's header is damaged; send it again: {cause}"))
+        })?;
+        let damaged = || refused("a message has another header than it says; send it again".into());
         let claimed = match message.header_type() {
             MessageHeader::Schema => {
                 check_schema(message.header_as_schema().ok_or_else(damaged)?)?;
@@ -99,8 +100,9 @@ impl Claims {
     pub fn take_stream(&mut self, mut bytes: &[u8]) -> Result<(), ArrowError> {
         while let Some(length) = header_length(&mut bytes) {
             let (header, rest) = bytes.split_at_checked(length).ok_or_else(cut)?;
-            let message = root_as_message(header)
-                .map_err(|cause| refused(format!("a message's header is damaged: {cause}")))?;
+            let message = root_as_message(header).map_err(|cause| {
+                refused(format!("a message's header is damaged; send it again: {cause}"))
+            })?;
             let length = usize::try_from(message.bodyLength()).map_err(|_| cut())?;
             let (body, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
             self.take(header, body)?;
@@ -152,7 +154,7 @@ fn claimed(batch: &RecordBatch<'_>, body: &[u8]) -> Result<u64, ArrowError> {
     let variadic = batch.variadicBufferCounts();
     for more in variadic.iter().flat_map(|counts| counts.iter()) {
         if !usize::try_from(more).is_ok_and(|more| more <= count) {
-            return Err(refused("a batch has fewer buffers than it says".into()));
+            return Err(refused("a batch has fewer buffers than it says; send it again".into()));
         }
     }
     let codec = batch.compression().map(|compression| compression.codec());
@@ -179,7 +181,7 @@ fn decompressed(codec: CompressionType, bytes: &[u8]) -> Result<u64, ArrowError>
     let claimed = match i64::from_le_bytes(*length) {
         -1 => return Ok(bytes.len() as u64),
         claimed => u64::try_from(claimed).map_err(|_| {
-            refused(format!("a compressed buffer says that it has {claimed} bytes"))
+            refused(format!("a compressed buffer says that it has {claimed} bytes; send it again"))
         })?,
     };
     fits(claimed)?;
@@ -187,7 +189,7 @@ fn decompressed(codec: CompressionType, bytes: &[u8]) -> Result<u64, ArrowError>
         let frame = lz4_flex::frame::FrameDecoder::new(bytes);
         let found = std::io::copy(&mut frame.take(claimed + 1), &mut sink());
         if !found.is_ok_and(|found| found == claimed) {
-            return Err(refused("a compressed buffer is not what it says".into()));
+            return Err(refused("a compressed buffer is not what it says; send it again".into()));
         }
     }
     Ok(claimed)
@@ -204,7 +206,7 @@ fn fits(claimed: u64) -> Result<(), ArrowError> {
 }
 
 fn cut() -> ArrowError {
-    refused("a message is shorter than it says".into())
+    refused("a message is shorter than it says; send it again".into())
 }
 
 fn refused(message: String) -> ArrowError {

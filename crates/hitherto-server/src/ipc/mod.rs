@@ -133,9 +133,8 @@ pub fn error(cause: FlightError, kind: Kind, what: &str) -> Error {
     match cause {
         FlightError::Tonic(status) if kind == Kind::Invalid => received(&status),
         FlightError::Tonic(status) => from_status(&status),
-        cause => {
-            Error::new(kind, format!("{what} cannot be read as Arrow data")).with_source(cause)
-        }
+        cause => Error::new(kind, format!("{what} cannot be read as Arrow data; send it again"))
+            .with_source(cause),
     }
 }
 
@@ -143,9 +142,10 @@ pub fn error(cause: FlightError, kind: Kind, what: &str) -> Error {
 /// is not this server's failure, though it calls it internal.
 pub fn received(status: &Status) -> Error {
     match (status.code(), status.metadata().contains_key(KIND_METADATA)) {
-        (Code::Internal | Code::Unknown | Code::OutOfRange, false) => {
-            Error::invalid(format!("the call cannot be read: {}", status.message()))
-        }
+        (Code::Internal | Code::Unknown | Code::OutOfRange, false) => Error::invalid(format!(
+            "the call cannot be read; send messages of the contract, hitherto.v1: {}",
+            status.message()
+        )),
         _ => from_status(status),
     }
 }

@@ -76,7 +76,9 @@ impl Board {
     pub fn find(&self, id: u64) -> Result<Arc<Entry>> {
         let found = self.jobs.lock().get(&id).cloned();
         found.ok_or_else(|| {
-            Error::not_found(format!("there is no job {id}; list those that there are"))
+            Error::not_found(format!(
+                "there is no job {id}; see with `hitherto jobs` which there are"
+            ))
         })
     }
 }

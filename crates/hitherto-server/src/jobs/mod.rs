@@ -110,7 +110,7 @@ impl Jobs {
 fn backup_folder(backups: Option<&Path>, name: &str) -> Result<PathBuf> {
     let backups = backups.ok_or_else(|| {
         Error::invalid(
-            "this server takes no backups for callers: set server.backups in its hitherto.yaml to \
+            "this server takes no backups for callers; set server.backups in its hitherto.yaml to \
              the folder for them",
         )
     })?;
@@ -118,8 +118,8 @@ fn backup_folder(backups: Option<&Path>, name: &str) -> Result<PathBuf> {
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) if !name.starts_with('.') => Ok(backups.join(name)),
         _ => Err(Error::invalid(format!(
-            "{name:?} is no name for a backup: a server writes it to a folder of its own choice, \
-             so give one name without slashes, such as monday"
+            "{name:?} is no name for a backup, which a server writes to a folder of its own; give \
+             one without slashes, such as monday"
         ))),
     }
 }
@@ -153,7 +153,8 @@ impl JobService for Jobs {
     async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
         let (_, asked, request) = request.into_parts();
         let start = |grant, ()| async {
-            let unnamed = || Error::invalid("name the work: materialize, optimize or backup");
+            let unnamed =
+                || Error::invalid("the job has no work; name materialize, optimize or backup");
             self.start(grant, request.work.ok_or_else(unnamed)?)
         };
         self.served.serve(Method::Job, &asked, everybody(), start).await.map(Response::new)

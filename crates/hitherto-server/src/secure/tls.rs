@@ -33,8 +33,11 @@ pub fn parse(files: &[File]) -> Result<Arc<ServerConfig>> {
     let pair = builder.with_single_cert(certificates(chain)?, private_key(key)?);
     let mut config = pair.map_err(|cause| {
         let (chain, key) = (chain.path.display(), key.path.display());
-        Error::invalid(format!("{chain} and {key} are not a certificate and its key"))
-            .with_source(cause)
+        Error::invalid(format!(
+            "{chain} and {key} are not a certificate and its key; set server.tlsCert and \
+             server.tlsKey to two that belong together"
+        ))
+        .with_source(cause)
     })?;
     config.alpn_protocols = PROTOCOLS.map(Vec::from).to_vec();
     Ok(Arc::new(config))
@@ -46,7 +49,11 @@ type Verifier = Arc<dyn tokio_rustls::rustls::server::danger::ClientCertVerifier
 fn verifier(ca: &File, provider: Arc<CryptoProvider>) -> Result<Verifier> {
     let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
         let ca = ca.path.display();
-        Error::invalid(format!("{ca} has a certificate that is no CA's")).with_source(cause)
+        Error::invalid(format!(
+            "{ca} has a certificate that is no CA's; set server.clientCa to one that has only \
+             those of CAs"
+        ))
+        .with_source(cause)
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca)? {

@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hitherto_core::{Error, Result};
+use hitherto_core::Result;
+use hitherto_engine::disk::unreadable;
 use tokio::sync::watch;
 
 use crate::lifecycle::Stopping;
@@ -32,10 +33,7 @@ impl File {
     pub fn read(path: PathBuf) -> Result<Self> {
         match std::fs::read(&path) {
             Ok(content) => Ok(Self { path, content }),
-            Err(cause) => {
-                let path = path.display();
-                Err(Error::unavailable(format!("{path} cannot be read")).with_source(cause))
-            }
+            Err(cause) => Err(unreadable(&path, cause)),
         }
     }
 }

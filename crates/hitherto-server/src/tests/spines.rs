@@ -83,7 +83,7 @@ async fn an_error_of_either_side_keeps_its_kind_and_words() {
     // Rows at hand are looked at before anything is sent.
     let spine = timed(None);
     let refused = server.client.training_set(&request, spine.clone()).await;
-    assert!(refused.unwrap_err().to_string().contains("every row of a spine needs its time"));
+    assert!(refused.unwrap_err().to_string().contains("leave that row out, or give it its time"));
     server.stop().await;
 }
 

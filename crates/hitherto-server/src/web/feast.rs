@@ -158,8 +158,7 @@ fn key(name: &str, value: serde_json::Value) -> Result<Value> {
         }
         odd => {
             return Err(Error::invalid(format!(
-                "join key {name:?} has {}; a key is a bool, an integer of 64 bits, a string or \
-                 null",
+                "join key {name:?} has {}; send a bool, an integer of 64 bits, a string or null",
                 kind(&odd)
             )));
         }

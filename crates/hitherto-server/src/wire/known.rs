@@ -13,9 +13,10 @@ pub fn decode(known_time: i32) -> Result<Option<Known>> {
         Ok(KnownTime::AsDeclared) => Ok(None),
         Ok(KnownTime::Honor) => Ok(Some(Known::Honor)),
         Ok(KnownTime::Ignore) => Ok(Some(Known::Ignore)),
-        Err(unknown) => {
-            Err(Error::invalid("known_time is not one of KnownTime").with_source(unknown))
-        }
+        Err(unknown) => Err(Error::invalid(
+            "known_time is not one of KnownTime; set one of the contract, hitherto.v1",
+        )
+        .with_source(unknown)),
     }
 }
 

@@ -25,7 +25,8 @@ pub fn decode_request(request: v1::PushRequest) -> Result<PushRequest> {
     };
     let v1::PushRequest { view, facts, idempotency_key, .. } = request;
     let facts = read_facts(facts).map_err(|cause| {
-        Error::invalid("pushed facts cannot be read as an Arrow IPC stream").with_source(cause)
+        Error::invalid("pushed facts cannot be read as an Arrow IPC stream; send them as one")
+            .with_source(cause)
     })?;
     Ok(PushRequest { view, facts, idempotency_key, ack })
 }
@@ -73,7 +74,10 @@ pub fn encode_request(request: &PushRequest) -> Result<v1::PushRequest> {
         writer.into_inner()
     };
     let facts = write().map_err(|cause| {
-        Error::invalid("facts cannot be written as an Arrow IPC stream").with_source(cause)
+        Error::invalid(
+            "facts cannot be written as an Arrow IPC stream; cast the column that is named here",
+        )
+        .with_source(cause)
     })?;
     let ack = match request.ack {
         Ack::Durable => v1::PushAck::Durable,

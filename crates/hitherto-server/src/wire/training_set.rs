@@ -37,8 +37,9 @@ pub fn decode_request(command: &[u8]) -> Result<TrainingSetRequest> {
         Some(Wire::Service(name)) => Selection::Service(name),
         Some(Wire::Features(list)) => Selection::features(list.features)?,
         None => {
-            let message = "the training set asks for nothing; set service or features";
-            return Err(Error::invalid(message));
+            return Err(Error::invalid(
+                "the training set asks for nothing; set service or features",
+            ));
         }
     };
     let names = if request.full_names { FeatureNames::Full } else { FeatureNames::Short };
@@ -76,7 +77,7 @@ pub fn decode_times(command: &[u8]) -> Result<Option<(i64, i64)>> {
 
 fn decode(command: &[u8]) -> Result<v1::TrainingSetRequest> {
     v1::TrainingSetRequest::decode(command).map_err(|cause| {
-        Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest")
+        Error::invalid("the descriptor's command is not a hitherto.v1.TrainingSetRequest; send one")
             .with_source(cause)
     })
 }

@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use hitherto_core::{Error, Result};
+use hitherto_core::Result;
+use hitherto_engine::disk::unwritable;
 
 /// The label rows, by path in the repository.
 pub const SPINE: &str = "spine.parquet";
@@ -53,9 +54,9 @@ pub fn write(folder: &Path) -> Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes)).map_err(|cause| {
-            Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
-        })?;
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(|cause| unwritable(&path, cause))?;
     }
     Ok(())
 }

@@ -76,7 +76,11 @@ impl Demo {
         let session = session.over(folder.path());
         let last_screen = tokio::select! {
             last_screen = Tour::new(&session).take(builder) => last_screen?,
-            _ = tokio::signal::ctrl_c() => return Err(Error::unavailable("stopped by Ctrl-C")),
+            _ = tokio::signal::ctrl_c() => {
+                return Err(Error::unavailable(
+                    "stopped by Ctrl-C; run `hitherto demo` to begin again",
+                ));
+            }
         };
         session.output().result(&last_screen)?;
         folder.say_farewell(&session);

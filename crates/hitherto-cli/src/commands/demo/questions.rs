@@ -92,9 +92,11 @@ fn key_column(rows: &RecordBatch, field: &Field) -> Result<KeyColumn> {
 
 fn column<'b>(rows: &'b RecordBatch, name: &str) -> Result<&'b dyn Array> {
     let column = rows.column_by_name(name);
-    column
-        .map(AsRef::as_ref)
-        .ok_or_else(|| Error::invalid(format!("the spine has no column {name:?}")))
+    column.map(AsRef::as_ref).ok_or_else(|| {
+        Error::invalid(format!(
+            "the spine has no column {name:?}; run `hitherto demo` again, in another folder"
+        ))
+    })
 }
 
 fn texts(rows: &RecordBatch, name: &str) -> Result<Vec<String>> {
@@ -105,5 +107,6 @@ fn texts(rows: &RecordBatch, name: &str) -> Result<Vec<String>> {
 }
 
 fn unusable(cause: arrow::error::ArrowError) -> Error {
-    Error::invalid("the spine cannot be read").with_source(cause)
+    Error::invalid("the spine cannot be read; run `hitherto demo` again, in another folder")
+        .with_source(cause)
 }

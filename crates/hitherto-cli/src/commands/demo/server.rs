@@ -26,7 +26,8 @@ impl Server {
         let config = session.config()?.server;
         let listener = bind("127.0.0.1:0").await?;
         let address = listener.local_addr().map_err(|cause| {
-            Error::unavailable("the port that was opened cannot be read").with_source(cause)
+            Error::unavailable("the port that was opened cannot be read; start again")
+                .with_source(cause)
         })?;
         let (stop, stopped) = oneshot::channel();
         let clock = {

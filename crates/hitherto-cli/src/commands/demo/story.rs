@@ -58,7 +58,10 @@ impl Story {
                 }
             }
         }
-        Err(Error::not_found("no laboratory value was asked for before its release"))
+        Err(Error::not_found(
+            "no laboratory value was asked for before its release; run `hitherto demo` again, in \
+             another folder",
+        ))
     }
 
     /// The view that the value is from.

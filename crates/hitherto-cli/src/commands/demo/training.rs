@@ -118,7 +118,7 @@ pub async fn in_python(
     narrator.say(format!("{}\n\n", talk.trim_end()));
     if !run.status.success() {
         return Err(Error::invalid(format!(
-            "{SCRIPT} failed ({}) with {}; what it wrote is above",
+            "{SCRIPT} failed ({}) with {}; look at what it wrote above",
             run.status,
             python.display()
         )));

@@ -56,7 +56,7 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
 async fn answered<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(|_| {
         let seconds = ANSWER_TIMEOUT.as_secs();
-        Err(Error::unavailable(format!("it does not answer within {seconds} s")))
+        Err(Error::unavailable(format!("it does not answer within {seconds} s; look at its log")))
     })
 }
 

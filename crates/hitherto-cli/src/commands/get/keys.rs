@@ -23,7 +23,7 @@ impl FromStr for KeyArgument {
                 Ok(Self { name: name.to_owned(), values: split(values) })
             }
             _ => Err(Error::invalid(format!(
-                "{text:?} is not KEY=VALUE, such as customer_id=1 or customer_id=1,2,3"
+                "{text:?} is not KEY=VALUE; write customer_id=1, or customer_id=1,2,3"
             ))),
         }
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hitherto_core::{Error, Result};
+use hitherto_engine::disk::unwritable;
 use serde::Serialize;
 
 use crate::session::Session;
@@ -67,7 +68,7 @@ pub fn refuse_used(folder: &Path) -> Result<()> {
             folder.display()
         ))),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(not_written(folder, cause)),
+        Err(cause) => Err(unwritable(folder, cause)),
     }
 }
 
@@ -76,7 +77,7 @@ fn write(folder: &Path, now: i64) -> Result<Vec<&'static str>> {
     let mut files = Vec::new();
     for (name, text) in TEMPLATE {
         let path = prepared(folder, name)?;
-        fs::write(&path, text).map_err(|cause| not_written(&path, cause))?;
+        fs::write(&path, text).map_err(|cause| unwritable(&path, cause))?;
         files.push(name);
     }
     for (name, batch) in [(PAYMENTS, starter::payments(now)?), (LABELS, starter::labels(now)?)] {
@@ -92,12 +93,8 @@ fn write(folder: &Path, now: i64) -> Result<Vec<&'static str>> {
 fn prepared(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     let parent = path.parent().unwrap_or(folder);
-    fs::create_dir_all(parent).map_err(|cause| not_written(parent, cause))?;
+    fs::create_dir_all(parent).map_err(|cause| unwritable(parent, cause))?;
     Ok(path)
-}
-
-fn not_written(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!("{} cannot be written", path.display())).with_source(cause)
 }
 
 /// What was created.

@@ -18,8 +18,11 @@ use crate::session::Session;
 /// is not a manifest or the rows are others; every difference is named.
 pub async fn check(path: &Path, spine: Option<Spine>, session: &Session) -> Result<()> {
     let json = std::fs::read_to_string(path).map_err(|cause| {
-        Error::not_found(format!("the manifest {} cannot be read", path.display()))
-            .with_source(cause)
+        Error::not_found(format!(
+            "the manifest {} cannot be read; name the file that was written with --manifest",
+            path.display()
+        ))
+        .with_source(cause)
     })?;
     let manifest = Manifest::from_json(&json)?;
     let engine = session.open(Access::ReadOnly)?;
@@ -31,7 +34,8 @@ pub async fn check(path: &Path, spine: Option<Spine>, session: &Session) -> Resu
     let differences = manifest.differences(&rebuilt);
     if !rebuilt.has_rows_of(&manifest) {
         return Err(Error::invalid(format!(
-            "the rows are not those of the manifest:\n{}",
+            "the rows are not those of the manifest; bring back what differs, or make \
+             another:\n{}",
             differences.join("\n")
         )));
     }

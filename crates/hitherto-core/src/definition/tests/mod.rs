@@ -61,8 +61,9 @@ fn view(text: &str) -> FeatureView {
     definitions(text).view("lactate").unwrap().clone()
 }
 
-/// Loading refuses `text` with exactly these lines.
+/// Loading refuses `text` with exactly these lines, each of which says what to do next.
 fn check(text: &str, expected: &[&str]) {
+    assert!(expected.iter().all(|line| line.contains("; ")), "{expected:?}");
     let error = load_one(text).unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     let expected: Vec<String> = expected.iter().map(|line| format!("repo.yaml:{line}")).collect();

@@ -35,34 +35,34 @@ refused! {
         r#"19:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#,
         r#"23:22: feature view "lactate": a timeless view without knownTime needs no online.history: it answers every moment; remove it"#;
     timeless_that_is_no_bool: "eventTime: collected" => "timeless: maybe",
-        r#"17:15: feature view "lactate": source.timeless is true or left out, not "maybe""#,
+        r#"17:15: feature view "lactate": source.timeless is "maybe"; write true, or leave it out"#,
         r#"19:8: feature view "lactate": a timeless view has no ttl: what always was does not age; remove the ttl"#;
     missing_name: "{ name: risk }" => "{ owner: icu }",
-        r#"29:13: feature service without a name: field "name" is missing here"#;
+        r#"29:13: feature service without a name: field "name" is missing here; write it"#;
     missing_type: "name: unit, type: string" => "name: unit",
-        r#"22:9: feature view "lactate": field "type" is missing here"#;
+        r#"22:9: feature view "lactate": field "type" is missing here; write it"#;
     field_written_twice: "ttl: 24h" => "ttl: 24h\n  ttl: 12h",
         r#"20:3: feature view "lactate": field "ttl" is written twice; keep one"#;
     list_where_text_belongs: "ttl: 24h" => "ttl: [24h]",
-        r#"19:8: feature view "lactate": field "ttl" must be text, found "[24h]""#;
+        r#"19:8: feature view "lactate": field "ttl" has "[24h]"; write text"#;
     text_where_a_list_belongs: r#"["lactate:unit", "lactate:value"]"# => "lactate:*",
-        r#"31:13: feature service "risk": field "features" must be a list, found "lactate:*""#;
+        r#"31:13: feature service "risk": field "features" has "lactate:*"; write a list"#;
     text_where_a_mapping_belongs: "{ history: 7d }" => "7d",
-        r#"23:11: feature view "lactate": field "online" must be a mapping, found "7d""#;
+        r#"23:11: feature view "lactate": field "online" has "7d"; write a mapping"#;
     item_of_a_list_that_is_no_mapping: "{ name: unit, type: string }" => "unit",
-        r#"22:7: feature view "lactate": expected a mapping, found "unit""#;
+        r#"22:7: feature view "lactate": here is "unit"; write a mapping"#;
     nothing_where_text_belongs: "entity: stay" => "entity:",
-        r#"12:9: feature view "lactate": field "entity" must be text, found nothing"#;
+        r#"12:9: feature view "lactate": field "entity" has nothing; write text"#;
     nothing_where_a_mapping_belongs: "{ name: risk }" => "",
-        r#"29:9: feature service without a name: field "metadata" must be a mapping, found nothing"#;
+        r#"29:9: feature service without a name: field "metadata" has nothing; write a mapping"#;
     document_that_is_a_list: "# only comments here" => "- a",
-        r#"25:1: document: expected a mapping, found "- a""#;
+        r#"25:1: document: here is "- a"; write a mapping"#;
     document_that_is_not_yaml: "  ttl: 24h" => " ttl: 24h",
-        r#"19:2: document: not valid YAML: while parsing a block mapping, did not find expected key"#;
+        r#"19:2: document: not valid YAML; mend indentation, brackets or quotes here: while parsing a block mapping, did not find expected key"#;
     unclosed_quote: "data/labs.parquet" => "'data",
-        r#"14:14: document: not valid YAML: unclosed quote"#;
+        r#"14:14: document: not valid YAML; mend indentation, brackets or quotes here: unclosed quote"#;
     alias_of_nothing: "data/labs.parquet" => "*labs",
-        r#"14:14: document: not valid YAML: reference to unknown value"#;
+        r#"14:14: document: not valid YAML; mend indentation, brackets or quotes here: reference to unknown value"#;
     no_kind: "kind: FeatureService\n" => "",
         r#"27:1: document has no kind; write one of Entity, FeatureView, FeatureService"#;
     no_api_version: "# only comments here" => "\n# a view\nkind: FeatureView",
@@ -70,15 +70,15 @@ refused! {
     unknown_kind: "kind: FeatureService" => "kind: FeatureServise",
         r#"28:7: kind "FeatureServise" is not known; did you mean "FeatureService"?"#;
     api_version_of_another_release: "# only comments here" => "apiVersion: hitherto/v9\nkind: Thing",
-        r#"25:13: apiVersion "hitherto/v9" is not known; this release reads "hitherto/v1""#;
+        r#"25:13: apiVersion "hitherto/v9" is not known; write "hitherto/v1", which this release reads"#;
     // Names.
     bad_resource_name: "name: risk" => "name: Risk-1",
-        r#"29:19: feature service "Risk-1": name "Risk-1" must start with a letter a-z and hold only a-z, 0-9 and _"#;
+        r#"29:19: feature service "Risk-1": name "Risk-1" is not allowed; begin with a letter a-z, and write only a-z, 0-9 and _"#;
     bad_feature_name: "name: value" => "name: Value",
-        r#"21:15: feature view "lactate": feature name "Value" must start with a letter a-z and hold only a-z, 0-9 and _"#,
+        r#"21:15: feature view "lactate": feature name "Value" is not allowed; begin with a letter a-z, and write only a-z, 0-9 and _"#,
         r#"31:30: feature service "risk": feature view "lactate" has no feature "value"; did you mean "Value"?"#;
     name_that_yaml_reads_as_a_number: "name: risk" => "name: 5",
-        r#"29:19: feature service "5": name "5" must start with a letter a-z and hold only a-z, 0-9 and _"#;
+        r#"29:19: feature service "5": name "5" is not allowed; begin with a letter a-z, and write only a-z, 0-9 and _"#;
     two_features_of_one_name: "name: unit" => "name: value",
         r#"22:15: feature view "lactate": feature "value" is already at repo.yaml:21:15; rename or remove one"#,
         r#"31:14: feature service "risk": feature view "lactate" has no feature "unit"; there is value"#;
@@ -90,7 +90,7 @@ refused! {
     default_of_a_key: "stay_id, type: string" => "stay_id, type: string, default: none",
         r#"6:50: entity "stay": a join key has no default; remove it, or give it to a feature"#;
     default_of_another_type: "name: value, type: float64" => "name: value, type: float64, default: none",
-        r#"21:46: feature view "lactate": feature "value": default "none" is no value of type float64"#;
+        r#"21:46: feature view "lactate": feature "value": default "none" is no value of type float64; write one, or remove it"#;
     // Types and durations.
     unknown_type_of_a_feature: "type: float64" => "type: flaot64",
         r#"21:28: feature view "lactate": feature "value": type "flaot64" is not known; did you mean "float64"?; parameterized types are written decimal128(10, 2), timestamp(us, UTC), list(float32) and list(float32, 768)"#;
@@ -136,9 +136,9 @@ refused! {
         r#"19:10: feature view "lactate": known: "honour" is not a choice; did you mean "honor"?"#;
     // Emptiness and limits.
     empty_path: "data/labs.parquet" => r#""""#,
-        r#"14:14: feature view "lactate": source.parquet is empty"#;
+        r#"14:14: feature view "lactate": source.parquet is empty; write a value"#;
     empty_sql: ">\n      SELECT * FROM source\n" => "''\n",
-        r#"15:10: feature view "lactate": source.sql is empty"#;
+        r#"15:10: feature view "lactate": source.sql is empty; write a value"#;
     entity_without_keys: "[{ name: stay_id, type: string }]" => "[]",
         r#"6:9: entity "stay": there is no join key; write at least one"#;
     service_without_features: r#"["lactate:unit", "lactate:value"]"# => "[]",
@@ -159,9 +159,9 @@ refused! {
     unknown_feature: "lactate:unit" => "lactate:units",
         r#"31:14: feature service "risk": feature view "lactate" has no feature "units"; did you mean "unit"?"#;
     view_without_its_features: r#""lactate:unit""# => "lactate",
-        r#"31:14: feature service "risk": feature reference "lactate" is not of the form view:feature, view:* or alias=view[key=column]:feature; did you mean "lactate:*"?"#;
+        r#"31:14: feature service "risk": "lactate" is no feature reference; write view:feature, view:* or alias=view[key=column]:feature; did you mean "lactate:*"?"#;
     reference_to_no_view: r#""lactate:unit""# => "foo",
-        r#"31:14: feature service "risk": feature reference "foo" is not of the form view:feature, view:* or alias=view[key=column]:feature"#;
+        r#"31:14: feature service "risk": "foo" is no feature reference; write view:feature, view:* or alias=view[key=column]:feature"#;
     feature_listed_twice: r#""lactate:unit""# => r#""lactate:value""#,
         r#"31:31: feature service "risk": feature "lactate:value" is already at repo.yaml:31:14; remove one"#;
     feature_listed_beside_its_wildcard: r#""lactate:unit""# => r#""lactate:*""#,
@@ -171,7 +171,7 @@ refused! {
 #[test]
 fn a_name_that_is_too_long() {
     let error = load_one(&with("name: risk", &format!("name: {}", "r".repeat(129)))).unwrap_err();
-    assert!(error.to_string().ends_with("has 129 bytes; at most 128 are allowed"), "{error}");
+    assert!(error.to_string().ends_with("and 128 is the limit; write a shorter one"), "{error}");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn more_keys_than_an_entity_may_have() {
         (0..=ENTITY_KEYS_MAX).map(|n| format!("{{ name: k{n}, type: int8 }}")).collect();
     check(
         &with("{ name: stay_id, type: string }", &keys.join(", ")),
-        &[r#"6:9: entity "stay": there are 17 join keys; at most 16 are allowed"#],
+        &[r#"6:9: entity "stay": there are 17 join keys, and 16 is the limit; write fewer"#],
     );
 }
 
@@ -192,14 +192,16 @@ fn more_features_than_a_view_may_have() {
     let text = with("  online:", &format!("{}  online:", features.concat()));
     check(
         &text,
-        &[r#"21:5: feature view "lactate": there are 4097 features; at most 4096 are allowed"#],
+        &[
+            r#"21:5: feature view "lactate": there are 4097 features, and 4096 is the limit; write fewer"#,
+        ],
     );
 }
 
 #[test]
 fn a_file_that_is_too_large_and_is_not_even_read() {
     let text = "x".repeat(DEFINITION_FILE_BYTES_MAX as usize + 1);
-    check(&text, &["1:1: file has 4194305 bytes; a definition file may have 4194304"]);
+    check(&text, &["1:1: file has 4194305 bytes, and 4194304 is the limit; split it"]);
 }
 
 #[test]

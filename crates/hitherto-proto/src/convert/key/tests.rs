@@ -51,5 +51,6 @@ fn a_column_without_values_is_refused() {
 fn a_null_row_beyond_the_end_is_refused() {
     let values = Some(Values::Ints(v1::IntValues { values: vec![1] }));
     let column = v1::KeyColumn { name: "stay".into(), values, null_rows: vec![1] };
-    assert_eq!(refusal(column), "join key \"stay\" has 1 values, and null row 1");
+    let message = "join key \"stay\" has 1 values, and null row 1; number rows from 0";
+    assert_eq!(refusal(column), message);
 }
