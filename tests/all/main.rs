@@ -25,6 +25,7 @@
 //! | `damage`         | damaged stores and full disks                               |
 //! | `full_disk`      | a server whose disk is full, and has room again              |
 //! | `small_disk`     | a disk for tests to fill                                    |
+//! | `errors`         | every message of an error, and what it says to do next      |
 //! | `fuzz`           | stored bytes that are anything                              |
 //! | `mutator`        | bytes that are nearly sound                                 |
 //! | `training`       | spines of every kind                                        |
@@ -62,6 +63,7 @@ mod damage;
 mod defaults;
 mod definitions;
 mod deletions;
+mod errors;
 mod formats;
 mod full_disk;
 mod fuzz;
