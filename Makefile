@@ -65,14 +65,16 @@ test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy 
 	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
 
-test-deploy: build  ## image, chart, pods in a box, Terraform, Pulumi, CDK, each by its own tool
+test-deploy: build  ## image, chart, pods, alerts, Terraform, Pulumi, CDK, each by its own tool
 	@deploy/tests/setup.sh
 	HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python -m pytest -q deploy/tests
 
-test-deploy-long: build  ## rolling restarts of a pod in a box, 100 of them
+test-deploy-long: build  ## 100 rolling restarts, and a burst of failures in real time
 	@deploy/tests/setup.sh
 	HITHERTO_ROLLOUTS=50 HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python \
 	    -m pytest -q deploy/tests/test_pod.py -k rolling
+	HITHERTO_COMPRESSED=1 HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python \
+	    -m pytest -q deploy/tests/test_observability.py -k burst
 
 notebooks: python  ## run the notebooks of docs, and store what they show
 	$(PYTHON) -m pip install --quiet nbclient ipykernel
