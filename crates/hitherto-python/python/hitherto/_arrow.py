@@ -7,7 +7,7 @@ each only by the call that needs it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,7 +94,7 @@ def to_polars(stream: ArrowStream) -> polars.DataFrame:
     return frame
 
 
-def to_pandas(stream: ArrowStream) -> DataFrame:
+def to_pandas(stream: ArrowStream, nullable_names: Collection[str] = ()) -> DataFrame:
     """A pandas DataFrame with a fresh RangeIndex.
 
     Every column gets the type that pyarrow chooses for it, with one exception:
@@ -119,10 +119,11 @@ def to_pandas(stream: ArrowStream) -> DataFrame:
     }
     # A spine's own metadata may ask for an index; a training set has none.
     table = pyarrow.table(stream).replace_schema_metadata(None)
+    names = table.column_names
     apart = [
         place
         for place, column in enumerate(table.columns)
-        if column.null_count and column.type in nullable
+        if column.type in nullable and (column.null_count or names[place] in nullable_names)
     ]
     together = [place for place in range(table.num_columns) if place not in set(apart)]
     table = _with_far_dates(table)
@@ -183,6 +184,10 @@ def to_matrix(table: pyarrow.Table, names: Sequence[str], dtype: str) -> Matrix:
         column = table.column(name)
         if kinds.is_boolean(column.type):
             column = column.cast(pyarrow.uint8())
+        # Arrow multiplies a decimal by a power of ten, which is often off by a bit; text is
+        # read as the nearest float, which is what a lookup gives.
+        if kinds.is_decimal(column.type):
+            column = column.cast(pyarrow.string())
         # A null becomes NaN, an integer beyond 2**53 its nearest neighbour.
         matrix[:, place] = column.cast(pyarrow.float64(), safe=False).to_numpy()
     return matrix
