@@ -40,12 +40,12 @@ from ._why import Why
 from .definitions import Entity, FeatureService, FeatureView, Field, MaxChange, Online, Source
 
 if TYPE_CHECKING:
-    from . import aio, feast, mlflow, plot
+    from . import aio, feast, mlflow, plot, serving
 else:
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
-        if name in ("aio", "feast", "mlflow", "plot"):
+        if name in ("aio", "feast", "mlflow", "plot", "serving"):
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -82,4 +82,5 @@ __all__ = [
     "feast",
     "mlflow",
     "plot",
+    "serving",
 ]

@@ -18,7 +18,7 @@ import asyncio
 import contextvars
 import os
 from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Lock
 from types import TracebackType
@@ -51,14 +51,17 @@ class _Threads:
         self._lock = Lock()
         self._executor: ThreadPoolExecutor | None = None
 
-    async def run(self, call: Callable[[], Result]) -> Result:
-        """Waits for ``call``, which runs on one of the threads."""
+    def submit(self, call: Callable[[], Result]) -> Future[Result]:
+        """``call``, which runs on one of the threads."""
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(WORKERS_MAX, "hitherto")
             executor = self._executor
-        call = partial(contextvars.copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(executor, call)
+        return executor.submit(contextvars.copy_context().run, call)
+
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """Waits for ``call``, which runs on one of the threads."""
+        return await asyncio.wrap_future(self.submit(call))
 
 
 _threads = _Threads()

@@ -1,0 +1,465 @@
+"""Features for a model that is served: the ones that it was trained on, or none.
+
+    contract = hitherto.serving.contract(store, training_set)      # where the model is trained
+    features = hitherto.serving.Features("http://host:7411", contract)      # where it is served
+    risk = model.predict(features.read({"patient_id": ["10000032"]}).to_numpy())
+
+:class:`Features` compares the definitions of training with those of the server when it
+is made, and does not come to be if one differs. What it reads then has the columns of the
+training rows, in their order and types, so that a model says of a served request, bit for
+bit, what it would have said of the training row of that moment.
+
+A request is one lookup, of any number of entities, within a deadline. An entity of which
+there is no value is no error to a lookup; to a model it may be one, which a
+:class:`StatusPolicy` decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import TimeoutError as NoAnswer
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from numbers import Real
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _contract
+from ._errors import InvalidError, NotFoundError, UnavailableError
+from ._lookup import Lookup, Status
+from ._selection import Selection
+from ._served import Served
+from ._store import Store, connect
+from ._time import Duration, Moment, format_duration, to_timedelta
+from ._values import is_number
+
+if TYPE_CHECKING:
+    from ._training_set import TrainingSet
+
+__all__ = ["Action", "Features", "Served", "StatusPolicy", "contract", "from_environment"]
+
+Action = Literal["answer", "refuse", "null", "default"]
+"""What becomes of a feature without a value: what a training row would have there (the
+default that its definition declares, or else null); an error; null; or the value that the
+policy's ``defaults`` have."""
+
+ACTIONS = ("answer", "refuse", "null", "default")
+
+ROWS_SAID_MAX = 3
+"""Rows of a request that an error names."""
+
+
+@dataclass(frozen=True)
+class StatusPolicy:
+    """What becomes of features that have no value.
+
+    Without a word of yours a request is refused if one of its entities was never seen or
+    its facts have all expired: nobody decided yet what the model is to make of that. Where
+    training rows had nulls for the same reason, ``"answer"`` is right.
+    """
+
+    null: Action = "answer"
+    """A fact answers, and its value is null."""
+    not_found: Action = "refuse"
+    """No fact is known: never seen, not yet known, or deleted."""
+    expired: Action = "refuse"
+    """The newest known fact is older than the view's ttl."""
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """For ``"default"``: the value of each feature, ``view:feature``."""
+    views: Mapping[str, StatusPolicy] = field(default_factory=dict[str, "StatusPolicy"])
+    """Views, as the request calls them, for which another policy holds."""
+
+    def __post_init__(self) -> None:
+        for status in ("null", "not_found", "expired"):
+            action = getattr(self, status)
+            if action not in ACTIONS:
+                raise InvalidError(f"{status} is one of {', '.join(ACTIONS)}; found {action!r}")
+
+    def of(self, view: str) -> StatusPolicy:
+        """The policy that holds for ``view``."""
+        return self.views.get(view, self)
+
+    def action(self, status: Status) -> Action:
+        """What becomes of a feature with ``status``, which is not ``PRESENT``."""
+        actions: dict[str, Action] = {
+            "NULL": self.null,
+            "NOT_FOUND": self.not_found,
+            "EXPIRED": self.expired,
+        }
+        return actions[status]
+
+
+def contract(store: Store, training_set: TrainingSet) -> dict[str, Any]:
+    """The record to keep with a model: the training set's manifest, with the definitions
+    of its views and the features that are null in some row of it.
+
+    A manifest alone will do for :class:`Features` as well. With this one an error says
+    which field of a definition differs and how; the check needs no source files; and
+    frames have, row for row, the types that they had in training. It is JSON, and
+    ``hitherto training-set --check`` reads it as the manifest that it is.
+
+    Args:
+        store: where the rows were built.
+        training_set: must have been read to its end.
+
+    Raises:
+        InvalidError: it has not been read to its end.
+        ConflictError: a source file changed while the rows were built, or other
+            definitions were applied since.
+    """
+    return _contract.record(store, training_set)
+
+
+class Features:
+    """A model's features, from one store. Thread-safe; made once in each process.
+
+    Args:
+        store: the URL of a server, or a store that is open, for what
+            :func:`hitherto.connect` takes beyond a URL.
+        manifest: what :func:`contract` or ``training_set.manifest`` was, or the path of
+            a JSON file with it.
+        policy: what becomes of features without a value.
+        deadline: how long a request may take, a timedelta or text such as ``"50ms"``;
+            with None it may take as long as the store does, on the caller's thread.
+        on_difference: ``"warn"`` serves the model in spite of a difference, with a
+            warning for each.
+
+    Raises:
+        ConflictError: the model was trained on other definitions. A line for each
+            difference: which view, what differs, and what to do.
+        InvalidError: this is no manifest, or the policy names what the model does not have.
+        UnavailableError: a view has nothing online, or as :func:`hitherto.connect`.
+        DeniedError: as :func:`hitherto.connect`.
+    """
+
+    def __init__(
+        self,
+        store: Store | str,
+        manifest: Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        policy: StatusPolicy | None = None,
+        deadline: Duration | None = "1s",
+        on_difference: Literal["refuse", "warn"] = "refuse",
+    ) -> None:
+        if not isinstance(manifest, Mapping):
+            manifest = json.loads(Path(manifest).read_text())
+        self._manifest = _contract.read(manifest)
+        self._store = connect(store) if isinstance(store, str) else store
+        self._policy = policy or StatusPolicy()
+        self._deadline = None if deadline is None else to_timedelta(deadline)
+        self._counts: Counter[Status] = Counter()
+        self._lock = Lock()
+        catalog = self._store.catalog()
+        self._selection: Selection = _contract.selection(catalog, self._manifest)
+        self._keys = _contract.keys(catalog, self._selection)
+        self._asked = list(self._manifest["features"])
+        differences = _contract.differences(self._store, catalog, self._manifest)
+        if on_difference == "refuse":
+            _contract.refuse(differences)
+        for line in differences:
+            warnings.warn(line, stacklevel=2)
+        _refuse_offline(catalog, self._manifest)
+        self._declared, self._types = _declared(catalog, self._manifest)
+        self._columns = self._names()
+        self._check_policy()
+
+    @property
+    def names(self) -> list[str]:
+        """Features in the order of the columns, each ``view:feature``."""
+        return list(self._selection.features)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, as in the training rows."""
+        return list(self._columns.values())
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Join keys that a request has, and their types as declared, such as ``int64``."""
+        return dict(self._keys)
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """What the model was trained on."""
+        return MappingProxyType(dict(self._manifest))
+
+    @property
+    def counts(self) -> dict[Status, int]:
+        """Values served so far, by status; those of refused requests too."""
+        with self._lock:
+            return dict(self._counts)
+
+    def check(self) -> None:
+        """Compares definitions again, as when this was made: for a probe of readiness,
+        where definitions may be applied while a model is served. Reads the catalog.
+
+        Raises:
+            ConflictError: as the constructor, also where it was told to warn.
+            UnavailableError: a view has nothing online.
+        """
+        catalog = self._store.catalog()
+        _contract.selection(catalog, self._manifest)
+        _contract.refuse(_contract.differences(self._store, catalog, self._manifest))
+        _refuse_offline(catalog, self._manifest)
+
+    def read(
+        self,
+        keys: Mapping[str, Iterable[Any]] | Sequence[Mapping[str, Any]] | Any,
+        *,
+        as_of: Moment | None = None,
+        deadline: Duration | None = None,
+    ) -> Served:
+        """The features of entities, by one lookup.
+
+        Args:
+            keys: as for :meth:`hitherto.Store.lookup`: for each join key a list or
+                column, all of one length; or a frame; or a list of mappings, one for each
+                entity. Bytes are text where the key is text, and text is a date where it
+                is a date (``2180-07-23``), as requests have them.
+            as_of: the moment to answer for, now if left out.
+            deadline: of this request, instead of the one of all; what is left of the
+                caller's.
+
+        Returns:
+            A row for each entity, in their order.
+
+        Raises:
+            NotFoundError: the policy refuses a status; which view, rows and why.
+            InvalidError: a join key is missing or unknown, or the lists differ in length.
+            UnavailableError: there was no answer by the deadline, or the server is busy.
+        """
+        from .aio import _threads
+
+        call, limit = self._call(keys, as_of), self._limit(deadline)
+        if limit is None:
+            return self._served(call())
+        answer = _threads.submit(call)
+        try:
+            return self._served(answer.result(limit))
+        except NoAnswer as cause:
+            answer.cancel()
+            raise self._late(limit) from cause
+
+    async def read_async(
+        self, keys: Any, *, as_of: Moment | None = None, deadline: Duration | None = None
+    ) -> Served:
+        """As :meth:`read`, to be awaited. The lookup runs on a thread, of which a process
+        has at most ``hitherto.aio.WORKERS_MAX``."""
+        import asyncio
+
+        from .aio import _threads
+
+        call, limit = self._call(keys, as_of), self._limit(deadline)
+        try:
+            return self._served(await asyncio.wait_for(_threads.run(call), limit))
+        except asyncio.TimeoutError as cause:
+            raise self._late(limit) from cause
+
+    def close(self) -> None:
+        """Closes the store."""
+        self._store.close()
+
+    def _call(self, keys: Any, as_of: Moment | None) -> Callable[[], Lookup]:
+        return partial(self._store.lookup, self._key_columns(keys), self._asked, as_of=as_of)
+
+    def _limit(self, deadline: Duration | None) -> float | None:
+        length = self._deadline if deadline is None else to_timedelta(deadline)
+        return None if length is None else length.total_seconds()
+
+    @staticmethod
+    def _late(seconds: float | None) -> UnavailableError:
+        shown = format_duration(to_timedelta(f"{round((seconds or 0) * 1e6)}us"))
+        return UnavailableError(
+            f"the features did not come within {shown}, the request's deadline; ask again, give "
+            "it more time (deadline=), or look whether the server is busy"
+        )
+
+    def _key_columns(self, keys: Any) -> Any:
+        if isinstance(keys, Sequence) and not isinstance(keys, (str, bytes)):
+            keys = _by_column(keys, self._keys)
+        if not isinstance(keys, Mapping):
+            return keys
+        return {name: self._key_values(name, values) for name, values in keys.items()}
+
+    def _key_values(self, name: str, values: Any) -> Any:
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            return values
+        if hasattr(values, "tolist"):
+            values = values.tolist()
+        kind = self._keys.get(name)
+        if kind == "string" and any(isinstance(value, bytes) for value in values):
+            return [value.decode() if isinstance(value, bytes) else value for value in values]
+        if kind == "date32" and any(isinstance(value, str) for value in values):
+            return [
+                date.fromisoformat(value) if isinstance(value, str) else value for value in values
+            ]
+        return values
+
+    def _served(self, lookup: Lookup) -> Served:
+        statuses = lookup.statuses
+        counted: Counter[Status] = Counter()
+        absent: dict[str, list[Status]] = {}
+        for name, found in statuses.items():
+            present = found.count("PRESENT")
+            counted["PRESENT"] += present
+            if present != len(found):
+                absent[name] = found
+                counted.update(status for status in found if status != "PRESENT")
+        with self._lock:
+            self._counts.update(counted)
+        instead = self._instead(absent) if absent else {}
+        nullable = self._manifest.get("null_features")
+        return Served(lookup, statuses, self._columns, instead, nullable)
+
+    def _instead(self, absent: dict[str, list[Status]]) -> dict[str, dict[int, Any]]:
+        """For features the rows that get another value than the store's, and it."""
+        instead: dict[str, dict[int, Any]] = {}
+        refused: dict[tuple[str, Status], dict[int, list[str]]] = {}
+        for name, found in absent.items():
+            view = name.partition(":")[0]
+            policy = self._policy.of(view)
+            for row, status in enumerate(found):
+                action = "answer" if status == "PRESENT" else policy.action(status)
+                if action == "answer" or (action == "refuse" and name in self._declared):
+                    continue
+                if action == "refuse":
+                    refused.setdefault((view, status), {}).setdefault(row, []).append(name)
+                else:
+                    value = policy.defaults[name] if action == "default" else None
+                    instead.setdefault(name, {})[row] = value
+        if refused:
+            lines = [self._refusal(*what, rows) for what, rows in refused.items()]
+            raise NotFoundError("; ".join(lines))
+        return instead
+
+    def _refusal(self, view: str, status: Status, rows: dict[int, list[str]]) -> str:
+        said = ", ".join(str(row) for row in list(rows)[:ROWS_SAID_MAX])
+        more = f" and {len(rows) - ROWS_SAID_MAX} more" if len(rows) > ROWS_SAID_MAX else ""
+        where = f"row{'s' if len(rows) > 1 else ''} {said}{more} of the request"
+        argument = f'StatusPolicy({status.lower()}="answer")'
+        if status == "NULL":
+            names = ", ".join(dict.fromkeys(name for each in rows.values() for name in each))
+            return f"{where}: {names} is null; bring a value, or allow it: {argument}"
+        if status == "NOT_FOUND":
+            what = f'feature view "{view}" has no fact that is known; look whether the join key'
+            return f"{where}: {what} is right, bring facts, or allow it: {argument}"
+        ttl = _ttl(self._store.catalog(), self._manifest, view)
+        return (
+            f'{where}: the newest fact of feature view "{view}" has expired: it is older than '
+            f"{ttl}, the view's ttl; bring newer facts (`hitherto materialize`, or push), or allow "
+            f"it: {argument}"
+        )
+
+    def _names(self) -> dict[str, str]:
+        names = [column["name"] for column in self._manifest["schema"]]
+        return dict(zip(self.names, self._selection.columns(names), strict=True))
+
+    def _check_policy(self) -> None:
+        views = dict.fromkeys(name.partition(":")[0] for name in self.names)
+        for view in self._policy.views:
+            if view not in views:
+                raise InvalidError(
+                    f'the policy is about feature view "{view}", which the model does not have; '
+                    f"it has {', '.join(views)}"
+                )
+        for name in self.names:
+            policy = self._policy.of(name.partition(":")[0])
+            actions = (policy.null, policy.not_found, policy.expired)
+            if "default" not in actions:
+                continue
+            if name not in policy.defaults:
+                raise InvalidError(
+                    f'the policy says "default" and has none for {name}; add it to defaults'
+                )
+            value = policy.defaults[name]
+            if not _fits(value, self._types[name]):
+                raise InvalidError(
+                    f"the default of {name} is of type {self._types[name]}; found {value!r}"
+                )
+
+
+def from_environment(
+    manifest: Mapping[str, Any] | str | os.PathLike[str], policy: StatusPolicy | None = None
+) -> Features:
+    """Features as the environment says, which is how serving systems configure a model.
+
+    ``HITHERTO_URL``: the server. ``HITHERTO_TOKEN_FILE``, ``HITHERTO_CA``,
+    ``HITHERTO_CERT``: files with what it asks for (:func:`hitherto.connect`).
+    ``HITHERTO_DEADLINE``: of a request, such as ``50ms``.
+
+    Raises:
+        InvalidError: there is no ``HITHERTO_URL``.
+        As :class:`Features`.
+    """
+    url = os.environ.get("HITHERTO_URL")
+    if not url:
+        raise InvalidError("HITHERTO_URL is not set; it says where the feature store is")
+    token = os.environ.get("HITHERTO_TOKEN_FILE")
+    store = connect(
+        url,
+        token=Path(token).read_text().strip() if token else None,
+        ca=os.environ.get("HITHERTO_CA"),
+        cert=os.environ.get("HITHERTO_CERT"),
+    )
+    deadline = os.environ.get("HITHERTO_DEADLINE", "1s")
+    return Features(store, manifest, policy=policy, deadline=deadline)
+
+
+def _by_column(rows: Sequence[Any], keys: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Mappings, one for each entity, as columns."""
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping) or set(row) != set(keys):
+            found = ", ".join(map(str, row)) if isinstance(row, Mapping) else type(row).__name__
+            raise InvalidError(
+                f"row {place} of the request is to have the join keys {', '.join(keys)}; "
+                f"found {found or 'none'}"
+            )
+    return {name: [row[name] for row in rows] for name in keys}
+
+
+def _refuse_offline(catalog: dict[str, Any], manifest: Mapping[str, Any]) -> None:
+    lines = _contract.not_online(catalog, manifest)
+    if lines:
+        raise UnavailableError("; ".join(lines))
+
+
+def _declared(
+    catalog: dict[str, Any], manifest: Mapping[str, Any]
+) -> tuple[frozenset[str], dict[str, str]]:
+    """Features whose definition has a default, so that what their absence means is decided;
+    and the types of all."""
+    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    defaults: set[str] = set()
+    types: dict[str, str] = {}
+    for entry in manifest["views"]:
+        definition = views[entry["view"]]["definition"]
+        defaults |= {f"{entry['name']}:{feature}" for feature in definition.get("defaults", {})}
+        types |= {
+            f"{entry['name']}:{each['name']}": each["type"] for each in definition["features"]
+        }
+    return frozenset(defaults), types
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == "bool" or kind == "string":
+        return isinstance(value, bool if kind == "bool" else str)
+    if not is_number(kind):
+        return True
+    is_whole = "int" in kind
+    return not isinstance(value, bool) and isinstance(value, int if is_whole else (Real, Decimal))
+
+
+def _ttl(catalog: dict[str, Any], manifest: Mapping[str, Any], name: str) -> str:
+    view = next(entry["view"] for entry in manifest["views"] if entry["name"] == name)
+    for applied in catalog["views"]:
+        if applied["definition"]["metadata"]["name"] == view:
+            return format_duration(to_timedelta(f"{applied['definition']['ttl_micros']}us"))
+    return "the view allows"
