@@ -10,7 +10,6 @@ use arrow::array::{
 };
 use hitherto_core::Kind;
 use hitherto_engine::{Engine, MaterializeMode, OptimizeMode, VerifyRequest};
-use parquet::arrow::ArrowWriter;
 use parquet::data_type::{ByteArray, Int64Type, Int96, Int96Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -18,7 +17,7 @@ use parquet::file::statistics::{Statistics, ValueStatistics};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use crate::repo::{Repo, Silent, batch, grant, materialize, training_set};
+use crate::repo::{Repo, Silent, batch, grant, materialize, training_set, write_parquet_as};
 
 fn yaml(key: &str, feature: &str, sql: Option<&str>) -> String {
     let sql = sql.map_or(String::new(), |sql| format!("sql: \"{sql}\", "));
@@ -55,10 +54,7 @@ fn repo(yaml: &str, facts: &RecordBatch, group_rows: usize) -> Repo {
         .set_max_row_group_row_count(Some(group_rows))
         .set_statistics_enabled(EnabledStatistics::Page)
         .build();
-    let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, facts.schema(), Some(properties)).unwrap();
-    writer.write(facts).unwrap();
-    writer.close().unwrap();
+    write_parquet_as(&path, facts, properties);
     repo
 }
 

@@ -9,7 +9,7 @@
 //! way, which is one file and one run, and those of the oracle.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -24,7 +24,6 @@ use hitherto_engine::{
 use hitherto_online::OnlineStore;
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
-use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -164,10 +163,7 @@ impl Storage {
         let batch = repo::batch(parity::columns(facts));
         let properties = WriterProperties::builder();
         let properties = properties.set_max_row_group_row_count(Some(self.row_group_rows)).build();
-        let file = File::create(repo.path().join("facts").join(name)).unwrap();
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
+        repo::write_parquet_as(&repo.path().join("facts").join(name), &batch, properties);
     }
 
     fn open(&self, repo: &Repo, mirror: &Arc<MemoryStore>) -> Open {

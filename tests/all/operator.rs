@@ -4,7 +4,6 @@
 //! filters, how much memory there is: nothing of that may change an answer, and
 //! where it should save work, it does.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,11 +15,10 @@ use hitherto_core::{Kind, Result};
 use hitherto_engine::config::Memory;
 use hitherto_engine::{Config, Engine, TrainingSetReport};
 use hitherto_online::memory::MemoryStore;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
-use crate::repo::{Repo, apply, batch, explained};
+use crate::repo::{Repo, apply, batch, explained, write_parquet_as};
 
 /// Facts of a source, and about how many of them concern one entity.
 const FACTS: usize = 6_000;
@@ -144,11 +142,7 @@ impl Facts {
             ]);
             let path = repo.path().join(format!("facts/{number}.parquet"));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let file = File::create(path).unwrap();
-            let mut writer =
-                ArrowWriter::try_new(file, rows.schema(), Some(properties.clone())).unwrap();
-            writer.write(&rows).unwrap();
-            writer.close().unwrap();
+            write_parquet_as(&path, &rows, properties.clone());
         }
     }
 

@@ -13,6 +13,7 @@ use hitherto_engine::{
 };
 use hitherto_online::memory::MemoryStore;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 /// A repository in a temporary folder.
@@ -99,9 +100,19 @@ pub fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 }
 
 pub fn write_parquet(path: &Path, batch: &RecordBatch) {
+    write_parquet_as(path, batch, WriterProperties::default());
+}
+
+/// A row group at a time: rows that do not fit in one the writer cuts off by calling itself,
+/// once for each, until its stack is full.
+pub fn write_parquet_as(path: &Path, batch: &RecordBatch, properties: WriterProperties) {
     let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(batch).unwrap();
+    let rows = batch.num_rows();
+    let group_rows = properties.max_row_group_row_count().unwrap_or(rows).max(1);
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    for from in (0..rows).step_by(group_rows) {
+        writer.write(&batch.slice(from, group_rows.min(rows - from))).unwrap();
+    }
     writer.close().unwrap();
 }
 
