@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hitherto
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from conftest import SERVICE
@@ -183,6 +185,23 @@ def test_by_time_the_moments_may_be_named(whole: hitherto.TrainingSet) -> None:
     )
     assert max(train.to_arrow()["event_timestamp"].to_pylist()) < begin
     assert len(test.to_pandas()) > 0
+
+
+def test_naive_times_are_those_of_their_zone(embedded: hitherto.Store, spine: pa.Table) -> None:
+    zone, place = "Asia/Kathmandu", spine.column_names.index("event_timestamp")
+    times = spine["event_timestamp"].cast(pa.timestamp("us", zone))
+    naive = spine.set_column(place, "event_timestamp", pc.local_timestamp(times))
+    whole = embedded.training_set(spine, ["lactate:*"])
+    local = embedded.training_set(naive, ["lactate:*"], timezone=zone)
+    cases: list[dict[str, Any]] = [{}, {"at": ("2150-01-01", "2160-01-01")}]
+    for options in cases:
+        parts = zip(whole.split(by="time", **options), local.split(by="time", **options))
+        for expected, found in parts:
+            rows = expected.to_arrow()
+            assert rows.num_rows > 0
+            assert rows.drop(["event_timestamp"]).equals(
+                found.to_arrow().drop(["event_timestamp"])
+            )
 
 
 def test_a_part_begins_at_its_moment() -> None:

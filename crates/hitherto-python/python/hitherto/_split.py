@@ -175,24 +175,26 @@ def by_keys(names: Sequence[str], shares: Sequence[float], seed: int) -> Assignm
     return assign
 
 
-def by_time(name: str, ends: Sequence[int]) -> Assignment:
+def by_time(name: str, ends: Sequence[int], timezone: str | None = None) -> Assignment:
     """Assigns by the times of the column ``name``: before the first of
     ``ends`` (microseconds UTC), before the second, or later."""
 
     def assign(batch: pyarrow.RecordBatch) -> Matrix:
         numpy = _arrow.imported("numpy", "split()")
-        micros = to_micros(batch.column(name))
+        micros = to_micros(batch.column(name), timezone)
         parts: Matrix = numpy.searchsorted(numpy.array(ends), micros, side="right")
         return parts
 
     return assign
 
 
-def quantiles(times: pyarrow.ChunkedArray, shares: Sequence[float]) -> list[int]:
+def quantiles(
+    times: pyarrow.ChunkedArray, shares: Sequence[float], timezone: str | None = None
+) -> list[int]:
     """The moments at which validation and test begin, so that each part has
     about its share of rows and no moment is in two of them."""
     numpy = _arrow.imported("numpy", "split()")
-    micros = numpy.sort(to_micros(times))
+    micros = numpy.sort(to_micros(times, timezone))
     ends: list[int] = []
     for share in (shares[0], 1 - shares[2]):
         place = round(share * len(micros))
@@ -200,11 +202,22 @@ def quantiles(times: pyarrow.ChunkedArray, shares: Sequence[float]) -> list[int]
     return ends
 
 
-def to_micros(times: Any) -> Matrix:
-    """Microseconds UTC; a null is before everything."""
+def to_micros(times: Any, timezone: str | None = None) -> Matrix:
+    """Microseconds UTC; a null is before everything.
+
+    Times without a zone are local times of ``timezone``, or else UTC's. Of one that a clock
+    showed twice the earlier counts, as for the rows themselves; one that it never showed is
+    the last moment before.
+    """
     pyarrow = _arrow.imported("pyarrow", "split()")
-    micros = times.cast(pyarrow.timestamp("us"), safe=False).cast(pyarrow.int64())
-    filled: Matrix = micros.fill_null(-(2**63)).to_numpy()
+    is_local = timezone is not None and getattr(times.type, "tz", None) is None
+    micros = times.cast(pyarrow.timestamp("us"), safe=False)
+    if is_local:
+        compute = _arrow.imported("pyarrow.compute", "split()")
+        micros = compute.assume_timezone(
+            micros, timezone, ambiguous="earliest", nonexistent="earliest"
+        )
+    filled: Matrix = micros.cast(pyarrow.int64()).fill_null(-(2**63)).to_numpy()
     return filled
 
 

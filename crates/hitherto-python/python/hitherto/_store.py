@@ -210,7 +210,9 @@ class Store:
             native = self._native.training_set(
                 asked, names, service, timestamp, timezone, to_micros(known_by), known, full_names
             )
-        return TrainingSet(native, timestamp, lambda: resolve(self.catalog(), names, service))
+        return TrainingSet(
+            native, timestamp, timezone, lambda: resolve(self.catalog(), names, service)
+        )
 
     def lookup(
         self,

@@ -35,16 +35,24 @@ class TrainingSet(Rows):
     Use it in the process that made it, from one thread at a time.
     """
 
-    __slots__ = ("_native", "_select", "_selection", "timestamp")
+    __slots__ = ("_native", "_select", "_selection", "timestamp", "timezone")
 
     timestamp: str
     """The spine's column of times."""
 
+    timezone: str | None
+    """Whose local times these are if they are naive; None is UTC's."""
+
     def __init__(
-        self, native: _native.TrainingSet, timestamp: str, select: Callable[[], Selection]
+        self,
+        native: _native.TrainingSet,
+        timestamp: str,
+        timezone: str | None,
+        select: Callable[[], Selection],
     ) -> None:
         self._native = native
         self.timestamp = timestamp
+        self.timezone = timezone
         self._select = select
         self._selection: Selection | None = None
 
@@ -109,11 +117,12 @@ class TrainingSet(Rows):
         if by == "time":
             if at is None:
                 times = self.to_arrow().column(self.timestamp)
-                return Split(self, by_time(self.timestamp, quantiles(times, shares)))
+                first, second = quantiles(times, shares, self.timezone)
+                return Split(self, by_time(self.timestamp, [first, second], self.timezone))
             first, second = (to_micros(moment) for moment in at)
             if first is None or second is None or first > second:
                 raise InvalidError("at is when validation begins, then when test begins")
-            return Split(self, by_time(self.timestamp, [first, second]))
+            return Split(self, by_time(self.timestamp, [first, second], self.timezone))
         if at is not None:
             raise InvalidError('at is for split(by="time", at=...)')
         return Split(self, by_keys(self._split_columns(by), shares, seed))
