@@ -1,9 +1,9 @@
 //! A small disk of its own: a file system that a test fills up.
 //!
-//! Whoever may not mount one gets namespaces in which they may: the test runs again there,
-//! in a process of its own, and nothing outside sees what it mounts. Where neither is
-//! allowed, a `/dev/shm` that is small is taken, as containers have it. Without any of them
-//! the test fails: a full disk is nothing to be believed in.
+//! It is mounted in a namespace that nobody else sees, where the test runs again in a process
+//! of its own. Who is not root gets one of users, too, where that is allowed; it is not in a
+//! chroot. Otherwise a `/dev/shm` that is small is taken, as containers have it. Without any
+//! of them the test says that it did not run: root has one everywhere, and so has CI.
 
 use std::env;
 use std::fs::{self, File};
@@ -23,18 +23,26 @@ const SHARED: &str = "/dev/shm";
 /// Mounts it, then becomes the command behind it.
 const MOUNTED: &str = r#"mount -t tmpfs -o "size=$1m" tmpfs "$2" && shift 2 && exec "$@""#;
 
+/// Those of root, and those of everybody else.
+const NAMESPACES: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+
 /// A folder on a disk that nobody else has files on.
 #[derive(Clone)]
 pub struct SmallDisk(PathBuf);
 
 /// Does work on a small disk, as the test of that name.
+#[expect(clippy::print_stdout, reason = "a test that did not run says so")]
 pub fn on_small_disk(test: &str, work: impl FnOnce(&SmallDisk)) {
     if let Some(folder) = env::var_os(SETTING) {
         return work(&SmallDisk(folder.into()));
     }
     let folder = tempfile::tempdir().unwrap();
-    if in_namespace(folder.path(), Path::new("true")).status().is_ok_and(|ran| ran.success()) {
-        let mut again = in_namespace(folder.path(), &env::current_exe().unwrap());
+    let is_allowed = |namespaces: &&[&str]| {
+        let tried = in_namespace(namespaces, folder.path(), Path::new("true")).output();
+        tried.is_ok_and(|ran| ran.status.success())
+    };
+    if let Some(namespaces) = NAMESPACES.into_iter().find(is_allowed) {
+        let mut again = in_namespace(namespaces, folder.path(), &env::current_exe().unwrap());
         again.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         let ran = again.env(SETTING, folder.path()).output().unwrap();
         let said = String::from_utf8_lossy(&ran.stdout);
@@ -42,18 +50,19 @@ pub fn on_small_disk(test: &str, work: impl FnOnce(&SmallDisk)) {
         assert!(ran.status.success() && said.contains("1 passed"), "{said}\n{talk}");
         return;
     }
-    let shared = TempDir::new_in(SHARED).ok().filter(|_| is_small(Path::new(SHARED)));
-    let shared = shared.expect(
-        "a test that fills a disk needs one: run it as root, where user namespaces are allowed, \
-         or with a /dev/shm of at most 512 MiB",
-    );
-    work(&SmallDisk(shared.path().to_owned()));
+    match TempDir::new_in(SHARED).ok().filter(|_| is_small(Path::new(SHARED))) {
+        Some(shared) => work(&SmallDisk(shared.path().to_owned())),
+        None => println!(
+            "{test} did not run: it fills a disk, and got none; run it as root, where user \
+             namespaces are allowed, or with a /dev/shm of at most 512 MiB"
+        ),
+    }
 }
 
 /// A command that sees a small disk at a folder, which nobody else does.
-fn in_namespace(folder: &Path, command: &Path) -> Command {
+fn in_namespace(namespaces: &[&str], folder: &Path, command: &Path) -> Command {
     let mut unshared = Command::new("unshare");
-    unshared.args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNTED, "sh"]);
+    unshared.args(namespaces).args(["sh", "-c", MOUNTED, "sh"]);
     unshared.arg(MEGABYTES.to_string()).args([folder, command]);
     unshared
 }
