@@ -51,7 +51,7 @@ impl Collector for Views {
         let histogram = MetricType::Histogram;
         let mut family = encoder.encode_descriptor("view_fact_age", help, unit, histogram)?;
         for (view, counts) in &views {
-            let bounds = AGE_SECONDS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+            let bounds = AGE_SECONDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = bounds.zip(counts.ages).collect();
             family.encode_family(&[("view", *view)])?.encode_histogram::<NoLabelSet>(
                 counts.age_seconds as f64,

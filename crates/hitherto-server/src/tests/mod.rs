@@ -424,6 +424,7 @@ async fn http_has_metrics_and_health() {
         "hitherto_view_lookups_total{view=\"labs\",found=\"not_found\"} 2",
         "hitherto_view_null_values_total{view=\"labs\"} 1",
         "hitherto_view_fact_age_seconds_bucket{le=\"1.0\",view=\"labs\"} 2",
+        "hitherto_view_fact_age_seconds_bucket{le=\"+Inf\",view=\"labs\"} 2",
         "hitherto_view_fact_age_seconds_count{view=\"labs\"} 2",
         "hitherto_service_lookup_duration_seconds_count{service=\"deterioration_v1\"} 1",
     ] {
