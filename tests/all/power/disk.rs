@@ -1,9 +1,13 @@
 //! A disk as a loss of power can leave it.
 //!
 //! ```text
-//! file     what was synced   then changes since: each kept, lost or torn
+//! file     what was synced   then each page as it was at one of some moments since
 //! folder   what was synced   then changes since: kept up to one of them, lost from there on
 //! ```
+//!
+//! A page of a file is written back as a whole, as it is at that moment, and pages in no
+//! order: a large write is torn, and of two the later may be there without the earlier, but
+//! not within one page.
 //!
 //! A file's sync says nothing of its name, a folder's sync nothing of what its files have,
 //! and what comes later may be on the disk when what came before is not: names survive
@@ -17,6 +21,11 @@ use std::path::Path;
 
 use super::recorder::Op;
 use crate::crashes::Dice;
+
+/// What a disk writes as a whole.
+const PAGE_BYTES: usize = 4 << 10;
+/// Moments at which pages of one file may have been written.
+const MOMENTS: usize = 3;
 
 /// Everything below the folder, by number; the folder itself is 0.
 pub struct Disk {
@@ -87,7 +96,7 @@ impl Disk {
             Op::Sync { id } => match self.files.get_mut(id) {
                 Some(file) => {
                     let since = std::mem::take(&mut file.since);
-                    since.iter().for_each(|change| change.make(&mut file.synced, usize::MAX));
+                    since.iter().for_each(|change| change.make(&mut file.synced));
                 }
                 None => self.sync_folder(*id, usize::MAX),
             },
@@ -171,42 +180,33 @@ impl Disk {
 impl File {
     fn lose_power(&mut self, dice: &mut Dice) {
         let since = std::mem::take(&mut self.since);
-        let kept = match dice.roll(4) {
-            0 => 0,
-            1 => since.len(),
-            _ => dice.roll(since.len() as u64 + 1) as usize,
-        };
-        // What is behind these may be there as well, in no order.
-        let is_in_order = dice.roll(2) == 0;
-        for (number, change) in since.iter().enumerate() {
-            if number < kept {
-                change.make(&mut self.synced, usize::MAX);
-            } else if number == kept || !is_in_order && dice.roll(2) == 0 {
-                let bytes = change.bytes();
-                change.make(&mut self.synced, dice.roll(bytes as u64 + 1) as usize);
-            }
+        let contents: [Vec<u8>; MOMENTS] = std::array::from_fn(|_| {
+            let kept = match dice.roll(4) {
+                0 => 0,
+                1 => since.len(),
+                _ => dice.roll(since.len() as u64 + 1) as usize,
+            };
+            let mut content = self.synced.clone();
+            since[..kept].iter().for_each(|change| change.make(&mut content));
+            content
+        });
+        let mut one = || &contents[dice.roll(MOMENTS as u64) as usize];
+        self.synced = vec![0; one().len()];
+        for (number, page) in self.synced.chunks_mut(PAGE_BYTES).enumerate() {
+            let written = one().get(number * PAGE_BYTES..).unwrap_or_default();
+            let bytes = written.len().min(page.len());
+            page[..bytes].copy_from_slice(&written[..bytes]);
         }
     }
 }
 
 impl Change {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Write(_, bytes) => bytes.len(),
-            Self::Truncate(_) => 0,
-        }
-    }
-
-    /// Makes it, of a write the first bytes only.
-    fn make(&self, content: &mut Vec<u8>, bytes_max: usize) {
+    fn make(&self, content: &mut Vec<u8>) {
         match self {
             Self::Write(at, bytes) => {
-                let bytes = &bytes[..bytes.len().min(bytes_max)];
                 let (from, to) = (*at as usize, *at as usize + bytes.len());
-                if !bytes.is_empty() {
-                    content.resize(content.len().max(to), 0);
-                    content[from..to].copy_from_slice(bytes);
-                }
+                content.resize(content.len().max(to), 0);
+                content[from..to].copy_from_slice(bytes);
             }
             Self::Truncate(bytes) => content.resize(*bytes as usize, 0),
         }
