@@ -84,7 +84,7 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
         ConflictError: it lacks one.
     """
     views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
-    lines = []
+    lines: list[str] = []
     for reference in manifest["features"]:
         match = REFERENCE.fullmatch(reference)
         if match is None:
@@ -101,7 +101,7 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
 def differences(store: Store, catalog: dict[str, Any], manifest: Manifest) -> list[str]:
     """What is otherwise in ``store`` than in training, a sentence each."""
     views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
-    lines = []
+    lines: list[str] = []
     trained = manifest.get("definitions")
     if trained is None:
         lines += _hashes(store, catalog, manifest)

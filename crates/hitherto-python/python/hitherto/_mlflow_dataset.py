@@ -8,9 +8,11 @@ from typing import Any, NoReturn
 from mlflow.data.dataset import Dataset
 from mlflow.data.dataset_source import DatasetSource
 from mlflow.data.dataset_source_registry import register_dataset_source
+from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
 
+from . import _contract
 from ._errors import InvalidError
 
 SOURCE_CHARS_MAX = 65_535
@@ -118,6 +120,26 @@ class TrainingSetDataset(Dataset):  # type: ignore[misc]
         """What MLflow stores."""
         schema = json.dumps({"mlflow_colspec": self.schema.to_dict()})
         return {**super().to_dict(), "schema": schema, "profile": self._profile}
+
+
+KEY_TYPES = {
+    "bool": DataType.boolean,
+    "int64": DataType.long,
+    "uint32": DataType.long,
+    "string": DataType.string,
+    "binary": DataType.binary,
+    "date32": DataType.string,
+}
+"""Types of join keys that MLflow has; smaller integers are its integer. A date is text, as
+in JSON."""
+
+
+def signature(contract: dict[str, Any]) -> ModelSignature:
+    """Join keys and their types, as the input of a model."""
+    catalog = _contract.trained_catalog(contract)
+    keys = _contract.keys(catalog, _contract.selection(catalog, contract))
+    columns = [ColSpec(KEY_TYPES.get(kind, DataType.integer), name) for name, kind in keys.items()]
+    return ModelSignature(inputs=Schema(columns))
 
 
 def _type(name: str) -> DataType | AnyType:

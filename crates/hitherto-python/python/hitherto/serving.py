@@ -149,9 +149,12 @@ class Features:
         deadline: Duration | None = "1s",
         on_difference: Literal["refuse", "warn"] = "refuse",
     ) -> None:
-        if not isinstance(manifest, Mapping):
-            manifest = json.loads(Path(manifest).read_text())
-        self._manifest = _contract.read(manifest)
+        found: Mapping[str, Any] = (
+            manifest
+            if isinstance(manifest, Mapping)
+            else json.loads(Path(os.fspath(manifest)).read_text())
+        )
+        self._manifest = _contract.read(found)
         self._store = connect(store) if isinstance(store, str) else store
         self._policy = policy or StatusPolicy()
         self._deadline = None if deadline is None else to_timedelta(deadline)
