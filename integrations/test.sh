@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 cache=${HITHERTO_CACHE:-$HOME/.cache/hitherto}/serving
 here=$PWD
-[ $# -gt 0 ] || set -- kserve mlserver bentoml mlflow sagemaker lambda tensorflow torchserve
+[ $# -gt 0 ] || set -- features kserve mlserver bentoml mlflow sagemaker lambda tensorflow torchserve
 HITHERTO_MATRIX=$(mktemp -d)
 export HITHERTO_MATRIX PYTHONPATH=$here/../crates/hitherto-python/python
 export HITHERTO_RISK=$HITHERTO_MATRIX/risk
