@@ -374,6 +374,7 @@ def test_keys_come_as_requests_have_them(trained: Any) -> None:
         ([{"stays": "2"}], "row 0 .* join keys stay; found stays"),
         (["2"], "row 0 .* found str"),
         ({"stay": "2"}, "needs a list"),
+        ({"stay": [b"\xff"]}, "'stay' is UTF-8 text; a value of the request is not"),
         ({"stay": ["2"], "x": ["2"]}, "x"),
     ):
         with pytest.raises(hitherto.InvalidError, match=said):

@@ -20,7 +20,7 @@ from ._errors import Error, InvalidError, NotFoundError, UnavailableError
 
 Form = Literal["numpy", "pandas"]
 
-CODES = {
+CODES: dict[type[Error], Any] = {
     InvalidError: INVALID_PARAMETER_VALUE,
     NotFoundError: RESOURCE_DOES_NOT_EXIST,
     UnavailableError: TEMPORARILY_UNAVAILABLE,

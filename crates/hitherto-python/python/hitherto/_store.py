@@ -246,7 +246,7 @@ class Store:
             UnavailableError: the server is busy or cannot be reached.
         """
         columns = _frames.key_columns(keys)
-        lists = {name: _values(name, values) for name, values in columns.items()}
+        lists = {name: listed(name, values) for name, values in columns.items()}
         native = self._native.lookup(lists, _names(features), service, to_micros(as_of), times)
         return Lookup(native, lists)
 
@@ -534,7 +534,12 @@ def _names(names: Sequence[str] | None) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def _values(name: str, values: Iterable[Any]) -> list[Any]:
+def listed(name: str, values: Iterable[Any]) -> list[Any]:
+    """A join key's values as a list.
+
+    Raises:
+        InvalidError: they are one value.
+    """
     if isinstance(values, list):
         return values
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
@@ -542,6 +547,6 @@ def _values(name: str, values: Iterable[Any]) -> list[Any]:
     # Columns of pyarrow, polars, and of numpy and pandas: their Python values.
     for method in ("to_pylist", "to_list", "tolist"):
         if hasattr(values, method):
-            listed: list[Any] = getattr(values, method)()
-            return listed
+            found: list[Any] = getattr(values, method)()
+            return found
     return list(values)

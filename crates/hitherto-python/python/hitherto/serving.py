@@ -22,11 +22,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import TimeoutError as NoAnswer
-from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
+from datetime import date, timedelta
 from functools import partial
-from numbers import Real
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -35,66 +32,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _contract
 from ._errors import InvalidError, NotFoundError, UnavailableError
 from ._lookup import Lookup, Status
+from ._policy import Action, StatusPolicy, refusal
 from ._selection import Selection
 from ._served import Served
-from ._store import Store, connect
+from ._store import Store, connect, listed
 from ._time import Duration, Moment, format_duration, to_timedelta
-from ._values import is_number
 
 if TYPE_CHECKING:
     from ._training_set import TrainingSet
 
 __all__ = ["Action", "Features", "Served", "StatusPolicy", "contract", "from_environment"]
-
-Action = Literal["answer", "refuse", "null", "default"]
-"""What becomes of a feature without a value: what a training row would have there (the
-default that its definition declares, or else null); an error; null; or the value that the
-policy's ``defaults`` have."""
-
-ACTIONS = ("answer", "refuse", "null", "default")
-
-ROWS_SAID_MAX = 3
-"""Rows of a request that an error names."""
-
-
-@dataclass(frozen=True)
-class StatusPolicy:
-    """What becomes of features that have no value.
-
-    Without a word of yours a request is refused if one of its entities was never seen or
-    its facts have all expired: nobody decided yet what the model is to make of that. Where
-    training rows had nulls for the same reason, ``"answer"`` is right.
-    """
-
-    null: Action = "answer"
-    """A fact answers, and its value is null."""
-    not_found: Action = "refuse"
-    """No fact is known: never seen, not yet known, or deleted."""
-    expired: Action = "refuse"
-    """The newest known fact is older than the view's ttl."""
-    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """For ``"default"``: the value of each feature, ``view:feature``."""
-    views: Mapping[str, StatusPolicy] = field(default_factory=dict[str, "StatusPolicy"])
-    """Views, as the request calls them, for which another policy holds."""
-
-    def __post_init__(self) -> None:
-        for status in ("null", "not_found", "expired"):
-            action = getattr(self, status)
-            if action not in ACTIONS:
-                raise InvalidError(f"{status} is one of {', '.join(ACTIONS)}; found {action!r}")
-
-    def of(self, view: str) -> StatusPolicy:
-        """The policy that holds for ``view``."""
-        return self.views.get(view, self)
-
-    def action(self, status: Status) -> Action:
-        """What becomes of a feature with ``status``, which is not ``PRESENT``."""
-        actions: dict[str, Action] = {
-            "NULL": self.null,
-            "NOT_FOUND": self.not_found,
-            "EXPIRED": self.expired,
-        }
-        return actions[status]
 
 
 def contract(store: Store, training_set: TrainingSet) -> dict[str, Any]:
@@ -172,7 +119,7 @@ class Features:
         _refuse_offline(catalog, self._manifest)
         self._declared, self._types = _declared(catalog, self._manifest)
         self._columns = self._names()
-        self._check_policy()
+        self._policy.check({name: self._types[name] for name in self.names})
 
     @property
     def names(self) -> list[str]:
@@ -279,7 +226,7 @@ class Features:
 
     @staticmethod
     def _late(seconds: float | None) -> UnavailableError:
-        shown = format_duration(to_timedelta(f"{round((seconds or 0) * 1e6)}us"))
+        shown = format_duration(timedelta(seconds=seconds or 0))
         return UnavailableError(
             f"the features did not come within {shown}, the request's deadline; ask again, give "
             "it more time (deadline=), or look whether the server is busy"
@@ -292,18 +239,21 @@ class Features:
             return keys
         return {name: self._key_values(name, values) for name, values in keys.items()}
 
-    def _key_values(self, name: str, values: Any) -> Any:
-        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-            return values
-        if hasattr(values, "tolist"):
-            values = values.tolist()
+    def _key_values(self, name: str, column: Any) -> list[Any]:
+        values = listed(name, column)
         kind = self._keys.get(name)
-        if kind == "string" and any(isinstance(value, bytes) for value in values):
-            return [value.decode() if isinstance(value, bytes) else value for value in values]
-        if kind == "date32" and any(isinstance(value, str) for value in values):
-            return [
-                date.fromisoformat(value) if isinstance(value, str) else value for value in values
-            ]
+        try:
+            if kind == "string":
+                return [each.decode() if isinstance(each, bytes) else each for each in values]
+            if kind == "date32":
+                return [
+                    date.fromisoformat(each) if isinstance(each, str) else each for each in values
+                ]
+        except ValueError as cause:
+            expected = "UTF-8 text" if kind == "string" else "a date such as 2180-07-23"
+            raise InvalidError(
+                f"join key {name!r} is {expected}; a value of the request is not"
+            ) from (cause)
         return values
 
     def _served(self, lookup: Lookup) -> Served:
@@ -339,54 +289,17 @@ class Features:
                     value = policy.defaults[name] if action == "default" else None
                     instead.setdefault(name, {})[row] = value
         if refused:
-            lines = [self._refusal(*what, rows) for what, rows in refused.items()]
+            catalog = self._store.catalog()
+            lines = [
+                refusal(view, status, rows, _ttl(catalog, self._manifest, view))
+                for (view, status), rows in refused.items()
+            ]
             raise NotFoundError("; ".join(lines))
         return instead
-
-    def _refusal(self, view: str, status: Status, rows: dict[int, list[str]]) -> str:
-        said = ", ".join(str(row) for row in list(rows)[:ROWS_SAID_MAX])
-        more = f" and {len(rows) - ROWS_SAID_MAX} more" if len(rows) > ROWS_SAID_MAX else ""
-        where = f"row{'s' if len(rows) > 1 else ''} {said}{more} of the request"
-        argument = f'StatusPolicy({status.lower()}="answer")'
-        if status == "NULL":
-            names = ", ".join(dict.fromkeys(name for each in rows.values() for name in each))
-            return f"{where}: {names} is null; bring a value, or allow it: {argument}"
-        if status == "NOT_FOUND":
-            what = f'feature view "{view}" has no fact that is known; look whether the join key'
-            return f"{where}: {what} is right, bring facts, or allow it: {argument}"
-        ttl = _ttl(self._store.catalog(), self._manifest, view)
-        return (
-            f'{where}: the newest fact of feature view "{view}" has expired: it is older than '
-            f"{ttl}, the view's ttl; bring newer facts (`hitherto materialize`, or push), or allow "
-            f"it: {argument}"
-        )
 
     def _names(self) -> dict[str, str]:
         names = [column["name"] for column in self._manifest["schema"]]
         return dict(zip(self.names, self._selection.columns(names), strict=True))
-
-    def _check_policy(self) -> None:
-        views = dict.fromkeys(name.partition(":")[0] for name in self.names)
-        for view in self._policy.views:
-            if view not in views:
-                raise InvalidError(
-                    f'the policy is about feature view "{view}", which the model does not have; '
-                    f"it has {', '.join(views)}"
-                )
-        for name in self.names:
-            policy = self._policy.of(name.partition(":")[0])
-            actions = (policy.null, policy.not_found, policy.expired)
-            if "default" not in actions:
-                continue
-            if name not in policy.defaults:
-                raise InvalidError(
-                    f'the policy says "default" and has none for {name}; add it to defaults'
-                )
-            value = policy.defaults[name]
-            if not _fits(value, self._types[name]):
-                raise InvalidError(
-                    f"the default of {name} is of type {self._types[name]}; found {value!r}"
-                )
 
 
 def from_environment(
@@ -451,18 +364,9 @@ def _declared(
     return frozenset(defaults), types
 
 
-def _fits(value: Any, kind: str) -> bool:
-    if kind == "bool" or kind == "string":
-        return isinstance(value, bool if kind == "bool" else str)
-    if not is_number(kind):
-        return True
-    is_whole = "int" in kind
-    return not isinstance(value, bool) and isinstance(value, int if is_whole else (Real, Decimal))
-
-
 def _ttl(catalog: dict[str, Any], manifest: Mapping[str, Any], name: str) -> str:
-    view = next(entry["view"] for entry in manifest["views"] if entry["name"] == name)
-    for applied in catalog["views"]:
-        if applied["definition"]["metadata"]["name"] == view:
-            return format_duration(to_timedelta(f"{applied['definition']['ttl_micros']}us"))
-    return "the view allows"
+    """How long a fact of the view that the request calls ``name`` answers."""
+    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    [applied] = {entry["view"] for entry in manifest["views"] if entry["name"] == name}
+    micros = views[applied]["definition"]["ttl_micros"]
+    return "ever" if micros is None else format_duration(timedelta(microseconds=micros))
