@@ -21,6 +21,7 @@
 use std::borrow::Cow;
 
 use super::bytes::take_array;
+use crate::key::{ascending, decode_bytes, encode_bytes};
 
 /// A value of any type that a feature can have.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +73,7 @@ impl Value<'_> {
             Value::Bool(value) => out.extend_from_slice(&[1, u8::from(*value)]),
             Value::Int(value) => {
                 out.push(2);
-                out.extend_from_slice(&crate::key::ascending(*value));
+                out.extend_from_slice(&ascending(*value));
             }
             Value::UInt(value) => {
                 out.push(3);
@@ -88,13 +89,7 @@ impl Value<'_> {
             }
             Value::Bytes(value) => {
                 out.push(6);
-                for part in value.split_inclusive(|byte| *byte == 0) {
-                    out.extend_from_slice(part);
-                    if part.last() == Some(&0) {
-                        out.push(0xFF);
-                    }
-                }
-                out.extend_from_slice(&[0, 0]);
+                encode_bytes(out, value);
             }
         }
     }
@@ -113,7 +108,7 @@ impl Value<'_> {
             3 => Value::UInt(u64::from_be_bytes(take_array(bytes)?)),
             4 => Value::Decimal((u128::from_be_bytes(take_array(bytes)?) ^ (1 << 127)) as i128),
             5 => Value::Float(from_ordered(u64::from_be_bytes(take_array(bytes)?))),
-            6 => Value::Bytes(Cow::Owned(decode_escaped(bytes)?)),
+            6 => Value::Bytes(Cow::Owned(decode_bytes(bytes)?)),
             _ => return None,
         })
     }
@@ -133,19 +128,4 @@ pub fn ordered(number: f64) -> u64 {
 /// The inverse of [`ordered`].
 pub fn from_ordered(bits: u64) -> f64 {
     f64::from_bits(if bits >> 63 == 1 { bits ^ (1 << 63) } else { !bits })
-}
-
-fn decode_escaped(bytes: &mut &[u8]) -> Option<Vec<u8>> {
-    let mut value = Vec::new();
-    loop {
-        let zero = bytes.iter().position(|byte| *byte == 0)?;
-        value.extend_from_slice(&bytes[..zero]);
-        let mark = *bytes.get(zero + 1)?;
-        *bytes = &bytes[zero + 2..];
-        match mark {
-            0 => return Some(value),
-            0xFF => value.push(0),
-            _ => return None,
-        }
-    }
 }

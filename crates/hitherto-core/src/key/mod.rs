@@ -139,7 +139,8 @@ fn decode_part(bytes: &mut &[u8], data_type: &DataType) -> Option<OwnedPart> {
     })
 }
 
-fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) {
+/// Appends bytes that say where they end and sort like the bytes.
+pub(crate) fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
     while let Some(zero) = rest.iter().position(|byte| *byte == 0) {
         out.extend_from_slice(&rest[..=zero]);
@@ -150,7 +151,8 @@ fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) {
     out.extend_from_slice(&[0, 0]);
 }
 
-fn decode_bytes(bytes: &mut &[u8]) -> Option<Vec<u8>> {
+/// Takes them off the front; `None` if they are none.
+pub(crate) fn decode_bytes(bytes: &mut &[u8]) -> Option<Vec<u8>> {
     let mut value = Vec::new();
     loop {
         let zero = bytes.iter().position(|byte| *byte == 0)?;
