@@ -37,9 +37,10 @@ impl PushLog for RocksStore {
     }
 
     fn sync(&self) -> Result<()> {
-        // A write of nothing, and no bare sync: that one is not refused after an error, and
-        // its own then cannot be recovered from.
-        self.commit_meta(&[])?;
+        self.check_writable()?;
+        // A write, and no bare sync: that one is not refused after an error, and its own then
+        // cannot be recovered from.
+        self.write_durably(WriteBatch::default())?;
         let synced = self.acknowledged.as_ref().map_or(Ok(()), Acknowledged::sync);
         synced.map_err(|cause| io_failed(Path::new("how far the log got"), cause))
     }

@@ -243,7 +243,12 @@ impl RocksStore {
     }
 
     /// Writes a batch that is on the disk when this returns.
-    fn write_durably(&self, batch: WriteBatch) -> Result<()> {
+    fn write_durably(&self, mut batch: WriteBatch) -> Result<()> {
+        // The number that is told is that of an entry of its own. What took the one before may
+        // have left none in the log: a file that was ingested does not.
+        if batch.is_empty() {
+            batch.delete_cf(self.family(META), "");
+        }
         let mut durable = WriteOptions::default();
         durable.set_sync(true);
         // What was written before is synced with it, and each of its entries has a number.
@@ -280,15 +285,9 @@ impl Drop for RocksStore {
     /// All that was written is on the disk, and its number beside it: of a store that was
     /// closed no write can go missing unseen, also of those that nobody waited for.
     fn drop(&mut self) {
-        if self.access == Access::ReadOnly {
-            return;
-        }
-        // The number that is told is that of an entry of its own. What took the one before may
-        // have left none in the log: a file that was ingested does not.
-        let mut last = WriteBatch::default();
-        last.delete_cf(self.family(META), "");
-        let synced = self.write_durably(last).and_then(|()| self.sync());
-        if let Err(error) = synced {
+        if self.access == Access::ReadWrite
+            && let Err(error) = self.sync()
+        {
             tracing::warn!(%error, "the log of the store was not synced when it was closed");
         }
     }
@@ -343,9 +342,7 @@ impl Meta for RocksStore {
 
     fn commit_meta(&self, changes: &[MetaChange]) -> Result<()> {
         self.check_writable()?;
-        if !changes.is_empty() {
-            self.room.check()?;
-        }
+        self.room.check()?;
         let family = self.family(META);
         let mut batch = WriteBatch::default();
         for (key, value) in changes {
