@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._arrow import imported
 from ._errors import ConflictError, Error, InvalidError
-from ._selection import REFERENCE, Selection, resolve
+from ._selection import REFERENCE, Selection, resolve, views_of
 from ._time import format_duration
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def record(store: Store, training_set: TrainingSet) -> dict[str, Any]:
     """A manifest with definitions: see :func:`hitherto.serving.contract`."""
     manifest = training_set.manifest
     catalog = store.catalog()
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     different = [*_hashes(store, catalog, manifest)]
     if different:
         raise ConflictError(
@@ -64,16 +64,21 @@ def record(store: Store, training_set: TrainingSet) -> dict[str, Any]:
             + "; build the training set again"
         )
     names = {entry["view"] for entry in manifest["views"]}
-    report = training_set.report()
+    nulls = null_rows(training_set.report())
     return {
         **manifest,
         "definitions": {name: _definition(views[name]) for name in sorted(names)},
-        "null_features": [
-            f"{view['view']}:{null['feature']}"
-            for view in report["views"]
-            for null in view["nulls"]
-            if null["rows"]
-        ],
+        "null_features": [name for name, rows in nulls.items() if rows],
+    }
+
+
+def null_rows(report: dict[str, Any]) -> dict[str, int]:
+    """Of each feature of a training set's report, ``view:feature``, in how many rows it is
+    null."""
+    return {
+        f"{view['view']}:{null['feature']}": null["rows"]
+        for view in report["views"]
+        for null in view["nulls"]
     }
 
 
@@ -83,7 +88,7 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
     Raises:
         ConflictError: it lacks one.
     """
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     lines: list[str] = []
     for reference in manifest["features"]:
         match = REFERENCE.fullmatch(reference)
@@ -100,7 +105,7 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
 
 def differences(store: Store, catalog: dict[str, Any], manifest: Manifest) -> list[str]:
     """What is otherwise in ``store`` than in training, a sentence each."""
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     lines: list[str] = []
     trained = manifest.get("definitions")
     if trained is None:
@@ -122,8 +127,8 @@ def not_online(catalog: dict[str, Any], manifest: Manifest) -> list[str]:
     names = {entry["view"] for entry in manifest["views"]}
     return [
         f'feature view "{name}" has nothing online here; run `hitherto materialize {name}`'
-        for view in catalog["views"]
-        if view["generation"] is None and (name := view["definition"]["metadata"]["name"]) in names
+        for name, view in views_of(catalog).items()
+        if view["generation"] is None and name in names
     ]
 
 
@@ -166,7 +171,7 @@ def refuse(lines: Iterable[str]) -> None:
 def _hashes(store: Store, catalog: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     """Views whose hash is another, as the store hashes what is applied."""
     trained = {entry["name"]: entry for entry in manifest["views"]}
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     rows = store.training_set(_no_rows(catalog, manifest), manifest["features"], full_names=True)
     try:
         rows.to_arrow()

@@ -45,13 +45,18 @@ class Selection:
         return found
 
 
+def views_of(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The views of a catalog by their names."""
+    return {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+
+
 def resolve(
     catalog: dict[str, Any], features: Sequence[str] | None, service: str | None
 ) -> Selection:
     """What a request that the engine has accepted asks for."""
     services = {found["metadata"]["name"]: found["features"] for found in catalog["services"]}
     asked: Sequence[str] = services[service] if features is None else features
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     names: dict[str, None] = {}
     entities: dict[tuple[str, tuple[str, ...]], None] = {}
     for reference in asked:

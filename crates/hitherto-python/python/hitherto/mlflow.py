@@ -154,6 +154,7 @@ def score_batch(
     store: Store,
     *,
     timestamp: str = "event_timestamp",
+    timezone: str | None = None,
     known_by: Moment | None = None,
 ) -> pandas.DataFrame:
     """What a logged model says of rows of the past, each as of its own moment: its features
@@ -161,7 +162,7 @@ def score_batch(
 
     Args:
         model_uri: of :func:`log_model`, such as ``models:/risk/1``.
-        spine, timestamp, known_by: as for :meth:`hitherto.Store.training_set`.
+        spine, timestamp, timezone, known_by: as for :meth:`hitherto.Store.training_set`.
         store: where the features are.
 
     Returns:
@@ -184,6 +185,7 @@ def score_batch(
         spine,
         contract["features"],
         timestamp=timestamp,
+        timezone=timezone,
         known_by=known_by,
         known=request["known"],
         full_names=request["full_names"],
@@ -207,12 +209,7 @@ class _FeatureRows:
 
 
 def _profile(report: dict[str, Any]) -> str:
-    nulls = {
-        f"{view['view']}:{null['feature']}": null["rows"]
-        for view in report["views"]
-        for null in view["nulls"]
-    }
     has_leaked = any(view["leaks"] and view["known"] == "ignore" for view in report["views"])
     leaky = "num_leaky_rows" if has_leaked else "num_leaky_rows_avoided"
     rows = {"num_rows": report["rows"], leaky: report["leaky_rows"]}
-    return json.dumps({**rows, "num_nulls": nulls})
+    return json.dumps({**rows, "num_nulls": _contract.null_rows(report)})

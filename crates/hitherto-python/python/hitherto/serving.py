@@ -33,7 +33,7 @@ from . import _contract
 from ._errors import InvalidError, NotFoundError, UnavailableError
 from ._lookup import Lookup, Status
 from ._policy import Action, StatusPolicy, refusal
-from ._selection import Selection
+from ._selection import Selection, views_of
 from ._served import Served
 from ._store import Store, connect, listed
 from ._time import Duration, Moment, format_duration, to_timedelta
@@ -253,7 +253,7 @@ class Features:
             expected = "UTF-8 text" if kind == "string" else "a date such as 2180-07-23"
             raise InvalidError(
                 f"join key {name!r} is {expected}; a value of the request is not"
-            ) from (cause)
+            ) from cause
         return values
 
     def _served(self, lookup: Lookup) -> Served:
@@ -352,7 +352,7 @@ def _declared(
 ) -> tuple[frozenset[str], dict[str, str]]:
     """Features whose definition has a default, so that what their absence means is decided;
     and the types of all."""
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     defaults: set[str] = set()
     types: dict[str, str] = {}
     for entry in manifest["views"]:
@@ -366,7 +366,7 @@ def _declared(
 
 def _ttl(catalog: dict[str, Any], manifest: Mapping[str, Any], name: str) -> str:
     """How long a fact of the view that the request calls ``name`` answers."""
-    views = {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
+    views = views_of(catalog)
     [applied] = {entry["view"] for entry in manifest["views"] if entry["name"] == name}
     micros = views[applied]["definition"]["ttl_micros"]
     return "ever" if micros is None else format_duration(timedelta(microseconds=micros))
