@@ -264,6 +264,21 @@ async fn a_moment_that_the_finer_unit_cannot_hold_is_refused() {
     assert!(told.contains("write both in microseconds"), "{told}");
 }
 
+/// What lookups and training sets agree on for entities of these regions.
+async fn of_regions(repo: &Repo, regions: [&str; 3]) -> Vec<Option<i64>> {
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Full, 10_000).await;
+    let spine = batch(vec![
+        ("region", Arc::new(StringArray::from(regions.to_vec())) as ArrayRef),
+        ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000; 3]))),
+    ]);
+    let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
+    let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
+    let verified = engine.verify(grant(), &Default::default(), 10_000).await.unwrap();
+    assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
+    found.iter().collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_paths_name_are_keys_and_features_once_they_are_declared() {
     let partitions = "parquet: data, partitions: [{ name: region, type: string }]";
@@ -274,17 +289,11 @@ async fn columns_that_paths_name_are_keys_and_features_once_they_are_declared() 
         repo.parquet("data/region=EU/a.parquet", rows(1));
         repo.parquet("data/region=New%20York/a.parquet", rows(2));
         repo.parquet("data/region=__HIVE_DEFAULT_PARTITION__/a.parquet", rows(3));
-        let engine = repo.applied().await;
-        materialize(&engine, MaterializeMode::Full, 10_000).await;
-        let spine = batch(vec![
-            ("region", Arc::new(StringArray::from(vec!["EU", "New York", "US"])) as ArrayRef),
-            ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000; 3]))),
-        ]);
-        let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
-        let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
-        assert_eq!(found.iter().collect::<Vec<_>>(), [Some(3), Some(4), None], "{source}");
-        let verified = engine.verify(grant(), &Default::default(), 10_000).await.unwrap();
-        assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
+        assert_eq!(
+            of_regions(&repo, ["EU", "New York", "US"]).await,
+            [Some(3), Some(4), None],
+            "{source}"
+        );
     }
     let repo = Repo::new(&yaml("parquet: data", "region, type: string", PLAIN.2));
     repo.parquet("data/region=EU/a.parquet", rows(1));
@@ -321,17 +330,11 @@ async fn columns_that_paths_name_in_capitals_are_declared_as_they_are_there() {
         let repo = Repo::new(&yaml(&source, "region, type: string", PLAIN.2));
         repo.parquet("data/Region=EU/a.parquet", rows(1));
         repo.parquet("data/Region=US/region=x/a.parquet", rows(2));
-        let engine = repo.applied().await;
-        materialize(&engine, MaterializeMode::Full, 10_000).await;
-        let spine = batch(vec![
-            ("region", Arc::new(StringArray::from(vec!["EU", "US", "x"])) as ArrayRef),
-            ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000; 3]))),
-        ]);
-        let (batches, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
-        let found = batches[0].column_by_name("x").unwrap().as_primitive::<Int64Type>();
-        assert_eq!(found.iter().collect::<Vec<_>>(), [Some(3), Some(4), None], "{source}");
-        let verified = engine.verify(grant(), &Default::default(), 10_000).await.unwrap();
-        assert_eq!((verified.differences(), verified.stale().count()), (0, 0), "{verified:?}");
+        assert_eq!(
+            of_regions(&repo, ["EU", "US", "x"]).await,
+            [Some(3), Some(4), None],
+            "{source}"
+        );
     }
     for (source, words) in [
         (
