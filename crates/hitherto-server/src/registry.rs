@@ -1,6 +1,6 @@
 //! `RegistryService`: what is applied and what of it is online, and how both change.
 //!
-//! Applying definitions reads sources, so it runs on the workers of Flight.
+//! Applying definitions reads sources, so it runs on the workers.
 
 use std::sync::Arc;
 

@@ -3,12 +3,12 @@
 //! ```text
 //!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
 //!       |           feast.serving.ServingService    that may block
-//!       |           hitherto.v1.RegistryService
-//!       |           hitherto.v1.PushService       on threads that may block
-//!       |           hitherto.v1.JobService        on the workers of Flight
-//! port -+           grpc.health.v1, grpc.reflection
-//!       |           hitherto.v1.DiagnosticsService  on the workers of Flight
-//!       +- Flight   DoExchange                      on workers of its own
+//!       |           hitherto.v1.PushService         on threads that may block
+//!       |           hitherto.v1.RegistryService     on the workers
+//!       |           hitherto.v1.JobService          on the workers
+//! port -+           hitherto.v1.DiagnosticsService  on the workers
+//!       |           grpc.health.v1, grpc.reflection
+//!       +- Flight   DoExchange                      on the workers
 //!       +- HTTP     /v1/lookup /get-online-features
 //!                   /openapi.json /metrics /healthz
 //! ```

@@ -1,6 +1,6 @@
 //! `JobService`: work that takes a while and goes on without its caller.
 //!
-//! Jobs run on the workers of Flight. One that is cancelled ends at its next pause: its
+//! Jobs run on the workers. One that is cancelled ends at its next pause: its
 //! future is dropped, and with it what it staged.
 //!
 //! | module  | what it owns                                     |
