@@ -48,6 +48,7 @@ use hitherto_core::{Error, Result};
 
 use cli::Cli;
 use session::Session;
+pub use session::user;
 
 /// Runs the command that `words` say, the program's name first, and gives the exit code.
 /// `python` is the Python that this runs in, if it does. Once in a process, in a thread
@@ -67,11 +68,5 @@ pub fn main(words: Vec<OsString>, python: Option<PathBuf>) -> u8 {
 fn run(cli: Cli, session: &Session) -> Result<()> {
     logs::start(&cli.log_filter(), session.output())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|cause| {
-        Error::unavailable(
-            "the system grants no threads; raise their limit, for example with `ulimit -u`",
-        )
-        .with_source(cause)
-    })?;
-    runtime.block_on(cli.command.run(session))
+    runtime.map_err(Error::no_threads)?.block_on(cli.command.run(session))
 }

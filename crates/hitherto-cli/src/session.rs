@@ -129,6 +129,6 @@ impl Session {
 }
 
 /// The name of the user who runs this, as the environment has it.
-fn user() -> String {
+pub fn user() -> String {
     std::env::var("USER").unwrap_or_else(|_| String::from("unknown"))
 }

@@ -13,6 +13,9 @@ use std::fmt;
 pub const ROWS_ANEW: &str = "restore a backup, or build the view anew with `hitherto materialize \
                              VIEW --full` (in Python store.materialize([VIEW], full=True))";
 
+/// What was behind an error, of any library.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -137,7 +140,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<Cause>,
 }
 
 impl Error {
@@ -176,6 +179,31 @@ impl Error {
         Self::new(Kind::Unavailable, message)
     }
 
+    /// A file or folder cannot be read: its path, or what it is called.
+    pub fn unreadable(what: impl fmt::Display, cause: impl Into<Cause>) -> Self {
+        Error::unavailable(format!(
+            "{what} cannot be read; see that it is there, and that this user may read it"
+        ))
+        .with_source(cause)
+    }
+
+    /// A file or folder cannot be written: its path, or what it is called.
+    pub fn unwritable(what: impl fmt::Display, cause: impl Into<Cause>) -> Self {
+        Error::unavailable(format!(
+            "{what} cannot be written; see that its folder is there, has room, and lets this user \
+             write"
+        ))
+        .with_source(cause)
+    }
+
+    /// The system grants no more threads.
+    pub fn no_threads(cause: std::io::Error) -> Self {
+        Error::unavailable(
+            "the system grants no threads; raise their limit, for example with `ulimit -u`",
+        )
+        .with_source(cause)
+    }
+
     /// Stored bytes are wrong.
     pub fn corrupt(message: impl Into<String>) -> Self {
         Self::new(Kind::Corrupt, message)
@@ -188,10 +216,7 @@ impl Error {
 
     /// The same error with its cause attached.
     #[must_use]
-    pub fn with_source(
-        mut self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn with_source(mut self, source: impl Into<Cause>) -> Self {
         self.source = Some(source.into());
         self
     }

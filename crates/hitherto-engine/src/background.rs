@@ -22,12 +22,7 @@ pub fn runtime() -> Result<Runtime> {
         .enable_all()
         .on_thread_start(step_back)
         .build();
-    runtime.map_err(|cause| {
-        Error::unavailable(
-            "the system grants no threads; raise their limit, for example with `ulimit -u`",
-        )
-        .with_source(cause)
-    })
+    runtime.map_err(Error::no_threads)
 }
 
 /// Lowers the priority of this thread.

@@ -1,8 +1,11 @@
-//! DataFusion's errors by what the caller can do about them.
+//! DataFusion's errors, and those of Parquet's writer, by what the caller can do about them.
+
+use std::fmt::Display;
 
 use ::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use hitherto_core::{Error, Kind};
+use parquet::errors::ParquetError;
 
 /// Turns a DataFusion error into one of ours, unless one of ours is inside.
 pub fn from_datafusion(context: &str, cause: DataFusionError) -> Error {
@@ -26,6 +29,16 @@ pub fn from_datafusion(context: &str, cause: DataFusionError) -> Error {
         _ => "report it",
     };
     Error::new(kind, format!("{context}; {advice}")).with_source(cause)
+}
+
+/// An error of Parquet's writer: of the disk, or a bug of ours.
+pub fn from_writer(what: impl Display, cause: ParquetError) -> Error {
+    match cause {
+        ParquetError::External(inner) if inner.is::<std::io::Error>() => {
+            Error::unwritable(what, inner)
+        }
+        cause => Error::internal(format!("{what} cannot be written")).with_source(cause),
+    }
 }
 
 /// An error of ours that went through the wrappers of DataFusion and Parquet.
@@ -57,7 +70,7 @@ fn kind(root: &DataFusionError) -> Kind {
 fn is_parquet(cause: &ArrowError) -> bool {
     match cause {
         ArrowError::ParquetError(_) => true,
-        ArrowError::ExternalError(inner) => inner.is::<parquet::errors::ParquetError>(),
+        ArrowError::ExternalError(inner) => inner.is::<ParquetError>(),
         _ => false,
     }
 }

@@ -42,6 +42,7 @@ use parquet::errors::ParquetError;
 
 use crate::Offline;
 use crate::arrow::{doubled, from_arrow, to_array, to_arrow, type_name};
+use crate::error::from_writer;
 use crate::facts::FactLayout;
 use crate::files::{Checksums, SourceFile, SummedFile};
 use crate::micros::{Micros, Rounding};
@@ -230,19 +231,8 @@ pub fn write_file(view: &AppliedView, facts: &[Arrived<'_>], path: &Path) -> Res
 }
 
 fn write_batch(view: &AppliedView, batch: &RecordBatch, path: &Path) -> Result<()> {
-    let refused = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        let path = path.display();
-        Error::unavailable(format!(
-            "{path} cannot be written; see that its folder is there, has room, and lets this user \
-             write"
-        ))
-        .with_source(cause)
-    };
-    let unwritable = |cause: std::io::Error| refused(cause.into());
-    let unencodable = |cause: ParquetError| match cause {
-        ParquetError::External(inner) if inner.is::<std::io::Error>() => refused(inner),
-        cause => Error::internal("pushed facts cannot be written").with_source(cause),
-    };
+    let unwritable = |cause: std::io::Error| Error::unwritable(path.display(), cause);
+    let unencodable = |cause| from_writer(path.display(), cause);
     let file = SummedFile::create(path).map_err(unwritable)?;
     let properties = layout::properties(batch, view.keys.len()).map_err(unencodable)?;
     let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));

@@ -15,6 +15,7 @@ use std::io::{ErrorKind, Result as IoResult, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use hitherto_core::error::Cause;
 use hitherto_core::{Error, Result};
 
 /// Who may do what with a folder: its owner everything.
@@ -24,23 +25,12 @@ const FILE_MODE: u32 = 0o600;
 
 /// A file or folder that cannot be read.
 pub fn unreadable(path: &Path, cause: std::io::Error) -> Error {
-    let path = path.display();
-    Error::unavailable(format!(
-        "{path} cannot be read; see that it is there, and that this user may read it"
-    ))
-    .with_source(cause)
+    Error::unreadable(path.display(), cause)
 }
 
 /// A file or folder that cannot be written.
-pub fn unwritable(
-    path: &Path,
-    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    Error::unavailable(format!(
-        "{} cannot be written; see that its folder is there, has room, and lets this user write",
-        path.display()
-    ))
-    .with_source(cause)
+pub fn unwritable(path: &Path, cause: impl Into<Cause>) -> Error {
+    Error::unwritable(path.display(), cause)
 }
 
 /// Makes a folder and those above it that are not there, durably and its owner's.

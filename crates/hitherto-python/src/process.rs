@@ -60,16 +60,8 @@ pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
     {
         return Ok(process);
     }
-    let runtime =
-        Builder::new_multi_thread().enable_all().thread_name("hitherto").build().map_err(
-            |cause| {
-                Error::unavailable(
-                    "the system grants no threads; raise their limit, for example with `ulimit \
-                     -u`",
-                )
-                .with_source(cause)
-            },
-        )?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name("hitherto").build();
+    let runtime = runtime.map_err(Error::no_threads)?;
     let process = Process { id: std::process::id(), runtime, engines: Mutex::default() };
     Ok(current.insert(Box::leak(Box::new(process))))
 }
@@ -77,8 +69,7 @@ pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
 /// What the user may who runs this process, where no server is asked.
 pub fn grant() -> &'static Grant {
     static GRANT: OnceLock<Grant> = OnceLock::new();
-    let user = || std::env::var("USER").unwrap_or_else(|_| String::from("unknown"));
-    GRANT.get_or_init(|| Grant::in_process(&user()))
+    GRANT.get_or_init(|| Grant::in_process(&hitherto_cli::user()))
 }
 
 /// Waits for `work` with the GIL released; a signal drops it at its next await.

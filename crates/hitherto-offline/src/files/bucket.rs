@@ -135,12 +135,7 @@ impl Opened {
         }
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(THREADS).thread_name("hitherto-objects").enable_all();
-        let runtime = builder.build().map_err(|cause| {
-            Error::unavailable(
-                "the system grants no threads; raise their limit, for example with `ulimit -u`",
-            )
-            .with_source(cause)
-        })?;
+        let runtime = builder.build().map_err(Error::no_threads)?;
         Ok(self.runtime.insert(runtime).handle().clone())
     }
 }

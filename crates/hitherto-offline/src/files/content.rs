@@ -12,7 +12,6 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::bucket::Object;
-use super::disk::unreadable;
 use super::sums::Sums;
 use super::{Place, SourceFile};
 
@@ -51,7 +50,7 @@ impl SourceFile {
             Place::Object(object) => Opened::Object(object.clone()),
             Place::Disk(path) => {
                 let file = File::open(path).map_err(|cause| {
-                    unreadable(format_args!("source file {}", self.name), cause)
+                    Error::unreadable(format_args!("source file {}", self.name), cause)
                 })?;
                 let file = Arc::new(file);
                 match &self.sums {
@@ -180,7 +179,7 @@ impl Content {
                 Error::corrupt("a file is not as it was written; restore a backup")
                     .with_source(cause)
             }
-            _ => unreadable("a source file", cause),
+            _ => Error::unreadable("a source file", cause),
         })
     }
 

@@ -1,7 +1,6 @@
 //! Files on this machine.
 
 use std::collections::HashSet;
-use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,18 +17,11 @@ use super::{SourceFile, no_glob};
 /// Bytes read at a time for a fingerprint.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A file or folder that cannot be read.
-pub fn unreadable(what: impl Display, cause: std::io::Error) -> Error {
-    Error::unavailable(format!(
-        "{what} cannot be read; see that it is there, and that this user may read it"
-    ))
-    .with_source(cause)
-}
-
 /// Size of a file in bytes, and when it was last written.
 pub fn look_at(path: &Path) -> Result<(u64, i64)> {
-    let metadata = fs::metadata(path)
-        .map_err(|cause| unreadable(format_args!("source file {}", path.display()), cause))?;
+    let metadata = fs::metadata(path).map_err(|cause| {
+        Error::unreadable(format_args!("source file {}", path.display()), cause)
+    })?;
     let modified = metadata.modified().ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Ok((metadata.len(), modified.map_or(0, micros_since_epoch)))
@@ -37,7 +29,7 @@ pub fn look_at(path: &Path) -> Result<(u64, i64)> {
 
 /// XXH3-128 of the content, in hexadecimal.
 pub fn read_fingerprint(name: &str, path: &Path) -> Result<String> {
-    let unreadable = |cause| unreadable(format_args!("source file {name}"), cause);
+    let unreadable = |cause| Error::unreadable(format_args!("source file {name}"), cause);
     let mut file = File::open(path).map_err(unreadable)?;
     let mut hash = Xxh3Default::new();
     let mut chunk = vec![0; CHUNK_BYTES];
@@ -129,7 +121,8 @@ impl<'s> Walk<'s> {
             return Ok(());
         }
         refuse_table(self.parquet, folder)?;
-        let unreadable = |cause| unreadable(format_args!("folder {}", folder.display()), cause);
+        let unreadable =
+            |cause| Error::unreadable(format_args!("folder {}", folder.display()), cause);
         for entry in fs::read_dir(folder).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             if is_hidden(&entry.file_name().to_string_lossy()) {
@@ -156,7 +149,7 @@ impl<'s> Walk<'s> {
 
 /// A path without links.
 fn real(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|cause| unreadable(path.display(), cause))
+    path.canonicalize().map_err(|cause| Error::unreadable(path.display(), cause))
 }
 
 /// Refuses a folder that is a table, of whose files only some count.

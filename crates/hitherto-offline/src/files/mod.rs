@@ -94,7 +94,7 @@ impl SourceFile {
                     Error::corrupt(format!("{} is damaged; restore a backup", sums.display()))
                         .with_source(cause)
                 }
-                _ => disk::unreadable(sums.display(), cause),
+                _ => Error::unreadable(sums.display(), cause),
             }
         })?;
         let file = Self::describe(root, path)?;

@@ -19,7 +19,7 @@ use parquet::errors::ParquetError;
 use super::periods::Periods;
 use super::{OptimizedCopy, OptimizedFile, layout};
 use crate::Offline;
-use crate::error::from_datafusion;
+use crate::error::{from_datafusion, from_writer};
 use crate::files::{SourceFile, SummedFile};
 use crate::footer::{Declared, Footers, blame_if_broken, next_unwound};
 use crate::order::ordered;
@@ -224,21 +224,9 @@ impl CopyFile {
 }
 
 fn unwritable(path: &Path, cause: std::io::Error) -> Error {
-    Error::unavailable(format!(
-        "the copy {} cannot be written; see that its folder is there, has room, and lets this user \
-         write",
-        path.display()
-    ))
-    .with_source(cause)
+    Error::unwritable(format_args!("the copy {}", path.display()), cause)
 }
 
 fn unencodable(cause: ParquetError) -> Error {
-    match &cause {
-        ParquetError::External(inner) if inner.is::<std::io::Error>() => Error::unavailable(
-            "the copy cannot be written; see that its folder is there, has room, and lets this \
-             user write",
-        )
-        .with_source(cause),
-        _ => Error::internal("the copy cannot be written").with_source(cause),
-    }
+    from_writer("the copy", cause)
 }
