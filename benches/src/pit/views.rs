@@ -59,6 +59,7 @@ impl Terms {
             ttl_micros: None,
             known: self.known,
             features: features.map(|name| Feature::new(name, DataType::Float64)).collect(),
+            aggregates: None,
             online: Online::default(),
         }
     }

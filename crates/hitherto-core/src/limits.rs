@@ -233,6 +233,12 @@ pub const MEMORY_BYTES_SCARCE: u64 = 1 << 30;
 pub const EVENT_ID_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a text in a state that keeps many values: so many of them are one state.
 pub const AGGREGATE_ITEM_BYTES_MAX: usize = 1 << 10;
+/// Windows of one aggregate: each is a feature.
+pub const AGGREGATE_WINDOWS_MAX: usize = 16;
+/// Values of a column that one aggregate makes a feature of each.
+pub const AGGREGATE_BUCKETS_MAX: usize = 256;
+/// The lengths of windows and offsets, in microseconds: a second to a hundred years.
+pub const AGGREGATE_WINDOW_MICROS: RangeInclusive<i64> = 1_000_000..=100 * 365 * 86_400_000_000;
 /// Values of one list that an aggregate answers.
 pub const AGGREGATE_LIST_MAX: u32 = 1_000;
 /// Values that are told apart, to count or rank them: each is held with its count.

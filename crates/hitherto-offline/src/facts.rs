@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! join keys ... | event time | known time, if the view has one or the facts were pushed
-//!               | deleted, if the view has it | features ...
-//! '------------------ heads -----------------' '- features -'
+//!               | deleted, if the view has it | values ...
+//! '------------------ heads -----------------' '- values -'
 //! ```
 //!
 //! Heads say which entity a fact is about and when it counts; they are read
-//! first, and where that decides that a fact cannot answer, its features are
-//! never looked at.
+//! first, and where that decides that a fact cannot answer, its values are
+//! never looked at. Values are a view's features, or what these are computed from: the columns
+//! of an event's id, which become one value, columns that functions are of, and conditions.
 
 use std::sync::Arc;
 
@@ -22,12 +23,12 @@ use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
 use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
 use hitherto_core::rule::{NEVER, Times};
-use hitherto_core::slots::{Entry, KnownTimes, TimesBatch};
+use hitherto_core::slots::{Arrival, Entry, KnownTimes, TimesBatch};
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
 use crate::arrow::FeatureArray;
-use crate::keys::encode_keys;
+use crate::keys::{encode_ids, encode_keys};
 use crate::micros::{Micros, Rounding, is_zoneless};
 use crate::source;
 
@@ -41,6 +42,8 @@ pub struct FactLayout {
     delay_micros: i64,
     timezone: Option<Zone>,
     has_deleted: bool,
+    /// Columns of an event's id, which are the first value of a row if there are any.
+    id_columns: usize,
     schema: RowSchema,
 }
 
@@ -55,6 +58,7 @@ impl FactLayout {
             delay_micros: view.definition.source.delay_micros,
             timezone: view.definition.source.timezone.clone(),
             has_deleted: view.definition.source.deleted.is_some(),
+            id_columns: view.definition.aggregates.as_ref().map_or(0, |view| view.id.len()),
             schema: view.row_schema(),
         }
     }
@@ -102,7 +106,13 @@ impl FactLayout {
 
     /// How many columns a fact has.
     pub fn columns(&self) -> usize {
-        self.heads() + self.schema.types().len()
+        let of_id = self.id_columns.saturating_sub(1);
+        self.heads() + of_id + self.schema.types().len()
+    }
+
+    /// Whether every value of a row is a column as it is.
+    pub fn is_plain(&self) -> bool {
+        self.id_columns == 0
     }
 
     /// Reads whole facts: all columns, in order, of `rows` rows.
@@ -128,10 +138,22 @@ impl FactLayout {
     /// # Errors
     /// As [`FactLayout::read`].
     pub fn features(&self, columns: &[ArrayRef]) -> Result<FeatureBatch<'_>> {
-        let arrays = columns.iter().zip(self.schema.types());
-        let arrays = arrays.map(|(array, data_type)| FeatureArray::new(array, data_type));
-        let arrays = arrays.collect::<Result<_>>().map_err(|cause| self.of_view(cause))?;
+        let arrays = self.values(columns).map_err(|cause| self.of_view(cause))?;
         Ok(self.features_of(arrays))
+    }
+
+    fn values(&self, columns: &[ArrayRef]) -> Result<Vec<FeatureArray>> {
+        let (id, columns) = columns.split_at(self.id_columns);
+        let mut types = self.schema.types().iter();
+        let mut arrays = Vec::with_capacity(types.len());
+        if !id.is_empty() {
+            types.next();
+            arrays.push(FeatureArray::Varlen(encode_ids(id)?));
+        }
+        for (array, data_type) in columns.iter().zip(types) {
+            arrays.push(FeatureArray::new(array, data_type)?);
+        }
+        Ok(arrays)
     }
 
     /// Features that were read already.
@@ -238,6 +260,16 @@ pub trait Placed {
 }
 
 impl Placed for Entry {
+    fn row(&self) -> u32 {
+        self.row
+    }
+
+    fn times(&self) -> Times {
+        self.times
+    }
+}
+
+impl Placed for Arrival {
     fn row(&self) -> u32 {
         self.row
     }

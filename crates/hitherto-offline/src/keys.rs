@@ -1,18 +1,20 @@
 //! Join-key arrays as encoded entity keys.
 
 use ::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int64Array, UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Int64Array, UInt64Array,
+    new_null_array,
 };
 use ::arrow::buffer::NullBuffer;
 use ::arrow::compute::cast;
 use ::arrow::datatypes::DataType as ArrowType;
+use hitherto_core::aggregate::{Value, identity};
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::{KeyBatch, word_bytes, word_part};
 use hitherto_core::key::{self, Part};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
-use crate::arrow::{normalize, to_arrow};
+use crate::arrow::{from_arrow, normalize, to_arrow, type_name};
 
 /// Encodes join-key arrays of `rows` rows whose types were checked against
 /// `keys`. Without any key every row has the same, empty one.
@@ -51,6 +53,44 @@ pub fn encode_keys(arrays: &[ArrayRef], keys: &[Field], rows: usize) -> Result<K
             Ok(true)
         }),
     }
+}
+
+/// Encodes the columns that tell events apart, of any types that can be keys, as the bytes of
+/// ids ([`identity`]).
+///
+/// # Errors
+/// `Invalid` when an id is too long, or a column can be no key.
+pub fn encode_ids(columns: &[ArrayRef]) -> Result<BinaryArray> {
+    let rows = columns.first().map_or(0, |column| column.len());
+    let parts = columns.iter().map(|array| {
+        let key = from_arrow(array.data_type()).filter(DataType::is_key);
+        let key = key.ok_or_else(|| {
+            Error::invalid(format!(
+                "a column of source.id has type {}, which can be no id; take integers, strings, \
+                 bools or dates, or cast it in source.sql",
+                type_name(array.data_type())
+            ))
+        })?;
+        Ok((array.logical_nulls(), KeyArray::new(array, &key)?))
+    });
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    let mut ids = BinaryBuilder::with_capacity(rows, rows * 9 * columns.len());
+    let mut id = Vec::new();
+    for row in 0..rows {
+        id.clear();
+        for (nulls, array) in &parts {
+            let value = match array.part(row) {
+                _ if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) => Value::Null,
+                Part::Bool(value) => Value::Bool(value),
+                Part::Int(value) => Value::Int(value),
+                Part::UInt(value) => Value::UInt(value),
+                Part::Bytes(value) => Value::Bytes(value.into()),
+            };
+            identity::encode_part(&mut id, &value)?;
+        }
+        ids.append_value(&id);
+    }
+    Ok(ids.finish())
 }
 
 /// A join key's values in one batch, widened.

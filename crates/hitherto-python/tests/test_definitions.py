@@ -15,6 +15,8 @@ import pytest
 import yaml
 from conftest import ICU, ROOT, binary
 from hitherto import (
+    Aggregate,
+    Buckets,
     Entity,
     FeatureService,
     FeatureView,
@@ -216,6 +218,58 @@ def test_a_wrong_document_is_named(tmp_path: Path, text: str, message: str) -> N
         definitions.load(tmp_path)
 
 
+def test_aggregates_are_written_and_read_again() -> None:
+    view = FeatureView(
+        "card",
+        entity="customer",
+        source=Source("data/", event_time="bought", known_time="booked", id=["tx", "line"]),
+        aggregates=[
+            Aggregate("sum", "amount", windows=["1h", timedelta(days=7), "lifetime"]),
+            Aggregate("count", windows=["7d"], where="channel = 'web'", name="web_count"),
+            Aggregate("approx_quantile", "amount", windows=["30d"], p=[0.5, 0.95], bits=6),
+            Aggregate(
+                "last_n",
+                "price",
+                "int16",
+                windows=["2w"],
+                n=5,
+                nulls="keep",
+                offset="1d",
+                exclude_current_time=True,
+                buckets=Buckets("kind", ["visa", "amex"], other=True),
+                description="the last prices",
+            ),
+            Aggregate("max_by", "shop", "string", windows=["1d"], by="amount", default="none"),
+        ],
+    )
+    text = view.to_yaml()
+    written = yaml.safe_load(text)["spec"]
+    assert written["source"]["id"] == ["tx", "line"]
+    assert "features" not in written
+    assert written["aggregates"][0] == {
+        "function": "sum",
+        "column": "amount",
+        "windows": ["1h", "7d", "lifetime"],
+    }
+    assert written["aggregates"][3]["excludeCurrentTime"] is True
+    assert definitions.loads(text) == [view]
+    assert definitions.from_dict(view.to_dict()) == view
+
+
+def test_a_view_has_features_or_aggregates() -> None:
+    source = Source("data/", event_time="bought")
+    with pytest.raises(hitherto.InvalidError, match="either features"):
+        FeatureView("card", source=source)
+    with pytest.raises(hitherto.InvalidError, match=r"write \['7d'\]"):
+        Aggregate("count", windows="7d")
+    with pytest.raises(hitherto.InvalidError, match="'n' must be a number"):
+        definitions.loads(
+            "apiVersion: hitherto/v1\nkind: FeatureView\nmetadata: { name: a }\nspec:\n"
+            "  source: { parquet: a, eventTime: e, id: eventTime }\n"
+            "  aggregates: [{ function: last_n, column: x, windows: [1d], n: few }]\n"
+        )
+
+
 def test_a_list_is_asked_for() -> None:
     with pytest.raises(hitherto.InvalidError, match=r"write \['a:b'\]"):
         FeatureService("s", "a:b")
@@ -229,6 +283,8 @@ def test_the_classes_have_the_fields_of_the_published_schema() -> None:
     parts = {
         "Source": Source,
         "Online": Online,
+        "Aggregate": Aggregate,
+        "Buckets": Buckets,
         "MaxChange": MaxChange,
         "Feature": Field,
         "EntitySpec": Entity,

@@ -2,6 +2,7 @@
 //! parts, stored and read again, with events that come and go: the same bits.
 
 mod oracle;
+mod training;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -86,28 +86,35 @@ impl Distinct {
         matches!(self.held, Held::Lost)
     }
 
-    /// How many values differ, at most the limit.
+    /// How many values differ, at most a limit that is not over the state's.
     ///
     /// # Errors
     /// When the events have to be read instead, as with the next.
-    pub fn count(&self) -> Result<i64, Lost> {
+    pub fn count(&self, limit: u32) -> Result<i64, Lost> {
         match &self.held {
-            Held::All(counts) => Ok(counts.values().filter(|count| **count > 0).count() as i64),
-            Held::Cut => Ok(self.limit.into()),
+            Held::All(counts) => {
+                let differ = counts.values().filter(|count| **count > 0).count() as i64;
+                Ok(differ.min(limit.into()))
+            }
+            Held::Cut => Ok(limit.into()),
             Held::Lost => Err(Lost),
         }
     }
 
-    /// The most frequent values, most frequent first, then in the order of their bytes.
-    pub fn top(&self, k: usize) -> Result<Outcome, Lost> {
+    /// The most frequent values, most frequent first, then in the order of their bytes; none
+    /// if more than a limit differ, which is not over the state's.
+    pub fn top(&self, k: u32, limit: u32) -> Result<Outcome, Lost> {
         let counts = match &self.held {
             Held::All(counts) => counts,
             Held::Cut => return Ok(Outcome::Absent(Reason::TooManyValues)),
             Held::Lost => return Err(Lost),
         };
         let mut items: Vec<_> = counts.iter().filter(|(_, count)| **count > 0).collect();
+        if items.len() > limit as usize {
+            return Ok(Outcome::Absent(Reason::TooManyValues));
+        }
         items.sort_by_key(|(_, count)| -**count);
-        let values = items.into_iter().take(k).map(|(item, _)| {
+        let values = items.into_iter().take(k as usize).map(|(item, _)| {
             Value::decode(&mut &**item).expect("only bytes of values are counted")
         });
         Ok(Outcome::List(values.collect()))

@@ -6,6 +6,8 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::{
     AGGREGATE_DISTINCT_MAX, AGGREGATE_LIST_MAX, AGGREGATE_TOP_MAX, HISTOGRAM_BITS,
     REGISTERS_PRECISION,
@@ -13,7 +15,8 @@ use crate::limits::{
 use crate::{Error, Result};
 
 /// What is asked of the events in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Function {
     /// How many values; without a column, how many events.
     Count,
@@ -126,7 +129,8 @@ pub enum Function {
 }
 
 /// The type of a sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SumType {
     /// Of integers; null beyond its range.
     Int64,
@@ -137,7 +141,8 @@ pub enum SumType {
 }
 
 /// By what the sum of squares is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// One less than the count.
     Sample,
@@ -146,7 +151,8 @@ pub enum Basis {
 }
 
 /// Whether an event without a value is passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Nulls {
     /// It is as if it had not been.
     Skip,
@@ -253,7 +259,11 @@ impl Form {
             (self, other),
             (Form::Squares, Form::Sum | Form::Count) | (Form::Sum, Form::Count)
         );
-        self == other || is_more
+        let tells_more = match (self, other) {
+            (Form::Distinct { limit: mine }, Form::Distinct { limit }) => mine >= limit,
+            _ => false,
+        };
+        self == other || is_more || tells_more
     }
 }
 

@@ -42,6 +42,9 @@
 //! | [`finish`] | answers, and reasons for none |
 //! | [`value`] | one value as ordered bytes |
 //! | [`exact`] | sums without rounding, and the one rounding |
+//! | `plan` | how a view's features are computed of its facts |
+//! | `entity` | the events of one entity, and the answers at its moments |
+//! | `answer` | answers on their way into columns |
 //! | `sums` | count, sum, mean, variance |
 //! | `ordered` | least, greatest, first, last, and so many of each |
 //! | `distinct` | values with counts: how many differ, which are frequent |
@@ -49,14 +52,17 @@
 //! | `registers` | HyperLogLog |
 //! | `bytes` | the shapes that bytes of states are made of |
 
+mod answer;
 mod bytes;
 mod distinct;
+mod entity;
 pub mod exact;
 pub mod finish;
 pub mod function;
 mod histogram;
 pub mod identity;
 mod ordered;
+mod plan;
 mod registers;
 pub mod state;
 mod sums;
@@ -64,9 +70,11 @@ pub mod value;
 pub mod versions;
 pub mod window;
 
+pub use entity::{Evaluation, Found};
 pub use finish::{Lost, Outcome, Reason};
 pub use function::{Basis, Form, Function, Nulls, SumType};
 pub use ordered::Place;
+pub use plan::AggregatePlan;
 pub use state::{Input, Removal, State};
 pub use value::Value;
 pub use versions::{Terms, Version};

@@ -217,10 +217,10 @@ impl State {
             return Ok(Outcome::Value(Value::Int(count)));
         }
         Ok(match (&self.kept, *function) {
-            (Kept::Distinct(distinct), Function::CountDistinct { .. }) => {
-                Outcome::Value(Value::Int(distinct.count()?))
+            (Kept::Distinct(distinct), Function::CountDistinct { limit }) => {
+                Outcome::Value(Value::Int(distinct.count(limit)?))
             }
-            (Kept::Distinct(distinct), Function::TopK { k, .. }) => distinct.top(k as usize)?,
+            (Kept::Distinct(distinct), Function::TopK { k, limit }) => distinct.top(k, limit)?,
             (Kept::Registers(registers), _) => Outcome::Value(Value::Int(registers.estimate())),
             (Kept::Ordered(ordered), function) if function.is_list() => {
                 Outcome::List(ordered.values().collect())
@@ -235,7 +235,7 @@ impl State {
             (Kept::Sums(sums), Function::Stddev { scale, of }) => some(sums.stddev(scale, of)),
             (Kept::Truth([_, trues]), Function::Any) => Outcome::Value(Value::Bool(*trues > 0)),
             (Kept::Truth([falses, _]), _) => Outcome::Value(Value::Bool(*falses == 0)),
-            (Kept::Distinct(distinct), _) => match distinct.top(1)? {
+            (Kept::Distinct(distinct), Function::Mode { limit }) => match distinct.top(1, limit)? {
                 Outcome::List(values) => values
                     .into_iter()
                     .next()
@@ -275,7 +275,7 @@ impl State {
             Kept::Count(count) => *count == 0,
             Kept::Sums(sums) => sums.count() == 0,
             Kept::Truth(counts) => *counts == [0; 2],
-            Kept::Distinct(distinct) => distinct.count() == Ok(0),
+            Kept::Distinct(distinct) => distinct.count(1) == Ok(0),
             Kept::Histogram(histogram) => histogram.quantile(0).is_none(),
             Kept::Registers(_) => false,
             Kept::Ordered(ordered) => ordered.is_empty(),

@@ -20,6 +20,8 @@
 //! all has no special case. A moment before the first of 64 bits, or an event after the last,
 //! does not exist.
 
+use serde::{Deserialize, Serialize};
+
 /// A range of moments, in microseconds UTC, both ends in it. It is never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moments {
@@ -50,7 +52,8 @@ impl Moments {
 }
 
 /// Whether an event that happened at the very moment in question is in the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CurrentTime {
     /// It is.
     Counts,
@@ -59,7 +62,7 @@ pub enum CurrentTime {
 }
 
 /// A window, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Its length, at least 1; `None` is a lifetime.
     pub length: Option<i64>,
@@ -93,6 +96,16 @@ impl Window {
         };
         let oldest = self.ttl.map_or(i64::MIN, |ttl| at.saturating_sub(ttl));
         Moments::between(first.max(oldest), last)
+    }
+
+    /// How far before a moment the oldest event lies that can be in it then; `None` is any
+    /// distance.
+    pub fn reach(&self) -> Option<i64> {
+        let window = self.length.map(|length| length.saturating_add(self.offset));
+        match (window, self.ttl) {
+            (Some(window), Some(ttl)) => Some(window.min(ttl)),
+            (window, ttl) => window.or(ttl),
+        }
     }
 
     fn excluded(&self) -> i64 {

@@ -11,7 +11,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Published;
-use crate::definition::{Definitions, Entity, FeatureService, FeatureView, Field, Known, diff};
+use crate::definition::{
+    Definitions, Entity, FactValue, FeatureService, FeatureView, Field, Known, diff,
+};
 use crate::name::suggestion;
 use crate::row::RowSchema;
 use crate::{Error, Result};
@@ -154,10 +156,32 @@ impl AppliedView {
         &self.definition.metadata.name
     }
 
-    /// The layout of its rows.
+    /// The layout of the rows of its facts.
     pub fn row_schema(&self) -> RowSchema {
-        let features = self.definition.features.iter();
-        RowSchema::new(features.map(|feature| &feature.data_type), self.schema_version)
+        let values = self.definition.fact_values();
+        RowSchema::new(values.iter().map(FactValue::data_type), self.schema_version)
+    }
+
+    /// Whether its facts are kept online: whether its features are theirs.
+    pub fn is_kept(&self) -> bool {
+        self.definition.aggregates.is_none()
+    }
+
+    /// Refuses to keep it online, which is where features that are computed of events are
+    /// not yet.
+    ///
+    /// # Errors
+    /// `Invalid` for such a view, with what to do; `what` was to be done ends the sentence.
+    pub fn check_kept(&self, what: &str) -> Result<()> {
+        if self.is_kept() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the features of view {:?} are computed of events, which this release does for \
+             training sets and not online yet: it cannot be {what}; ask for its features in \
+             training sets, and leave it out here",
+            self.name()
+        )))
     }
 
     /// Whether known time counts for it.

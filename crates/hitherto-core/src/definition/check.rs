@@ -218,13 +218,14 @@ fn expand(index: &Index<'_>, text: &str) -> Result<Vec<FeatureRef>, String> {
         used.check_keys(keys.iter().copied()).map_err(|error| error.to_string())?;
     }
     if reference.is_wildcard() {
-        let expanded = features
-            .iter()
-            .map(|feature| FeatureRef { view: used.clone(), feature: (*feature).to_owned() });
+        let expanded = features.iter().map(|feature| FeatureRef {
+            view: used.clone(),
+            feature: feature.clone().into_owned(),
+        });
         return Ok(expanded.collect());
     }
-    if !features.contains(&feature.as_str()) {
-        let there = suggestion(feature, features.iter().copied());
+    if !features.iter().any(|known| known == feature) {
+        let there = suggestion(feature, features.iter().map(AsRef::as_ref));
         return Err(format!("feature view {view:?} has no feature {feature:?}{there}"));
     }
     Ok(vec![reference])

@@ -40,7 +40,7 @@ pub struct FeatureForm {
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "it is read as text")]
-enum Scalar {
+pub(super) enum Scalar {
     Bool(bool),
     Number(f64),
     Text(String),

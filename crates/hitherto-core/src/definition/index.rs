@@ -3,9 +3,12 @@
 //! Built from the written form, not from checked types, so that one wrong
 //! resource does not make every reference to it look wrong too.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aggregate;
 use super::form::{Spec, TypedForm};
+use super::view::FeatureViewForm;
 use super::yaml::Reading;
 
 /// What references can refer to.
@@ -13,7 +16,7 @@ pub(super) struct Index<'a> {
     /// Names of join keys, by entity.
     pub entities: BTreeMap<&'a str, Vec<&'a str>>,
     /// Names of features in declared order, each once, by view.
-    pub views: BTreeMap<&'a str, Vec<&'a str>>,
+    pub views: BTreeMap<&'a str, Vec<Cow<'a, str>>>,
     /// Names of entities, by view; views without one are not here.
     entity_of: BTreeMap<&'a str, &'a str>,
     reading: &'a Reading<'a>,
@@ -26,18 +29,20 @@ impl<'a> Index<'a> {
         let (entities, views, entity_of) = Default::default();
         let mut index = Self { entities, views, entity_of, reading };
         for document in &reading.documents {
-            let (names, fields) = match &document.spec {
-                Spec::Entity(form) => (&mut index.entities, names(&form.keys.value)),
-                Spec::FeatureView(form) => (&mut index.views, names(&form.features.value)),
-                Spec::FeatureService(_) => continue,
-            };
-            if let Spec::FeatureView(form) = &document.spec
-                && let Some(entity) = &form.entity
-            {
-                let view = document.metadata.name.value.as_str();
-                index.entity_of.entry(view).or_insert(entity.value.trim());
+            let name = document.metadata.name.value.as_str();
+            match &document.spec {
+                Spec::Entity(form) => {
+                    let keys = form.keys.value.iter().map(|key| key.name().value.as_str());
+                    index.entities.entry(name).or_insert_with(|| distinct(keys));
+                }
+                Spec::FeatureView(form) => {
+                    index.views.entry(name).or_insert_with(|| features(form));
+                    if let Some(entity) = &form.entity {
+                        index.entity_of.entry(name).or_insert(entity.value.trim());
+                    }
+                }
+                Spec::FeatureService(_) => {}
             }
-            names.entry(&document.metadata.name.value).or_insert(fields);
         }
         index
     }
@@ -56,9 +61,17 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Names in written order, each once.
-fn names(fields: &[impl TypedForm]) -> Vec<&str> {
+/// Names of a view's features in written order, each once.
+fn features(form: &FeatureViewForm) -> Vec<Cow<'_, str>> {
+    let columns = form.features.iter().flat_map(|features| &features.value);
+    let columns = columns.map(|feature| Cow::Borrowed(feature.name().value.as_str()));
+    let aggregates = form.aggregates.iter().flat_map(|aggregates| &aggregates.value);
+    let computed = aggregates.flat_map(aggregate::names).map(Cow::Owned);
+    distinct(columns.chain(computed))
+}
+
+/// Each once, in their order.
+fn distinct<T: Clone + Ord>(names: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = BTreeSet::new();
-    let names = fields.iter().map(|field| field.name().value.as_str());
-    names.filter(|name| seen.insert(*name)).collect()
+    names.filter(|name| seen.insert(name.clone())).collect()
 }

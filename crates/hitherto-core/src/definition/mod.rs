@@ -10,6 +10,8 @@
 //! | `view`        | feature views: as written, checked, and described          |
 //! | `source`      | their sources, in the same way                             |
 //! | `feature`     | their features, in the same way                            |
+//! | `aggregate`   | features that are computed from events, in the same way        |
+//! | `fact`        | the values of a view's facts, which features are or are made of |
 //! | `online`      | what the online store keeps of them, in the same way       |
 //! | [`describe`]  | what there is to say of a resource, field by field         |
 //! | [`schema`]    | the JSON Schema of the written form                        |
@@ -23,10 +25,12 @@
 //! | `share`       | shares of something, such as 5%                            |
 //! | `fingerprint` | what a view is, in one number                              |
 
+pub mod aggregate;
 pub mod check;
 mod default;
 pub mod describe;
 pub mod diff;
+mod fact;
 mod feature;
 mod fingerprint;
 pub mod form;
@@ -52,8 +56,10 @@ use serde::{Deserialize, Serialize};
 use crate::reference::FeatureRef;
 use crate::types::DataType;
 
+pub use aggregate::{Aggregate, Aggregates};
 pub use check::{Loaded, load};
 pub use default::DefaultValue;
+pub use fact::FactValue;
 pub use feature::Feature;
 pub use online::{MaxChange, Online};
 pub use period::Period;

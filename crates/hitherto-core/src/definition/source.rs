@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_saphyr::Spanned;
 
+use super::aggregate::EventIdForm;
 use super::describe::{self, Aspects, Effect, aspect};
 use super::form::FieldForm;
 use super::schema::DURATION_PATTERN;
@@ -71,6 +72,10 @@ pub struct SourceForm {
     /// has no values, until a later fact gives it new ones.
     #[schemars(with = "Option<String>")]
     pub deleted: Option<Spanned<String>>,
+    /// For aggregates: what tells two events of an entity at one time apart, a column or
+    /// several; the word eventTime if there is never more than one. Facts of one event are
+    /// versions of it, of which the last that is known counts.
+    pub id: Option<EventIdForm>,
     /// The columns of join keys and features that are called otherwise in the
     /// source, such as `heart_rate: HR`.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
@@ -296,7 +301,8 @@ fn columns(
     form: &FeatureViewForm,
     keys: &[&str],
 ) -> BTreeMap<String, String> {
-    let features = form.features.value.iter().map(|feature| feature.name.value.as_str());
+    let features = form.features.iter().flat_map(|features| &features.value);
+    let features = features.map(|feature| feature.name.value.as_str());
     let fields: Vec<&str> = keys.iter().copied().chain(features).collect();
     let mut columns = BTreeMap::new();
     for (field, column) in form.source.columns.iter().flatten() {

@@ -4,8 +4,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
+use super::aggregate::{self, AggregateForm, Aggregates, EventIdForm};
 use super::describe::{Aspects, Effect, ORDER, aspect, columns, optional};
 use super::feature::{self, Feature, FeatureForm};
 use super::index::Index;
@@ -29,6 +30,7 @@ const FEATURES: Siblings = Siblings {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "FeatureViewSpec")]
+#[schemars(extend("oneOf" = [{ "required": ["features"] }, { "required": ["aggregates"] }]))]
 pub struct FeatureViewForm {
     /// The entity's name; without it the features are about everything there
     /// is, and are looked up and joined without keys.
@@ -45,9 +47,13 @@ pub struct FeatureViewForm {
     /// an older system.
     #[schemars(with = "Option<String>", extend("enum" = KNOWN))]
     pub known: Option<Spanned<String>>,
-    /// Features, in the order of the answer; at least one.
-    #[schemars(with = "Vec<FeatureForm>", extend("minItems" = 1))]
-    pub features: Spanned<Vec<FeatureForm>>,
+    /// Features that are columns of the source, in the order of the answer; at least one. The
+    /// newest fact answers.
+    #[schemars(with = "Option<Vec<FeatureForm>>", extend("minItems" = 1))]
+    pub features: Option<Spanned<Vec<FeatureForm>>>,
+    /// In the place of features: functions of the events in windows, such as a sum over 7d.
+    #[schemars(with = "Option<Vec<AggregateForm>>", extend("minItems" = 1))]
+    pub aggregates: Option<Spanned<Vec<AggregateForm>>>,
     /// What the online store keeps beyond the latest fact.
     pub online: Option<OnlineForm>,
 }
@@ -85,6 +91,9 @@ pub struct FeatureView {
     /// Features, in declared order; at least one.
     #[serde(flatten, with = "feature::stored")]
     pub features: Vec<Feature>,
+    /// How the features are computed from events; `None` where they are columns of facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregates: Option<Aggregates>,
     /// What the online store keeps.
     pub online: Online,
 }
@@ -99,12 +108,14 @@ impl FeatureView {
         let entity = form.entity.as_ref().map(|entity| known_entity(subject, index, entity));
         let keys = entity.as_deref().and_then(|entity| index.entities.get(entity));
         let keys = keys.map_or(&[][..], Vec::as_slice);
+        let (features, aggregates) = features(subject, form, keys);
         Self {
             metadata,
             source: Source::check(subject, form, keys),
             ttl_micros: subject.duration("ttl", form.ttl.as_ref(), Length::Positive),
             known: known(subject, form.known.as_ref()),
-            features: features(subject, form, keys),
+            features,
+            aggregates,
             online: Online::check(subject, form.online.as_ref()),
             entity,
         }
@@ -112,7 +123,8 @@ impl FeatureView {
 
     /// What there is to say of it; `keys` are those of its entity.
     pub fn describe(&self, keys: &[Field]) -> Aspects {
-        let Self { metadata, entity, source, ttl_micros, known, features, online } = self;
+        let Self { metadata, entity, source, ttl_micros, known, features, aggregates, online } =
+            self;
         let mut to = Aspects::new();
         metadata.describe(&mut to);
         to.push(optional("entity", entity.as_ref(), Effect::Serving));
@@ -128,6 +140,7 @@ impl FeatureView {
         let order: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
         to.push(aspect(ORDER, order.join(", "), Effect::Rematerialize));
         features.iter().for_each(|feature| feature.describe(&mut to));
+        aggregates.iter().for_each(|aggregates| aggregates.describe(features, &mut to));
         online.describe(&mut to);
         to
     }
@@ -159,18 +172,67 @@ fn known(subject: &mut Subject<'_>, found: Option<&Spanned<String>>) -> Known {
     }
 }
 
-fn features(subject: &mut Subject<'_>, form: &FeatureViewForm, keys: &[&str]) -> Vec<Feature> {
-    for field in &form.features.value {
-        if keys.contains(&field.name.value.as_str()) {
+/// The features, and how they are computed if they are no columns.
+fn features(
+    subject: &mut Subject<'_>,
+    form: &FeatureViewForm,
+    keys: &[&str],
+) -> (Vec<Feature>, Option<Aggregates>) {
+    let (features, aggregates) = match (&form.features, &form.aggregates) {
+        (Some(features), None) => (features, None),
+        (None, Some(aggregates)) => return aggregated(subject, form, aggregates, keys),
+        (Some(_), Some(aggregates)) => {
             subject.refuse(
-                field.name.referenced,
-                format_args!(
-                    "feature {:?} is a join key of the view's entity, which every answer has \
-                     already; remove it, or give it another name in source.columns",
-                    field.name.value
-                ),
+                aggregates.referenced,
+                "features and aggregates exclude each other: the newest fact answers for the \
+                 ones, the events of a window for the others; make them two views of one source",
             );
+            return (Vec::new(), None);
         }
+        (None, None) => {
+            subject.refuse(
+                form.source.parquet.referenced,
+                "there are no features; list the source's columns as features, or what to compute \
+                 of its events as aggregates",
+            );
+            return (Vec::new(), None);
+        }
+    };
+    if let Some(EventIdForm::One(id)) = &form.source.id {
+        let message = "source.id is for aggregates; remove it";
+        subject.refuse(id.referenced, message);
     }
-    subject.fields(&FEATURES, &form.features, Feature::check)
+    for field in &features.value {
+        refuse_key(subject, keys, &field.name.value, field.name.referenced);
+    }
+    (subject.fields(&FEATURES, features, Feature::check), aggregates)
+}
+
+/// Features that are computed.
+fn aggregated(
+    subject: &mut Subject<'_>,
+    form: &FeatureViewForm,
+    aggregates: &Spanned<Vec<AggregateForm>>,
+    keys: &[&str],
+) -> (Vec<Feature>, Option<Aggregates>) {
+    if let Some(timeless) = &form.source.timeless {
+        let message = "aggregates are of events, which have a time; name it as source.eventTime";
+        subject.refuse(timeless.referenced, message);
+    }
+    let (features, checked) = aggregate::check(subject, aggregates, form.source.id.as_ref());
+    for feature in &features {
+        refuse_key(subject, keys, &feature.name, aggregates.referenced);
+    }
+    (features, Some(checked))
+}
+
+/// Refuses a feature that every answer has already.
+fn refuse_key(subject: &mut Subject<'_>, keys: &[&str], name: &str, at: Location) {
+    if keys.contains(&name) {
+        let message = format_args!(
+            "feature {name:?} is a join key of the view's entity, which every answer has already; \
+             remove it, or give it another name in source.columns"
+        );
+        subject.refuse(at, message);
+    }
 }

@@ -38,7 +38,8 @@
 //! to the oldest therefore ends early ([`Contest::is_settled`]).
 //!
 //! Bringing facts to their slots knows nothing of what they do there: the contest is one
-//! thing that takes them.
+//! thing that takes them. Where features are computed of many facts, all of an entity's are
+//! kept until the last has come (`events`).
 //!
 //! | module | what it owns |
 //! | --- | --- |
@@ -48,15 +49,18 @@
 //! | `places` | where each entity's last fact had its slot |
 //! | `block` | from facts to slots, many at a time |
 //! | `contest` | who wins: one view's facts, from many threads, and what each spine row gets |
+//! | `events` | who counts: the same where many facts answer together |
 
 mod block;
 mod contest;
 mod entities;
+mod events;
 mod places;
 mod spine;
 mod times;
 
 pub use contest::{Answers, Contest, Entries, Entry, SlotAnswer};
+pub use events::{Arrival, Events, PartAnswers};
 pub use places::Places;
 pub use spine::{Spine, SpineBuilder};
 pub use times::{KnownTimes, TimesBatch};

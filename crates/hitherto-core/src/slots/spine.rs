@@ -190,6 +190,19 @@ impl Spine {
         0..self.first_slots.len() as u32 - 1
     }
 
+    /// The entities whose first slots lie in a range.
+    pub(super) fn entities_from(&self, from: usize, to: usize) -> Range<u32> {
+        let all = &self.first_slots[..self.first_slots.len() - 1];
+        let number = |slot: usize| all.partition_point(|first| (*first as usize) < slot) as u32;
+        number(from)..number(to)
+    }
+
+    /// The slots of neighbouring entities.
+    pub(super) fn slots_of_all(&self, entities: &Range<u32>) -> Range<usize> {
+        let first = |entity: u32| self.first_slots[entity as usize] as usize;
+        first(entities.start)..first(entities.end)
+    }
+
     /// How many spine rows ask at each slot.
     pub(super) fn rows_of_slots(&self) -> Vec<u32> {
         if !self.has_shared_slots {

@@ -150,9 +150,10 @@ impl Engine {
             ));
         }
         let views: Vec<&AppliedView> = match request.views.as_slice() {
-            [] => catalog.registry.views.iter().collect(),
+            [] => catalog.registry.views.iter().filter(|view| view.is_kept()).collect(),
             names => names.iter().map(|name| catalog.registry.view(name)).collect::<Result<_>>()?,
         };
+        views.iter().try_for_each(|view| view.check_kept("materialized"))?;
         let mut done = Vec::with_capacity(views.len());
         for view in views {
             let materialized =

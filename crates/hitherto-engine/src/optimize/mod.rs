@@ -102,7 +102,10 @@ impl Engine {
     ) -> Result<Vec<OptimizeReport>> {
         let catalog = self.catalog();
         let names: Vec<&str> = match views {
-            [] => catalog.registry.views.iter().map(AppliedView::name).collect(),
+            [] => {
+                let kept = catalog.registry.views.iter().filter(|view| view.is_kept());
+                kept.map(AppliedView::name).collect()
+            }
             views => views.iter().map(String::as_str).collect(),
         };
         // What is misspelt is said before anything is written.
@@ -132,6 +135,7 @@ impl Engine {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let view = catalog.registry.view(name)?;
+        view.check_kept("copied")?;
         let folder = self.copies.join(view.name());
         let files = self.offline.list_files(&view.definition)?;
         let before = record::newest(&folder)?;

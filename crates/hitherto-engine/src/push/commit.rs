@@ -28,6 +28,7 @@ impl Engine {
     pub fn push(&self, _: &Grant, request: &PushRequest, now: i64) -> Result<Pushed> {
         let catalog = self.catalog();
         let view = catalog.registry.view(&request.view)?;
+        view.check_kept("pushed to")?;
         check_online(&catalog, view)?;
         let waiting = Arc::new(Waiting::new(view, request, now)?);
         if waiting.is_empty() {

@@ -87,7 +87,11 @@ mod tests {
     use super::*;
 
     fn report() -> JoinReport {
-        let nulls = vec![FeatureNulls { feature: String::from("value"), rows: 2 }];
+        let nulls = vec![FeatureNulls {
+            feature: String::from("value"),
+            rows: 2,
+            reasons: Default::default(),
+        }];
         let age = Some(Ages { p50_micros: 1, p95_micros: 3_600_000_000, max_micros: i64::MAX });
         let view = ViewReport {
             view: String::from("labs"),

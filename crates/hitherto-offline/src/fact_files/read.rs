@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::arrow::array::ArrayRef;
 use hitherto_core::row::RowBlock;
-use hitherto_core::slots::{Contest, Entries, Places};
+use hitherto_core::slots::{Arrival, Contest, Entries, Events, Places, Spine};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 use parquet::arrow::arrow_reader::RowSelection;
@@ -15,7 +15,7 @@ use super::file::Rows;
 use super::units::{FactFiles, Unit};
 use super::values::NumberColumn;
 use crate::arrow::{FeatureArray, from_arrow};
-use crate::facts::Placed;
+use crate::facts::{FactHeads, Placed};
 
 /// One row in so many leads at most where features are read of those rows only.
 /// Below it skipping costs more than it saves.
@@ -38,6 +38,7 @@ pub(crate) struct Scratch {
     pub entries: Entries,
     pub block: RowBlock,
     pub places: Places,
+    pub arrivals: Vec<Arrival>,
     leading: Entries,
 }
 
@@ -53,29 +54,18 @@ impl FactFiles {
     ) -> Result<u64> {
         scratch.leading.clear();
         let mut facts = 0;
-        let ranges = self.rows_that_concern(unit, contest.spine())?;
-        let rows = match &ranges {
-            None => Rows::All,
-            Some(ranges) if ranges.is_empty() => return Ok(0),
-            Some(ranges) => Rows::Only(selection(ranges.iter().cloned(), unit.rows)),
-        };
-        let mut heads = unit.file.read(unit.row_group, self.heads(), rows)?;
-        while let Some(columns) = heads.next(&unit.file) {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(facts as u64);
-            }
-            let (columns, rows) = columns?;
-            let heads = self.layout.read_heads(&columns, rows)?;
-            let Scratch { entries, places, .. } = scratch;
+        let Scratch { entries, places, leading, .. } = scratch;
+        let ranges = self.each_head(unit, contest.spine(), stop, |heads| {
             entries.clear();
             contest.enter(&heads.keys, heads.times_batch(), facts, places, entries);
             contest.compete(entries, |row| heads.is_deletion(row as usize - facts));
-            entries.drain_into(&mut scratch.leading);
-            facts += rows;
-        }
+            entries.drain_into(leading);
+            facts += heads.len();
+        })?;
         contest.retain_leading(&mut scratch.leading);
         if let Some(ranges) = ranges {
-            number_in_group(&mut scratch.leading, &ranges);
+            let mut number = number_in_group(&ranges);
+            scratch.leading.renumber(&mut number);
         }
         let Scratch { leading, block, .. } = scratch;
         self.read_rows(unit, leading.facts(), block, stop, |facts, rows| {
@@ -83,6 +73,60 @@ impl FactFiles {
             Ok(())
         })?;
         Ok(facts as u64)
+    }
+
+    /// Brings the facts of one row group to the entities that they are events of. Returns
+    /// their number; fewer if `stop` was set meanwhile.
+    pub fn gather(
+        &self,
+        unit: &Unit,
+        events: &Events,
+        scratch: &mut Scratch,
+        stop: &AtomicBool,
+    ) -> Result<u64> {
+        let Scratch { arrivals, block, .. } = scratch;
+        arrivals.clear();
+        let mut facts = 0;
+        let ranges = self.each_head(unit, events.spine(), stop, |heads| {
+            let is_deletion = |row: usize| heads.is_deletion(row);
+            events.enter(&heads.keys, heads.times_batch(), facts, is_deletion, arrivals);
+            facts += heads.len();
+        })?;
+        if let Some(ranges) = ranges {
+            let mut number = number_in_group(&ranges);
+            arrivals.iter_mut().for_each(|arrival| arrival.row = number(arrival.row));
+        }
+        self.read_rows(unit, arrivals, block, stop, |facts, rows| {
+            events.fill(facts, rows);
+            Ok(())
+        })?;
+        Ok(facts as u64)
+    }
+
+    /// Reads the heads of the facts of a row group that can concern a spine, batch by batch,
+    /// until `stop` is set. Says which rows they were, if they were not all.
+    fn each_head(
+        &self,
+        unit: &Unit,
+        spine: &Spine,
+        stop: &AtomicBool,
+        mut each: impl FnMut(&FactHeads),
+    ) -> Result<Option<Vec<Range<usize>>>> {
+        let ranges = self.rows_that_concern(unit, spine)?;
+        let rows = match &ranges {
+            None => Rows::All,
+            Some(ranges) if ranges.is_empty() => return Ok(None),
+            Some(ranges) => Rows::Only(selection(ranges.iter().cloned(), unit.rows)),
+        };
+        let mut heads = unit.file.read(unit.row_group, self.heads(), rows)?;
+        while let Some(columns) = heads.next(&unit.file) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let (columns, rows) = columns?;
+            each(&self.layout.read_heads(&columns, rows)?);
+        }
+        Ok(ranges)
     }
 
     /// Reads columns of all facts of a row group, batch by batch: the columns and their
@@ -176,6 +220,9 @@ impl FactFiles {
 impl FactFiles {
     /// The features as columns of numbers, if all of them are.
     fn number_columns(&self, unit: &Unit) -> Option<Vec<NumberColumn>> {
+        if !self.layout.is_plain() {
+            return None;
+        }
         let group = unit.file.metadata.metadata().row_group(unit.row_group);
         let features = self.features().iter().zip(self.layout.row_schema().types());
         let number = |(name, data_type): (&String, &DataType)| {
@@ -223,15 +270,15 @@ fn selection(ranges: impl Iterator<Item = Range<usize>>, rows: usize) -> RowSele
     RowSelection::from_consecutive_ranges(ranges, rows)
 }
 
-/// Facts in the order of their rows, counted over the rows that were read, come
-/// to count all rows of their row group.
-fn number_in_group(facts: &mut Entries, ranges: &[Range<usize>]) {
+/// The number in its row group of each of the rows that were read, which are asked for in
+/// their order.
+fn number_in_group(ranges: &[Range<usize>]) -> impl FnMut(u32) -> u32 {
     let (mut range, mut read_before) = (0, 0);
-    facts.renumber(|row| {
+    move |row| {
         while row as usize - read_before >= ranges[range].len() {
             read_before += ranges[range].len();
             range += 1;
         }
         (ranges[range].start + row as usize - read_before) as u32
-    });
+    }
 }

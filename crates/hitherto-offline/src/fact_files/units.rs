@@ -88,6 +88,11 @@ impl Unit {
         event.is_none_or(|(first, last)| first <= window.to && window.from <= last)
     }
 
+    /// Whether every fact of this row group happened before a moment.
+    pub fn is_before(&self, first: i64) -> bool {
+        self.bounds.event.is_some_and(|(_, latest)| latest < first)
+    }
+
     /// Whether a fact of this row group can have a slot: some happened by the
     /// spine's last time, and some may be about one of its entities.
     pub fn concerns(&self, spine: &Spine, last_time: i64) -> bool {

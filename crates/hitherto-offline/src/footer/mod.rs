@@ -20,7 +20,7 @@ use ::arrow::array::ArrayRef;
 use ::arrow::datatypes::{Schema, SchemaRef, TimeUnit};
 use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use futures::{FutureExt, Stream, StreamExt};
-use hitherto_core::definition::{FeatureView, Field};
+use hitherto_core::definition::{FactValue, FeatureView, Field};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Kind, Result};
 use parquet::arrow::arrow_reader::{
@@ -120,10 +120,12 @@ impl<'v> Declared<'v> {
     /// What a view says. The types of one with SQL are those of what that gives.
     pub fn by(view: &'v FeatureView, keys: &'v [Field]) -> Self {
         let source = &view.source;
-        let keys = keys.iter().map(|key| (&key.name, &key.data_type));
-        let features = view.features.iter().map(|feature| (&feature.name, &feature.data_type));
-        let declared = keys.chain(features).filter(|_| source.sql.is_none());
-        let types = declared.map(|(name, data_type)| (source.column(name), data_type));
+        let keys = keys.iter().map(|key| (source.column(&key.name), &key.data_type));
+        let values = view.fact_values().into_iter().filter_map(|value| match value {
+            FactValue::Column { name, data_type } => Some((view.column(name), data_type)),
+            FactValue::Id(_) | FactValue::Condition(_) => None,
+        });
+        let types = keys.chain(values).filter(|_| source.sql.is_none());
         Self { types: types.collect(), partitions: &source.partitions }
     }
 }

@@ -5,24 +5,27 @@
 //! once, a stretch of the spine at a time by all threads, and the rows are dropped:
 //! batches are then slices of columns, and nothing is held twice. Where few rows answer
 //! many spine rows, or text makes them of unknown size, the rows stay and every batch
-//! gathers its own.
+//! gathers its own. Answers that were computed of events are columns in the order of slots, of
+//! which every batch takes its own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::arrow::array::{Array, ArrayRef, Scalar};
-use ::arrow::compute::is_null;
+use ::arrow::array::{Array, ArrayRef, Scalar, UInt32Array, new_empty_array};
 use ::arrow::compute::kernels::zip::zip;
+use ::arrow::compute::{concat, is_null, take};
+use ::arrow::error::ArrowError;
 use hitherto_core::column::{Column, Status};
 use hitherto_core::output::Output;
 use hitherto_core::rule::Absence;
-use hitherto_core::slots::{Answers, Contest};
+use hitherto_core::slots::{Answers, Contest, Events};
 use hitherto_core::types::Physical;
 use hitherto_core::{Error, Result};
 use parking_lot::Mutex;
 
 use super::report::Tally;
-use crate::arrow::to_array;
+use super::taken::Taken;
+use crate::arrow::{to_array, to_arrow};
 use crate::shared::map;
 
 /// What is wanted of a view, and where it is counted.
@@ -48,6 +51,8 @@ enum Form {
     /// Of each stretch.
     Columns(Vec<Vec<ArrayRef>>),
     Rows(Answers),
+    /// Computed, in the order of slots.
+    Slots(Events, Vec<ArrayRef>),
 }
 
 impl ViewOutputs {
@@ -56,8 +61,18 @@ impl ViewOutputs {
         self.columns.iter().map(|(_, output)| output.data_type.slot_bytes() + 1).sum()
     }
 
-    /// Ends a contest, counts its answers and brings them into their form.
-    pub fn answer(&self, contest: Contest) -> Result<ViewAnswer> {
+    /// Answers with all facts that were taken, counts the answers and brings them into their
+    /// form.
+    pub fn answer(&self, taken: Taken) -> Result<ViewAnswer> {
+        let form = match taken {
+            Taken::Contest(contest) => self.newest(contest)?,
+            Taken::Events(events) => self.computed(events)?,
+        };
+        Ok(ViewAnswer { outputs: self.clone(), form })
+    }
+
+    /// Ends a contest.
+    fn newest(&self, contest: Contest) -> Result<Form> {
         let rows = contest.spine().rows();
         let null_keys = contest.spine().rows_without_key();
         let mut tally = self.tally.lock();
@@ -79,14 +94,58 @@ impl ViewOutputs {
         }
         let is_text = |output: &Output| output.data_type.physical() == Physical::Varlen;
         let has_text = self.columns.iter().any(|(_, output)| is_text(output));
-        let form = if has_text || 2 * answers.heap_bytes() < rows * self.row_bytes() {
-            Form::Rows(answers)
-        } else {
-            let Self { stretches, threads, .. } = self;
-            let gather = |index: usize| self.gather(&answers, stretches[index].clone());
-            Form::Columns(map(*threads, stretches.len(), gather)?)
-        };
-        Ok(ViewAnswer { outputs: self.clone(), form })
+        if has_text || 2 * answers.heap_bytes() < rows * self.row_bytes() {
+            return Ok(Form::Rows(answers));
+        }
+        let Self { stretches, threads, .. } = self;
+        let gather = |index: usize| self.gather(&answers, stretches[index].clone());
+        Ok(Form::Columns(map(*threads, stretches.len(), gather)?))
+    }
+
+    /// Computes answers of events.
+    fn computed(&self, events: Events) -> Result<Form> {
+        let rows_of_slots = events.rows_of_slots();
+        let parts = map(self.threads, events.parts(), |part| events.answer(part, &rows_of_slots))?;
+        let mut tally = self.tally.lock();
+        tally.absent(Absence::NullKey, events.spine().rows_without_key() as u64);
+        let mut slot_leaks = Vec::with_capacity(rows_of_slots.len());
+        for part in &parts {
+            for (has_events, is_leak) in part.has_events.iter().zip(&part.is_leak) {
+                let rows = u64::from(rows_of_slots[slot_leaks.len()]);
+                match has_events {
+                    true => tally.present(0, rows),
+                    false => tally.empty_window(rows),
+                }
+                tally.leak(u64::from(*is_leak) * rows);
+                slot_leaks.push(*is_leak);
+            }
+            for (feature, reasons) in part.reasons.iter().enumerate() {
+                tally.reasons(feature, reasons);
+            }
+        }
+        drop(tally);
+        if slot_leaks.contains(&true) {
+            let mut is_leaky = self.is_leaky.lock();
+            let slots = events.slots_of_rows(0..is_leaky.len());
+            for (is_leaky, slot) in is_leaky.iter_mut().zip(slots) {
+                *is_leaky |= slot.is_some_and(|slot| slot_leaks[slot as usize]);
+            }
+        }
+        let parts = parts.into_iter().map(|part| part.columns.into_iter().map(to_array).collect());
+        let parts: Vec<Vec<ArrayRef>> = parts.collect::<Result<_>>()?;
+        let columns = self.columns.iter().enumerate().map(|(feature, (_, output))| {
+            let arrays: Vec<&dyn Array> = parts.iter().map(|part| part[feature].as_ref()).collect();
+            if arrays.is_empty() {
+                return Ok(new_empty_array(&to_arrow(&output.data_type)));
+            }
+            concat(&arrays).map_err(|cause| Self::unanswerable(output, cause))
+        });
+        Ok(Form::Slots(events, columns.collect::<Result<_>>()?))
+    }
+
+    fn unanswerable(output: &Output, cause: ArrowError) -> Error {
+        Error::internal(format!("the answers of {:?} cannot be put together", output.name))
+            .with_source(cause)
     }
 
     fn gather(&self, answers: &Answers, rows: Range<usize>) -> Result<Vec<ArrayRef>> {
@@ -109,6 +168,15 @@ impl ViewAnswer {
                 columns[index].iter().map(|column| column.slice(start, rows.len())).collect()
             }
             Form::Rows(answers) => self.outputs.gather(answers, rows)?,
+            Form::Slots(events, columns) => {
+                let slots = UInt32Array::from_iter(events.slots_of_rows(rows));
+                let columns = columns.iter().zip(self.outputs.columns.iter());
+                let columns = columns.map(|(column, (_, output))| {
+                    let taken = take(column, &slots, None);
+                    taken.map_err(|cause| ViewOutputs::unanswerable(output, cause))
+                });
+                columns.collect::<Result<_>>()?
+            }
         };
         let mut tally = self.outputs.tally.lock();
         for (place, array) in arrays.iter().enumerate() {

@@ -15,6 +15,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
+use hitherto_core::aggregate::AggregatePlan;
 use hitherto_core::output::Output;
 use hitherto_core::slots::Terms;
 
@@ -36,6 +37,9 @@ pub struct JoinView {
     pub layout: FactLayout,
     /// Ttl, knowledge cutoff and whether known time counts.
     pub terms: Terms,
+    /// How its features are computed, in the order in which they are asked for; `None` where
+    /// they are the facts' own.
+    pub plan: Option<AggregatePlan>,
 }
 
 /// The point-in-time join as a DataFusion operator. Its children are the spine

@@ -31,6 +31,10 @@
 //! output. Views are read one after the other, so few are in memory at a time
 //! ([`workers`]).
 //!
+//! Where features are computed of events ([`Events`](hitherto_core::slots::Events)), no fact
+//! leads: all that can count at a slot of their entity are kept as rows, and answer together
+//! after the view's last fact, a part of the slots at a time by all threads.
+//!
 //! A view with SQL, or one whose source is no Parquet file, comes as any plan of
 //! DataFusion. Its batches are whole facts; heads and features come together.
 //!
@@ -56,9 +60,10 @@
 //!
 //! Reserved from the query's memory pool before a pass begins: the slots, the
 //! winners of the views that can be open at once, and the answers of all views.
-//! The facts are not kept. Spine rows that the pool does not grant memory for
-//! wait for the next pass, which reads the facts again ([`stream`]); a pool that
-//! does not even grant one piece of the spine is an error that names the least
+//! Facts are not kept, but for events, whose rows are reserved as they come; a pass that
+//! they do not fit in is begun again with half of the spine. Spine rows that the pool does
+//! not grant memory for wait for the next pass, which reads the facts again ([`stream`]); a
+//! pool that does not even grant one piece of the spine is an error that names the least
 //! that works. Spine rows that a pass holds count too where they are streamed; those in
 //! memory from the start are the caller's.
 //!
@@ -89,6 +94,7 @@ mod metrics;
 mod report;
 mod request;
 mod stream;
+mod taken;
 mod workers;
 
 pub use exec::{JoinView, PointInTimeJoinExec};

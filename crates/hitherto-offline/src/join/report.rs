@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+use hitherto_core::aggregate::Reason;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use parking_lot::Mutex;
@@ -41,7 +42,8 @@ pub struct ViewReport {
     pub facts: u64,
     /// Rows that a fact answers.
     pub present: u64,
-    /// Rows that no fact answers, by reason.
+    /// Rows that no fact answers, by reason; where features are computed of events, those in
+    /// whose windows there is none, as `empty_window`.
     pub absent: BTreeMap<String, u64>,
     /// Rows for which a join on event time alone would have used a fact that
     /// was not known at the row's time, or did use it: see `known`.
@@ -86,6 +88,9 @@ pub struct FeatureNulls {
     pub feature: String,
     /// Rows.
     pub rows: u64,
+    /// Rows by the reason for no value, of a feature that is computed of events.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, u64>,
 }
 
 /// Counts one view's answers.
@@ -93,6 +98,7 @@ pub struct FeatureNulls {
 pub(super) struct Tally {
     report: ViewReport,
     absent: [u64; Absence::ALL.len()],
+    empty_windows: u64,
     ages: Histogram<u64>,
     age_max: i64,
     has_ages: bool,
@@ -101,11 +107,22 @@ pub(super) struct Tally {
 impl Tally {
     /// Nothing counted yet, for a view with these features in the answer.
     pub fn new(view: &str, known: Known, features: Vec<String>) -> Self {
-        let nulls = features.into_iter().map(|feature| FeatureNulls { feature, rows: 0 });
+        let nulls = features.into_iter().map(|feature| FeatureNulls {
+            feature,
+            rows: 0,
+            reasons: BTreeMap::new(),
+        });
         let (view, nulls) = (view.to_owned(), nulls.collect());
         let report = ViewReport { view, known, nulls, ..ViewReport::default() };
         let ages = Histogram::new(AGE_DIGITS).expect("three digits are allowed");
-        Self { report, absent: [0; Absence::ALL.len()], ages, age_max: 0, has_ages: true }
+        Self {
+            report,
+            absent: [0; Absence::ALL.len()],
+            empty_windows: 0,
+            ages,
+            age_max: 0,
+            has_ages: true,
+        }
     }
 
     /// The same for facts that always were: how old they are says nothing.
@@ -134,6 +151,20 @@ impl Tally {
         self.absent[absence as usize] += rows;
     }
 
+    /// No event is in any window of so many rows.
+    pub fn empty_window(&mut self, rows: u64) {
+        self.empty_windows += rows;
+    }
+
+    /// A feature has no value in so many rows for each reason, in the order of
+    /// [`Reason::ALL`].
+    pub fn reasons(&mut self, feature: usize, rows: &[u64]) {
+        let counted = &mut self.report.nulls[feature].reasons;
+        for (reason, rows) in Reason::ALL.iter().zip(rows).filter(|(_, rows)| **rows > 0) {
+            *counted.entry(reason.name().to_owned()).or_default() += rows;
+        }
+    }
+
     /// A join on event time alone would have leaked in so many rows.
     pub fn leak(&mut self, rows: u64) {
         self.report.leaks += rows;
@@ -150,9 +181,11 @@ impl Tally {
             let micros = i64::try_from(self.ages.value_at_quantile(share)).unwrap_or(i64::MAX);
             micros.min(self.age_max)
         };
-        let absent = Absence::ALL.iter().zip(self.absent);
+        let absent = Absence::ALL.iter().map(|reason| reason.name()).zip(self.absent);
+        let empty = Some((Reason::EmptyWindow.name(), self.empty_windows));
+        let absent = absent.chain(empty.filter(|(_, rows)| *rows > 0));
         ViewReport {
-            absent: absent.map(|(reason, rows)| (reason.name().to_owned(), rows)).collect(),
+            absent: absent.map(|(reason, rows)| (reason.to_owned(), rows)).collect(),
             age: (self.report.present > 0 && self.has_ages).then(|| Ages {
                 p50_micros: quantile(0.5),
                 p95_micros: quantile(0.95),

@@ -8,6 +8,7 @@ use ::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use hitherto_core::aggregate::AggregatePlan;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::output::Output;
@@ -117,8 +118,8 @@ impl Offline {
         check_names(schema, &request.outputs)?;
         // Rows at hand are all looked at here; a file's times only for those who need them.
         let needs_times = |view: &JoinSource| {
-            let source = &view.view.definition.source;
-            !is_read_as_stored(source) || source.partitioned_by.is_some()
+            let definition = &view.view.definition;
+            !is_read_as_stored(definition) || definition.source.partitioned_by.is_some()
         };
         let range = match !spine.is_streamed() || request.views.iter().any(needs_times) {
             true => self.spine_times(&spine.times, &layout, schema).await?,
@@ -127,9 +128,14 @@ impl Offline {
         let layout = layout.within(range);
         let mut views = Vec::with_capacity(request.views.len());
         let mut queried = spine.files.clone();
-        for JoinSource { view, name, keys, terms, files, copy, pushed } in &request.views {
+        for (index, source) in request.views.iter().enumerate() {
+            let JoinSource { view, name, keys, terms, files, copy, pushed } = source;
+            let asked = request.outputs.iter().filter(|output| output.view == index);
+            let asked: Vec<usize> = asked.map(|output| output.feature).collect();
+            let plan = AggregatePlan::new(view, &asked);
+            let reach = plan.as_ref().map_or(terms.ttl_micros, AggregatePlan::reach_micros);
             let range = range.map(|(from, to)| TimeRange {
-                from: terms.ttl_micros.map_or(i64::MIN, |ttl| from.saturating_sub(ttl)),
+                from: reach.map_or(i64::MIN, |reach| from.saturating_sub(reach)),
                 to,
             });
             let mut facts = Vec::with_capacity(4);
@@ -137,7 +143,7 @@ impl Offline {
             if !copy.is_empty() {
                 facts.push(self.own_facts(FactLayout::new(view), copy, &[])?);
             }
-            if !files.is_empty() && is_read_as_stored(&view.definition.source) {
+            if !files.is_empty() && is_read_as_stored(&view.definition) {
                 facts.push(self.fact_files(view, files, range.map(|range| range.to))?);
             } else if !files.is_empty() {
                 let query = self.fact_query(view, files, range).await?;
@@ -152,6 +158,7 @@ impl Offline {
                 spine_keys: key_columns(schema, keys, name)?,
                 layout,
                 terms: *terms,
+                plan,
             };
             views.push((join, facts));
         }

@@ -29,13 +29,14 @@ use futures::TryStreamExt;
 use hitherto_core::Error;
 use hitherto_core::limits::{BATCH_ROWS, PASS_ROWS_MAX, SPINE_PIECE_ROWS};
 use hitherto_core::output::Output;
-use hitherto_core::slots::{Contest, Places, Spine, SpineBuilder};
+use hitherto_core::slots::{Places, Spine, SpineBuilder};
 use parking_lot::Mutex;
 
 use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinShape;
 use super::metrics::JoinMetrics;
 use super::report::{Counts, Tally};
+use super::taken::Taken;
 use super::workers::{Shared, ViewRun, external, work};
 use crate::pieces::FactSource;
 use crate::shared::StopOnDrop;
@@ -175,19 +176,18 @@ impl Join {
     }
 
     /// What answering pieces takes at most, text aside: the spine's index, the
-    /// contests that can be open at once, and the answers of all views.
+    /// views that can be open at once, and the answers of all views.
     fn bytes_of(&self, pieces: &[RecordBatch]) -> usize {
         let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
         let views = &self.shape.views;
-        let mut contests: Vec<usize> =
-            views.iter().map(|view| Contest::bytes_max(rows, view.layout.row_schema())).collect();
-        contests.sort_unstable_by(|a, b| b.cmp(a));
+        let mut taken: Vec<usize> = views.iter().map(|view| Taken::bytes_max(view, rows)).collect();
+        taken.sort_unstable_by(|a, b| b.cmp(a));
         let open = self.shared.context.session_config().target_partitions();
-        let contests = contests.iter().take(open).sum::<usize>() + open * Places::bytes_max(rows);
+        let taken = taken.iter().take(open).sum::<usize>() + open * Places::bytes_max(rows);
         let answers: usize = (0..views.len()).map(|view| self.outputs(view, &[]).row_bytes()).sum();
         let indexes = self.shape.key_sets();
         let held = if self.shape.is_streamed { row_bytes(pieces) } else { 0 };
-        held + rows * (answers + 1) + contests + indexes * Spine::bytes_max(rows)
+        held + rows * (answers + 1) + taken + indexes * Spine::bytes_max(rows)
     }
 
     fn outputs(&self, view: usize, pieces: &[RecordBatch]) -> ViewOutputs {
@@ -312,8 +312,9 @@ impl JoinShape {
         let names = of_view.map(|output| output.of.clone()).collect();
         let view = &self.views[view];
         let tally = Tally::new(&view.name, view.terms.known, names);
-        let is_timeless = view.layout.is_timeless();
-        Arc::new(Mutex::new(if is_timeless { tally.without_ages() } else { tally }))
+        // Of what many facts answer together no one age says anything.
+        let has_ages = !view.layout.is_timeless() && view.plan.is_none();
+        Arc::new(Mutex::new(if has_ages { tally } else { tally.without_ages() }))
     }
 
     fn columns(&self, view: usize) -> Arc<[(usize, Output)]> {

@@ -4,11 +4,11 @@
 //!   view 1   [unit][unit][unit][unit]          a piece is a row group, or one
 //!   view 2             [unit][unit][unit]      partition of a plan
 //!               ^ the thread that finds view 1 empty goes on to view 2;
-//!                 whoever brings the last piece of view 1 ends its contest
+//!                 whoever brings the last piece of view 1 answers it
 //! ```
 //!
 //! So all threads are busy until the last view, and few views are in memory at
-//! a time. What threads share of a view is its queue and its contest.
+//! a time. What threads share of a view is its queue and what takes its facts.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,12 +21,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use futures::executor::block_on;
 use hitherto_core::Error;
-use hitherto_core::slots::{Contest, Spine};
+use hitherto_core::slots::Spine;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::{ViewAnswer, ViewOutputs};
 use super::exec::JoinView;
 use super::metrics::JoinMetrics;
+use super::taken::Taken;
 use crate::fact_files::Scratch;
 use crate::pieces::{FactSource, Piece, read_unit};
 
@@ -59,7 +60,7 @@ struct State {
     pieces: VecDeque<Piece>,
     in_flight: usize,
     is_ended: bool,
-    contest: Option<Arc<Contest>>,
+    taken: Option<Arc<Taken>>,
     facts: u64,
     answer: Option<ViewAnswer>,
 }
@@ -98,65 +99,62 @@ impl ViewRun {
         self.state.lock()
     }
 
-    /// The next piece for a thread, and the contest in which its facts compete.
-    fn take(&self) -> Option<(Piece, Arc<Contest>)> {
+    /// The next piece for a thread, and what takes its facts.
+    fn take(&self) -> Option<(Piece, Arc<Taken>)> {
         let mut state = self.state();
         let piece = state.pieces.pop_front()?;
         state.in_flight += 1;
-        let contest = state.contest.get_or_insert_with(|| Arc::new(self.new_contest()));
-        Some((piece, Arc::clone(contest)))
+        let taken = state.taken.get_or_insert_with(|| Arc::new(self.nothing_taken()));
+        Some((piece, Arc::clone(taken)))
     }
 
-    fn new_contest(&self) -> Contest {
-        let schema = self.view.layout.row_schema().clone();
-        Contest::new(Arc::clone(&self.spine), self.view.terms, schema)
+    fn nothing_taken(&self) -> Taken {
+        Taken::new(&self.view, Arc::clone(&self.spine))
     }
 
     /// Gives a piece back as read.
-    fn bring(&self, contest: Arc<Contest>, facts: u64) {
+    fn bring(&self, taken: Arc<Taken>, facts: u64) {
         let mut state = self.state();
-        drop(contest);
+        drop(taken);
         state.in_flight -= 1;
         state.facts += facts;
     }
 
-    /// The contest, for exactly one thread: the one that finds nothing left.
-    fn end(&self) -> Option<Contest> {
+    /// What took all facts, for exactly one thread: the one that finds nothing left.
+    fn end(&self) -> Option<Taken> {
         let mut state = self.state();
         if state.is_ended || state.in_flight > 0 || !state.pieces.is_empty() {
             return None;
         }
         state.is_ended = true;
-        let contest = state.contest.take();
-        let only = |contest| Arc::into_inner(contest).expect("no piece is in flight");
-        Some(contest.map_or_else(|| self.new_contest(), only))
+        let taken = state.taken.take();
+        let only = |taken| Arc::into_inner(taken).expect("no piece is in flight");
+        Some(taken.map_or_else(|| self.nothing_taken(), only))
     }
 
     fn read(
         &self,
         piece: &Piece,
-        contest: &Contest,
+        taken: &Taken,
         scratch: &mut Scratch,
         shared: &Shared,
     ) -> DataFusionResult<u64> {
         let facts = match piece {
             Piece::Unit(files, unit) => {
                 let first = self.spine.time_range().map_or(i64::MIN, |(first, _)| first);
-                if unit.is_settled(contest, first) {
+                if taken.is_settled(unit, first) {
                     shared.metrics.row_groups_settled.add(1);
                     return Ok(0);
                 }
-                let read = || files.compete(unit, contest, scratch, &shared.stop);
+                let read = || taken.take_unit(files, unit, scratch, &shared.stop);
                 read_unit(unit, read).map_err(external)?
             }
             Piece::Partition(plan, partition) => {
-                self.read_partition(plan, *partition, contest, scratch, shared)?
+                self.read_partition(plan, *partition, taken, scratch, shared)?
             }
         };
         shared.metrics.facts.add(facts as usize);
-        if !self.view.layout.row_schema().is_fixed() {
-            self.memory.try_resize(contest.row_bytes())?;
-        }
+        self.memory.try_resize(taken.bytes())?;
         Ok(facts)
     }
 
@@ -164,12 +162,11 @@ impl ViewRun {
         &self,
         plan: &Arc<dyn ExecutionPlan>,
         partition: usize,
-        contest: &Contest,
+        taken: &Taken,
         scratch: &mut Scratch,
         shared: &Shared,
     ) -> DataFusionResult<u64> {
         let layout = &self.view.layout;
-        let Scratch { entries, block, places, .. } = scratch;
         let mut facts = 0;
         let mut batches = plan.execute(partition, Arc::clone(&shared.context))?;
         while let Some(batch) = block_on(batches.next()) {
@@ -178,14 +175,7 @@ impl ViewRun {
                 break;
             }
             let batch = layout.read(batch.columns(), batch.num_rows()).map_err(external)?;
-            entries.clear();
-            contest.enter(&batch.heads.keys, batch.heads.times_batch(), 0, places, entries);
-            contest.compete(entries, |row| batch.heads.is_deletion(row as usize));
-            contest.retain_leading(entries);
-            if !entries.facts().is_empty() {
-                batch.encode_block(entries.facts(), block).map_err(external)?;
-                contest.fill(entries.facts(), block);
-            }
+            taken.take_batch(&batch, scratch).map_err(external)?;
             facts += batch.heads.len() as u64;
         }
         Ok(facts)
@@ -204,16 +194,16 @@ pub(super) fn work(views: &[ViewRun], shared: &Shared) -> DataFusionResult<()> {
 fn work_through(views: &[ViewRun], shared: &Shared) -> DataFusionResult<()> {
     let mut scratch = Scratch::default();
     for view in views {
-        while let Some((piece, contest)) = view.take() {
+        while let Some((piece, taken)) = view.take() {
             if shared.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let facts = view.read(&piece, &contest, &mut scratch, shared)?;
-            view.bring(contest, facts);
+            let facts = view.read(&piece, &taken, &mut scratch, shared)?;
+            view.bring(taken, facts);
         }
-        if let Some(contest) = view.end() {
+        if let Some(taken) = view.end() {
             let timer = shared.metrics.answer_time.timer();
-            let answer = view.outputs.answer(contest).map_err(external)?;
+            let answer = view.outputs.answer(taken).map_err(external)?;
             timer.done();
             view.state().answer = Some(answer);
         }

@@ -3,14 +3,16 @@
 use ::arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
+use datafusion::prelude::DataFrame;
 use hitherto_core::catalog::AppliedView;
-use hitherto_core::definition::{Feature, FeatureView, Field, Source};
+use hitherto_core::definition::{Aggregate, FactValue, FeatureView, Field};
 use hitherto_core::name::suggestion;
 use hitherto_core::rule::ALWAYS;
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
+use super::sql::condition;
 use super::{SourceProblem, column};
 use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::footer::{Footers, called};
@@ -20,7 +22,7 @@ use crate::micros::is_zoneless;
 pub(super) struct FactColumn<'v> {
     /// The definition's field, for messages.
     pub path: String,
-    /// The source's column.
+    /// The source's column; of a condition, the condition.
     pub name: &'v str,
     pub role: Role<'v>,
 }
@@ -36,34 +38,57 @@ pub(super) enum Role<'v> {
     Key(&'v DataType),
     /// Declared with this type.
     Feature(&'v DataType),
+    /// Part of an event's id.
+    Id,
+    /// No column of the source, but whether SQL over its columns is true.
+    Condition,
 }
 
 impl FactColumn<'_> {
     /// Its value of each row of the source.
-    pub fn value(&self) -> Expr {
-        match self.role {
+    ///
+    /// # Errors
+    /// As [`condition`].
+    pub fn value(&self, source: &DataFrame) -> Result<Expr> {
+        Ok(match self.role {
             Role::Timeless => {
                 lit(ScalarValue::TimestampMicrosecond(Some(ALWAYS), Some("UTC".into())))
             }
+            Role::Condition => condition(source, self.name)?,
             _ => column(self.name),
-        }
+        })
     }
 }
 
 pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<FactColumn<'v>> {
     let source = &view.source;
-    let value = |path: String, field: &'v str, role| {
-        let is_renamed = source.columns.contains_key(field);
-        let path = if is_renamed { format!("source.columns.{field}") } else { path };
-        FactColumn { path, name: source.column(field), role }
+    let path_of_field = |path: String, field: &str| match source.columns.contains_key(field) {
+        true => format!("source.columns.{field}"),
+        false => path,
     };
     let column = |path: &str, name: &'v str, role| FactColumn { path: path.to_owned(), name, role };
     let known = source.known_time.as_deref();
     let deleted = source.deleted.as_deref();
-    let keys =
-        keys.iter().map(|key| value(String::from("entity"), &key.name, Role::Key(&key.data_type)));
-    let features = view.features.iter().map(|Feature { name, data_type, .. }| {
-        value(format!("features.{name}"), name, Role::Feature(data_type))
+    let keys = keys.iter().map(|key| FactColumn {
+        path: path_of_field(String::from("entity"), &key.name),
+        name: source.column(&key.name),
+        role: Role::Key(&key.data_type),
+    });
+    let values = view.fact_values().into_iter().flat_map(|fact_value| match fact_value {
+        FactValue::Column { name, data_type } => {
+            let path = match &view.aggregates {
+                Some(_) => path_of(view, |aggregate| reads(aggregate, name)),
+                None => path_of_field(format!("features.{name}"), name),
+            };
+            vec![FactColumn { path, name: view.column(name), role: Role::Feature(data_type) }]
+        }
+        FactValue::Id(columns) => {
+            columns.iter().map(|name| column("source.id", name, Role::Id)).collect()
+        }
+        FactValue::Condition(sql) => {
+            let path = path_of(view, |aggregate| aggregate.filter.as_deref() == Some(sql));
+            vec![FactColumn { path, name: sql, role: Role::Condition }]
+        }
     });
     let event = match source.event_time.as_deref() {
         Some(event) => column("source.eventTime", event, Role::Time),
@@ -72,8 +97,19 @@ pub(super) fn fact_columns<'v>(view: &'v FeatureView, keys: &'v [Field]) -> Vec<
     keys.chain([event])
         .chain(known.map(|known| column("source.knownTime", known, Role::Time)))
         .chain(deleted.map(|deleted| column("source.deleted", deleted, Role::Deleted)))
-        .chain(features)
+        .chain(values)
         .collect()
+}
+
+/// The first of a view's aggregates that is such, for messages.
+fn path_of(view: &FeatureView, is_such: impl Fn(&Aggregate) -> bool) -> String {
+    let aggregates = view.aggregates.iter().flat_map(|aggregates| &aggregates.features);
+    let first = view.features.iter().zip(aggregates).find(|(_, aggregate)| is_such(aggregate));
+    first.map_or_else(String::new, |(feature, _)| format!("aggregates.{}", feature.name))
+}
+
+fn reads(aggregate: &Aggregate, column: &str) -> bool {
+    aggregate.column.iter().chain(&aggregate.by).any(|read| read.name == column)
 }
 
 /// What to say of a view's event and known times that have no zone, where its definition
@@ -98,10 +134,12 @@ pub(crate) fn read_as_utc(
     ))
 }
 
-/// Whether files of a source have the columns of facts as they are. Of others a query makes
-/// them: SQL, or the event time of what has none.
-pub(crate) fn is_read_as_stored(source: &Source) -> bool {
-    source.sql.is_none() && !source.is_timeless()
+/// Whether files of a view's source have the columns of facts as they are. Of others a query
+/// makes them: SQL, the event time of what has none, whether a condition holds.
+pub(crate) fn is_read_as_stored(view: &FeatureView) -> bool {
+    let mut values = view.fact_values().into_iter();
+    let has_conditions = values.any(|value| matches!(value, FactValue::Condition(_)));
+    view.source.sql.is_none() && !view.source.is_timeless() && !has_conditions
 }
 
 /// The source's column for each column of a view's facts.
@@ -136,7 +174,7 @@ pub(super) fn check_columns(
     let mut problems = Vec::new();
     for FactColumn { path, name, role } in fact_columns(view, keys) {
         let message = match (field_type(schema, name), role) {
-            (_, Role::Timeless) => None,
+            (_, Role::Timeless | Role::Condition) => None,
             (None, role) => Some(missing(schema, name, role, footers)),
             (Some(found), Role::Time) => {
                 let is_timestamp = matches!(found, ArrowType::Timestamp(..) | ArrowType::Date32);
@@ -158,6 +196,7 @@ pub(super) fn check_columns(
             (Some(found), Role::Key(declared) | Role::Feature(declared)) => {
                 check_type(found, name, declared)
             }
+            (Some(found), Role::Id) => check_id(found, name),
         };
         problems.extend(message.map(|message| SourceProblem { field: path, message }));
     }
@@ -183,6 +222,19 @@ fn missing(schema: &Schema, name: &str, role: Role<'_>, footers: &Footers) -> St
         }
     };
     format!("the source has no column {name:?}{hint}")
+}
+
+fn check_id(found: &ArrowType, column: &str) -> Option<String> {
+    let is_key = from_arrow(found).is_some_and(|data_type| data_type.is_key());
+    (!is_key).then(|| {
+        format!(
+            "column {column:?} has type {}, which can be no id: ids are compared for exact \
+             equality; name integers, strings, bools or dates, or take {} AS {} in source.sql",
+            type_name(found),
+            cast(column, &DataType::String),
+            quoted(column)
+        )
+    })
 }
 
 fn check_type(found: &ArrowType, column: &str, declared: &DataType) -> Option<String> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
@@ -173,7 +174,7 @@ impl Offline {
     /// # Errors
     /// As [`Offline::fact_query`].
     pub async fn all_facts(&self, view: &AppliedView, files: &[SourceFile]) -> Result<FactQuery> {
-        match is_read_as_stored(&view.definition.source) {
+        match is_read_as_stored(&view.definition) {
             false => self.fact_query(view, files, None).await,
             true => Ok(FactQuery {
                 plan: self.fact_files(view, files, None)?,
@@ -209,7 +210,7 @@ impl Offline {
             None => source,
         };
         let columns = fact_columns(&view.definition, &view.keys);
-        let heads = whole(facts, &columns[..FactLayout::new(view).heads()]).map_err(failed)?;
+        let heads = whole(facts, &columns[..FactLayout::new(view).heads()])?;
         footers.check(&columns_read(heads.clone()).map_err(failed)?)?;
         heads.create_physical_plan().await.map_err(failed)
     }
@@ -244,15 +245,12 @@ impl Offline {
         let query = match from {
             // A whole source may be an aggregate: it is computed once.
             Some(from) if shape == Shape::RowWise => {
-                let young =
-                    facts.clone().filter(from.clone()).and_then(|facts| whole(facts, &columns));
-                let old =
-                    facts.filter(from.is_not_true()).and_then(|facts| hollow(facts, &columns));
-                young.and_then(|young| young.union(old?))
+                let young = facts.clone().filter(from.clone()).map_err(failed)?;
+                let old = facts.filter(from.is_not_true()).map_err(failed)?;
+                whole(young, &columns)?.union(hollow(old, &columns)?).map_err(failed)?
             }
-            _ => whole(facts, &columns),
+            _ => whole(facts, &columns)?,
         };
-        let query = query.map_err(failed)?;
         footers.check(&columns_read(query.clone()).map_err(failed)?)?;
         let plan = query.create_physical_plan().await.map_err(failed)?;
         let layout = FactLayout::new(view);
@@ -294,8 +292,13 @@ fn check_source(
     if let Err(cause) = check_paths(&view.source, footers) {
         return Checked::refused("source.partitionedBy", &cause);
     }
-    let read = whole(source, &fact_columns(view, keys)).and_then(columns_read);
-    let read = read.map_err(|cause| from_datafusion("the source cannot be read", cause));
+    let columns = fact_columns(view, keys);
+    let wrong = columns.iter().find_map(|column| Some((column, column.value(&source).err()?)));
+    if let Some((column, cause)) = wrong {
+        return Checked::refused(&column.path, &cause);
+    }
+    let unreadable = |cause| from_datafusion("the source cannot be read", cause);
+    let read = whole(source, &columns).and_then(|read| columns_read(read).map_err(unreadable));
     match read.and_then(|read| footers.check_types(&read)) {
         Ok(()) => Checked { problems, warnings: warning.into_iter().collect() },
         Err(cause) => Checked::refused("source.parquet", &cause),
@@ -309,24 +312,36 @@ pub(crate) fn column(name: &str) -> Expr {
 
 /// All columns of facts. They are read by position, and two of them may be one
 /// column of the source.
-fn whole(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
-    let columns = columns.iter().enumerate();
-    let columns = columns.map(|(index, column)| named(column.value(), index));
-    facts.select(columns.collect::<Vec<_>>())
+fn whole(facts: DataFrame, columns: &[FactColumn<'_>]) -> Result<DataFrame> {
+    select(facts, columns, |facts, column| column.value(facts))
 }
 
 /// The columns of facts, features as nulls that nothing is read for.
-fn hollow(facts: DataFrame, columns: &[FactColumn<'_>]) -> datafusion::error::Result<DataFrame> {
-    let schema = facts.schema().clone();
-    let columns = columns.iter().enumerate().map(|(index, column)| {
-        let null = match (column.role, field_type(schema.as_arrow(), column.name)) {
-            (Role::Feature(_), Some(data_type)) => ScalarValue::try_new_null(data_type).map(lit),
-            _ => Ok(column.value()),
-        };
-        null.map(|value| named(value, index))
-    });
-    let columns = columns.collect::<datafusion::error::Result<Vec<_>>>()?;
-    facts.select(columns)
+fn hollow(facts: DataFrame, columns: &[FactColumn<'_>]) -> Result<DataFrame> {
+    select(facts, columns, |facts, column| {
+        let found = field_type(facts.schema().as_arrow(), column.name);
+        match (column.role, found) {
+            (Role::Feature(_), Some(data_type)) => {
+                ScalarValue::try_new_null(data_type).map(lit).map_err(unselectable)
+            }
+            _ => column.value(facts),
+        }
+    })
+}
+
+fn select(
+    facts: DataFrame,
+    columns: &[FactColumn<'_>],
+    value: impl Fn(&DataFrame, &FactColumn<'_>) -> Result<Expr>,
+) -> Result<DataFrame> {
+    let values = columns.iter().enumerate();
+    let values = values.map(|(index, column)| Ok(named(value(&facts, column)?, index)));
+    let values = values.collect::<Result<Vec<_>>>()?;
+    facts.select(values).map_err(unselectable)
+}
+
+fn unselectable(cause: DataFusionError) -> Error {
+    from_datafusion("the columns of facts cannot be read", cause)
 }
 
 fn named(value: Expr, index: usize) -> Expr {

@@ -90,8 +90,16 @@ fn from_wire(mut view: v1::View) -> Result<(AppliedView, Option<PublishedView>)>
 /// Without what is published of it.
 impl Wire<v1::View> for AppliedView {
     fn to_wire(&self) -> v1::View {
-        let FeatureView { metadata, entity, source, ttl_micros, known, features, online } =
-            &self.definition;
+        let FeatureView {
+            metadata,
+            entity,
+            source,
+            ttl_micros,
+            known,
+            features,
+            aggregates,
+            online,
+        } = &self.definition;
         v1::View {
             metadata: metadata.to_wire(),
             version: self.version,
@@ -110,6 +118,7 @@ impl Wire<v1::View> for AppliedView {
             schema_version: self.schema_version.into(),
             fingerprint: self.fingerprint,
             before: None,
+            aggregates: aggregates.to_wire(),
         }
     }
 
@@ -129,6 +138,7 @@ impl Wire<v1::View> for AppliedView {
                 ttl_micros: view.ttl_micros,
                 known: if view.ignore_known_time { Known::Ignore } else { Known::Honor },
                 features: Wire::from_wire(view.features)?,
+                aggregates: Wire::from_wire(view.aggregates)?,
                 online: Online {
                     history_micros: view.history_micros,
                     max_change: Wire::from_wire(view.max_change)?,

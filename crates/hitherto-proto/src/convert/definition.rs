@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use hitherto_core::aggregate::{CurrentTime, Nulls, SumType, Window};
+use hitherto_core::definition::aggregate::{self, Parameters};
 use hitherto_core::definition::{
-    DefaultValue, Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin, Period,
-    Share, Source,
+    Aggregate, Aggregates, DefaultValue, Entity, Feature, FeatureService, Field, MaxChange,
+    Metadata, Origin, Period, Share, Source,
 };
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::types::DataType;
@@ -64,6 +66,7 @@ messages! {
     Metadata = Metadata, "metadata", { name, description, owner, tags } {};
     Entity = Entity, "entity", { metadata, keys } {};
     FeatureService = Service, "service", { metadata, features } {};
+    Aggregates = Aggregates, "aggregates", { id, features } {};
     Feature = Field, "feature", { name, description, default } { data_type: r#type };
     MaxChange = MaxChange, "greatest change", { entities, nulls, range } {};
     Source = Source, "source", {
@@ -86,6 +89,67 @@ impl Wire<v1::Field> for Field {
     fn from_wire(wire: v1::Field) -> Result<Self> {
         let v1::Field { name, r#type, description, .. } = wire;
         Ok(Self { name, data_type: Wire::from_wire(r#type)?, description })
+    }
+}
+
+/// A function is its name, its parameters and the type of its column.
+impl Wire<v1::Aggregate> for Aggregate {
+    fn to_wire(&self) -> v1::Aggregate {
+        let Self { function, column, by, window, filter } = self;
+        let Window { length, offset, current_time, ttl: _ } = *window;
+        let (function, parameters) = aggregate::written(function);
+        let Parameters { n, k, limit, bits, precision, millionths, nulls, sum_type } = parameters;
+        v1::Aggregate {
+            function: function.to_owned(),
+            column: column.as_ref().map(Wire::to_wire),
+            by: by.as_ref().map(Wire::to_wire),
+            window_micros: length,
+            offset_micros: offset,
+            exclude_current_time: current_time == CurrentTime::Excluded,
+            r#where: filter.clone(),
+            n,
+            limit,
+            millionths,
+            bits: bits.into(),
+            precision: precision.into(),
+            keep_nulls: nulls == Nulls::Keep,
+            sum_type: sum_type.map(|sum_type| sum_type.name().to_owned()).unwrap_or_default(),
+            k,
+        }
+    }
+
+    fn from_wire(wire: v1::Aggregate) -> Result<Self> {
+        let column: Option<Field> = wire.column.map(Wire::from_wire).transpose()?;
+        let of = column.as_ref().map_or(&DataType::Int64, |column| &column.data_type);
+        let parameters = Parameters {
+            n: wire.n,
+            k: wire.k,
+            limit: wire.limit,
+            bits: wire.bits as u8,
+            precision: wire.precision as u8,
+            millionths: wire.millionths,
+            nulls: if wire.keep_nulls { Nulls::Keep } else { Nulls::Skip },
+            sum_type: SumType::named(&wire.sum_type),
+        };
+        let function = aggregate::named(&wire.function, of, parameters).ok_or_else(|| {
+            Error::internal(format!("there is no function {:?} of {of}", wire.function))
+        })?;
+        let current_time = match wire.exclude_current_time {
+            true => CurrentTime::Excluded,
+            false => CurrentTime::Counts,
+        };
+        Ok(Self {
+            function,
+            column,
+            by: wire.by.map(Wire::from_wire).transpose()?,
+            window: Window {
+                length: wire.window_micros,
+                offset: wire.offset_micros,
+                current_time,
+                ttl: None,
+            },
+            filter: wire.r#where,
+        })
     }
 }
 

@@ -37,7 +37,17 @@ from ._split import Part, Split
 from ._store import Store, connect
 from ._training_set import TrainingSet
 from ._why import Why
-from .definitions import Entity, FeatureService, FeatureView, Field, MaxChange, Online, Source
+from .definitions import (
+    Aggregate,
+    Buckets,
+    Entity,
+    FeatureService,
+    FeatureView,
+    Field,
+    MaxChange,
+    Online,
+    Source,
+)
 
 if TYPE_CHECKING:
     from . import aio, feast, mlflow, plot, serving
@@ -51,6 +61,8 @@ else:
 
 
 __all__ = [
+    "Aggregate",
+    "Buckets",
     "ConflictError",
     "CorruptError",
     "DeniedError",

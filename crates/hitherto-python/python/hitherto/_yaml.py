@@ -78,12 +78,17 @@ def _flow(value: Any) -> str:
     if isinstance(value, dict):
         entries = (f"{_scalar(name)}: {_flow(item)}" for name, item in value.items())
         return f"{{ {', '.join(entries)} }}" if value else "{}"
+    if isinstance(value, list):
+        items: list[Any] = value
+        return f"[{', '.join(_flow(item) for item in items)}]"
     return _scalar(value)
 
 
-def _scalar(text: str | bool) -> str:
+def _scalar(text: str | float) -> str:
     if isinstance(text, bool):
         return str(text).lower()
+    if isinstance(text, int | float):
+        return str(text)
     if PLAIN.fullmatch(text) and text.lower() not in WORDS:
         return text
     quoted = json.dumps(text, ensure_ascii=False)

@@ -34,6 +34,8 @@ from ._errors import InvalidError
 from ._time import Duration, format_duration, to_timedelta
 
 __all__ = [
+    "Aggregate",
+    "Buckets",
     "Definition",
     "Entity",
     "FeatureService",
@@ -69,9 +71,7 @@ class Field:
     null without it. Kept as the text that YAML has for it."""
 
     def __post_init__(self) -> None:
-        default = self.default
-        text = str(default).lower() if isinstance(default, bool) else str(default)
-        _normalize(self, default=None if default is None else text)
+        _normalize(self, default=_default(self.default))
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping of the written form."""
@@ -99,6 +99,10 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     """The columns of join keys and features that are called otherwise in the
     source."""
+    id: str | Sequence[str] | None = None
+    """For aggregates: what tells two events of an entity at one time apart, a column or
+    several; the word ``eventTime`` if there is never more than one. Facts of one event are
+    versions of it, of which the last that is known counts."""
     partitioned_by: str | None = None
     """The period, in UTC or the ``timezone``, whose facts a file holds, by event time, if
     its path names it: ``year``, ``month``, ``day`` or ``hour``."""
@@ -118,6 +122,8 @@ class Source:
                 f"the source {self.parquet!r} has either event_time, the column that says when "
                 "a thing happened, or timeless=True"
             )
+        if not isinstance(self.id, str | None):
+            _normalize(self, id=tuple(self.id))
         partitions = tuple(self.partitions)
         delay = _duration(self.delay)
         _normalize(self, delay=delay, columns=dict(self.columns), partitions=partitions)
@@ -135,7 +141,124 @@ class Source:
             delay=_text(self.delay),
             timezone=self.timezone,
             deleted=self.deleted,
+            id=list(self.id) if isinstance(self.id, tuple) else self.id,
             columns=self.columns,
+        )
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """One feature for each value of a column."""
+
+    column: str
+    """The source's column: text."""
+    values: Sequence[str]
+    """Its values."""
+    other: bool = False
+    """Whether there is one more for all other values and none."""
+
+    def __post_init__(self) -> None:
+        _normalize(self, values=_texts("values of buckets", self.values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(column=self.column, values=list(self.values), other=self.other or None)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """A function over a column of the events in windows: a feature for each window, such as
+    ``amount_sum_7d`` for ``Aggregate("sum", "amount", windows=["7d"])``."""
+
+    function: str
+    """sum, count, mean, variance, variance_pop, stddev, stddev_pop, min, max, min_by, max_by,
+    first, last, first_n, last_n, last_n_distinct, min_n, max_n, count_distinct,
+    approx_count_distinct, approx_quantile, mode, top_k, seconds_since_first,
+    seconds_since_last, any or all."""
+    column: str | None = None
+    """The source's column that it is computed of; ``count`` without one counts events."""
+    type: str | None = None
+    """The column's type in the source; float64 without it."""
+    windows: Sequence[Duration] = field(kw_only=True)
+    """How far each looks back, or ``lifetime``; at least one."""
+    offset: Duration | None = field(default=None, kw_only=True)
+    """How far the windows are moved back."""
+    where: str | None = field(default=None, kw_only=True)
+    """A condition in SQL over the source's columns: other events do not count."""
+    buckets: Buckets | None = field(default=None, kw_only=True)
+    """One feature for each value of a column."""
+    exclude_current_time: bool = field(default=False, kw_only=True)
+    """Whether an event of the very moment in question does not count: it may be the label's
+    own."""
+    by: str | None = field(default=None, kw_only=True)
+    """For ``min_by`` and ``max_by``: the column whose least or greatest value decides."""
+    by_type: str | None = field(default=None, kw_only=True)
+    """That column's type in the source; float64 without it."""
+    n: int | None = field(default=None, kw_only=True)
+    """How many values ``first_n``, ``last_n``, ``last_n_distinct``, ``min_n`` and ``max_n``
+    list at most."""
+    k: int | None = field(default=None, kw_only=True)
+    """How many values ``top_k`` lists at most."""
+    limit: int | None = field(default=None, kw_only=True)
+    """How many values ``count_distinct``, ``mode`` and ``top_k`` tell apart; 1000 without it."""
+    p: Sequence[float] | None = field(default=None, kw_only=True)
+    """Which quantiles, such as 0.5 and 0.95: a feature for each."""
+    bits: int | None = field(default=None, kw_only=True)
+    """To how many bits below the leading one ``approx_quantile`` rounds; 7 without it."""
+    precision: int | None = field(default=None, kw_only=True)
+    """Of ``approx_count_distinct``, whose error is 1.04 / sqrt(2^precision); 11 without it."""
+    nulls: Literal["skip", "keep"] | None = field(default=None, kw_only=True)
+    """Whether ``first``, ``last``, ``first_n`` and ``last_n`` keep nulls."""
+    sum_type: Literal["int64", "decimal", "float64"] | None = field(default=None, kw_only=True)
+    """The type of a sum, if it is not int64 of integers and otherwise the column's."""
+    name: str | None = field(default=None, kw_only=True)
+    """What the feature is called, if it is one."""
+    default: str | bool | float | None = field(default=None, kw_only=True)
+    """What stands where there is no value, as for other features."""
+    description: str = field(default="", kw_only=True)
+    """For people."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.windows, str | timedelta):
+            raise InvalidError(
+                f"{self.function} needs a list of windows; write [{self.windows!r}]"
+            )
+        windows = tuple(
+            window if window == "lifetime" else format_duration(to_timedelta(window))
+            for window in self.windows
+        )
+        _normalize(
+            self,
+            windows=windows,
+            offset=_duration(self.offset),
+            p=None if self.p is None else tuple(float(p) for p in self.p),
+            default=_default(self.default),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(
+            function=self.function,
+            column=self.column,
+            type=self.type,
+            windows=list(self.windows),
+            offset=_text(self.offset),
+            where=self.where,
+            buckets=None if self.buckets is None else self.buckets.to_dict(),
+            excludeCurrentTime=self.exclude_current_time or None,
+            by=self.by,
+            byType=self.by_type,
+            n=self.n,
+            k=self.k,
+            limit=self.limit,
+            p=None if self.p is None else list(self.p),
+            bits=self.bits,
+            precision=self.precision,
+            nulls=self.nulls,
+            sumType=self.sum_type,
+            name=self.name,
+            default=self.default,
+            description=self.description,
         )
 
 
@@ -238,8 +361,9 @@ class FeatureView(_Resource):
 
     source: Source
     """Where facts come from."""
-    features: Sequence[Field]
-    """Features, in the order of the answer; at least one."""
+    features: Sequence[Field] = ()
+    """Features that are columns of the source, in the order of the answer. The newest fact
+    answers."""
     entity: str | None = None
     """The entity's name; without it the features are about everything there
     is, and are looked up and joined without keys."""
@@ -249,11 +373,19 @@ class FeatureView(_Resource):
     """Whether known time counts: ``honor`` (the default), or ``ignore``."""
     online: Online | None = None
     """What the online store keeps beyond the latest fact."""
+    aggregates: Sequence[Aggregate] = ()
+    """In the place of ``features``: functions of the events in windows, such as a sum over
+    7d."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        features = _fields(self, "features", self.features)
-        _normalize(self, features=features, ttl=_duration(self.ttl))
+        features, aggregates = _fields(self, "features", self.features), tuple(self.aggregates)
+        if bool(features) == bool(aggregates):
+            raise InvalidError(
+                f"feature view {self.name!r} has either features, columns of the source, or "
+                "aggregates, functions of its events"
+            )
+        _normalize(self, features=features, aggregates=aggregates, ttl=_duration(self.ttl))
 
     def _spec(self) -> dict[str, Any]:
         return _written(
@@ -261,7 +393,8 @@ class FeatureView(_Resource):
             source=self.source.to_dict(),
             ttl=_text(self.ttl),
             known=self.known,
-            features=[feature.to_dict() for feature in self.features],
+            features=[feature.to_dict() for feature in self.features] or None,
+            aggregates=[aggregate.to_dict() for aggregate in self.aggregates] or None,
             online=None if self.online is None else self.online.to_dict(),
         )
 
@@ -395,6 +528,19 @@ def _fields(owner: _Resource, what: str, fields: Iterable[Field]) -> tuple[Field
     return found
 
 
+def _default(default: str | float | None) -> str | None:
+    """As the text that YAML has for it."""
+    if default is None:
+        return None
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _texts(what: str, found: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(found, str):
+        raise InvalidError(f"{what} are a list; write [{found!r}]")
+    return tuple(found)
+
+
 def _duration(duration: Duration | None) -> timedelta | None:
     return None if duration is None else to_timedelta(duration)
 
@@ -418,7 +564,14 @@ def _arguments(where: str, kind: type[Any], names: Iterable[str], form: object) 
     }
 
 
-_PARTS: dict[str, type[Any]] = {"source": Source, "online": Online, "max_change": MaxChange}
+_PARTS: dict[str, type[Any]] = {
+    "source": Source,
+    "online": Online,
+    "max_change": MaxChange,
+    "buckets": Buckets,
+}
+_FLAGS = ("timeless", "exclude_current_time", "other")
+_NUMBERS = ("n", "k", "limit", "bits", "precision")
 
 
 def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
@@ -426,19 +579,30 @@ def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
         return part(**_arguments(where, part, [each.name for each in fields(part)], value))
     if name in ("tags", "columns"):
         return {key: _string(where, text) for key, text in _mapping(where, value, None).items()}
-    if name == "timeless":
+    if name in _FLAGS:
         # As text where it was read from YAML.
         for truth in (True, False):
             if value is truth or value == str(truth).lower():
                 return truth
         raise InvalidError(f"{where} must be true or false; found {value!r}")
-    if name not in ("keys", "features", "partitions"):
+    if name in _NUMBERS:
+        text = str(value)
+        if not text.isdecimal():
+            raise InvalidError(f"{where} must be a number; found {value!r}")
+        return int(text)
+    is_list = name in ("keys", "features", "partitions", "aggregates", "windows", "values", "p")
+    if not is_list and not (name == "id" and isinstance(value, list)):
         return _string(where, value)
     if not isinstance(value, list):
         raise InvalidError(f"{where} must be a list; found {value!r}")
     items: list[Any] = value
-    if kind is FeatureService:
+    if name == "p":
+        return [_number(where, item) for item in items]
+    if kind is FeatureService or name in ("windows", "values", "id"):
         return [_string(where, item) for item in items]
+    if name == "aggregates":
+        names = [each.name for each in fields(Aggregate)]
+        return [Aggregate(**_arguments(where, Aggregate, names, item)) for item in items]
     names = [each.name for each in fields(Field)]
     return [Field(**_arguments(where, Field, names, item)) for item in items]
 
@@ -455,6 +619,13 @@ def _mapping(where: str, form: object, known: Iterable[str] | None) -> dict[str,
             meant = f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(names)}"
             raise InvalidError(f"{where}: unknown field {name!r}{meant}")
     return found
+
+
+def _number(where: str, value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        raise InvalidError(f"{where} must be numbers; found {value!r}") from None
 
 
 def _string(where: str, value: object) -> str:

@@ -212,6 +212,7 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
             "delay",
             "deleted",
             "eventTime",
+            "id",
             "knownTime",
             "parquet",
             "partitionedBy",
@@ -224,9 +225,19 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
     assert_eq!(source["required"], serde_json::json!(["parquet"]));
     let either = serde_json::json!([{ "required": ["eventTime"] }, { "required": ["timeless"] }]);
     assert_eq!(source["oneOf"], either);
-    for name in
-        ["Metadata", "EntitySpec", "Field", "Feature", "FeatureViewSpec", "Source", "Online"]
-    {
+    let either = serde_json::json!([{ "required": ["features"] }, { "required": ["aggregates"] }]);
+    assert_eq!(defs["FeatureViewSpec"]["oneOf"], either);
+    assert_eq!(defs["Aggregate"]["required"], serde_json::json!(["function", "windows"]));
+    for name in [
+        "Metadata",
+        "EntitySpec",
+        "Field",
+        "Feature",
+        "FeatureViewSpec",
+        "Aggregate",
+        "Source",
+        "Online",
+    ] {
         assert_eq!(defs[name]["additionalProperties"], false, "{name}");
     }
     let reference = &kinds[1]["properties"]["spec"]["$ref"];

@@ -21,7 +21,7 @@ refused! {
     unknown_field_of_a_document: "kind: FeatureService" => "kind: FeatureService\nspecs: 1",
         r#"29:1: feature service "risk": unknown field "specs"; did you mean "spec"?"#;
     unknown_field_unlike_any_other: "ttl: 24h" => "retention: 24h",
-        r#"19:3: feature view "lactate": unknown field "retention"; there is entity, source, ttl, known, features, online"#;
+        r#"19:3: feature view "lactate": unknown field "retention"; there is entity, source, ttl, known, features, aggregates, online"#;
     field_of_the_source_beside_it: "  ttl: 24h" => "  timeless: true",
         r#"19:3: feature view "lactate": unknown field "timeless"; it belongs below source"#;
     missing_field: "    eventTime: collected\n" => "",

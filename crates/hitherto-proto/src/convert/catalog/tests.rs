@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hitherto_core::Kind;
+use hitherto_core::aggregate::{Basis, CurrentTime, Function, Nulls, SumType, Window};
 use hitherto_core::definition::{
-    Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin, Period, Source,
+    Aggregate, Aggregates, Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin,
+    Period, Source,
 };
 use hitherto_core::types::DataType;
 use prost::Message;
@@ -22,6 +24,58 @@ fn metadata_of(name: &str) -> Metadata {
 fn field_of(name: &str, data_type: &str) -> Field {
     let data_type = data_type.parse().unwrap();
     Field { name: name.into(), data_type, description: "in mmol/l".into() }
+}
+
+/// An aggregate of each function, with parameters that are not as without being written.
+fn all_functions() -> Vec<Aggregate> {
+    let decimal = "decimal128(10, 2)";
+    let by = Some(Field { description: String::new(), ..field_of("price", "int16") });
+    let functions = [
+        (Function::Count, None, None),
+        (Function::Sum { scale: 2, output: SumType::Float64 }, Some(decimal), None),
+        (Function::Sum { scale: 0, output: SumType::Decimal }, Some("int8"), None),
+        (Function::Mean { scale: 2 }, Some(decimal), None),
+        (Function::Variance { scale: 0, of: Basis::Sample }, Some("float32"), None),
+        (Function::Variance { scale: 0, of: Basis::Population }, Some("float32"), None),
+        (Function::Stddev { scale: 0, of: Basis::Sample }, Some("float32"), None),
+        (Function::Stddev { scale: 0, of: Basis::Population }, Some("float32"), None),
+        (Function::Min, Some("string"), None),
+        (Function::Max, Some("date32"), None),
+        (Function::MinBy, Some("binary"), by.clone()),
+        (Function::MaxBy, Some("bool"), by),
+        (Function::First(Nulls::Keep), Some("string"), None),
+        (Function::Last(Nulls::Skip), Some("string"), None),
+        (Function::FirstN { n: 2, nulls: Nulls::Skip }, Some("uint8"), None),
+        (Function::LastN { n: 3, nulls: Nulls::Keep }, Some("uint8"), None),
+        (Function::LastNDistinct { n: 4 }, Some("uint8"), None),
+        (Function::MinN { n: 5 }, Some("uint8"), None),
+        (Function::MaxN { n: 6 }, Some("uint8"), None),
+        (Function::CountDistinct { limit: 7 }, Some("string"), None),
+        (Function::Mode { limit: 8 }, Some("string"), None),
+        (Function::TopK { k: 9, limit: 10 }, Some("int64"), None),
+        (Function::ApproxCountDistinct { precision: 11 }, Some("string"), None),
+        (Function::ApproxQuantile { scale: 2, bits: 8, millionths: 950_000 }, Some(decimal), None),
+        (Function::SecondsSinceFirst, None, None),
+        (Function::SecondsSinceLast, None, None),
+        (Function::Any, Some("bool"), None),
+        (Function::All, Some("bool"), None),
+    ];
+    let aggregates = functions.into_iter().enumerate().map(|(index, (function, column, by))| {
+        let excludes = index % 2 == 0;
+        Aggregate {
+            function,
+            column: column.map(|column| field_of("amount", column)),
+            by,
+            window: Window {
+                length: (index % 3 > 0).then_some(index as i64),
+                offset: index as i64 % 4,
+                current_time: if excludes { CurrentTime::Excluded } else { CurrentTime::Counts },
+                ttl: None,
+            },
+            filter: (index % 5 > 0).then(|| format!("amount > {index}")),
+        }
+    });
+    aggregates.collect()
 }
 
 /// A catalog in which no two values are the same and every option is set.
@@ -57,6 +111,7 @@ fn full() -> Catalog {
                 },
                 Feature::new("at", "timestamp(ns, UTC)".parse().unwrap()),
             ],
+            aggregates: Some(Aggregates { id: vec!["specimen".into()], features: all_functions() }),
             online: Online {
                 history_micros: Some(13),
                 max_change: Some(MaxChange {
