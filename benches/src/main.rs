@@ -7,6 +7,7 @@
 //!
 //! | module     | what it owns                                                    |
 //! | ---------- | ---------------------------------------------------------------- |
+//! | [`aggregates`] | training sets of features that are computed of events        |
 //! | [`pit`]    | the point-in-time join, which is the path of training sets        |
 //! | [`online`] | lookups, from a request to its answer                             |
 //! | [`hostile`] | a server that is asked for more than it can                       |
@@ -20,6 +21,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks and answers")]
 #![allow(clippy::disallowed_methods, reason = "measurements take time")]
 
+mod aggregates;
 mod child;
 mod folder;
 mod hostile;
@@ -66,6 +68,11 @@ enum Command {
     /// One measurement of `pit`, in the process that it gets for itself
     #[command(name = pit::CHILD, hide = true)]
     PitChild,
+    /// Training sets of aggregates, beside rolling windows of other engines
+    Aggregates(aggregates::Options),
+    /// One measurement of `aggregates`, in the process that it gets for itself
+    #[command(name = aggregates::CHILD, hide = true)]
+    AggregatesChild,
     /// Lookups: entities in, features out, beside a server that only echoes
     Online(online::Options),
     /// One measurement of `online`, in the process that it gets for itself
@@ -87,6 +94,8 @@ fn main() -> ExitCode {
     let answer = match Cli::parse().command {
         Command::Pit(options) => pit::run(&options).map(|answer| answer.to_string()),
         Command::PitChild => child::answer(pit::measure),
+        Command::Aggregates(options) => aggregates::run(&options).map(|answer| answer.to_string()),
+        Command::AggregatesChild => child::answer(aggregates::measure),
         Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
         Command::OnlineChild => child::answer(online::measure),
         Command::Overload(options) => hostile::run(&options).map(|answer| answer.to_string()),

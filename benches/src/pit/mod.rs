@@ -33,7 +33,7 @@
 pub mod entities;
 mod facts;
 pub mod floor;
-mod labels;
+pub mod labels;
 pub mod lake;
 mod optimized;
 mod options;
@@ -49,5 +49,6 @@ pub mod writer;
 mod tests;
 
 pub use options::{Options, parse_bytes};
-pub use question::{CHILD, measure};
+pub use ours::read_spine;
+pub use question::{CHILD, Question, measure};
 pub use suite::{median, rounded, run};

@@ -122,7 +122,11 @@ pub fn run(join: &Join) -> Result<Joined> {
     })
 }
 
-fn read_spine(path: &Path, labels_max: Option<u64>) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+/// The first rows of a spine's file, or all of them.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_spine(path: &Path, labels_max: Option<u64>) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let mut reader =
         ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS);
     if let Some(labels_max) = labels_max {
