@@ -11,7 +11,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("core", &[]),
     ("api", &["core"]),
     ("online", &["core"]),
-    ("offline", &["core"]),
+    ("offline", &["api", "core"]),
     ("proto", &["core"]),
     ("engine", &["api", "core", "offline", "online"]),
     ("server", &["api", "core", "engine", "proto"]),

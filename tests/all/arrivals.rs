@@ -1,12 +1,11 @@
 //! Facts that bring no known time: known from their arrival, on every path, whatever the
 //! clock does.
 
+use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest, WhyRequest, content_key};
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::time::MICROS_PER_SECOND;
-use hitherto_engine::{
-    Access, Engine, KeyColumn, MaterializeMode, VerifyRequest, WhyRequest, content_key,
-};
+use hitherto_engine::{Access, Engine};
 
 use crate::pushing::{VALUE, facts, labs, online_repo, push, times, trained, value};
 use crate::repo::{self, Repo, apply, grant, materialize};

@@ -11,14 +11,15 @@ use arrow::array::{
     TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema};
+use hitherto_api::{
+    FeatureNames, KeyColumn, LookupRequest, MaterializeMode, MaterializeRequest, Selection,
+    TrainingSetRequest,
+};
 use hitherto_core::catalog::Catalog;
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Kind};
-use hitherto_engine::{
-    Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode, MaterializeRequest, Selection,
-    TrainingSetRequest,
-};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, write_parquet};
 

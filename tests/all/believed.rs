@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use hitherto_api::{MaterializeMode, OptimizeMode, VerifyRequest};
 use hitherto_core::Kind;
-use hitherto_engine::{Engine, MaterializeMode, OptimizeMode, VerifyRequest};
+use hitherto_engine::Engine;
 use parquet::data_type::{ByteArray, Int64Type, Int96, Int96Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};

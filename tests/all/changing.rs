@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
+use hitherto_api::why::Online;
+use hitherto_api::{KeyColumn, Lookup, MaterializeMode, VerifyRequest, WhyRequest};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
-use hitherto_engine::why::Online;
-use hitherto_engine::{
-    Access, BackupFiles, Config, Engine, KeyColumn, Lookup, MaterializeMode, VerifyRequest,
-    WhyRequest,
-};
+use hitherto_engine::{Access, BackupFiles, Config, Engine};
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
 use crate::repo::{self, Repo, apply, grant, lookup, materialize};
@@ -49,8 +47,8 @@ spec: { features: [\"labs:*\"] }
 
 fn check_is_served_as_before(engine: &Engine) {
     assert_eq!(value(engine, "x", None, 1_000), Ok(2));
-    let service = hitherto_engine::Selection::Service(String::from("model"));
-    let request = hitherto_engine::LookupRequest {
+    let service = hitherto_api::Selection::Service(String::from("model"));
+    let request = hitherto_api::LookupRequest {
         selection: service,
         keys: stay(),
         as_of: None,

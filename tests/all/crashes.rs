@@ -22,11 +22,10 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
+use hitherto_api::{Ack, KeyColumn, MaterializeMode, PushRequest, VerifyRequest};
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{
-    Access, Ack, Config, Engine, KeyColumn, MaterializeMode, PushRequest, VerifyRequest,
-};
+use hitherto_engine::{Access, Config, Engine};
 use tokio::runtime::Runtime;
 
 use crate::repo::{self, Repo, apply, grant, lookup, materialize, training_set};

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use hitherto_api::{
+    Ack, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode, PushRequest,
+};
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
-use hitherto_engine::{
-    Access, Ack, BackupFiles, Config, Engine, KeyColumn, MaterializeMode, MaterializeRequest,
-    OptimizeMode, PushRequest,
-};
+use hitherto_engine::{Access, BackupFiles, Config, Engine};
 use tokio::runtime::Runtime;
 
 use crate::repo::{self, Repo, Silent, apply, grant, lookup, materialize};

@@ -8,11 +8,12 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray, UInt16Array,
 };
 use arrow::compute::concat_batches;
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest};
 use hitherto_core::column::Status;
 use hitherto_core::definition::diff::Effect;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode, VerifyRequest};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, apply, batch, grant, lookup, materialize, training_set};
 

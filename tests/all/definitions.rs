@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use hitherto_api::MaterializeMode;
 use hitherto_core::Kind;
 use hitherto_core::definition::diff::{Action, Effect};
-use hitherto_engine::{Access, MaterializeMode};
+use hitherto_engine::Access;
 
 use crate::repo::{Repo, apply, grant, materialize};
 

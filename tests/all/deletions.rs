@@ -6,13 +6,14 @@ use arrow::array::{
     ArrayRef, AsArray, BooleanArray, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int64Type;
+use hitherto_api::why::Online;
+use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest, WhyRequest};
 use hitherto_core::Kind;
 use hitherto_core::column::Status;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::Absence;
 use hitherto_core::why::Verdict;
-use hitherto_engine::why::Online;
-use hitherto_engine::{Access, KeyColumn, MaterializeMode, VerifyRequest, WhyRequest};
+use hitherto_engine::Access;
 
 use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 

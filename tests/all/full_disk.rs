@@ -9,8 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use hitherto_api::{Ack, MaterializeMode, PushRequest};
 use hitherto_core::{Kind, Result};
-use hitherto_engine::{Ack, Config, Engine, MaterializeMode, PushRequest};
+use hitherto_engine::{Config, Engine};
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{Access, Durability, Fact, GenerationId, LogEntry, PushLog, RowStore};
 use hitherto_server::client::Client;

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::{
+    KeyColumn, LookupRequest, MaterializeMode, Selection, TrainingSetRequest, VerifyRequest,
+};
 use hitherto_core::column::Status;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{
-    Access, Config, Engine, KeyColumn, LookupRequest, MaterializeMode, Selection,
-    TrainingSetRequest, VerifyRequest,
-};
+use hitherto_engine::{Access, Config, Engine};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
@@ -67,7 +67,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
         timezone: None,
         known_by: None,
         known: None,
-        names: hitherto_engine::FeatureNames::Full,
+        names: hitherto_api::FeatureNames::Full,
     };
     let mut running = engine.training_set(grant(), &request, spine.clone(), NOW).await.unwrap();
     let mut batches = Vec::new();

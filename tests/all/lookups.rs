@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::array::{Int32Array, Int64Array, TimestampMicrosecondArray};
+use hitherto_api::{KeyColumn, LookupRequest, MaterializeMode, Selection};
 use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::LOOKUP_ENTITIES_MAX;
-use hitherto_engine::{Engine, KeyColumn, LookupRequest, MaterializeMode, Selection};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, grant, lookup, materialize};
 

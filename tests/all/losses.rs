@@ -5,12 +5,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use hitherto_api::{KeyColumn, MaterializeMode, OptimizeMode, WhyRequest};
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::backup::restore;
-use hitherto_engine::{
-    Access, BackupFiles, Config, Engine, KeyColumn, MaterializeMode, OptimizeMode, WhyRequest,
-};
+use hitherto_engine::{Access, BackupFiles, Config, Engine};
 
 use crate::pushing::{VALUE, facts, labs, push, trained, value};
 use crate::repo::{self, Repo, Silent, grant, materialize};

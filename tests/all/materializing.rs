@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
+use hitherto_api::{
+    KeyColumn, MaterializeMode, MaterializeRequest, Materialized, TimeRange, VerifyRequest,
+};
 use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{
-    Engine, KeyColumn, MaterializeMode, MaterializeRequest, Materialized, TimeRange, VerifyRequest,
-};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, Silent, apply, grant, lookup, materialize};
 

@@ -15,12 +15,11 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
+use hitherto_api::{FeatureNames, KeyColumn, MaterializeMode, Selection, TrainingSetRequest};
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::Times;
-use hitherto_engine::{
-    Access, Config, Engine, FeatureNames, KeyColumn, MaterializeMode, Selection, TrainingSetRequest,
-};
+use hitherto_engine::{Access, Config, Engine};
 use hitherto_online::OnlineStore;
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};

@@ -11,9 +11,10 @@ use arrow::array::{
     StringArray, TimestampMicrosecondArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::{Field, Int64Type, Schema};
+use hitherto_api::TrainingSetReport;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::config::Memory;
-use hitherto_engine::{Config, Engine, TrainingSetReport};
+use hitherto_engine::{Config, Engine};
 use hitherto_online::memory::MemoryStore;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};

@@ -8,11 +8,11 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
     TimestampMillisecondArray,
 };
-use hitherto_core::{Kind, Result};
-use hitherto_engine::{
-    Engine, FeatureNames, Finished, OptimizeMode, OptimizeReport, Selection, Spine,
-    TrainingSetRequest,
+use hitherto_api::{
+    FeatureNames, OptimizeMode, OptimizeReport, Selection, Spine, TrainingSetRequest,
 };
+use hitherto_core::{Kind, Result};
+use hitherto_engine::{Engine, Finished};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 

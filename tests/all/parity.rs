@@ -9,9 +9,10 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
+use hitherto_api::{KeyColumn, MaterializeMode};
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Engine, KeyColumn, MaterializeMode};
+use hitherto_engine::Engine;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 

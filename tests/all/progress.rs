@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use hitherto_engine::{
+use hitherto_api::{
     Ack, MaterializeMode, MaterializeRequest, OptimizeMode, Progress, PushRequest, Stage,
 };
 

@@ -9,14 +9,14 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
+use hitherto_api::{
+    Ack, KeyColumn, MaterializeMode, MaterializeRequest, Progress, PushRequest, Pushed,
+};
 use hitherto_core::column::{Status, Values};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::limits::PUSH_FACTS_MAX;
 use hitherto_core::{Kind, Result};
-use hitherto_engine::{
-    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, Progress, PushRequest,
-    Pushed,
-};
+use hitherto_engine::{Access, Engine};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 

@@ -5,11 +5,9 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use hitherto_api::{FeatureNames, Manifest, MaterializeMode, Selection, Spine, TrainingSetRequest};
 use hitherto_core::Kind;
-use hitherto_engine::{
-    Access, Config, Engine, FeatureNames, Finished, Manifest, MaterializeMode, Selection, Spine,
-    TrainingSetRequest,
-};
+use hitherto_engine::{Access, Config, Engine, Finished};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, RecordBatch};
-use hitherto_api::Grant;
-use hitherto_core::Result;
-use hitherto_engine::{
-    Access, Config, Engine, KeyColumn, Lookup, LookupRequest, MaterializeMode, MaterializeRequest,
-    Materialized, Progress, Selection, TrainingSetReport, TrainingSetRequest,
+use hitherto_api::{
+    Grant, KeyColumn, Lookup, LookupRequest, MaterializeMode, MaterializeRequest, Materialized,
+    Progress, Selection, TrainingSetReport, TrainingSetRequest,
 };
+use hitherto_core::Result;
+use hitherto_engine::{Access, Config, Engine};
 use hitherto_online::memory::MemoryStore;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;

@@ -9,14 +9,15 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, Int64Type};
+use hitherto_api::why::Online;
+use hitherto_api::{
+    FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection, TrainingSetRequest,
+    VerifyRequest, WhyRequest,
+};
 use hitherto_core::Kind;
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::why::Online;
-use hitherto_engine::{
-    Access, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection,
-    TrainingSetRequest, VerifyRequest, WhyRequest,
-};
+use hitherto_engine::{Access, Engine};
 
 use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 

@@ -13,11 +13,11 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use hitherto_core::Kind;
-use hitherto_engine::{
-    Access, Ack, Engine, LabelFiles, MaterializeMode, PushRequest, Selection, Spine,
-    TrainingSetRequest,
+use hitherto_api::{
+    Ack, LabelFiles, MaterializeMode, PushRequest, Selection, Spine, TrainingSetRequest,
 };
+use hitherto_core::Kind;
+use hitherto_engine::{Access, Engine};
 
 use crate::repo::{Repo, apply, batch, grant, materialize, training_set, write_parquet};
 

@@ -7,11 +7,11 @@ use arrow::array::{
 };
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{
-    Engine, FeatureNames, Finished, LabelFiles, QueryBounds, Scan, Selection, Spine,
-    TrainingSetRequest,
+use hitherto_api::{
+    FeatureNames, LabelFiles, QueryBounds, Scan, Selection, Spine, TrainingSetRequest,
 };
+use hitherto_core::{Error, Kind, Result};
+use hitherto_engine::{Engine, Finished};
 
 use crate::repo::{Repo, batch, grant, write_parquet};
 

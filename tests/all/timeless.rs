@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use hitherto_api::{
+    Ack, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode, PushRequest, TimeRange,
+    VerifyRequest, WhyRequest,
+};
 use hitherto_core::column::{Status, Values};
 use hitherto_core::definition::Definitions;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::{ALWAYS, Absence};
-use hitherto_engine::{
-    Access, Ack, Engine, KeyColumn, MaterializeMode, MaterializeRequest, OptimizeMode, PushRequest,
-    TimeRange, VerifyRequest, WhyRequest,
-};
+use hitherto_engine::{Access, Engine};
 
 use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, training_set};
 

@@ -160,8 +160,8 @@ async fn too_little_memory_is_an_error_that_says_so() {
 async fn the_plan_names_the_join_and_counts_what_it_did() {
     let repo = repo();
     let engine = repo.applied().await;
-    let request = hitherto_engine::TrainingSetRequest {
-        selection: hitherto_engine::Selection::features(["a:value"]).unwrap(),
+    let request = hitherto_api::TrainingSetRequest {
+        selection: hitherto_api::Selection::features(["a:value"]).unwrap(),
         timestamp: String::from("at"),
         timezone: None,
         known_by: None,

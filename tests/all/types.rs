@@ -12,10 +12,11 @@ use arrow::array::{
     TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::Int32Type;
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::{KeyColumn, MaterializeMode, OptimizeMode, VerifyRequest};
 use hitherto_core::Kind;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{Access, Engine, KeyColumn, MaterializeMode, OptimizeMode, VerifyRequest};
+use hitherto_engine::{Access, Engine};
 
 use crate::repo::{Repo, Silent, batch, grant, lookup, materialize, training_set};
 

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Float64Array, Int32Array, StringArray, TimestampMicrosecondArray};
+use hitherto_api::verify::{Comparison, Outcome};
+use hitherto_api::{MaterializeMode, Verification, VerifyRequest};
 use hitherto_core::Kind;
 use hitherto_core::key::{OwnedPart, encode_part};
 use hitherto_core::limits::VERIFY_SAMPLES_MAX;
 use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
-use hitherto_engine::verify::{Comparison, Outcome};
-use hitherto_engine::{Config, Engine, MaterializeMode, Verification, VerifyRequest};
+use hitherto_engine::{Config, Engine};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::{Beneath, GenerationId, RowStore};
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
+use hitherto_api::why::Online;
+use hitherto_api::{Explanation, KeyColumn, MaterializeMode, WhyRequest};
 use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::definition::Known;
@@ -11,8 +13,7 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::row::{FLAG_DELETION, RowSchema};
 use hitherto_core::rule::{self, Absence, Moment, NEVER, Times};
 use hitherto_core::why::{Inquiry, Verdict};
-use hitherto_engine::why::Online;
-use hitherto_engine::{Engine, Explanation, KeyColumn, MaterializeMode, WhyRequest};
+use hitherto_engine::Engine;
 use proptest::prelude::*;
 
 use crate::repo::{Repo, grant, materialize};

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch};
 use arrow::array::{TimestampMicrosecondArray, TimestampNanosecondArray};
 use arrow::datatypes::Int64Type;
+use hitherto_api::{
+    Ack, KeyColumn, MaterializeMode, OptimizeMode, PushRequest, Selection, Spine,
+    TrainingSetReport, TrainingSetRequest, WhyRequest,
+};
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_core::zone::Zone;
-use hitherto_engine::{
-    Ack, Engine, KeyColumn, MaterializeMode, OptimizeMode, PushRequest, Selection, Spine,
-    TrainingSetReport, TrainingSetRequest, WhyRequest,
-};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, Silent, apply, batch, grant, lookup, materialize};
 
@@ -305,7 +306,7 @@ async fn times_that_nobody_says_anything_of_are_told_everywhere() {
                     if that is what they are";
     let rows = spine(naive(locals()));
     let request = request(&["local:value", "one=local:*", "told[id=id]:value"], None);
-    let request = TrainingSetRequest { names: hitherto_engine::FeatureNames::Full, ..request };
+    let request = TrainingSetRequest { names: hitherto_api::FeatureNames::Full, ..request };
     let mut rows = engine.training_set(grant(), &request, rows, i64::MAX).await.unwrap();
     while let Some(batch) = rows.next().await {
         batch.unwrap();

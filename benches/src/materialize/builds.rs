@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use hitherto_api::MaterializeMode;
 use hitherto_core::key::ascending;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
-use hitherto_engine::MaterializeMode;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{Access, Beneath, GenerationId, RowStore};
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hitherto_api::{KeyColumn, LookupRequest, MaterializeMode, Selection};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Engine, KeyColumn, LookupRequest, MaterializeMode, Selection};
+use hitherto_engine::Engine;
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};

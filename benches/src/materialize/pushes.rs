@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
+use hitherto_api::{Ack, KeyColumn, LookupRequest, PushRequest, Selection};
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{Ack, Engine, KeyColumn, LookupRequest, PushRequest, Selection};
+use hitherto_engine::Engine;
 use serde::{Deserialize, Serialize};
 
 use super::store::{self, NOW_MICROS, VIEW};

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use hitherto_engine::{
-    Access, Config, Engine, MaterializeMode, MaterializeRequest, Materialized, Progress,
-};
+use hitherto_api::{MaterializeMode, MaterializeRequest, Materialized, Progress};
+use hitherto_engine::{Access, Config, Engine};
 
 use crate::pit::lake::{DAY_MICROS, EPOCH_MICROS, KEY_COLUMNS, feature_name};
 use crate::{Result, grant};

@@ -1,8 +1,8 @@
 //! Whether answers are right: a benchmark that measures wrong ones is worth
 //! nothing.
 
+use hitherto_api::Lookup;
 use hitherto_core::column::{Status, Values};
-use hitherto_engine::Lookup;
 use hitherto_server::client::Client;
 
 use super::facts::{self, Place};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hitherto_engine::{Engine, LookupRequest};
+use hitherto_api::LookupRequest;
+use hitherto_engine::Engine;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;

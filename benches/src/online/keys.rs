@@ -2,8 +2,8 @@
 //!
 //! Requests are made before the clock starts and then asked again and again.
 
+use hitherto_api::{KeyColumn, LookupRequest, Selection};
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::{KeyColumn, LookupRequest, Selection};
 use hitherto_proto::v1;
 use hitherto_proto::v1::key_column::Values;
 use hitherto_proto::v1::lookup_request;

@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hitherto_engine::{Access, Config, Engine, MaterializeRequest, Progress};
+use hitherto_api::{MaterializeRequest, Progress};
+use hitherto_engine::{Access, Config, Engine};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{self, FEATURES, FIRST_MICROS, STEP_MICROS};

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use hitherto_api::Lookup;
 use hitherto_core::column::{Column, Values};
-use hitherto_engine::Lookup;
 
 use super::echo::Echo;
 use super::facts::{self, Place};

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use hitherto_api::{LabelFiles, Scan, Spine};
 use hitherto_core::time::parse_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{LabelFiles, Scan, Spine};
 
 /// Where rows come from; one of these.
 #[derive(Clone, Debug, Args)]

@@ -1,9 +1,9 @@
 //! `--service` and `--features`: which features a command is about.
 
 use clap::Args;
+use hitherto_api::Selection;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::{Error, Result};
-use hitherto_engine::Selection;
 
 /// Which features; one of the two.
 #[derive(Clone, Debug, Args)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
+use hitherto_api::{self as api, TrainingSetRequest};
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::disk::unreadable;
-use hitherto_engine::{self as engine, TrainingSetRequest};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
@@ -48,28 +48,29 @@ impl Spine {
 ///
 /// # Errors
 /// As [`Spine::read`]; `Invalid` when there is no such column of times.
-pub fn sent(path: &Path, request: &TrainingSetRequest) -> Result<engine::Spine> {
+pub fn sent(path: &Path, request: &TrainingSetRequest) -> Result<api::Spine> {
     let refused = |cause| not_parquet(path, cause);
     let TrainingSetRequest { timestamp, timezone, .. } = request;
     let rows = open(path)?;
     // What is wrong with the columns is said before a row is read.
     let schema = Arc::clone(rows.schema());
-    engine::Spine::Rows { batches: Vec::new(), schema }.times(timestamp, timezone.as_ref())?;
+    api::Spine::Rows { batches: Vec::new(), schema }.times(timestamp, timezone.as_ref())?;
     let of_times = rows.schema().index_of(timestamp).ok();
     let times = open(path)?;
     let column = ProjectionMask::roots(times.parquet_schema(), of_times);
     let times = times.with_projection(column).build().map_err(refused)?;
     let schema = times.schema();
     let batches = times.collect::<Result<_, _>>().map_err(|cause| refused(cause.into()))?;
-    let times = engine::Spine::Rows { batches, schema }.times(timestamp, timezone.as_ref())?;
+    let times = api::Spine::Rows { batches, schema }.times(timestamp, timezone.as_ref())?;
     let rows = rows.with_batch_size(BATCH_ROWS).build().map_err(refused)?;
-    Ok(engine::Spine::Reader { rows: Box::new(rows), times })
+    Ok(api::Spine::Reader { rows: Box::new(rows), times })
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let file = File::open(path).map_err(|cause| not_opened(path, cause))?;
     // As files of sources are read.
-    let metadata = engine::parquet_metadata(&file).map_err(|cause| not_parquet(path, cause))?;
+    let metadata =
+        hitherto_engine::parquet_metadata(&file).map_err(|cause| not_parquet(path, cause))?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
 }
 

@@ -9,8 +9,6 @@
 //! | `machine`        | how much memory there is                                |
 //! | [`background`]   | threads that give way to lookups                        |
 //! | [`repository`]   | definition files on disk                                |
-//! | [`arrow_columns`] | a lookup as a record batch                              |
-//! | [`cells`]        | feature values as text and as JSON                      |
 //! | [`selection`]    | a service or feature list, resolved against the catalog |
 //! | [`apply`]        | PLAN and APPLY: definitions to the catalog              |
 //! | [`materialize`]  | MATERIALIZE: sources to the online store                |
@@ -20,7 +18,6 @@
 //! | [`optimize`]     | OPTIMIZE: a copy of a source that reads fastest        |
 //! | [`lookup`]       | LOOKUP: entity keys to feature columns                  |
 //! | [`training_set`] | TRAINING SET: a spine to record batches                 |
-//! | [`manifest`]     | the record that belongs to a training set               |
 //! | [`verify`]       | VERIFY: both sides computed and compared                |
 //! | [`why`]          | WHY: which fact answers, and why the others do not      |
 //!
@@ -28,10 +25,8 @@
 //! `now`. The binaries pass it in.
 
 pub mod apply;
-pub mod arrow_columns;
 pub mod background;
 pub mod backup;
-pub mod cells;
 mod clock;
 pub mod config;
 pub mod disk;
@@ -39,7 +34,6 @@ mod files;
 mod local;
 pub mod lookup;
 mod machine;
-pub mod manifest;
 pub mod materialize;
 pub mod optimize;
 pub mod push;
@@ -65,23 +59,9 @@ pub use apply::Plan;
 pub use backup::{Backup, BackupFiles};
 pub use config::Config;
 pub use hitherto_offline::parquet_metadata;
-pub use hitherto_offline::source::TimeRange;
 pub use hitherto_online::{Access, Usage};
-pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use machine::read_memory_bytes;
-pub use manifest::Manifest;
-pub use materialize::{
-    MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack, Stage,
-};
-pub use optimize::{OptimizeMode, OptimizeReport};
-pub use push::{Ack, PushRequest, Pushed, content_key};
-pub use selection::{FeatureNames, Selection};
-pub use training_set::{
-    Finished, LabelFiles, QueryBounds, Scan, Spine, Thresholds, TrainingSet, TrainingSetReport,
-    TrainingSetRequest,
-};
-pub use verify::{Verification, VerifyRequest};
-pub use why::{Explanation, WhyRequest};
+pub use training_set::{Finished, TrainingSet};
 
 /// Who had the store last open for writing, in words; whether they have it still is the
 /// lock's to say.

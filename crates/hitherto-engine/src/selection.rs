@@ -6,43 +6,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use hitherto_api::{FeatureNames, Selection};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, Registry};
 use hitherto_core::definition::Field;
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
 use hitherto_core::output::Output;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
-
-/// A service by name, or features by reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// All features of a feature service.
-    Service(String),
-    /// These features, wildcards allowed.
-    Features(Vec<FeatureRef>),
-}
-
-impl Selection {
-    /// Reads feature references such as `lactate:*`.
-    ///
-    /// # Errors
-    /// `Invalid` when one is malformed.
-    pub fn features<S: AsRef<str>>(references: impl IntoIterator<Item = S>) -> Result<Self> {
-        let references: Result<_> =
-            references.into_iter().map(|reference| reference.as_ref().parse()).collect();
-        Ok(Selection::Features(references?))
-    }
-}
-
-/// How feature columns are named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FeatureNames {
-    /// `feature`; refused when two views have one of that name.
-    #[default]
-    Short,
-    /// `view:feature`.
-    Full,
-}
 
 /// A selection with every name found.
 #[derive(Clone, Debug)]

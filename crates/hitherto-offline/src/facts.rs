@@ -18,6 +18,7 @@ use std::sync::Arc;
 use ::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use ::arrow::buffer::ScalarBuffer;
 use ::arrow::datatypes::{DataType as ArrowType, Schema};
+use hitherto_api::arrow::micros::{Micros, Rounding, is_zoneless};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
@@ -29,7 +30,6 @@ use hitherto_core::{Error, Result};
 
 use crate::arrow::FeatureArray;
 use crate::keys::{encode_ids, encode_keys};
-use crate::micros::{Micros, Rounding, is_zoneless};
 use crate::source;
 
 /// How a view's facts are read.

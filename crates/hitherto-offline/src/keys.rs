@@ -7,6 +7,7 @@ use ::arrow::array::{
 use ::arrow::buffer::NullBuffer;
 use ::arrow::compute::cast;
 use ::arrow::datatypes::DataType as ArrowType;
+use hitherto_api::arrow::{from_arrow, to_arrow, type_name};
 use hitherto_core::aggregate::{Value, identity};
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::{KeyBatch, word_bytes, word_part};
@@ -14,7 +15,7 @@ use hitherto_core::key::{self, Part};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
-use crate::arrow::{from_arrow, normalize, to_arrow, type_name};
+use crate::arrow::normalize;
 
 /// Encodes join-key arrays of `rows` rows whose types were checked against
 /// `keys`. Without any key every row has the same, empty one.

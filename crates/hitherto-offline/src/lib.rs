@@ -10,8 +10,8 @@
 //! | `footer`   | what the footers of Parquet files say, and which file is damaged |
 //! | [`fact_files`] | a view's files read in two steps: heads, then features        |
 //! | [`source`] | a view's source as a DataFusion query, checked against its types |
-//! | [`arrow`]  | Arrow types and arrays to Hitherto's and back                   |
-//! | `keys`, `micros` | columns of join keys and of times                        |
+//! | `arrow`    | arrays of features, ready to be copied into rows               |
+//! | `keys`     | columns of join keys                                           |
 //! | [`facts`]  | arrays read as facts: key, times, row bytes                     |
 //! | [`entity`] | all facts of one entity                                         |
 //! | [`scan`]   | all facts of a view, in no order                               |
@@ -26,7 +26,7 @@
 //! | [`pairs`]  | a spine made of entity keys and times                          |
 //! | [`join`]   | the point-in-time join, a DataFusion operator                   |
 
-pub mod arrow;
+mod arrow;
 pub mod entity;
 mod error;
 pub mod fact_files;
@@ -35,7 +35,6 @@ pub mod files;
 mod footer;
 pub mod join;
 mod keys;
-mod micros;
 pub mod optimize;
 mod order;
 pub mod pairs;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use ::arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use ::arrow::datatypes::Schema;
+use hitherto_api::arrow::{field, to_array};
 use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Result};
-
-use crate::arrow::{field, to_array};
 
 /// Join keys, one column each, and a column `timestamp` of `times`, one row for
 /// each of `entities`.

@@ -19,9 +19,9 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Int64Array, StringArray, UInt64Array,
 };
+use hitherto_api::KeyColumn;
 use hitherto_core::Error;
 use hitherto_core::key::OwnedPart;
-use hitherto_engine::KeyColumn;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDate, PyDateTime, PyDict, PyFloat, PyList, PyString};

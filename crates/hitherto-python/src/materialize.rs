@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitherto_engine::{Materialized, Progress, Stage};
+use hitherto_api::{Materialized, Progress, Stage};
 use hitherto_server::client::{Client, Job, JobProgress, MaterializeWork, Work, outcome};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;

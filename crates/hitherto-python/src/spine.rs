@@ -11,8 +11,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{
     RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader,
 };
+use hitherto_api::{LabelFiles, Scan, Spine as AnySpine};
 use hitherto_core::Error;
-use hitherto_engine::{LabelFiles, Scan, Spine as EngineSpine};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3_arrow::input::AnyRecordBatch;
@@ -31,22 +31,22 @@ pub struct Spine {
 ///
 /// # Errors
 /// As [`Spine::read_as`].
-pub fn asked(spine: &Bound<'_, PyTuple>) -> PyResult<EngineSpine> {
+pub fn asked(spine: &Bound<'_, PyTuple>) -> PyResult<AnySpine> {
     let (form, given): (String, Bound<'_, PyAny>) = spine.extract()?;
     Ok(match form.as_str() {
-        "reader" => EngineSpine::Reader { rows: plain(reader(&given)?), times: None },
-        "file" => EngineSpine::File(given.extract()?),
+        "reader" => AnySpine::Reader { rows: plain(reader(&given)?), times: None },
+        "file" => AnySpine::File(given.extract()?),
         "sql" => {
-            EngineSpine::Sql { query: given.extract()?, files: LabelFiles::Readable, bounds: None }
+            AnySpine::Sql { query: given.extract()?, files: LabelFiles::Readable, bounds: None }
         }
-        "at" => EngineSpine::Scan(Scan::At(given.extract()?)),
+        "at" => AnySpine::Scan(Scan::At(given.extract()?)),
         "between" => {
             let (after, until) = given.extract()?;
-            EngineSpine::Scan(Scan::Between { after, until })
+            AnySpine::Scan(Scan::Between { after, until })
         }
         _ => {
             let Spine { schema, batches } = Spine::read_as(&given, "a spine is")?;
-            EngineSpine::Rows { batches, schema }
+            AnySpine::Rows { batches, schema }
         }
     })
 }

@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
+use hitherto_api::{
+    Ack, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest, PushRequest, Pushed,
+    Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest, content_key,
+};
 use hitherto_core::definition::Known;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
-use hitherto_engine::{
-    Access, Ack, Config, Engine, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest,
-    PushRequest, Pushed, Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest,
-    content_key,
-};
+use hitherto_engine::{Access, Config, Engine};
 use hitherto_server::client::{Changes, Client, Credentials, MaterializeWork};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;

@@ -17,10 +17,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
+use hitherto_api::{Manifest, Thresholds, TrainingSetReport};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{
-    Finished, Manifest, Thresholds, TrainingSet as EngineTrainingSet, TrainingSetReport,
-};
+use hitherto_engine::{Finished, TrainingSet as EngineTrainingSet};
 use hitherto_server::client::{Record, RemoteTrainingSet};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};

@@ -1,8 +1,8 @@
 //! An explanation: the facts' values as Python values, all else as JSON.
 
+use hitherto_api::Explanation;
+use hitherto_api::why::Online;
 use hitherto_core::column::Column;
-use hitherto_engine::Explanation;
-use hitherto_engine::why::Online;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use serde_json::json;

@@ -8,11 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hitherto_api::Grant;
+use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_core::column::Column;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_proto::convert::feast as convert;
 use hitherto_proto::feast::serving::get_online_features_request::Kind;
 use hitherto_proto::feast::serving::get_online_features_response::FeatureVector;

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hitherto_api::cells::{Cells, part_json};
+use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection};
 use hitherto_core::column::Status;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::Times;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::cells::{Cells, part_json};
-use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection};
 use schemars::JsonSchema;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

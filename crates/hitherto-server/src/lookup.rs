@@ -28,10 +28,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use hitherto_api::Grant;
+use hitherto_api::{Grant, Lookup};
 use hitherto_core::limits::{LOOKUP_VALUES_IN_PLACE_MAX, MESSAGE_BYTES_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_engine::Lookup;
 use hitherto_proto::answer::Answer;
 use hitherto_proto::v1::LookupRequest;
 use hitherto_proto::written::lookup_service_server::{LookupService, LookupServiceServer};
@@ -148,7 +147,7 @@ impl Lookups {
     pub async fn look_up<T: Send + 'static>(
         &self,
         grant: Grant,
-        request: hitherto_engine::LookupRequest,
+        request: hitherto_api::LookupRequest,
         permit: OwnedSemaphorePermit,
         written: Written,
         write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
@@ -183,7 +182,7 @@ impl Lookups {
     fn looked_up(
         &self,
         grant: &Grant,
-        request: &hitherto_engine::LookupRequest,
+        request: &hitherto_api::LookupRequest,
         answer: &Lookup,
         begun: Instant,
     ) {

@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use hitherto_api::Grant;
+use hitherto_api::{Grant, RolledBack};
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::RolledBack;
 use hitherto_proto::v1::registry_service_server::{RegistryService, RegistryServiceServer};
 use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, GetCatalogRequest, GetCatalogResponse, RollbackRequest,

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hitherto_api::QueryBounds;
 use hitherto_core::limits::{
     CALL_BYTES_AHEAD_MAX, CHANGES_IN_FLIGHT_MAX, EXPLANATIONS_IN_FLIGHT_MAX, PUSHES_IN_FLIGHT_MAX,
     VERIFICATIONS_IN_FLIGHT_MAX,
 };
 use hitherto_core::{Error, Result};
+use hitherto_engine::Engine;
 use hitherto_engine::config::ServerConfig;
-use hitherto_engine::{Engine, QueryBounds};
 use hitherto_proto::FILE_DESCRIPTOR_SET;
 use tokio::net::TcpListener;
 use tonic::server::NamedService;

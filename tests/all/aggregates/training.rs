@@ -9,8 +9,8 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Float64Type, Int64Type};
+use hitherto_api::TrainingSetReport;
 use hitherto_core::aggregate::{Basis, Function, Nulls, Outcome, SumType, Value};
-use hitherto_engine::TrainingSetReport;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -502,14 +502,14 @@ async fn what_is_not_online_yet_says_so() {
     );
     let engine = repo.applied_in_memory().await;
     let keys = || {
-        vec![hitherto_engine::KeyColumn {
+        vec![hitherto_api::KeyColumn {
             name: String::from("customer"),
             parts: vec![Some(hitherto_core::key::OwnedPart::Int(17))],
         }]
     };
     let error = crate::repo::lookup(&engine, &["card:count_1h"], keys(), None, 1).unwrap_err();
     assert!(error.to_string().contains("it cannot be looked up; ask for its features"), "{error}");
-    let request = hitherto_engine::MaterializeRequest {
+    let request = hitherto_api::MaterializeRequest {
         views: vec![String::from("card")],
         ..Default::default()
     };
@@ -517,6 +517,6 @@ async fn what_is_not_online_yet_says_so() {
     let error = engine.materialize(grant, &request, 1, &crate::repo::Silent).await.unwrap_err();
     assert!(error.to_string().contains("it cannot be materialized"), "{error}");
     // Of all views it is left out.
-    let all = hitherto_engine::MaterializeRequest::default();
+    let all = hitherto_api::MaterializeRequest::default();
     assert!(engine.materialize(grant, &all, 1, &crate::repo::Silent).await.unwrap().is_empty());
 }

@@ -15,12 +15,13 @@ use arrow::array::{
     TimestampMicrosecondArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use hitherto_core::key::OwnedPart;
-use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{
-    Access, Ack, BackupFiles, Config, Engine, FeatureNames, Finished, KeyColumn, MaterializeMode,
-    OptimizeMode, PushRequest, Pushed, Selection, Spine, TrainingSet, TrainingSetRequest,
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::{
+    Ack, FeatureNames, KeyColumn, MaterializeMode, OptimizeMode, PushRequest, Pushed, Selection,
+    Spine, TrainingSetRequest,
 };
+use hitherto_core::key::OwnedPart;
+use hitherto_engine::{Access, BackupFiles, Config, Engine, Finished, TrainingSet};
 
 use crate::repo::{Silent, apply, batch, grant, lookup, materialize, write_parquet};
 
@@ -239,7 +240,7 @@ pub async fn train(engine: &Engine) -> (String, Finished) {
 }
 
 /// The same by a manifest.
-pub async fn rebuild(engine: &Engine, manifest: &hitherto_engine::Manifest) -> (String, Finished) {
+pub async fn rebuild(engine: &Engine, manifest: &hitherto_api::Manifest) -> (String, Finished) {
     let (spine, schema) = (spine(), spine().schema());
     let spine = Some(Spine::Rows { batches: vec![spine], schema });
     trained(engine.rebuild(grant(), manifest, spine, NOW).await.unwrap()).await

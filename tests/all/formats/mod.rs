@@ -4,8 +4,9 @@ mod fixture;
 
 use std::fs;
 
+use hitherto_api::{Manifest, MaterializeMode, VerifyRequest};
 use hitherto_core::Kind;
-use hitherto_engine::{Config, Manifest, MaterializeMode, VerifyRequest, backup};
+use hitherto_engine::{Config, backup};
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{Access, Meta, MetaKey};
 

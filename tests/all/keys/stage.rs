@@ -19,9 +19,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use hitherto_api::MaterializeMode;
 use hitherto_core::key::{OwnedPart, encode_part};
 use hitherto_core::rule::Times;
-use hitherto_engine::{Config, Engine, MaterializeMode};
+use hitherto_engine::{Config, Engine};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::RocksStore;
 use hitherto_online::{Beneath, Fact, GenerationId, OnlineStore, RowStore};

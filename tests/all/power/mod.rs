@@ -17,8 +17,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hitherto_api::OptimizeMode;
 use hitherto_engine::backup::restore;
-use hitherto_engine::{BackupFiles, Config, OptimizeMode};
+use hitherto_engine::{BackupFiles, Config};
 use tokio::runtime::Runtime;
 
 use crate::crashes::{Dice, NOW, Worker, build, check, new_repo};

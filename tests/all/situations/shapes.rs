@@ -16,12 +16,13 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{
     DataType, Field, Int8Type, Int32Type, Int64Type, IntervalUnit, Schema, TimeUnit,
 };
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::{
+    FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection, TrainingSetRequest,
+};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::time::parse_timestamp;
-use hitherto_engine::arrow_columns::to_record_batch;
-use hitherto_engine::{
-    Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode, Selection, TrainingSetRequest,
-};
+use hitherto_engine::Engine;
 
 use crate::repo::{Repo, grant, materialize};
 

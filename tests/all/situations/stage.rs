@@ -11,10 +11,11 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int64Type;
+use hitherto_api::{KeyColumn, MaterializeRequest};
 use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
-use hitherto_engine::{Engine, KeyColumn, MaterializeRequest};
+use hitherto_engine::Engine;
 
 use super::script::{Entity, History, Question, Situation};
 use crate::repo::{Repo, Silent, batch, grant, lookup, training_set};

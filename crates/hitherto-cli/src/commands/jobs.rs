@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
+use hitherto_api::Stage;
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
-use hitherto_engine::Stage;
 use hitherto_server::client::{Client, Job, JobProgress, JobStage, JobState, Work, outcome};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

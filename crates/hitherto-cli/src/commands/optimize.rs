@@ -3,8 +3,8 @@
 use std::fmt;
 
 use clap::Args;
+use hitherto_api::{OptimizeMode, OptimizeReport};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{OptimizeMode, OptimizeReport};
 use hitherto_server::client::{OptimizeWork, Work};
 use serde::Serialize;
 

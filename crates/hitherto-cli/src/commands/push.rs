@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use hitherto_api::{Ack, PushRequest, Pushed, content_key};
 use hitherto_core::Result;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::time::{format_duration, format_timestamp};
-use hitherto_engine::{Ack, PushRequest, Pushed, content_key};
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use clap::Args;
+use hitherto_api::RolledBack;
 use hitherto_core::Result;
-use hitherto_engine::RolledBack;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use clap::Args;
+use hitherto_api::verify::{Comparison, Difference, Outcome};
+use hitherto_api::{Verification, VerifyRequest};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::verify::{Comparison, Difference, Outcome};
-use hitherto_engine::{Access, Verification, VerifyRequest};
+use hitherto_engine::Access;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use hitherto_api::{FeatureNames, KeyColumn};
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
@@ -12,9 +13,8 @@ use hitherto_core::row::RowSchema;
 use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
-use super::KeyColumn;
 use super::counts::{AllCounts, Counters};
-use crate::selection::{FeatureNames, Resolved, ResolvedView};
+use crate::selection::{Resolved, ResolvedView};
 
 /// Names turned into ids, layouts and positions.
 pub(super) struct LookupPlan {

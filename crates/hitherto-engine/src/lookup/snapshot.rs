@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hitherto_api::Selection;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 
 use super::counts::AllCounts;
 use super::plan::LookupPlan;
-use crate::selection::{Resolved, Selection};
+use crate::selection::Resolved;
 
 /// What readers see: one catalog and the plans compiled from it. Immutable;
 /// a change swaps in the next one.

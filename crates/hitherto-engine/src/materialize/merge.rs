@@ -1,5 +1,6 @@
 //! Which facts of an entity are stored: sorted facts on their way into a load.
 
+use hitherto_api::MaterializeMode;
 use hitherto_core::definition::Known;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::{self, Times};
@@ -9,7 +10,6 @@ use hitherto_online::keys::LatestKeys;
 use hitherto_online::{LoadPart, Rows, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::MaterializeMode;
 use super::figures::Figures;
 use super::run::Run;
 use super::watermark::Watermark;

@@ -30,101 +30,30 @@
 //! | `run`      | one run over one view: what to read, and the commit      |
 //! | `merge`    | which facts of an entity are stored                      |
 //! | `figures`  | by how much two generations differ                       |
-//! | `progress` | who is told how a run gets on                            |
 //! | `watermark` | how far facts go                                        |
 
 mod consumed;
 mod figures;
 mod merge;
-mod progress;
 mod run;
 mod watermark;
 
-use hitherto_api::Grant;
+use hitherto_api::{
+    Grant, MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack, Stage,
+    TimeRange,
+};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView};
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
-use hitherto_offline::source::{FactQuery, TimeRange};
+use hitherto_offline::source::FactQuery;
 use hitherto_online::GenerationId;
-use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use crate::Engine;
 use crate::push::{FactBytes, read};
 
 pub(crate) use consumed::Consumed;
-pub use progress::{Progress, Stage};
-
-/// What is to be materialized.
-#[derive(Clone, Debug, Default)]
-pub struct MaterializeRequest {
-    /// View names; empty is all.
-    pub views: Vec<String>,
-    /// New files only, or everything.
-    pub mode: MaterializeMode,
-    /// Show a new generation even if it differs from the old by more than its definition
-    /// allows.
-    pub force: bool,
-    /// Only facts with event times in this range, of all files. No file counts as
-    /// consumed by that: the next run without a range reads what is new as ever.
-    pub window: Option<TimeRange>,
-}
-
-/// How much of a source is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MaterializeMode {
-    /// Files that are new since the last run; all of them if one that was
-    /// consumed has changed or is gone.
-    #[default]
-    Incremental,
-    /// All files, into a new generation that replaces the old one at once.
-    Full,
-}
-
-/// What happened to one view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Materialized {
-    /// The view's name.
-    pub view: String,
-    /// What was done; a first run is always full.
-    pub mode: MaterializeMode,
-    /// Whether there was nothing to do.
-    pub is_up_to_date: bool,
-    /// Files read.
-    pub files: u64,
-    /// Facts read.
-    pub facts: u64,
-    /// Facts without an event time: they answer nothing.
-    pub facts_without_time: u64,
-    /// Facts with a null join key: they answer nothing.
-    pub facts_without_key: u64,
-    /// Entities that the facts are about.
-    pub entities: u64,
-    /// History rows written.
-    pub history_rows: u64,
-    /// Bytes of sorted files.
-    pub file_bytes: u64,
-    /// The greatest event time consumed so far, of what has happened, microseconds UTC.
-    pub watermark: Option<i64>,
-    /// The generation that readers now see.
-    pub generation: u32,
-    /// What may not be meant, such as times without a zone, a sentence each.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-/// A view that was taken back to its previous generation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RolledBack {
-    /// The view's name.
-    pub view: String,
-    /// The generation that readers saw.
-    pub from: u32,
-    /// The one that they see now.
-    pub to: u32,
-}
 
 impl Engine {
     /// Materializes views, one after the other.

@@ -2,19 +2,18 @@
 
 use std::thread;
 
+use hitherto_api::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage, TimeRange};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads};
 use hitherto_core::rule::ALWAYS;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
 use hitherto_offline::source::Shape;
-use hitherto_offline::source::TimeRange;
 use hitherto_online::{Beneath, GenerationId, Loaded, Reach};
 
 use super::consumed::{Consumed, News};
 use super::merge::{Merge, Merged};
 use super::watermark::Watermark;
-use super::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage};
 use crate::Engine;
 use crate::local::{forget_consumed, keep_believed, keep_consumed};
 use crate::push::{CaughtUp, Paused};

@@ -28,64 +28,19 @@ mod record;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hitherto_api::Grant;
+use hitherto_api::{Grant, OptimizeMode, OptimizeReport, Progress, Stage};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
-use serde::{Deserialize, Serialize};
 
 use self::record::{SourceRecord, StoredCopy};
 use crate::Engine;
 use crate::disk::{self, unreadable, unwritable};
-use crate::materialize::{Progress, Stage};
 
 pub(crate) use choose::{Copies, Reading};
 
 /// The folder of a copy that is not whole yet.
 const WRITING: &str = "writing";
-
-/// When a copy is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OptimizeMode {
-    /// Unless the one that is there covers the source as it is.
-    #[default]
-    IfChanged,
-    /// In any case.
-    Full,
-}
-
-/// What happened to one view.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OptimizeReport {
-    /// The view's name.
-    pub view: String,
-    /// Whether there was nothing to do.
-    pub is_up_to_date: bool,
-    /// Files of the source.
-    pub source_files: u64,
-    /// Their size.
-    pub source_bytes: u64,
-    /// Facts in the copy.
-    pub rows: u64,
-    /// Files of the copy.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
-}
-
-impl OptimizeReport {
-    fn new(copy: &StoredCopy, is_up_to_date: bool) -> Self {
-        Self {
-            view: copy.record.view.clone(),
-            is_up_to_date,
-            source_files: copy.record.sources.len() as u64,
-            source_bytes: copy.record.sources.iter().map(|source| source.bytes).sum(),
-            rows: copy.record.files.iter().map(|file| file.rows).sum(),
-            files: copy.record.files.len() as u64,
-            bytes: copy.record.files.iter().map(|file| file.bytes).sum(),
-        }
-    }
-}
 
 impl Engine {
     /// Writes copies of these views' facts, one after the other; of all views if none is
@@ -150,14 +105,14 @@ impl Engine {
             copy.files(&self.root)?;
             progress.begin(view.name(), 0);
             progress.end(view.name(), 0);
-            return Ok(OptimizeReport::new(&copy, true));
+            return Ok(report(&copy, true));
         }
         progress.begin(view.name(), self.offline.count_rows(&files)?);
         progress.stage(view.name(), Stage::Sorting);
         let number = before.map_or(1, |number| number + 1);
         let copy = self.write_copy(view, &files, &folder, number, progress).await?;
         remove_all(&folder, Some(number))?;
-        let report = OptimizeReport::new(&copy, false);
+        let report = report(&copy, false);
         progress.end(view.name(), report.rows);
         Ok(report)
     }
@@ -196,6 +151,18 @@ impl Engine {
         let whole = folder.join(number.to_string());
         disk::put_in_place(&writing, &whole)?;
         Ok(StoredCopy { folder: whole, record })
+    }
+}
+
+fn report(copy: &StoredCopy, is_up_to_date: bool) -> OptimizeReport {
+    OptimizeReport {
+        view: copy.record.view.clone(),
+        is_up_to_date,
+        source_files: copy.record.sources.len() as u64,
+        source_bytes: copy.record.sources.iter().map(|source| source.bytes).sum(),
+        rows: copy.record.files.iter().map(|file| file.rows).sum(),
+        files: copy.record.files.len() as u64,
+        bytes: copy.record.files.iter().map(|file| file.bytes).sum(),
     }
 }
 

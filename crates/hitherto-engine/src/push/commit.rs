@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hitherto_api::Grant;
+use hitherto_api::{Ack, Grant, PushRequest, Pushed};
 use hitherto_core::catalog::{AppliedView, Catalog, Reads};
 use hitherto_core::limits::{PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES};
 use hitherto_core::{Error, Result};
@@ -12,7 +12,6 @@ use hitherto_online::{BatchName, Durability, Fact, GenerationId, LogEntry, Named
 
 use super::ViewLogs;
 use super::batch::read;
-use super::request::{Ack, PushRequest, Pushed};
 use super::waiting::{Stamped, Waiting, clock_off};
 use crate::Engine;
 

@@ -27,7 +27,6 @@
 //!
 //! | module    | what it owns                                              |
 //! | --------- | --------------------------------------------------------- |
-//! | `request` | what is pushed, and what came of it                       |
 //! | `batch`   | a batch as bytes                                          |
 //! | `waiting` | batches from their arrival to the log                     |
 //! | `commit`  | batches of all who wait, into the log and the generations |
@@ -42,7 +41,6 @@ mod folder;
 mod landed;
 mod locks;
 mod paused;
-mod request;
 mod waiting;
 
 use std::collections::HashMap;
@@ -55,7 +53,6 @@ pub(crate) use self::batch::{FactBytes, read};
 use self::landed::Tail;
 use self::locks::{Rank, Ranked};
 pub(crate) use self::paused::{CaughtUp, Paused};
-pub use self::request::{Ack, PushRequest, Pushed, content_key};
 use self::waiting::Waiting;
 use crate::Engine;
 

@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use hitherto_api::{Ack, PushRequest, Pushed};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{CLOCK_JUMP_MICROS_MAX, PUSH_FACTS_MAX, PUSH_NAME_BYTES_MAX};
 use hitherto_core::time::MICROS_PER_SECOND;
@@ -16,7 +17,6 @@ use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::batch::{Digest, FactBytes, KnownTimes, read};
-use super::request::{Ack, PushRequest, Pushed};
 
 /// A batch that waits to be committed.
 pub(super) struct Waiting {

@@ -11,49 +11,26 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use hitherto_api::Grant;
-use hitherto_core::definition::Known;
+use hitherto_api::manifest::content::ContentHash;
+use hitherto_api::manifest::{ColumnRecord, FORMAT, RequestRecord, RowsRecord, ViewRecord};
+use hitherto_api::{Grant, Manifest, Spine, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::slots::Terms;
 use hitherto_core::time::format_timestamp;
-use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream};
 
 use crate::Engine;
 use crate::files::ViewFiles;
-use crate::manifest::content::ContentHash;
-use crate::manifest::{
-    ColumnRecord, FORMAT, Manifest, ReadFile, RequestRecord, RowsRecord, ViewRecord,
-};
 use crate::optimize::{Copies, Reading};
-use crate::selection::{FeatureNames, Resolved, ResolvedView, Selection};
+use crate::selection::{Resolved, ResolvedView};
 
-pub use hitherto_offline::join::{Ages, FeatureNulls, JoinReport as TrainingSetReport, ViewReport};
-pub use spine::{LabelFiles, QueryBounds, Scan, Spine};
-pub use thresholds::Thresholds;
+use self::again::{ReadFile, files_again};
 
+mod again;
 mod spine;
-mod thresholds;
-
-/// One training set.
-#[derive(Clone, Debug)]
-pub struct TrainingSetRequest {
-    /// What is asked for.
-    pub selection: Selection,
-    /// The spine's column of times.
-    pub timestamp: String,
-    /// Whose local times they are if they have no zone; `None` is UTC's.
-    pub timezone: Option<Zone>,
-    /// The knowledge cutoff `K`, microseconds UTC; `None` is none.
-    pub known_by: Option<i64>,
-    /// Overrides every view's own setting; only to reproduce an older system.
-    pub known: Option<Known>,
-    /// How feature columns are named.
-    pub names: FeatureNames,
-}
 
 /// A running training set. Dropping it stops it.
 pub struct TrainingSet {
@@ -273,7 +250,7 @@ impl Engine {
             Read::Now => return self.view_files(&view.view),
             Read::Again(manifest) => manifest,
         };
-        let again = manifest.files_again(view.reference.name(), self.view_files(&view.view)?);
+        let again = files_again(manifest, view.reference.name(), self.view_files(&view.view)?);
         match again.is_empty() {
             false => Ok(again),
             true => Err(Error::not_found(format!(

@@ -1,92 +1,15 @@
 //! The forms of a spine, and what the offline layer makes of each.
 
-use std::fmt;
-use std::path::PathBuf;
-
-use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use hitherto_api::{Scan, Spine};
 use hitherto_core::definition::Field;
-use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::join::JoinSource;
-use hitherto_offline::spine::{ScannedView, SpineLayout, SpinePlan, SpineQuery, time_range};
-
-pub use hitherto_offline::spine::{LabelFiles, QueryBounds, Scan};
+use hitherto_offline::spine::{ScannedView, SpinePlan, SpineQuery};
 
 use crate::Engine;
-
-/// Where the label rows of a training set come from.
-pub enum Spine {
-    /// Rows in memory.
-    Rows {
-        /// The rows, in order.
-        batches: Vec<RecordBatch>,
-        /// Their columns, also when there is no batch.
-        schema: SchemaRef,
-    },
-    /// What a reader gives, read once and as there is room for it.
-    Reader {
-        /// The rows, in order.
-        rows: Box<dyn RecordBatchReader + Send>,
-        /// The earliest and latest of their times in microseconds UTC, if somebody knows
-        /// them: views with SQL are then read for these alone.
-        times: Option<(i64, i64)>,
-    },
-    /// A Parquet file, read as there is room for it.
-    File(PathBuf),
-    /// A query over the source files of the views that are applied.
-    Sql {
-        /// One statement of DataFusion SQL that begins with SELECT or WITH.
-        query: String,
-        /// Whether it may read other files.
-        files: LabelFiles,
-        /// What it may take; anything if left out.
-        bounds: Option<QueryBounds>,
-    },
-    /// No label rows: the facts say which there are.
-    Scan(Scan),
-}
-
-impl fmt::Debug for Spine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Spine::Rows { schema, .. } => f.debug_tuple("Rows").field(schema).finish(),
-            Spine::Reader { rows, .. } => f.debug_tuple("Reader").field(&rows.schema()).finish(),
-            Spine::File(path) => f.debug_tuple("File").field(path).finish(),
-            Spine::Sql { query, .. } => f.debug_tuple("Sql").field(query).finish(),
-            Spine::Scan(scan) => f.debug_tuple("Scan").field(scan).finish(),
-        }
-    }
-}
-
-impl From<(Vec<RecordBatch>, SchemaRef)> for Spine {
-    fn from((batches, schema): (Vec<RecordBatch>, SchemaRef)) -> Self {
-        Self::Rows { batches, schema }
-    }
-}
-
-impl From<RecordBatch> for Spine {
-    fn from(rows: RecordBatch) -> Self {
-        Self::Rows { schema: rows.schema(), batches: vec![rows] }
-    }
-}
-
-impl Spine {
-    /// The earliest and latest time, where they are known or rows in memory show them.
-    ///
-    /// # Errors
-    /// `Invalid` when rows in memory have no such column of times, or a null in it.
-    pub fn times(&self, timestamp: &str, timezone: Option<&Zone>) -> Result<Option<(i64, i64)>> {
-        match self {
-            Spine::Rows { batches, schema } => {
-                time_range(batches, &SpineLayout::new(schema, timestamp, timezone.cloned())?)
-            }
-            Spine::Reader { times, .. } => Ok(*times),
-            Spine::File(_) | Spine::Sql { .. } | Spine::Scan(_) => Ok(None),
-        }
-    }
-}
 
 impl Engine {
     /// A spine for the join of `sources`, of whose views `of_sources` are the files

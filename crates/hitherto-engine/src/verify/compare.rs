@@ -3,7 +3,9 @@
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::util::display::array_value_to_string;
-use hitherto_api::Grant;
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::verify::{Comparison, Difference};
+use hitherto_api::{FeatureNames, Grant, KeyColumn, LookupRequest, Selection, TrainingSetRequest};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Status;
 use hitherto_core::definition::Field;
@@ -14,11 +16,9 @@ use hitherto_core::{Error, Result};
 use hitherto_offline::pairs::to_spine;
 
 use super::questions::Questions;
-use super::{Comparison, Difference};
-use crate::arrow_columns::to_record_batch;
+use crate::Engine;
 use crate::files::ViewFiles;
 use crate::training_set::Read;
-use crate::{Engine, FeatureNames, KeyColumn, LookupRequest, Selection, TrainingSetRequest};
 
 /// The spine's column of times. No join key can have this name: theirs are
 /// lower case.

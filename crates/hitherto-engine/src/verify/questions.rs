@@ -1,12 +1,12 @@
 //! Which entities are asked about, and when.
 
+use hitherto_api::VerifyRequest;
 use hitherto_core::Result;
 use hitherto_core::catalog::PublishedView;
 use hitherto_core::key::{self, OwnedPart};
 use hitherto_core::limits::VERIFY_STRANGERS;
 use hitherto_core::sample::{Sample, Span};
 
-use super::VerifyRequest;
 use crate::Engine;
 use crate::files::ViewFiles;
 

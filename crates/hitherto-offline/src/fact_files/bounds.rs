@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 
 use ::arrow::array::{Array, ArrayRef};
+use hitherto_api::arrow::micros::{Micros, Rounding};
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::{Key, KeyBatch, word_bytes};
 use hitherto_core::slots::Spine;
@@ -14,7 +15,6 @@ use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use crate::keys::encode_keys;
-use crate::micros::{Micros, Rounding};
 
 /// The bounds of some facts; `None` is unknown.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::arrow::array::ArrayRef;
+use hitherto_api::arrow::from_arrow;
 use hitherto_core::row::RowBlock;
 use hitherto_core::slots::{Arrival, Contest, Entries, Events, Places, Spine};
 use hitherto_core::types::DataType;
@@ -14,7 +15,7 @@ use parquet::arrow::arrow_reader::RowSelection;
 use super::file::Rows;
 use super::units::{FactFiles, Unit};
 use super::values::NumberColumn;
-use crate::arrow::{FeatureArray, from_arrow};
+use crate::arrow::FeatureArray;
 use crate::facts::{FactHeads, Placed};
 
 /// One row in so many leads at most where features are read of those rows only.

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ::arrow::datatypes::SchemaRef;
+use hitherto_api::TimeRange;
+use hitherto_api::arrow::micros::widened;
 use hitherto_core::slots::{Contest, Spine};
 
 use super::bounds::{self, Bounds};
 use crate::facts::FactLayout;
 use crate::footer::Footer;
-use crate::micros::widened;
-use crate::source::TimeRange;
 
 /// The files of one view and its columns in them.
 pub(crate) struct FactFiles {

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use ::arrow::array::ArrayRef;
 use ::arrow::compute::{CastOptions, cast_with_options};
 use ::arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use hitherto_api::arrow::{from_arrow, to_arrow, type_name};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 
 use super::Footer;
-use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::files::SourceFile;
 
 /// What files have together.

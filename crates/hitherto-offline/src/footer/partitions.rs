@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use ::arrow::datatypes::Field as ArrowField;
 use datafusion::common::ScalarValue;
+use hitherto_api::arrow::to_arrow;
 use hitherto_core::definition::Field;
 use hitherto_core::{Error, Result};
 use percent_encoding::percent_decode_str;
 
-use crate::arrow::to_arrow;
 use crate::files::SourceFile;
 
 /// What writers put where a value is null.

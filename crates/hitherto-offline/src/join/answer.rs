@@ -15,6 +15,7 @@ use ::arrow::array::{Array, ArrayRef, Scalar, UInt32Array, new_empty_array};
 use ::arrow::compute::kernels::zip::zip;
 use ::arrow::compute::{concat, is_null, take};
 use ::arrow::error::ArrowError;
+use hitherto_api::arrow::{to_array, to_arrow};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::output::Output;
 use hitherto_core::rule::Absence;
@@ -25,7 +26,6 @@ use parking_lot::Mutex;
 
 use super::report::Tally;
 use super::taken::Taken;
-use crate::arrow::{to_array, to_arrow};
 use crate::shared::map;
 
 /// What is wanted of a view, and where it is counted.

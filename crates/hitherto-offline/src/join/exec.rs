@@ -15,16 +15,18 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
 };
+use hitherto_api::TrainingSetReport;
+use hitherto_api::arrow::field;
+use hitherto_api::spine::SpineLayout;
 use hitherto_core::aggregate::AggregatePlan;
 use hitherto_core::output::Output;
 use hitherto_core::slots::Terms;
 
 use super::metrics::JoinMetrics;
-use super::report::{Counts, JoinReport};
+use super::report::Counts;
 use super::stream;
-use crate::arrow::field;
 use crate::facts::FactLayout;
-use crate::spine::{SpineLayout, SpinePlan};
+use crate::spine::SpinePlan;
 
 /// One view of a join.
 #[derive(Clone, Debug)]
@@ -114,7 +116,7 @@ impl PointInTimeJoinExec {
     }
 
     /// What the join found; complete after its last batch.
-    pub fn report(&self) -> JoinReport {
+    pub fn report(&self) -> TrainingSetReport {
         self.counts.report()
     }
 }

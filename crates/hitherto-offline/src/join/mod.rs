@@ -98,5 +98,4 @@ mod taken;
 mod workers;
 
 pub use exec::{JoinView, PointInTimeJoinExec};
-pub use report::{Ages, FeatureNulls, JoinReport, ViewReport};
 pub use request::{JoinRequest, JoinSource, JoinStream};

@@ -5,93 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+use hitherto_api::TrainingSetReport;
+use hitherto_api::training_set::{Ages, FeatureNulls, ViewReport};
 use hitherto_core::aggregate::Reason;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
 /// Significant digits of the quantiles of ages.
 const AGE_DIGITS: u8 = 3;
-
-/// What a join found, complete after its last batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoinReport {
-    /// Spine rows, which is output rows.
-    pub rows: u64,
-    /// Rows for which a join on event time alone would have used, in at least
-    /// one view, a fact that was not known at the row's time; where known time does not
-    /// count, the view did use it.
-    pub leaky_rows: u64,
-    /// One for each view, in the order of the request.
-    pub views: Vec<ViewReport>,
-    /// What may not be meant, such as times without a zone, a sentence each.
-    #[serde(default)]
-    pub warnings: Vec<String>,
-}
-
-/// What a join found in one view.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ViewReport {
-    /// What the request calls the view.
-    pub view: String,
-    /// Whether known time counted. If it did not, the leaks are in the rows.
-    #[serde(default)]
-    pub known: Known,
-    /// Facts read.
-    pub facts: u64,
-    /// Rows that a fact answers.
-    pub present: u64,
-    /// Rows that no fact answers, by reason; where features are computed of events, those in
-    /// whose windows there is none, as `empty_window`.
-    pub absent: BTreeMap<String, u64>,
-    /// Rows for which a join on event time alone would have used a fact that
-    /// was not known at the row's time, or did use it: see `known`.
-    pub leaks: u64,
-    /// How old the facts are that answer; `None` when none does, and of a timeless view.
-    pub age: Option<Ages>,
-    /// Rows in which a feature is null, for whatever reason; in the order of
-    /// the request.
-    pub nulls: Vec<FeatureNulls>,
-}
-
-impl JoinReport {
-    /// The views into whose rows facts leaked that were not known yet, because known time
-    /// did not count.
-    pub fn leaked(&self) -> impl Iterator<Item = &ViewReport> {
-        self.views.iter().filter(|view| view.has_leaked())
-    }
-}
-
-impl ViewReport {
-    /// Whether rows have facts that were not known yet.
-    pub fn has_leaked(&self) -> bool {
-        self.known == Known::Ignore && self.leaks > 0
-    }
-}
-
-/// From event time to the row's time, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ages {
-    /// Half of the facts are not older, to three digits.
-    pub p50_micros: i64,
-    /// Nineteen of twenty are not older, to three digits.
-    pub p95_micros: i64,
-    /// None is older.
-    pub max_micros: i64,
-}
-
-/// How often a feature is null.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeatureNulls {
-    /// The feature's name in its view.
-    pub feature: String,
-    /// Rows.
-    pub rows: u64,
-    /// Rows by the reason for no value, of a feature that is computed of events.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reasons: BTreeMap<String, u64>,
-}
 
 /// Counts one view's answers.
 #[derive(Clone, Debug)]
@@ -237,9 +159,9 @@ impl Counts {
     }
 
     /// The report of all that was counted so far.
-    pub fn report(&self) -> JoinReport {
+    pub fn report(&self) -> TrainingSetReport {
         let counted = self.0.lock();
-        JoinReport {
+        TrainingSetReport {
             rows: counted.rows,
             leaky_rows: counted.leaky_rows,
             views: counted.tallies.iter().map(|tally| tally.lock().report()).collect(),

@@ -8,6 +8,8 @@ use ::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execute_stream};
+use hitherto_api::spine::SpineLayout;
+use hitherto_api::{TimeRange, TrainingSetReport};
 use hitherto_core::aggregate::AggregatePlan;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
@@ -16,15 +18,15 @@ use hitherto_core::slots::Terms;
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 
-use super::{JoinReport, JoinView, PointInTimeJoinExec};
+use super::{JoinView, PointInTimeJoinExec};
 use crate::Offline;
 use crate::arrow::doubled;
 use crate::error::from_datafusion;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::footer::{blame_if_broken, next_unwound};
-use crate::source::{TimeRange, is_read_as_stored};
-use crate::spine::{SpineLayout, SpinePlan, key_columns};
+use crate::source::is_read_as_stored;
+use crate::spine::{SpinePlan, key_columns};
 
 /// A point-in-time join to be run.
 #[derive(Clone, Debug)]
@@ -87,8 +89,8 @@ impl JoinStream {
     }
 
     /// What the join found; complete after the last batch.
-    pub fn report(&self) -> JoinReport {
-        JoinReport { warnings: self.warnings.clone(), ..self.join.report() }
+    pub fn report(&self) -> TrainingSetReport {
+        TrainingSetReport { warnings: self.warnings.clone(), ..self.join.report() }
     }
 
     /// The physical plan, for people.

@@ -1,13 +1,13 @@
 //! Spans of event time of about equally many facts, as far as footers tell.
 
 use ::arrow::array::{ArrayRef, Int64Array};
+use hitherto_api::arrow::micros::{Micros, Rounding};
 use hitherto_core::Result;
 use hitherto_core::definition::Source;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
 use super::PERIOD_ROWS;
 use crate::footer::{Footer, Footers};
-use crate::micros::{Micros, Rounding};
 
 /// No period is shorter: facts come by the day.
 const WIDTH_MICROS_MIN: i64 = 86_400_000_000;

@@ -1,9 +1,9 @@
 //! Facts of which it is not decided yet whether they can answer, by key and times alone.
 
+use hitherto_api::TimeRange;
 use hitherto_core::rule::Times;
 
 use crate::facts::{FactHeads, Placed};
-use crate::source::TimeRange;
 
 /// Keys and times of facts. Reused from batch to batch.
 #[derive(Default)]

@@ -8,6 +8,7 @@ use ::arrow::array::ArrayRef;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::executor::block_on;
+use hitherto_api::TimeRange;
 use hitherto_core::Result;
 use hitherto_core::row::{FLAG_DELETION, RowBlock};
 use parking_lot::Mutex;
@@ -21,7 +22,7 @@ use crate::fact_files::{FactFiles, Unit};
 use crate::facts::{FactHeads, FactLayout};
 use crate::footer::next_unwound;
 use crate::pieces::{FactSource, Piece, read_unit};
-use crate::source::{FactQuery, TimeRange};
+use crate::source::FactQuery;
 
 /// Rows of a row group whose keys and times are read before the first feature: all of
 /// them are in memory. A larger one is read batch by batch.

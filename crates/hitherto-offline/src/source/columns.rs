@@ -4,6 +4,8 @@ use ::arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::DataFrame;
+use hitherto_api::arrow::micros::is_zoneless;
+use hitherto_api::arrow::{from_arrow, to_arrow, type_name};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::{Aggregate, FactValue, FeatureView, Field};
 use hitherto_core::name::suggestion;
@@ -14,9 +16,7 @@ use hitherto_core::{Error, Result};
 
 use super::sql::condition;
 use super::{SourceProblem, column};
-use crate::arrow::{from_arrow, to_arrow, type_name};
 use crate::footer::{Footers, called};
-use crate::micros::is_zoneless;
 
 /// One column of a fact batch, in the order of [`crate::facts::FactLayout`].
 pub(super) struct FactColumn<'v> {

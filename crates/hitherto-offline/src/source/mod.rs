@@ -18,6 +18,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::DataFrame;
+use hitherto_api::TimeRange;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::{FeatureView, Field, Origin, Source};
 use hitherto_core::{Error, Kind, Result};
@@ -37,7 +38,6 @@ use crate::table::read_files;
 pub(crate) use self::columns::{
     check_view_columns, is_read_as_stored, read_as_utc, source_columns,
 };
-pub use self::range::TimeRange;
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";

@@ -8,10 +8,11 @@ use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Volatility, WindowFunctionDefinition,
 };
 use datafusion::prelude::DataFrame;
+use hitherto_api::arrow::type_name;
 use hitherto_core::{Error, Result};
 
 use super::Shape;
-use crate::arrow::type_name;
+
 use crate::error::from_datafusion;
 use crate::spine::shape;
 

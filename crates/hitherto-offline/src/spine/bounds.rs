@@ -16,21 +16,13 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use futures::stream::try_unfold;
+use hitherto_api::QueryBounds;
 use hitherto_core::Error;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::watched::Watch;
-
-/// What a query may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryBounds {
-    /// Rows that it may give.
-    pub rows_max: u64,
-    /// Seconds that it may compute.
-    pub seconds_max: u64,
-}
 
 /// Rows end where they are beyond bounds.
 impl Watch for QueryBounds {
@@ -47,12 +39,12 @@ impl Watch for QueryBounds {
         let begun = (rows, 0, Duration::from_secs(self.seconds_max));
         let batches = try_unfold(begun, move |(rows, count, time_left)| async move {
             let asked = Instant::now();
-            let found = timeout(time_left, next(rows)).await.map_err(|_| self.too_long())?;
+            let found = timeout(time_left, next(rows)).await.map_err(|_| too_long(self))?;
             let (Some(batch), rows) = found? else { return Ok(None) };
             let batch = batch?;
             let count = count + batch.num_rows() as u64;
             if count > self.rows_max {
-                return Err(self.too_many());
+                return Err(too_many(self));
             }
             Ok(Some((batch, (rows, count, time_left.saturating_sub(asked.elapsed())))))
         });
@@ -78,22 +70,20 @@ async fn next(mut rows: SendableRecordBatchStream) -> DataFusionResult<Next> {
     computing.join().await.map_err(|cause| DataFusionError::ExecutionJoin(Box::new(cause)))
 }
 
-impl QueryBounds {
-    fn too_many(self) -> DataFusionError {
-        refused(Error::invalid(format!(
-            "the spine's SQL gives more than {} rows, which is the server's limit; ask for \
-             fewer, or raise server.sqlRowsMax in its hitherto.yaml",
-            self.rows_max
-        )))
-    }
+fn too_many(bounds: QueryBounds) -> DataFusionError {
+    refused(Error::invalid(format!(
+        "the spine's SQL gives more than {} rows, which is the server's limit; ask for \
+         fewer, or raise server.sqlRowsMax in its hitherto.yaml",
+        bounds.rows_max
+    )))
+}
 
-    fn too_long(self) -> DataFusionError {
-        refused(Error::invalid(format!(
-            "the spine's SQL takes more than {} seconds, which is the server's limit; ask for \
-             less, or raise server.sqlSecondsMax in its hitherto.yaml",
-            self.seconds_max
-        )))
-    }
+fn too_long(bounds: QueryBounds) -> DataFusionError {
+    refused(Error::invalid(format!(
+        "the spine's SQL takes more than {} seconds, which is the server's limit; ask for \
+         less, or raise server.sqlSecondsMax in its hitherto.yaml",
+        bounds.seconds_max
+    )))
 }
 
 fn refused(error: Error) -> DataFusionError {

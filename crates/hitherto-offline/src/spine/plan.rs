@@ -27,15 +27,15 @@ use datafusion::functions_aggregate::expr_fn::{max, min};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use hitherto_api::arrow::micros::{Micros, Rounding, widened};
+use hitherto_api::spine::{SpineLayout, time_range};
 use hitherto_core::{Error, Kind, Result};
 use parking_lot::Mutex;
 
-use super::SpineLayout;
 use crate::Offline;
 use crate::error::from_datafusion;
 use crate::files::SourceFile;
 use crate::footer::{Declared, Footers};
-use crate::micros::{Micros, Rounding, widened};
 use crate::source::column;
 use crate::table::read_files;
 
@@ -184,20 +184,6 @@ pub(super) fn label_file(path: &Path) -> Result<(SourceFile, Footers)> {
         _ => cause,
     })?;
     Ok((file, footers))
-}
-
-/// The earliest and latest time in batches.
-///
-/// # Errors
-/// `Invalid` when a time is null or out of range.
-pub fn time_range(spine: &[RecordBatch], layout: &SpineLayout) -> Result<Option<(i64, i64)>> {
-    let mut range: Option<(i64, i64)> = None;
-    for batch in spine {
-        for at in layout.times(batch)?.iter() {
-            range = Some(range.map_or((*at, *at), |(from, to)| (from.min(*at), to.max(*at))));
-        }
-    }
-    Ok(range)
 }
 
 /// The rows of a reader; taken by the one who runs the plan.

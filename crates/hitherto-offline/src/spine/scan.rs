@@ -23,6 +23,8 @@ use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use hitherto_api::Scan;
+use hitherto_api::arrow::field;
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::rule::{Moment, Times};
@@ -31,26 +33,11 @@ use hitherto_core::{Error, Result};
 
 use super::plan::{self, SpinePlan};
 use crate::Offline;
-use crate::arrow::{field, normalize};
+use crate::arrow::normalize;
 use crate::error::from_datafusion;
 use crate::facts::FactLayout;
 use crate::files::SourceFile;
 use crate::order::{MapBatch, mapped, ordered};
-
-/// Whose rows a scan gives. Times are microseconds UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scan {
-    /// One row for every entity with a fact that is seen by then.
-    At(i64),
-    /// One row for every fact that is first seen later than `after` and not later
-    /// than `until`.
-    Between {
-        /// Not in the window.
-        after: i64,
-        /// In the window.
-        until: i64,
-    },
-}
 
 /// A view whose facts are scanned.
 #[derive(Clone, Debug)]
@@ -65,30 +52,6 @@ pub struct ScannedView {
     pub files: Vec<SourceFile>,
     /// The files of facts that were pushed.
     pub pushed: Vec<SourceFile>,
-}
-
-impl Scan {
-    /// The moment at which a fact has a row, if it has one.
-    fn row(self, times: Times, terms: &Terms) -> Option<i64> {
-        let at = match self {
-            Scan::At(at) => at,
-            Scan::Between { .. } => times.visible(terms.known),
-        };
-        let is_within = match self {
-            Scan::At(_) => true,
-            Scan::Between { after, until } => after < at && at <= until,
-        };
-        let moment = Moment { at, known_by: terms.known_by, known: terms.known };
-        (is_within && moment.sees(times)).then_some(at)
-    }
-
-    /// The latest moment that a row can have.
-    fn until(self) -> i64 {
-        match self {
-            Scan::At(at) => at,
-            Scan::Between { until, .. } => until,
-        }
-    }
 }
 
 impl Offline {
@@ -109,7 +72,7 @@ impl Offline {
         let mut partitions = Vec::new();
         let mut files = Vec::new();
         for view in views {
-            for (layout, plan) in self.heads(view, scan.until()).await? {
+            for (layout, plan) in self.heads(view, until(scan)).await? {
                 let map = to_rows(layout, view.terms, scan, Arc::clone(&rows));
                 let map: Arc<dyn MapBatch> = Arc::new(map);
                 partitions.extend(mapped(&[plan], &rows, &map));
@@ -159,6 +122,28 @@ fn to_schema(keys: &[Field], timestamp: &str) -> SchemaRef {
     Arc::new(Schema::new(keys.chain([time]).collect::<Vec<_>>()))
 }
 
+/// The moment at which a fact has a row, if it has one.
+fn row(scan: Scan, times: Times, terms: &Terms) -> Option<i64> {
+    let at = match scan {
+        Scan::At(at) => at,
+        Scan::Between { .. } => times.visible(terms.known),
+    };
+    let is_within = match scan {
+        Scan::At(_) => true,
+        Scan::Between { after, until } => after < at && at <= until,
+    };
+    let moment = Moment { at, known_by: terms.known_by, known: terms.known };
+    (is_within && moment.sees(times)).then_some(at)
+}
+
+/// The latest moment that a row can have.
+fn until(scan: Scan) -> i64 {
+    match scan {
+        Scan::At(at) => at,
+        Scan::Between { until, .. } => until,
+    }
+}
+
 /// Makes a batch of a view's facts into rows of the spine.
 fn to_rows(layout: FactLayout, terms: Terms, scan: Scan, schema: SchemaRef) -> impl MapBatch {
     move |facts: &RecordBatch| {
@@ -172,7 +157,7 @@ fn to_rows(layout: FactLayout, terms: Terms, scan: Scan, schema: SchemaRef) -> i
         let heads = layout.read_heads(heads, facts.num_rows()).map_err(external)?;
         let rows = (0..facts.num_rows()).map(|index| {
             let has_keys = keys.iter().all(|key| key.is_valid(index));
-            heads.times(index).filter(|_| has_keys).and_then(|times| scan.row(times, &terms))
+            heads.times(index).filter(|_| has_keys).and_then(|times| row(scan, times, &terms))
         });
         let rows: Vec<Option<i64>> = rows.collect();
         let is_row: BooleanArray = rows.iter().map(|row| Some(row.is_some())).collect();

@@ -24,6 +24,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
+use hitherto_api::{LabelFiles, QueryBounds};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{BATCH_ROWS, SQL_BATCH_CELLS_MAX, SQL_PLAN_SECONDS_MAX};
 use hitherto_core::name::suggestion;
@@ -31,7 +32,6 @@ use hitherto_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::bounds::QueryBounds;
 use super::callers;
 use super::held::held;
 use super::plan::{SpinePlan, Times, label_file};
@@ -57,15 +57,6 @@ pub struct SpineQuery<'q> {
     pub bounds: Option<QueryBounds>,
     /// What `now()` is, microseconds UTC.
     pub now: i64,
-}
-
-/// Whether a query may read files that no view names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelFiles {
-    /// Any Parquet file of this machine: the query is its owner's.
-    Readable,
-    /// None: the query came from elsewhere.
-    Closed,
 }
 
 /// Files that a query reads as one table.

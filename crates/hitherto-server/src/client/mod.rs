@@ -18,14 +18,14 @@ mod training_set;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use futures::stream;
+use hitherto_api::{
+    Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine, TrainingSetRequest,
+    Verification, VerifyRequest, WhyRequest,
+};
 use hitherto_core::catalog::Catalog;
 use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{
-    Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine, TrainingSetRequest,
-    Verification, VerifyRequest, WhyRequest,
-};
 use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use hitherto_proto::v1::job_service_client::JobServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;

@@ -27,10 +27,10 @@ use arrow_flight::{
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::BoxStream;
-use hitherto_api::Grant;
+use hitherto_api::{Grant, QueryBounds};
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
-use hitherto_engine::{QueryBounds, TrainingSet};
+use hitherto_engine::TrainingSet;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 

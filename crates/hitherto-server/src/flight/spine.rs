@@ -11,8 +11,8 @@ use arrow_flight::error::FlightError;
 use futures::executor::block_on;
 use futures::future::ready;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use hitherto_api::{QueryBounds, Spine, TrainingSetRequest};
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{QueryBounds, Spine, TrainingSetRequest};
 use hitherto_proto::convert::status::to_status;
 use tonic::Status;
 

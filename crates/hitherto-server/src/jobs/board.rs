@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use hitherto_api::{Progress, Stage};
 use hitherto_core::limits::{JOBS_ENDED_MAX, JOBS_RUNNING_MAX};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Progress, Stage};
 use hitherto_proto::v1::{Job, JobProgress, JobStage, JobState};
 use parking_lot::Mutex;
 use tokio::sync::watch::{self, Receiver, Sender};

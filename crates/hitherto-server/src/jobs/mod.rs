@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use hitherto_api::Grant;
+use hitherto_api::{Grant, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{BackupFiles, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
+use hitherto_engine::BackupFiles;
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{

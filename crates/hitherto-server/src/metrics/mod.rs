@@ -16,8 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hitherto_api::{Lookup, Selection};
 use hitherto_core::Kind;
-use hitherto_engine::{Engine, Lookup, Selection};
+use hitherto_engine::Engine;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

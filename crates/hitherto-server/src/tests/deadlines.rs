@@ -1,7 +1,7 @@
 //! A caller's deadline, from one end to the other.
 
+use hitherto_api::{Ack, PushRequest};
 use hitherto_core::limits::LOOKUP_ENTITIES_MAX;
-use hitherto_engine::{Ack, PushRequest};
 
 use super::*;
 

@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
+use hitherto_api::{Ack, PushRequest, QueryBounds, Scan, Spine, WhyRequest};
 use hitherto_core::{Error, Kind, Result};
-use hitherto_engine::{Ack, Engine, PushRequest, QueryBounds, Scan, Spine, WhyRequest};
+use hitherto_engine::Engine;
 use hitherto_proto::v1;
 use prost::Message;
 

@@ -8,14 +8,14 @@ use arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::concat_batches;
-use hitherto_api::Grant;
+use hitherto_api::{
+    FeatureNames, Grant, KeyColumn, LookupRequest, MaterializeMode, MaterializeRequest, Progress,
+    Selection, TrainingSetRequest, VerifyRequest, WhyRequest,
+};
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::config::ServerConfig;
-use hitherto_engine::{
-    Access, Config, Engine, FeatureNames, KeyColumn, LookupRequest, MaterializeMode,
-    MaterializeRequest, Progress, Selection, TrainingSetRequest, VerifyRequest, WhyRequest,
-};
+use hitherto_engine::{Access, Config, Engine};
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;

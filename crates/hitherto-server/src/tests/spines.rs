@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatchIterator;
 use arrow::error::ArrowError;
-use hitherto_engine::Spine;
+use hitherto_api::Spine;
 
 use super::*;
 use crate::client::RemoteTrainingSet;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::AsArray;
 use arrow::datatypes::{TimestampMicrosecondType, UInt8Type};
 use arrow::ipc::reader::StreamReader;
+use hitherto_api::arrow_columns::to_record_batch;
 use hitherto_core::column::Status;
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
-use hitherto_engine::arrow_columns::to_record_batch;
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,10 +1,10 @@
 //! Lookups.
 
+use hitherto_api::arrow_columns::to_ipc_stream;
+use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
-use hitherto_engine::arrow_columns::to_ipc_stream;
-use hitherto_engine::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_proto::answer::Answer;
 use hitherto_proto::convert::key;
 use hitherto_proto::v1::{self, lookup_request::Selection as Wire};

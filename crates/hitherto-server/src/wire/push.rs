@@ -6,9 +6,9 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
+use hitherto_api::{Ack, PushRequest, Pushed};
 use hitherto_core::limits::ARROW_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Ack, PushRequest, Pushed};
 use hitherto_proto::v1;
 
 use super::unwound::read_unwound;

@@ -1,8 +1,8 @@
 //! Verifications.
 
+use hitherto_api::verify::{Comparison, Difference, Outcome, VerifiedView};
+use hitherto_api::{Verification, VerifyRequest};
 use hitherto_core::{Error, Result};
-use hitherto_engine::verify::{Comparison, Difference, Outcome, VerifiedView};
-use hitherto_engine::{Verification, VerifyRequest};
 use hitherto_proto::v1::{self, verified_view::Outcome as Wire};
 
 /// Reads a request that a caller sent. What it names is the engine's to find.

@@ -1,12 +1,12 @@
 //! Explanations of an answer.
 
+use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
+use hitherto_api::{Explanation, KeyColumn, WhyRequest};
 use hitherto_core::column::Column;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use hitherto_core::why::{Counts, Verdict};
 use hitherto_core::{Error, Result};
-use hitherto_engine::why::{Online, OnlineAnswer, ShownFact};
-use hitherto_engine::{Explanation, KeyColumn, WhyRequest};
 use hitherto_proto::convert::key;
 use hitherto_proto::v1::{self, why_response::Online as Wire};
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use hitherto_engine::{Materialized, TrainingSetReport};
+use hitherto_api::{Materialized, TrainingSetReport};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 

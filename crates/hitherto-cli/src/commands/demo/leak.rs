@@ -7,12 +7,12 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Float64Type;
-use hitherto_api::Grant;
+use hitherto_api::{FeatureNames, Grant, Selection, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::catalog::{AppliedView, Registry};
 use hitherto_core::definition::Known;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Engine, FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
+use hitherto_engine::Engine;
 
 use super::questions::TIMESTAMP;
 use crate::spine::Spine;

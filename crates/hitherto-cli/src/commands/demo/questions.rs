@@ -4,11 +4,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use hitherto_api::{KeyColumn, LookupRequest, Selection};
 use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Result};
 use hitherto_engine::selection::ResolvedView;
-use hitherto_engine::{KeyColumn, LookupRequest, Selection};
 
 use crate::spine::Spine;
 

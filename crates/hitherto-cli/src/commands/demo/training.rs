@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hitherto_api::{FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
 use hitherto_server::client::Client;
 use serde::Deserialize;
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use hitherto_api::{KeyColumn, Lookup};
 use hitherto_core::Result;
 use hitherto_core::rule::Times;
 use hitherto_core::time::format_timestamp;
-use hitherto_engine::{KeyColumn, Lookup};
 use hitherto_server::json::{EntityAnswer, LookupAnswer};
 use serde::Serialize;
 use serde_json::Value;

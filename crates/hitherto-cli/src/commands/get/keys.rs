@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
+use hitherto_api::KeyColumn;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
-use hitherto_engine::KeyColumn;
 
 /// One argument: a join key and its values, one for each entity.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,12 @@ pub mod answer;
 pub mod keys;
 
 use clap::Args;
+use hitherto_api::{KeyColumn, Lookup, LookupRequest};
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 use hitherto_core::time::parse_timestamp;
+use hitherto_engine::Access;
 use hitherto_engine::selection::Resolved;
-use hitherto_engine::{Access, KeyColumn, Lookup, LookupRequest};
 
 use crate::credentials::ShownToServer;
 use crate::selected::Selected;

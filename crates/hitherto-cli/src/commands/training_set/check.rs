@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
+use hitherto_api::{Manifest, Spine};
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Access, Manifest, Spine};
+use hitherto_engine::Access;
 use serde::Serialize;
 
 use crate::numbers::counted;

@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use hitherto_api::training_set::{Ages, ViewReport};
+use hitherto_api::{FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use hitherto_core::time::{
@@ -14,8 +16,7 @@ use hitherto_core::time::{
 };
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
-use hitherto_engine::training_set::{Ages, ViewReport};
-use hitherto_engine::{Access, FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
+use hitherto_engine::Access;
 use serde::Serialize;
 
 use self::rows::Rows;

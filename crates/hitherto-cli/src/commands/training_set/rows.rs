@@ -2,12 +2,9 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use hitherto_api::Grant;
+use hitherto_api::{Grant, Manifest, Spine, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::Result;
-use hitherto_engine::{
-    Engine, Finished as FinishedHere, Manifest, Spine, TrainingSet, TrainingSetReport,
-    TrainingSetRequest,
-};
+use hitherto_engine::{Engine, Finished as FinishedHere, TrainingSet};
 use hitherto_server::client::{Client, Record, RemoteTrainingSet};
 
 use crate::spine;

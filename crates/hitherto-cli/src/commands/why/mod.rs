@@ -3,11 +3,12 @@
 mod shown;
 
 use clap::Args;
+use hitherto_api::{Explanation, KeyColumn, WhyRequest};
 use hitherto_core::Result;
 use hitherto_core::catalog::Registry;
 use hitherto_core::definition::Known;
 use hitherto_core::time::parse_timestamp;
-use hitherto_engine::{Access, Explanation, KeyColumn, WhyRequest};
+use hitherto_engine::Access;
 
 use crate::commands::get::keys::{self, KeyArgument};
 use crate::credentials::ShownToServer;

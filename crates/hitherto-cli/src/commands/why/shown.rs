@@ -2,14 +2,14 @@
 
 use std::fmt;
 
+use hitherto_api::cells::{Cells, part_json};
+use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
+use hitherto_api::{Explanation, KeyColumn};
 use hitherto_core::Result;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::{ALWAYS, Absence, NEVER};
 use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::why::Verdict;
-use hitherto_engine::cells::{Cells, part_json};
-use hitherto_engine::why::{Online, OnlineAnswer, ShownFact};
-use hitherto_engine::{Explanation, KeyColumn};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow::array::TimestampMicrosecondArray;
 use arrow_flight::FlightDescriptor;
-use hitherto_engine::{FeatureNames, Scan, Selection};
+use hitherto_api::{FeatureNames, Scan, Selection};
 use tokio::task::spawn_blocking;
 
 use super::*;

@@ -16,12 +16,11 @@ use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
-use hitherto_offline::files::SourceFile;
 use serde::{Deserialize, Serialize};
 
-use crate::files::ViewFiles;
 use crate::selection::{FeatureNames, Selection};
-use crate::training_set::{LabelFiles, Scan, Spine, TrainingSetRequest};
+use crate::spine::{LabelFiles, Scan, Spine};
+use crate::training_set::TrainingSetRequest;
 
 /// The form of manifests that this release writes.
 pub const FORMAT: u32 = 1;
@@ -249,20 +248,11 @@ impl Manifest {
         compare("content", &self.content.hash, &rebuilt.content.hash);
         lines
     }
-
-    /// The files of one view that were read and are still there, found again
-    /// among those that its source has now.
-    pub(crate) fn files_again(&self, name: &str, now: ViewFiles) -> ViewFiles {
-        let view = self.views.iter().find(|view| view.name == name);
-        let is_named = |file: &SourceFile| {
-            view.is_some_and(|view| view.files.iter().any(|read| read.name == file.name))
-        };
-        now.filter(is_named)
-    }
 }
 
 impl RequestRecord {
-    pub(crate) fn new(request: &TrainingSetRequest, spine: &Spine) -> Self {
+    /// What a request asks, and what makes its spine.
+    pub fn new(request: &TrainingSetRequest, spine: &Spine) -> Self {
         Self {
             service: match &request.selection {
                 Selection::Service(name) => Some(name.clone()),
@@ -289,33 +279,5 @@ impl SpineRecord {
                 until: format_timestamp(*until),
             }),
         }
-    }
-}
-
-/// A source file that is about to be read, and its fingerprint if the online
-/// store consumed it as it is.
-#[derive(Clone, Debug)]
-pub(crate) struct ReadFile {
-    pub file: SourceFile,
-    pub fingerprint: Option<String>,
-}
-
-impl ReadFile {
-    /// The file's record, once it was read.
-    ///
-    /// # Errors
-    /// `Conflict` when it changed meanwhile, `Unavailable` when it is gone.
-    pub fn record(&self) -> Result<FileRecord> {
-        let SourceFile { name, bytes, .. } = &self.file;
-        if self.file.describe_again()? != self.file {
-            return Err(Error::conflict(format!(
-                "source file {name} changed while the training set was read; build it again"
-            )));
-        }
-        let fingerprint = match &self.fingerprint {
-            Some(fingerprint) => fingerprint.clone(),
-            None => self.file.read_fingerprint()?,
-        };
-        Ok(FileRecord { name: name.clone(), bytes: *bytes, fingerprint })
     }
 }

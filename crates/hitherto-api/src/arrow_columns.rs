@@ -12,9 +12,9 @@ use arrow::ipc::writer::StreamWriter;
 use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
-use hitherto_offline::arrow::{field, to_array};
 
-use crate::{Lookup, ViewTimes};
+use crate::arrow::{field, to_array};
+use crate::lookup::{Lookup, ViewTimes};
 
 /// Turns a lookup's columns into a record batch of as many rows.
 ///

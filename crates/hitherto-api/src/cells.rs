@@ -15,7 +15,8 @@ use hitherto_core::key::OwnedPart;
 use hitherto_core::{Error, Result};
 use serde_json::{Number, Value};
 
-use crate::{Lookup, arrow_columns};
+use crate::arrow_columns;
+use crate::lookup::Lookup;
 
 /// The values of columns, ready to be written one by one.
 pub struct Cells<'l> {

@@ -3,7 +3,8 @@
 use hitherto_core::definition::Known;
 use hitherto_core::time::format_duration;
 use hitherto_core::{Error, Result};
-use hitherto_offline::join::JoinReport;
+
+use crate::training_set::TrainingSetReport;
 
 /// What a report may say at most. `None` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,7 +23,7 @@ impl Thresholds {
     ///
     /// # Errors
     /// `Invalid` with a line for everything beyond its bound.
-    pub fn check(&self, report: &JoinReport) -> Result<()> {
+    pub fn check(&self, report: &TrainingSetReport) -> Result<()> {
         let rate = |rows: u64| rows as f64 / report.rows.max(1) as f64;
         let mut lines = Vec::new();
         for view in &report.views {
@@ -82,11 +83,11 @@ impl Thresholds {
 
 #[cfg(test)]
 mod tests {
-    use hitherto_offline::join::{Ages, FeatureNulls, ViewReport};
+    use crate::training_set::{Ages, FeatureNulls, ViewReport};
 
     use super::*;
 
-    fn report() -> JoinReport {
+    fn report() -> TrainingSetReport {
         let nulls = vec![FeatureNulls {
             feature: String::from("value"),
             rows: 2,
@@ -100,7 +101,7 @@ mod tests {
             age,
             ..ViewReport::default()
         };
-        JoinReport { rows: 10, leaky_rows: 1, views: vec![view], warnings: Vec::new() }
+        TrainingSetReport { rows: 10, leaky_rows: 1, views: vec![view], warnings: Vec::new() }
     }
 
     #[test]

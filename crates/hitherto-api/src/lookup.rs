@@ -1,0 +1,60 @@
+//! Lookups: entity keys in, feature columns out.
+
+use hitherto_core::column::Column;
+use hitherto_core::key::OwnedPart;
+use hitherto_core::rule::Times;
+
+use crate::selection::Selection;
+
+/// One lookup.
+#[derive(Clone, Debug)]
+pub struct LookupRequest {
+    /// What is asked for.
+    pub selection: Selection,
+    /// One column for each join key, all of one length.
+    pub keys: Vec<KeyColumn>,
+    /// Microseconds UTC; `None` is now.
+    pub as_of: Option<i64>,
+    /// Whether event and known times are returned.
+    pub with_times: bool,
+}
+
+impl LookupRequest {
+    /// Entities that are asked about.
+    pub fn entities(&self) -> usize {
+        self.keys.iter().map(|column| column.parts.len()).max().unwrap_or_default()
+    }
+}
+
+/// The values of one join key, one for each entity; `None` is null.
+#[derive(Clone, Debug)]
+pub struct KeyColumn {
+    /// The join key's name.
+    pub name: String,
+    /// One part for each entity.
+    pub parts: Vec<Option<OwnedPart>>,
+}
+
+/// The answer: columns of one length, in the order of the request.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The moment that was answered for, microseconds UTC.
+    pub at: i64,
+    /// Entities.
+    pub rows: usize,
+    /// Features, named `view:feature`.
+    pub columns: Vec<Column>,
+    /// One for each view, if asked for.
+    pub times: Vec<ViewTimes>,
+    /// The catalog that answered.
+    pub catalog_version: u64,
+}
+
+/// When the facts that answered, or were too old to, happened and were known.
+#[derive(Clone, Debug)]
+pub struct ViewTimes {
+    /// The view's name.
+    pub view: String,
+    /// One for each entity; `None` where no fact answered and none has expired.
+    pub times: Vec<Option<Times>>,
+}
