@@ -15,11 +15,9 @@ const ROOT: &str = "../../proto";
 /// The file whose answers are written by hand.
 const LOOKUP: &str = "hitherto/v1/lookup.proto";
 
-/// What another crate has the types of; here it is for those who ask what is spoken.
-const FLIGHT: &str = "arrow/flight/Flight.proto";
-
 /// Every file of the contract.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
+    "arrow/flight/Flight.proto",
     "feast/serving/ServingService.proto",
     "feast/types/Value.proto",
     "hitherto/v1/diagnostics.proto",
@@ -34,17 +32,20 @@ const FILES: [&str; 9] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     let in_root = |file: &str| Path::new(ROOT).join(file);
-    let described =
-        protox::compile(FILES.iter().chain([&FLIGHT]).map(|file| in_root(file)), [ROOT])?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("contract.bin"), described.encode_to_vec())?;
     let descriptors = protox::compile(FILES.map(in_root), [ROOT])?;
-    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("contract.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .btree_map(".")
+        .bytes(".arrow.flight.protocol")
+        .compile_fds(descriptors)?;
     // The lookup service once more, for a server that writes its answers by hand.
     let written = out.join("written");
     fs::create_dir_all(&written)?;
     tonic_prost_build::configure()
         .build_client(false)
+        .build_transport(false)
         .out_dir(&written)
         .codec_path("crate::answer::AnswerCodec")
         .extern_path(".hitherto.v1", "crate::v1")

@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("api", &["core"]),
     ("online", &["core"]),
     ("offline", &["api", "core"]),
-    ("proto", &["core"]),
+    ("proto", &["api", "core"]),
     ("engine", &["api", "core", "offline", "online"]),
     ("server", &["api", "core", "engine", "proto"]),
     ("cli", &["api", "core", "engine", "server"]),
@@ -27,17 +27,16 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("object_store", &["offline"]),
     ("prost", &["proto", "server"]),
     ("tonic", &["benches", "proto", "server"]),
-    ("arrow-flight", &["server"]),
+    ("arrow-flight", &[]),
     ("axum", &["server"]),
     ("clap", &["benches", "cli"]),
     ("pyo3", &["python"]),
 ];
 
 /// Crates of which two versions would be two types of one name.
-const ONE_VERSION: [&str; 12] = [
+const ONE_VERSION: [&str; 11] = [
     "arrow",
     "arrow-array",
-    "arrow-flight",
     "datafusion",
     "object_store",
     "parquet",

@@ -1,5 +1,5 @@
 //! The wire contract: types generated from `proto`, and validated conversions
-//! between them and the core's own types.
+//! between them and the types of core and api, for both ends.
 //!
 //! | module      | what it owns                                              |
 //! | ----------- | --------------------------------------------------------- |
@@ -7,6 +7,8 @@
 //! | [`feast`]   | the same of Feast's serving API, for its clients          |
 //! | [`convert`] | wire to core and back; what came in is checked here, once |
 //! | [`answer`]  | a lookup's answer, written without a message in between   |
+//! | [`flight`]  | messages, client and server of Arrow Flight               |
+//! | [`ipc`]     | record batches as Flight messages, types kept exactly     |
 //!
 //! Nothing here knows a store, an engine or a connection. A message from
 //! somebody else is never trusted: it becomes a core value or a core error,
@@ -14,6 +16,7 @@
 
 pub mod answer;
 pub mod convert;
+pub mod ipc;
 
 /// Messages, clients and servers of package `hitherto.v1`, as generated.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
@@ -25,6 +28,12 @@ pub mod v1 {
 pub mod written {
     #![allow(missing_docs, clippy::all, clippy::pedantic)]
     include!(concat!(env!("OUT_DIR"), "/written/hitherto.v1.rs"));
+}
+
+/// Messages, client and server of Arrow Flight, as generated.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
+pub mod flight {
+    tonic::include_proto!("arrow.flight.protocol");
 }
 
 /// Messages, clients and servers of Feast's packages, as generated.

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::admission::{Admission, Asker, Fair, FairPermit};
 use crate::metrics::Method;
 use crate::served::Served;
-use crate::wire;
+use hitherto_proto::convert;
 
 /// What the diagnostics service answers with.
 pub struct Diagnostics {
@@ -49,14 +49,14 @@ impl Diagnostics {
         request: WhyRequest,
         place: FairPermit,
     ) -> Result<WhyResponse> {
-        let request = wire::why::decode_request(request)?;
+        let request = convert::why::decode_request(request)?;
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
             engine.why(&grant, &request, now).await
         };
-        workers.run(work).await.map(wire::why::encode_answer)
+        workers.run(work).await.map(convert::why::encode_answer)
     }
 
     /// Runs a verification, which holds its place until its work has ended.
@@ -66,14 +66,14 @@ impl Diagnostics {
         request: VerifyRequest,
         permit: OwnedSemaphorePermit,
     ) -> Result<VerifyResponse> {
-        let request = wire::verify::decode_request(request);
+        let request = convert::verify::decode_request(request);
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _permit = permit;
             engine.verify(&grant, &request, now).await
         };
-        workers.run(work).await.map(wire::verify::encode_answer)
+        workers.run(work).await.map(convert::verify::encode_answer)
     }
 }
 

@@ -22,8 +22,6 @@
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
 //! | `metrics`     | what is counted, and what is read when somebody scrapes  |
-//! | `ipc`         | record batches as Flight messages, types kept exactly    |
-//! | `wire`        | the engine's requests and answers as messages            |
 //!
 //! There is no feature logic here: a service checks a request, asks the engine
 //! and writes the answer down. The clock is passed in by the binary.
@@ -40,7 +38,6 @@ mod budget;
 mod diagnostics;
 mod feast;
 mod flight;
-mod ipc;
 mod jobs;
 mod lifecycle;
 mod lookup;
@@ -51,7 +48,6 @@ mod push;
 mod registry;
 mod served;
 mod web;
-mod wire;
 mod workers;
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::Method;
 use crate::port::{Kept, Waited};
 use crate::served::{Failed, Served};
-use crate::wire;
+use hitherto_proto::convert;
 
 /// How an answer is written, by what that costs.
 #[derive(Clone, Copy, Debug)]
@@ -129,10 +129,10 @@ impl Lookups {
         permit: OwnedSemaphorePermit,
     ) -> Result<(Answer, OwnedSemaphorePermit), Failed> {
         let is_arrow = request.as_arrow;
-        let request = wire::lookup::decode_request(request)?;
+        let request = convert::lookup::decode_request(request)?;
         let write = move |answer: Lookup| match is_arrow {
-            true => wire::lookup::encode_arrow_answer(&answer),
-            false => Ok(wire::lookup::encode_answer(answer)),
+            true => convert::lookup::encode_arrow_answer(&answer),
+            false => Ok(convert::lookup::encode_answer(answer)),
         };
         self.look_up(grant, request, permit, Written::InColumns, write).await
     }

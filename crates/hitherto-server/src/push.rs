@@ -32,7 +32,7 @@ use crate::lifecycle::stopped;
 use crate::metrics::Method;
 use crate::port::Connection;
 use crate::served::Served;
-use crate::wire;
+use hitherto_proto::convert;
 
 type Answer = Result<PushResponse, Status>;
 
@@ -88,12 +88,12 @@ impl Pushes {
         let push = |grant, permit| async {
             let pushing = spawn_blocking(move || {
                 let _kept = (permit, work);
-                let request = wire::push::decode_request(request)?;
+                let request = convert::push::decode_request(request)?;
                 served.engine.push(&grant, &request, (served.clock)())
             });
             let broken = |cause| Error::internal("a push broke off").with_source(cause);
             let pushed: Result<Pushed> = pushing.await.map_err(broken)?;
-            pushed.map(wire::push::encode_answer)
+            pushed.map(convert::push::encode_answer)
         };
         self.served.serve(Method::Push, asked, self.admission.admit(), push).await
     }
@@ -149,6 +149,6 @@ impl Drop for Begun {
 
 /// Waits until there is memory for a batch: its bytes, and what they become.
 async fn hold(connection: Option<&Arc<Connection>>, request: &PushRequest) -> Option<Work> {
-    let becomes = request.facts.len() as u64 + wire::push::claimed(request);
+    let becomes = request.facts.len() as u64 + convert::push::claimed(request);
     Some(connection?.share.work(becomes).await)
 }

@@ -16,7 +16,6 @@ mod credentials;
 mod jobs;
 mod training_set;
 
-use arrow_flight::flight_service_client::FlightServiceClient;
 use futures::stream;
 use hitherto_api::{
     Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine, TrainingSetRequest,
@@ -26,6 +25,7 @@ use hitherto_core::catalog::Catalog;
 use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
+use hitherto_proto::flight::flight_service_client::FlightServiceClient;
 use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use hitherto_proto::v1::job_service_client::JobServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
@@ -40,10 +40,10 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as HealthStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::wire;
-pub use crate::wire::training_set::Record;
 use connection::{Calls, Connection};
 pub use credentials::{Credentials, Token};
+use hitherto_proto::convert;
+pub use hitherto_proto::convert::training_set::Record;
 pub use hitherto_proto::v1::start_job_request::Work;
 pub use hitherto_proto::v1::{
     BackupWork, Job, JobProgress, JobStage, JobState, MaterializeWork, OptimizeWork,
@@ -103,9 +103,9 @@ impl Client {
     /// for keys of different types in one column; `Unavailable` when the
     /// server is full or gone; `Internal` for an answer that is malformed.
     pub async fn lookup(&self, request: &LookupRequest) -> Result<Lookup> {
-        let request = wire::lookup::encode_request(request)?;
+        let request = convert::lookup::encode_request(request)?;
         let answer = self.lookups().lookup(request).await;
-        wire::lookup::decode_answer(self.connection.checked(answer)?.into_inner())
+        convert::lookup::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
     /// What is applied and online.
@@ -158,13 +158,13 @@ impl Client {
     /// Those of [`Engine::push`](hitherto_engine::Engine::push), of the first batch that
     /// is refused; those before it are pushed. `Unavailable` when the server is gone.
     pub async fn push(&self, batches: &[PushRequest]) -> Result<Vec<Pushed>> {
-        let requests = batches.iter().map(wire::push::encode_request);
+        let requests = batches.iter().map(convert::push::encode_request);
         let requests = requests.collect::<Result<Vec<_>>>()?;
         let answers = self.pushes().push(stream::iter(requests)).await;
         let mut answers = self.connection.checked(answers)?.into_inner();
         let mut pushed = Vec::with_capacity(batches.len());
         while let Some(answer) = self.connection.checked(answers.message().await)? {
-            pushed.push(wire::push::decode_answer(answer));
+            pushed.push(convert::push::decode_answer(answer));
         }
         Ok(pushed)
     }
@@ -177,9 +177,9 @@ impl Client {
     /// keys of different types in one column; `Unavailable` when the server is
     /// gone; `Internal` for an answer that is malformed.
     pub async fn why(&self, request: &WhyRequest) -> Result<Explanation> {
-        let request = wire::why::encode_request(request)?;
+        let request = convert::why::encode_request(request)?;
         let answer = self.diagnostics().why(request).await;
-        wire::why::decode_answer(self.connection.checked(answer)?.into_inner())
+        convert::why::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
     /// Lets the server compare both sides of its views.
@@ -189,8 +189,8 @@ impl Client {
     /// `Unavailable` when the server verifies already or is gone; `Internal` for
     /// an answer that is malformed.
     pub async fn verify(&self, request: &VerifyRequest) -> Result<Verification> {
-        let answer = self.diagnostics().verify(wire::verify::encode_request(request)).await;
-        wire::verify::decode_answer(self.connection.checked(answer)?.into_inner())
+        let answer = self.diagnostics().verify(convert::verify::encode_request(request)).await;
+        convert::verify::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
     /// Builds a training set over a spine that is sent, or that the server makes by SQL
@@ -207,7 +207,7 @@ impl Client {
         spine: impl Into<Spine>,
     ) -> Result<RemoteTrainingSet> {
         let spine = spine.into();
-        let command = wire::training_set::encode_request(request, &spine)?;
+        let command = convert::training_set::encode_request(request, &spine)?;
         let (upload, sending) = training_set::upload(command, training_set::rows(spine)?);
         let answer = self.flights().do_exchange(upload).await;
         let messages = self.connection.checked(answer)?.into_inner();

@@ -1,26 +1,24 @@
 //! A training set that a server builds.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
-use arrow_flight::error::FlightError;
-use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
 use futures::future::{BoxFuture, pending, ready};
 use futures::{FutureExt, Stream, StreamExt, stream};
 use hitherto_api::Spine;
 use hitherto_core::limits::PIPELINE_BATCHES_MAX;
 use hitherto_core::{Error, Kind, Result};
+use hitherto_proto::flight::FlightData;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::block_in_place;
 use tonic::Streaming;
 
 use super::connection::Connection;
-use crate::ipc::{self, Encoder};
-use crate::wire::training_set::Record;
+use hitherto_proto::convert::training_set::Record;
+use hitherto_proto::ipc::{self, Decoded, Decoder, Encoder};
 
 /// A training set that a server builds while it is read, and whose spine is sent
 /// meanwhile. Dropping it stops the server's work.
@@ -28,10 +26,12 @@ pub struct RemoteTrainingSet {
     connection: Connection,
     schema: SchemaRef,
     plan: String,
-    batches: FlightDataDecoder,
+    /// `None` once the call was given up.
+    messages: Option<Streaming<FlightData>>,
+    decoder: Decoder,
     sending: Sending,
     /// Metadata of the last message, as soon as it has come.
-    last: Arc<OnceLock<Bytes>>,
+    last: Option<Bytes>,
     state: State,
 }
 
@@ -46,19 +46,20 @@ enum State {
 impl RemoteTrainingSet {
     /// Waits for the schema, which comes first.
     pub(super) async fn begin(
-        messages: Streaming<FlightData>,
+        mut messages: Streaming<FlightData>,
         sending: Sending,
         connection: Connection,
     ) -> Result<Self> {
-        let last = Arc::new(OnceLock::new());
-        let mut batches = FlightDataDecoder::new(data(messages, Arc::clone(&last)));
-        let first = batches.next().await.ok_or_else(|| malformed("it is empty"))?;
-        let first = first.map_err(|cause| error(&connection, cause))?;
-        let DecodedPayload::Schema(schema) = first.payload else {
+        let mut decoder = Decoder::default();
+        let first = connection.checked(messages.message().await)?;
+        let first = first.filter(|first| !ipc::is_metadata(first));
+        let first = first.ok_or_else(|| malformed("it is empty"))?;
+        let Decoded::Schema(schema) = decode(&mut decoder, &first)? else {
             return Err(malformed("it does not begin with a schema"));
         };
-        let plan = String::from_utf8_lossy(&first.inner.app_metadata).into_owned();
-        Ok(Self { connection, schema, plan, batches, sending, last, state: State::Reading })
+        let plan = String::from_utf8_lossy(&first.app_metadata).into_owned();
+        let (messages, state) = (Some(messages), State::Reading);
+        Ok(Self { connection, schema, plan, messages, decoder, sending, last: None, state })
     }
 
     /// The spine's columns as they were sent, then the features in request
@@ -106,25 +107,30 @@ impl RemoteTrainingSet {
     }
 
     async fn read(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
+        while let Some(messages) = &mut self.messages {
             let message = tokio::select! {
                 biased;
-                message = self.batches.next() => message,
+                message = messages.message() => self.connection.checked(message)?,
                 error = &mut self.sending => {
                     // The call ends here: the server would take what it has for all rows.
-                    self.batches = FlightDataDecoder::new(stream::empty());
+                    self.messages = None;
                     return Err(error);
                 }
             };
             let Some(message) = message else { break };
-            match message.map_err(|cause| error(&self.connection, cause))?.payload {
-                DecodedPayload::RecordBatch(batch) => return Ok(Some(batch)),
-                DecodedPayload::Schema(_) => return Err(malformed("it has two schemas")),
-                DecodedPayload::None => {}
+            if ipc::is_metadata(&message) {
+                // A server that sends two is held to its first.
+                self.last.get_or_insert(message.app_metadata);
+                continue;
+            }
+            match decode(&mut self.decoder, &message)? {
+                Decoded::Batch(batch) => return Ok(Some(batch)),
+                Decoded::Schema(_) => return Err(malformed("it has two schemas")),
+                Decoded::Other => {}
             }
         }
-        let last = self.last.get().ok_or_else(|| malformed("it ends without its record"))?;
-        let record = serde_json::from_slice(last)
+        let last = self.last.take().ok_or_else(|| malformed("it ends without its record"))?;
+        let record = serde_json::from_slice(&last)
             .map_err(|cause| malformed("its record cannot be read").with_source(cause))?;
         self.state = State::Complete(Box::new(record));
         Ok(None)
@@ -135,23 +141,6 @@ impl fmt::Debug for RemoteTrainingSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteTrainingSet").field("state", &self.state).finish_non_exhaustive()
     }
-}
-
-/// The messages with data. The one without, the last, is put aside.
-fn data(
-    messages: Streaming<FlightData>,
-    last: Arc<OnceLock<Bytes>>,
-) -> impl Stream<Item = Result<FlightData, FlightError>> {
-    messages.filter_map(move |message| {
-        ready(match message {
-            Ok(message) if ipc::is_metadata(&message) => {
-                // A server that sends two is held to its first.
-                let _ = last.set(message.app_metadata);
-                None
-            }
-            message => Some(message.map_err(FlightError::from)),
-        })
-    })
 }
 
 /// The rows of a spine that are to be sent.
@@ -186,7 +175,7 @@ pub(super) fn upload(
 ) -> (impl Stream<Item = FlightData> + Send + 'static, Sending) {
     let (sender, receiver) = mpsc::channel(PIPELINE_BATCHES_MAX);
     let (first, sending) = match rows {
-        None => (FlightData::new(), pending().boxed()),
+        None => (FlightData::default(), pending().boxed()),
         Some(rows) => {
             let (encoder, schema) = Encoder::new(rows.schema());
             let sending = async move {
@@ -198,7 +187,7 @@ pub(super) fn upload(
             (schema, sending.boxed())
         }
     };
-    let first = first.with_descriptor(FlightDescriptor::new_cmd(command));
+    let first = first.with_command(command);
     let others = stream::unfold(receiver, async |mut receiver: Receiver<FlightData>| {
         receiver.recv().await.map(|message| (message, receiver))
     });
@@ -233,11 +222,9 @@ async fn send(mut rows: Rows, mut encoder: Encoder, sender: Sender<FlightData>) 
     Ok(())
 }
 
-fn error(connection: &Connection, cause: FlightError) -> Error {
-    match cause {
-        FlightError::Tonic(status) => connection.error(*status),
-        cause => ipc::error(cause, Kind::Internal, "the server's training set"),
-    }
+fn decode(decoder: &mut Decoder, message: &FlightData) -> Result<Decoded> {
+    let unreadable = |cause| ipc::unreadable(cause, Kind::Internal, "the server's training set");
+    decoder.decode(message).map_err(unreadable)
 }
 
 fn malformed(what: &str) -> Error {

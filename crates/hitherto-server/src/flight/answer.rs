@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use arrow_flight::FlightData;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Finished, TrainingSet};
 use hitherto_proto::convert::status::to_status;
+use hitherto_proto::flight::FlightData;
 use tonic::Status;
 
 use crate::admission::FairPermit;
-use crate::ipc::Encoder;
 use crate::metrics::{Call, Metrics};
-use crate::wire::training_set::Record;
+use hitherto_proto::convert::training_set::Record;
+use hitherto_proto::ipc::Encoder;
 
 /// A training set on its way to a caller. Dropping it stops the work.
 pub struct Answer {
@@ -45,7 +45,7 @@ impl Answer {
     /// Begins with the schema, beside which the plan stands.
     pub fn new(set: TrainingSet, metrics: Arc<Metrics>, place: Place) -> Self {
         let (encoder, schema) = Encoder::new(set.schema());
-        let schema = schema.with_app_metadata(set.plan());
+        let schema = FlightData { app_metadata: set.plan().into(), ..schema };
         Self {
             set: Some(set),
             encoder,
@@ -112,5 +112,5 @@ fn last(record: &Record) -> Result<FlightData> {
     let json = serde_json::to_vec(record).map_err(|cause| {
         Error::internal("the training set's record cannot be written").with_source(cause)
     })?;
-    Ok(FlightData::new().with_app_metadata(json))
+    Ok(FlightData { app_metadata: json.into(), ..FlightData::default() })
 }

@@ -21,16 +21,16 @@ mod spine;
 
 use std::sync::Arc;
 
-use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
-use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
-};
 use futures::stream::BoxStream;
 use hitherto_api::{Grant, QueryBounds};
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_engine::TrainingSet;
+use hitherto_proto::flight::flight_service_server::{FlightService, FlightServiceServer};
+use hitherto_proto::flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -96,7 +96,7 @@ impl FlightService for Flights {
     type DoGetStream = Answers<FlightData>;
     type DoPutStream = Answers<PutResult>;
     type DoExchangeStream = Answers<FlightData>;
-    type DoActionStream = Answers<arrow_flight::Result>;
+    type DoActionStream = Answers<hitherto_proto::flight::Result>;
     type ListActionsStream = Answers<ActionType>;
 
     async fn do_exchange(

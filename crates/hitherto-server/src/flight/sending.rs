@@ -7,11 +7,11 @@
 //! Whoever stops reading stops the work: the channel closes and the answer is
 //! dropped.
 
-use arrow_flight::FlightData;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use hitherto_core::limits::PIPELINE_BATCHES_MAX;
 use hitherto_proto::convert::status::to_status;
+use hitherto_proto::flight::FlightData;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tonic::Status;

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use arrow_flight::FlightData;
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
-use arrow_flight::error::FlightError;
 use futures::executor::block_on;
 use futures::future::ready;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use hitherto_api::{QueryBounds, Spine, TrainingSetRequest};
 use hitherto_core::{Error, Kind, Result};
 use hitherto_proto::convert::status::to_status;
+use hitherto_proto::flight::FlightData;
 use tonic::Status;
 
 use crate::budget::Held;
-use crate::ipc::{Claims, Span};
-use crate::wire::read_unwound;
-use crate::{ipc, wire};
+use hitherto_proto::convert;
+use hitherto_proto::ipc;
+use hitherto_proto::ipc::read_unwound;
+use hitherto_proto::ipc::{Claims, Decoded, Decoder, Span};
 
 /// A training set as asked for.
 #[derive(Debug)]
@@ -51,9 +51,9 @@ impl Question {
                  hitherto.v1.TrainingSetRequest",
             )
         })?;
-        let request = wire::training_set::decode_request(&descriptor.cmd)?;
-        let made = wire::training_set::decode_spine(&descriptor.cmd, bounds)?;
-        let times = wire::training_set::decode_times(&descriptor.cmd)?;
+        let request = convert::training_set::decode_request(&descriptor.cmd)?;
+        let made = convert::training_set::decode_spine(&descriptor.cmd, bounds)?;
+        let times = convert::training_set::decode_times(&descriptor.cmd)?;
         let messages = stream::iter(first.map(Ok)).chain(messages);
         let spine = match made {
             None => Spine::Reader { rows: Box::new(Pulled::begin(messages, held).await?), times },
@@ -82,7 +82,8 @@ async fn check_no_batches(
 /// until then HTTP/2 holds the caller back.
 struct Pulled {
     schema: SchemaRef,
-    messages: FlightDataDecoder,
+    decoder: Decoder,
+    messages: BoxStream<'static, Result<FlightData, Status>>,
 }
 
 impl Pulled {
@@ -96,21 +97,21 @@ impl Pulled {
         let data = data.and_then(move |message| {
             ready(take(&mut claims, held.as_mut(), &message).map(|()| message))
         });
-        let mut messages = FlightDataDecoder::new(data.map_err(FlightError::from));
-        match messages.next().await.transpose().map_err(unreadable)?.map(|first| first.payload) {
-            Some(DecodedPayload::Schema(schema)) => Ok(Self { schema, messages }),
+        let (mut messages, mut decoder) = (data.boxed(), Decoder::default());
+        match next(&mut messages, &mut decoder).await? {
+            Some(Decoded::Schema(schema)) => Ok(Self { schema, decoder, messages }),
             _ => Err(Error::invalid("the call brings no spine; send a schema and record batches")),
         }
     }
 
     async fn read(&mut self) -> Result<Option<RecordBatch>> {
-        while let Some(message) = self.messages.next().await {
-            match message.map_err(unreadable)?.payload {
-                DecodedPayload::RecordBatch(batch) => return Ok(Some(batch)),
-                DecodedPayload::Schema(_) => {
+        while let Some(decoded) = next(&mut self.messages, &mut self.decoder).await? {
+            match decoded {
+                Decoded::Batch(batch) => return Ok(Some(batch)),
+                Decoded::Schema(_) => {
                     return Err(Error::invalid("the spine has two schemas; send one"));
                 }
-                DecodedPayload::None => {}
+                Decoded::Other => {}
             }
         }
         Ok(None)
@@ -151,8 +152,15 @@ impl RecordBatchReader for Pulled {
     }
 }
 
-fn unreadable(cause: FlightError) -> Error {
-    ipc::error(cause, Kind::Invalid, "the spine")
+/// Waits for the next message, and reads it.
+async fn next(
+    messages: &mut BoxStream<'static, Result<FlightData, Status>>,
+    decoder: &mut Decoder,
+) -> Result<Option<Decoded>> {
+    let Some(message) = messages.next().await else { return Ok(None) };
+    let message = message.map_err(|status| ipc::received(&status))?;
+    let decoded = decoder.decode(&message);
+    decoded.map(Some).map_err(|cause| ipc::unreadable(cause, Kind::Invalid, "the spine"))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn facts_known_late() -> PushRequest {
 fn long_lookup() -> Request<hitherto_proto::v1::LookupRequest> {
     let mut request = lookup("deterioration_v1", Some(NOW - 1));
     request.keys[0].parts = vec![Some(OwnedPart::Int(STAY)); LOOKUP_ENTITIES_MAX];
-    Request::new(wire::lookup::encode_request(&request).unwrap())
+    Request::new(convert::lookup::encode_request(&request).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,8 +60,9 @@ async fn work_past_a_deadline_is_dropped_and_its_place_is_free() {
     let refused = client.lookup(request).await.unwrap_err();
     assert!(matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled), "{refused:?}");
     // The only place is free again long before the work would have been done.
-    let small =
-        || Request::new(wire::lookup::encode_request(&lookup("deterioration_v1", None)).unwrap());
+    let small = || {
+        Request::new(convert::lookup::encode_request(&lookup("deterioration_v1", None)).unwrap())
+    };
     while let Err(full) = client.lookup(small()).await {
         assert_eq!(full.code(), Code::ResourceExhausted);
         tokio::time::sleep(whole / 50).await;

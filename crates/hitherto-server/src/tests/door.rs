@@ -179,7 +179,7 @@ async fn every_route_that_asks_the_engine_is_served_in_the_one_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_lookup_of_a_stream_is_a_call_of_its_own() {
     let server = Served::start().await;
-    let ask = |service| wire::lookup::encode_request(&lookup(service, None)).unwrap();
+    let ask = |service| convert::lookup::encode_request(&lookup(service, None)).unwrap();
     let requests = [ask("deterioration_v1"), ask("deterioration_v2")];
     let mut client = LookupServiceClient::new(server.channel().await);
     let answers = client.lookup_stream(futures::stream::iter(requests)).await.unwrap();

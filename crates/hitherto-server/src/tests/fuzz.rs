@@ -14,7 +14,7 @@ use prost::Message;
 use self::mutator::{Mutator, fuzz_time};
 use super::{NOW, grant, labs, lookup, repository, training};
 use crate::json::{LookupAnswer, LookupBody};
-use crate::wire;
+use hitherto_proto::convert;
 
 #[path = "../../../../tests/all/mutator.rs"]
 mod mutator;
@@ -32,7 +32,7 @@ enum Wire {
 fn sound() -> Vec<(Wire, Vec<u8>)> {
     let json = br#"{"features": ["labs:*"], "keys": {"stay_id": [1, 2, null]},
         "as_of": "1970-01-01T00:00:00.000025Z", "with_times": true}"#;
-    let asked = wire::lookup::encode_request(&lookup("deterioration_v1", Some(25))).unwrap();
+    let asked = convert::lookup::encode_request(&lookup("deterioration_v1", Some(25))).unwrap();
     let push = PushRequest {
         view: String::from("labs"),
         facts: labs(),
@@ -45,12 +45,12 @@ fn sound() -> Vec<(Wire, Vec<u8>)> {
     vec![
         (Wire::Lookup, asked.encode_to_vec()),
         (Wire::Json, json.to_vec()),
-        (Wire::Why, wire::why::encode_request(&why).unwrap().encode_to_vec()),
+        (Wire::Why, convert::why::encode_request(&why).unwrap().encode_to_vec()),
         (
             Wire::TrainingSet,
-            wire::training_set::encode_request(&training("deterioration_v1"), &scan).unwrap(),
+            convert::training_set::encode_request(&training("deterioration_v1"), &scan).unwrap(),
         ),
-        (Wire::Push, wire::push::encode_request(&push).unwrap().encode_to_vec()),
+        (Wire::Push, convert::push::encode_request(&push).unwrap().encode_to_vec()),
     ]
 }
 
@@ -63,8 +63,8 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
     match wire {
         Wire::Lookup => {
             let request = v1::LookupRequest::decode(bytes).map_err(unreadable)?;
-            let answer = engine.lookup(grant(), &wire::lookup::decode_request(request)?, NOW)?;
-            drop(wire::lookup::encode_answer(answer));
+            let answer = engine.lookup(grant(), &convert::lookup::decode_request(request)?, NOW)?;
+            drop(convert::lookup::encode_answer(answer));
         }
         Wire::Json => {
             let body: LookupBody = serde_json::from_slice(bytes).map_err(unreadable)?;
@@ -75,16 +75,16 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
         }
         Wire::Why => {
             let request = v1::WhyRequest::decode(bytes).map_err(unreadable)?;
-            wire::why::decode_request(request)?;
+            convert::why::decode_request(request)?;
         }
         Wire::TrainingSet => {
             let bounds = QueryBounds { rows_max: 1, seconds_max: 1 };
-            drop(wire::training_set::decode_spine(bytes, bounds)?);
-            drop(wire::training_set::decode_request(bytes)?);
+            drop(convert::training_set::decode_spine(bytes, bounds)?);
+            drop(convert::training_set::decode_request(bytes)?);
         }
         Wire::Push => {
             let request = v1::PushRequest::decode(bytes).map_err(unreadable)?;
-            engine.push(grant(), &wire::push::decode_request(request)?, NOW)?;
+            engine.push(grant(), &convert::push::decode_request(request)?, NOW)?;
         }
     }
     Ok(())

@@ -3,14 +3,14 @@
 
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
-use arrow_flight::flight_service_client::FlightServiceClient;
-use arrow_flight::utils::batches_to_flight_data;
-use arrow_flight::{FlightData, FlightDescriptor};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use hitherto_api::{Ack, LabelFiles, PushRequest, Spine};
 use hitherto_core::limits::{MESSAGE_BYTES_MAX, REQUEST_MEMORY_BYTES_MIN, SQL_DEPTH_MAX};
+use hitherto_proto::flight::FlightData;
+use hitherto_proto::flight::flight_service_client::FlightServiceClient;
+use hitherto_proto::ipc::Encoder;
 use hitherto_proto::v1;
 use hitherto_proto::v1::push_service_client::PushServiceClient;
 use http::header::{CONTENT_TYPE, TE};
@@ -171,15 +171,17 @@ async fn a_spine_that_claims_more_than_there_is_is_refused() {
     let generator = arrow::ipc::writer::IpcDataGenerator::default();
     let mut context = arrow::ipc::writer::IpcWriteContext::default();
     let (_, data) = generator.encode(&spine, &mut tracker, &options, &mut context).unwrap();
-    let mut data: FlightData = data.into();
-    let mut body = data.data_body.to_vec();
+    let mut body = data.arrow_data;
     let at = body.windows(8).position(|window| window == 80_000_i64.to_le_bytes()).unwrap();
     body[at..at + 8].copy_from_slice(&(1_i64 << 47).to_le_bytes());
-    data.data_body = body.into();
+    let data = FlightData {
+        data_header: data.ipc_message.into(),
+        data_body: body.into(),
+        ..FlightData::default()
+    };
     let reader = Spine::Rows { batches: vec![], schema: spine.schema() };
-    let command = wire::training_set::encode_request(&request, &reader).unwrap();
-    let schema = batches_to_flight_data(&spine.schema(), vec![]).unwrap().remove(0);
-    let schema = schema.with_descriptor(FlightDescriptor::new_cmd(command));
+    let command = convert::training_set::encode_request(&request, &reader).unwrap();
+    let schema = Encoder::new(spine.schema()).1.with_command(command);
     let mut flights = FlightServiceClient::new(server.channel().await);
     let outcome = async {
         let mut answers = flights.do_exchange(stream::iter([schema, data])).await?.into_inner();
@@ -336,7 +338,7 @@ async fn a_place_is_kept_until_the_answer_is_read() {
         .unwrap();
     tokio::spawn(connection);
     // More than a connection takes over at once.
-    let asked = wire::lookup::encode_request(&large_lookup()).unwrap();
+    let asked = convert::lookup::encode_request(&large_lookup()).unwrap();
     let message = prost::Message::encode_to_vec(&asked);
     let framed = [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat();
     let path = "/hitherto.v1.LookupService/Lookup";
@@ -459,7 +461,7 @@ async fn a_push_is_refused_for_its_facts_and_kept_for_nothing() {
             idempotency_key: String::new(),
             ack: Ack::Async,
         };
-        let request = wire::push::encode_request(&request).unwrap();
+        let request = convert::push::encode_request(&request).unwrap();
         let padded =
             v1::PushRequest { idempotency_key: "x".repeat(MESSAGE_BYTES_MAX / 2), ..request };
         let mut pushes = PushServiceClient::new(server.channel().await);
@@ -514,7 +516,7 @@ async fn large_pushes_go_through_and_several_streams_of_one_connection_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_pushed_before_a_message_is_refused_is_answered() {
     let server = small().await;
-    let request = wire::push::encode_request(&large_push(1, 100)).unwrap();
+    let request = convert::push::encode_request(&large_push(1, 100)).unwrap();
     let good = prost::Message::encode_to_vec(&request);
     let framed =
         |message: &[u8]| [&[0][..], &(message.len() as u32).to_be_bytes(), message].concat();

@@ -29,7 +29,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::Client;
-use crate::{Clock, Security, ServeOptions, bind, serve, wire};
+use crate::{Clock, Security, ServeOptions, bind, serve};
+use hitherto_proto::convert;
 
 mod deadlines;
 mod door;
@@ -348,7 +349,7 @@ async fn a_remote_training_set_is_a_local_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_answers_in_order_until_a_request_fails() {
     let server = Served::start().await;
-    let ask = |service, as_of| wire::lookup::encode_request(&lookup(service, as_of)).unwrap();
+    let ask = |service, as_of| convert::lookup::encode_request(&lookup(service, as_of)).unwrap();
     let requests = [
         ask("deterioration_v1", Some(35)),
         ask("deterioration_v1", Some(25)),

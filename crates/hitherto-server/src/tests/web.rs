@@ -126,7 +126,7 @@ async fn a_full_server_says_when_to_come_back() {
         assert!(head.contains("retry-after: 1"), "{head}");
     }
     let mut grpc = LookupServiceClient::new(server.channel().await);
-    let request = wire::lookup::encode_request(&lookup("deterioration_v1", None)).unwrap();
+    let request = convert::lookup::encode_request(&lookup("deterioration_v1", None)).unwrap();
     let refusal = grpc.lookup(request).await.unwrap_err();
     assert_eq!(refusal.code(), Code::ResourceExhausted);
     assert_eq!(refusal.metadata().get("grpc-retry-pushback-ms").unwrap(), "100");
@@ -205,9 +205,9 @@ async fn arrow_data_say_what_columns_say() {
     let server = Served::start().await;
     let request = lookup("deterioration_v1", Some(25));
     let local = server.engine.lookup(grant(), &request, NOW).unwrap();
-    let mut asked = wire::lookup::encode_request(&request).unwrap();
+    let mut asked = convert::lookup::encode_request(&request).unwrap();
     asked.as_arrow = true;
-    let mut client = LookupServiceClient::connect(server.client.url().to_owned()).await.unwrap();
+    let mut client = LookupServiceClient::new(server.channel().await);
     let answer = client.lookup(asked).await.unwrap().into_inner();
     assert_eq!((answer.rows, answer.at_micros, answer.columns.len()), (4, 25, 0));
 

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use arrow::array::TimestampMicrosecondArray;
-use arrow_flight::FlightDescriptor;
 use hitherto_api::{FeatureNames, Scan, Selection};
+use hitherto_proto::flight::FlightDescriptor;
 use tokio::task::spawn_blocking;
 
 use super::*;
-use crate::ipc::Encoder;
+use hitherto_proto::ipc::Encoder;
 
 const BOUNDS: QueryBounds = QueryBounds { rows_max: 1, seconds_max: 1 };
 
@@ -21,8 +21,8 @@ fn request() -> TrainingSetRequest {
     }
 }
 
-fn command() -> FlightDescriptor {
-    FlightDescriptor::new_cmd(wire::training_set::encode_request(&request(), &rows()).unwrap())
+fn command() -> Vec<u8> {
+    convert::training_set::encode_request(&request(), &rows()).unwrap()
 }
 
 fn spine() -> RecordBatch {
@@ -62,8 +62,8 @@ fn check_refused(question: Result<Question>, reason: &str) {
 #[tokio::test]
 async fn the_command_comes_with_the_schema_or_before_it() {
     let [schema, batch] = messages();
-    let together = [schema.clone().with_descriptor(command()), batch.clone()];
-    let apart = [FlightData::new().with_descriptor(command()), schema, batch];
+    let together = [schema.clone().with_command(command()), batch.clone()];
+    let apart = [FlightData::default().with_command(command()), schema, batch];
     for question in [read(together).await, read(apart).await] {
         let question = question.unwrap();
         assert_eq!(question.request.timestamp, "at");
@@ -74,15 +74,15 @@ async fn the_command_comes_with_the_schema_or_before_it() {
 #[tokio::test]
 async fn a_spine_without_rows_has_a_schema() {
     let [schema, _] = messages();
-    let question = read([schema.with_descriptor(command())]).await.unwrap();
+    let question = read([schema.with_command(command())]).await.unwrap();
     assert_eq!(rows_of(question).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn a_spine_that_is_made_comes_without_rows() {
     let scan = Scan::At(7);
-    let command = wire::training_set::encode_request(&request(), &Spine::Scan(scan)).unwrap();
-    let alone = FlightData::new().with_descriptor(FlightDescriptor::new_cmd(command));
+    let command = convert::training_set::encode_request(&request(), &Spine::Scan(scan)).unwrap();
+    let alone = FlightData::default().with_command(command);
     let question = read([alone.clone()]).await.unwrap();
     assert!(matches!(question.spine, Spine::Scan(asked) if asked == scan));
     let [schema, _] = messages();
@@ -92,27 +92,28 @@ async fn a_spine_that_is_made_comes_without_rows() {
 #[tokio::test]
 async fn what_is_no_spine_is_refused() {
     let [schema, batch] = messages();
-    let alone = || FlightData::new().with_descriptor(command());
-    let path = FlightDescriptor::new_path(vec![String::from("labs")]);
-    let garbage = FlightData::new().with_data_header(&b"no flatbuffer"[..]);
+    let alone = || FlightData::default().with_command(command());
+    let path = FlightDescriptor { path: vec![String::from("labs")], ..FlightDescriptor::default() };
+    let of_path = FlightData { flight_descriptor: Some(path), ..schema.clone() };
+    let garbage = FlightData { data_header: b"no flatbuffer"[..].into(), ..FlightData::default() };
     check_refused(read([]).await, "no descriptor");
     check_refused(read([schema.clone()]).await, "no descriptor");
-    check_refused(read([schema.with_descriptor(path)]).await, "asks for nothing");
+    check_refused(read([of_path]).await, "asks for nothing");
     check_refused(read([alone()]).await, "brings no spine");
-    check_refused(read([alone(), batch]).await, "prior to Schema");
+    check_refused(read([alone(), batch]).await, "before the schema");
     check_refused(read([alone(), garbage]).await, "cannot be read as Arrow data");
 }
 
 #[tokio::test]
 async fn a_caller_who_gives_up_keeps_their_status() {
     let gives_up = || Err(Status::cancelled("changed my mind"));
-    let alone = FlightData::new().with_descriptor(command());
+    let alone = FlightData::default().with_command(command());
     let error =
         Question::read(stream::iter(vec![Ok(alone), gives_up()]), BOUNDS, None).await.unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "changed my mind"));
 
     let [schema, batch] = messages();
-    let begun = vec![Ok(schema.with_descriptor(command())), Ok(batch), gives_up()];
+    let begun = vec![Ok(schema.with_command(command())), Ok(batch), gives_up()];
     let question = Question::read(stream::iter(begun), BOUNDS, None).await.unwrap();
     let ArrowError::ExternalError(error) = rows_of(question).await.unwrap_err() else {
         panic!("it is no error of ours")

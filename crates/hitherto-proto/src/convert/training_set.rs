@@ -1,15 +1,15 @@
 //! Training sets: the command of a Flight descriptor, and the record that comes
 //! last.
 
+use crate::v1::{
+    self, training_set_request::Selection as Wire, training_set_request::Spine as WireSpine,
+};
 use hitherto_api::{
     FeatureNames, LabelFiles, Manifest, QueryBounds, Scan, Selection, Spine, TrainingSetReport,
     TrainingSetRequest,
 };
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
-use hitherto_proto::v1::{
-    self, training_set_request::Selection as Wire, training_set_request::Spine as WireSpine,
-};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
 //! Pushed batches.
 
+use crate::v1;
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
@@ -9,10 +10,8 @@ use arrow::ipc::writer::StreamWriter;
 use hitherto_api::{Ack, PushRequest, Pushed};
 use hitherto_core::limits::ARROW_BYTES_MAX;
 use hitherto_core::{Error, Result};
-use hitherto_proto::v1;
 
-use super::unwound::read_unwound;
-use crate::ipc::{Claims, Span};
+use crate::ipc::{Claims, Span, read_unwound};
 
 /// Reads a request that a caller sent.
 ///

@@ -5,9 +5,6 @@ use arrow::array::{
     StringBuilder, StringViewArray,
 };
 use arrow::datatypes::{Int32Type, Schema};
-use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
-use arrow_flight::error::FlightError;
-use futures::{StreamExt, stream};
 
 use super::*;
 
@@ -20,30 +17,30 @@ fn text(rows: usize) -> StringViewArray {
 }
 
 /// Writes batches, and reads them back as one.
-async fn sent(batches: &[RecordBatch]) -> (RecordBatch, Vec<FlightData>) {
+fn sent(batches: &[RecordBatch]) -> (RecordBatch, Vec<FlightData>) {
     let (mut encoder, schema) = Encoder::new(batches[0].schema());
     let mut messages = vec![schema];
     for batch in batches {
         messages.extend(encoder.encode(batch).unwrap());
     }
-    let wire: Vec<Result<FlightData, FlightError>> = messages.iter().cloned().map(Ok).collect();
-    let mut decoder = FlightDataDecoder::new(stream::iter(wire));
-    let mut read = Vec::new();
-    while let Some(message) = decoder.next().await {
-        if let DecodedPayload::RecordBatch(batch) = message.unwrap().payload {
-            read.push(batch);
+    let mut decoder = Decoder::default();
+    let (mut schema, mut read) = (None, Vec::new());
+    for message in &messages {
+        match decoder.decode(message).unwrap() {
+            Decoded::Schema(found) => schema = Some(found),
+            Decoded::Batch(batch) => read.push(batch),
+            Decoded::Other => {}
         }
     }
-    let schema = Arc::clone(decoder.schema().unwrap());
-    (arrow::compute::concat_batches(&schema, &read).unwrap(), messages)
+    (arrow::compute::concat_batches(&schema.unwrap(), &read).unwrap(), messages)
 }
 
 fn bytes(messages: &[FlightData]) -> usize {
     messages.iter().map(|message| message.data_body.len()).sum()
 }
 
-#[tokio::test]
-async fn types_that_the_stock_encoder_changes_survive() {
+#[test]
+fn types_that_the_stock_encoder_changes_survive() {
     let mut lists = LargeListBuilder::new(StringBuilder::new());
     lists.append_value([Some("a"), None]);
     lists.append_null();
@@ -52,44 +49,44 @@ async fn types_that_the_stock_encoder_changes_survive() {
         ("words", Arc::new(DictionaryArray::<Int32Type>::from_iter(["b", "b"]))),
         ("views", Arc::new(text(2))),
     ]);
-    assert_eq!(sent(std::slice::from_ref(&whole)).await.0, whole);
+    assert_eq!(sent(std::slice::from_ref(&whole)).0, whole);
 }
 
-#[tokio::test]
-async fn each_batch_may_bring_its_own_dictionary() {
+#[test]
+fn each_batch_may_bring_its_own_dictionary() {
     let words = |word| DictionaryArray::<Int32Type>::from_iter([word]);
     let first = batch(vec![("word", Arc::new(words("a")))]);
     let second = batch(vec![("word", Arc::new(words("b")))]);
-    let (read, _) = sent(&[first.clone(), second.clone()]).await;
+    let (read, _) = sent(&[first.clone(), second.clone()]);
     let both = arrow::compute::concat_batches(&first.schema(), [&first, &second]).unwrap();
     assert_eq!(read.column(0).to_data(), both.column(0).to_data());
 }
 
-#[tokio::test]
-async fn a_large_batch_travels_in_pieces() {
+#[test]
+fn a_large_batch_travels_in_pieces() {
     let numbers: Int64Array = (0..1_000_000).collect();
     let whole = batch(vec![("number", Arc::new(numbers))]);
-    let (read, messages) = sent(std::slice::from_ref(&whole)).await;
+    let (read, messages) = sent(std::slice::from_ref(&whole));
     assert_eq!(read, whole);
     let largest = messages.iter().map(|message| message.data_body.len()).max();
     assert_eq!(messages.len(), 1 + 4);
     assert!(largest.unwrap() <= MESSAGE_BYTES_TARGET + 1_024, "{largest:?}");
 }
 
-#[tokio::test]
-async fn a_slice_travels_without_the_rest() {
+#[test]
+fn a_slice_travels_without_the_rest() {
     let numbers: Int64Array = (0..1_000_000).collect();
     let columns: Vec<(&str, ArrayRef)> =
         vec![("number", Arc::new(numbers)), ("view", Arc::new(text(1_000_000)))];
     let slice = batch(columns).slice(500_000, 1_000);
-    let (read, messages) = sent(std::slice::from_ref(&slice)).await;
+    let (read, messages) = sent(std::slice::from_ref(&slice));
     assert_eq!(read, slice);
     assert_eq!(messages.len(), 1 + 1);
     assert!(bytes(&messages) < 1_000 * 100, "{}", bytes(&messages));
 }
 
-#[tokio::test]
-async fn rows_without_columns_keep_their_number() {
+#[test]
+fn rows_without_columns_keep_their_number() {
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(3));
     let schema = Arc::new(Schema::empty());
     let bare = RecordBatch::try_new_with_options(schema, vec![], &options).unwrap();

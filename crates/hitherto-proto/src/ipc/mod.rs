@@ -4,8 +4,7 @@
 //! schema | dictionary* batch | dictionary* batch | ... | metadata alone
 //! ```
 //!
-//! `arrow-flight` has an encoder, and decoding uses its decoder. Ours differs
-//! where a spine would suffer:
+//! The crate `arrow-flight` has an encoder. Ours differs where a spine would suffer:
 //!
 //! - types travel as they are; theirs turns large lists into small ones, and
 //!   dictionaries into their values;
@@ -16,29 +15,40 @@
 //!
 //! The one message without a header is the last: it carries metadata alone.
 //!
-//! What callers send is decoded by Arrow after `claims` has checked what it claims to be.
+//! That crate is not used at all: it links a web server, which a client has no use for.
+//!
+//! | module    | what it owns                                        |
+//! | --------- | --------------------------------------------------- |
+//! | `decoder` | messages to record batches                          |
+//! | `claims`  | what callers' messages claim, before they are decoded |
+//! | `unwound` | reading what a library takes at its word            |
 
 mod claims;
+mod decoder;
+mod unwound;
 
 use std::sync::Arc;
 
+use crate::convert::status::{KIND_METADATA, from_status};
+use crate::flight::flight_descriptor::DescriptorType;
+use crate::flight::{FlightData, FlightDescriptor};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
-use arrow_flight::FlightData;
-use arrow_flight::encode::GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
-use arrow_flight::error::FlightError;
+use arrow::ipc::writer::{
+    DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
+};
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Kind};
-use hitherto_proto::convert::status::{KIND_METADATA, from_status};
 use tonic::{Code, Status};
 
 pub use claims::{Claims, Span};
+pub use decoder::{Decoded, Decoder};
+pub use unwound::read_unwound;
 
 /// Bytes of data that a message aims at. Clients in other languages take 4 MiB
 /// unless told otherwise, and one row may be large.
-const MESSAGE_BYTES_TARGET: usize = GRPC_TARGET_MAX_FLIGHT_SIZE_BYTES;
+const MESSAGE_BYTES_TARGET: usize = 2 << 20;
 
 /// Bytes of a message beside its data, at most.
 const FRAME_BYTES: usize = 64 << 10;
@@ -68,7 +78,7 @@ impl Encoder {
             &mut encoder.dictionaries,
             &encoder.options,
         );
-        (encoder, message.into())
+        (encoder, self::message(message))
     }
 
     /// Writes a batch as messages of about [`MESSAGE_BYTES_TARGET`] each; none
@@ -97,9 +107,9 @@ impl Encoder {
                 &self.options,
                 &mut self.context,
             )?;
-            let data = FlightData::from(data);
+            let data = message(data);
             check_message(&data, piece.num_rows())?;
-            messages.extend(dictionaries.into_iter().map(Into::into));
+            messages.extend(dictionaries.into_iter().map(message));
             messages.push(data);
         }
         Ok(messages)
@@ -127,14 +137,27 @@ pub fn is_metadata(message: &FlightData) -> bool {
     message.data_header.is_empty()
 }
 
-/// What went wrong with a stream of batches. A status keeps its kind; anything
-/// else is the fault of whoever sent the stream, which is `kind` for us.
-pub fn error(cause: FlightError, kind: Kind, what: &str) -> Error {
-    match cause {
-        FlightError::Tonic(status) if kind == Kind::Invalid => received(&status),
-        FlightError::Tonic(status) => from_status(&status),
-        cause => Error::new(kind, format!("{what} cannot be read as Arrow data; send it again"))
-            .with_source(cause),
+/// What is wrong with `what`, whose messages cannot be decoded. It is the fault of whoever
+/// sent them, which is `kind` for us.
+pub fn unreadable(cause: ArrowError, kind: Kind, what: &str) -> Error {
+    Error::new(kind, format!("{what} cannot be read as Arrow data; send it again"))
+        .with_source(cause)
+}
+
+impl FlightData {
+    /// The same message, which says what is asked.
+    pub fn with_command(self, command: Vec<u8>) -> Self {
+        let (r#type, cmd) = (DescriptorType::Cmd.into(), command.into());
+        let descriptor = FlightDescriptor { r#type, cmd, ..FlightDescriptor::default() };
+        Self { flight_descriptor: Some(descriptor), ..self }
+    }
+}
+
+fn message(encoded: EncodedData) -> FlightData {
+    FlightData {
+        data_header: encoded.ipc_message.into(),
+        data_body: encoded.arrow_data.into(),
+        ..FlightData::default()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Verifications.
 
+use crate::v1::{self, verified_view::Outcome as Wire};
 use hitherto_api::verify::{Comparison, Difference, Outcome, VerifiedView};
 use hitherto_api::{Verification, VerifyRequest};
 use hitherto_core::{Error, Result};
-use hitherto_proto::v1::{self, verified_view::Outcome as Wire};
 
 /// Reads a request that a caller sent. What it names is the engine's to find.
 pub fn decode_request(request: v1::VerifyRequest) -> VerifyRequest {

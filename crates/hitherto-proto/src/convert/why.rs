@@ -1,5 +1,7 @@
 //! Explanations of an answer.
 
+use super::key;
+use crate::v1::{self, why_response::Online as Wire};
 use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
 use hitherto_api::{Explanation, KeyColumn, WhyRequest};
 use hitherto_core::column::Column;
@@ -7,8 +9,6 @@ use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use hitherto_core::why::{Counts, Verdict};
 use hitherto_core::{Error, Result};
-use hitherto_proto::convert::key;
-use hitherto_proto::v1::{self, why_response::Online as Wire};
 
 use super::known;
 

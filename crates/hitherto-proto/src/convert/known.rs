@@ -1,8 +1,8 @@
 //! Whether known time counts, as requests say it.
 
+use crate::v1::KnownTime;
 use hitherto_core::definition::Known;
 use hitherto_core::{Error, Result};
-use hitherto_proto::v1::KnownTime;
 
 /// Reads what a caller sent; `None` is as each view declares it.
 ///

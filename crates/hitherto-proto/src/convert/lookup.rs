@@ -1,13 +1,13 @@
 //! Lookups.
 
+use super::key;
+use crate::answer::Answer;
+use crate::v1::{self, lookup_request::Selection as Wire};
 use hitherto_api::arrow_columns::to_ipc_stream;
 use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
-use hitherto_proto::answer::Answer;
-use hitherto_proto::convert::key;
-use hitherto_proto::v1::{self, lookup_request::Selection as Wire};
 
 /// Reads a request that a caller sent. What it names is the engine's to find.
 ///
