@@ -1,23 +1,25 @@
 //! Which crate may know which, and one version of each key crate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 use crate::tidy::{files, is_test};
 
 /// Every edge between our crates that is allowed, and none else.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("core", &[]),
     ("api", &["core"]),
     ("online", &["core"]),
     ("offline", &["api", "core"]),
     ("proto", &["api", "core"]),
+    ("client", &["api", "core", "proto"]),
     ("engine", &["api", "core", "offline", "online"]),
     ("server", &["api", "core", "engine", "proto"]),
-    ("cli", &["api", "core", "engine", "server"]),
-    ("python", &["api", "cli", "core", "engine", "server"]),
-    ("benches", &["api", "core", "engine", "offline", "online", "proto", "server"]),
+    ("cli", &["api", "client", "core", "engine", "server"]),
+    ("python", &["api", "cli", "client", "core", "engine"]),
+    ("benches", &["api", "client", "core", "engine", "offline", "online", "proto", "server"]),
 ];
 
 /// Third-party crates that exactly these of our crates may name.
@@ -26,7 +28,7 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("datafusion", &["offline"]),
     ("object_store", &["offline"]),
     ("prost", &["proto", "server"]),
-    ("tonic", &["benches", "proto", "server"]),
+    ("tonic", &["benches", "client", "proto", "server"]),
     ("arrow-flight", &[]),
     ("axum", &["server"]),
     ("clap", &["benches", "cli"]),
@@ -47,6 +49,10 @@ const ONE_VERSION: [&str; 11] = [
     "tokio",
     "tonic",
 ];
+
+/// What a client must not link, by how its crates' names begin.
+const SERVING: [&str; 7] =
+    ["axum", "datafusion", "hitherto-engine", "librocksdb", "object_store", "parquet", "rocksdb"];
 
 /// How callers and their grants are made, and where alone, but for tests.
 const DOORS: [(&str, &[&str]); 4] = [
@@ -85,7 +91,9 @@ fn crates_know_each_other_only_along_the_drawn_edges() {
     assert_eq!(packages.keys().collect::<Vec<_>>(), drawn.keys().collect::<Vec<_>>());
     for (name, package) in packages {
         for dependency in &package.dependencies {
-            if let Some(known) = short(&dependency.name) {
+            // A server's tests ask it as its callers do.
+            let is_of_tests = dependency.kind == DependencyKind::Development;
+            if let Some(known) = short(&dependency.name).filter(|_| !is_of_tests) {
                 assert!(drawn[name].contains(&known), "hitherto-{name} must not know {known}");
             }
         }
@@ -103,6 +111,24 @@ fn key_libraries_stay_behind_their_fence() {
             assert!(!names_it || inside.contains(name), "hitherto-{name} must not know {library}");
         }
     }
+}
+
+/// By Cargo's own word on what is linked into it alone: what others of the workspace ask of
+/// shared crates does not count.
+#[test]
+fn a_client_links_nothing_that_serves() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--manifest-path", manifest])
+        .args(["-p", "hitherto-client", "-e", "normal", "--prefix", "none", "-f", "{p}"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(linked.contains("hitherto-client") && linked.contains("tonic"), "{tree}");
+    let serving = linked.iter().filter(|name| SERVING.iter().any(|one| name.starts_with(one)));
+    assert_eq!(serving.collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]
@@ -163,7 +189,7 @@ fn development_dependencies_add_nothing_to_the_build() {
     let tests = packages.iter().find(|package| package.name == "hitherto-tests").unwrap();
     for package in &packages {
         for one in &package.dependencies {
-            let is_development = one.kind == cargo_metadata::DependencyKind::Development;
+            let is_development = one.kind == DependencyKind::Development;
             let is_shared = tests.dependencies.iter().any(|shared| {
                 shared.name == one.name
                     && one.features.iter().all(|feature| shared.features.contains(feature))

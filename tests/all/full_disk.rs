@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use hitherto_api::{Ack, MaterializeMode, PushRequest};
+use hitherto_client::Client;
 use hitherto_core::{Kind, Result};
 use hitherto_engine::{Config, Engine};
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{Access, Durability, Fact, GenerationId, LogEntry, PushLog, RowStore};
-use hitherto_server::client::Client;
 use hitherto_server::{Security, ServeOptions, bind, serve};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;

@@ -2,8 +2,8 @@
 //! nothing.
 
 use hitherto_api::Lookup;
+use hitherto_client::Client;
 use hitherto_core::column::{Status, Values};
-use hitherto_server::client::Client;
 
 use super::facts::{self, Place};
 use super::keys::request;

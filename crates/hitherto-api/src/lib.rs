@@ -21,6 +21,7 @@
 //! | [`progress`]      | who is told how such work gets on                            |
 //! | [`why`]           | which fact answers, and why the others do not                |
 //! | [`verify`]        | both sides compared                                          |
+//! | [`pem`]           | certificates and keys in files                               |
 //! | [`arrow`]         | types, columns and times as Arrow's                          |
 //! | [`arrow_columns`] | a lookup as a record batch                                   |
 //! | [`cells`]         | feature values as text and as JSON                           |
@@ -34,6 +35,7 @@ pub mod lookup;
 pub mod manifest;
 pub mod materialize;
 pub mod optimize;
+pub mod pem;
 pub mod progress;
 pub mod push;
 pub mod selection;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hitherto_client::{Client, Credentials, Token};
 use hitherto_core::Result;
-use hitherto_server::client::{Client, Credentials, Token};
 
 /// What a server asks for, and whom to trust.
 #[derive(Clone, Debug, Args)]

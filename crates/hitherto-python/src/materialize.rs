@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hitherto_api::{Materialized, Progress, Stage};
-use hitherto_server::client::{Client, Job, JobProgress, MaterializeWork, Work, outcome};
+use hitherto_client::{Client, Job, JobProgress, MaterializeWork, Work, outcome};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use tokio::time::timeout;

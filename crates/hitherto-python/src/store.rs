@@ -12,13 +12,13 @@ use hitherto_api::{
     Ack, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest, PushRequest, Pushed,
     Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest, content_key,
 };
+use hitherto_client::{Changes, Client, Credentials, MaterializeWork};
 use hitherto_core::definition::Known;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{Access, Config, Engine};
-use hitherto_server::client::{Changes, Client, Credentials, MaterializeWork};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

@@ -1,11 +1,10 @@
-//! The server and its client: gRPC, Arrow Flight and HTTP on one port.
+//! The server: gRPC, Arrow Flight and HTTP on one port.
 //!
 //! | module        | what it owns                                            |
 //! | ------------- | ------------------------------------------------------- |
 //! | [`server`]    | which services there are, and how long                   |
 //! | `port`        | connections: how many, for how long, with how much        |
 //! | `budget`      | one budget of bytes for what callers send and are sent    |
-//! | [`client`]    | the same calls from the other end                        |
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
 //! | `feast`       | Feast's `ServingService` over the same lookups           |
 //! | `push`        | `PushService`: facts in real time                        |
@@ -16,7 +15,6 @@
 //! | `web`         | plain HTTP: lookups in JSON, Feast's JSON, `/metrics`    |
 //! | [`json`]      | lookups as JSON                                          |
 //! | [`secure`]    | TLS, tokens and certificates of callers                  |
-//! | `pem`         | certificates and keys in files                           |
 //! | `served`      | what all services share, and the one way to serve        |
 //! | `workers`     | the threads for what takes a while                       |
 //! | `admission`   | how many requests of a kind are answered at a time       |
@@ -28,7 +26,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "calls have time limits, and are measured")]
 
-pub mod client;
 pub mod json;
 pub mod secure;
 pub mod server;
@@ -42,7 +39,6 @@ mod jobs;
 mod lifecycle;
 mod lookup;
 mod metrics;
-mod pem;
 mod port;
 mod push;
 mod registry;

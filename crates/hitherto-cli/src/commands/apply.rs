@@ -3,10 +3,10 @@
 use std::fmt;
 
 use clap::Args;
+use hitherto_client::Changes;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Action, Change, Effect};
 use hitherto_engine::{Access, Engine, Plan};
-use hitherto_server::client::Changes;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
+use hitherto_client::{BackupWork, Work};
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::backup;
 use hitherto_engine::{Access, Backup as Taken, BackupFiles};
-use hitherto_server::client::{BackupWork, Work};
 use serde::Serialize;
 
 use crate::commands::jobs;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use hitherto_api::Stage;
+use hitherto_client::{Client, Job, JobProgress, JobStage, JobState, Work, outcome};
 use hitherto_core::Result;
 use hitherto_core::time::format_timestamp;
-use hitherto_server::client::{Client, Job, JobProgress, JobStage, JobState, Work, outcome};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

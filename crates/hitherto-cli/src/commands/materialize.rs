@@ -4,9 +4,9 @@ use std::fmt;
 
 use clap::Args;
 use hitherto_api::{MaterializeMode, MaterializeRequest, Materialized, TimeRange};
+use hitherto_client::{MaterializeWork, Work};
 use hitherto_core::Result;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
-use hitherto_server::client::{MaterializeWork, Work};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use serde_json::json;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use clap::Args;
 use hitherto_api::{OptimizeMode, OptimizeReport};
+use hitherto_client::{OptimizeWork, Work};
 use hitherto_core::{Error, Result};
-use hitherto_server::client::{OptimizeWork, Work};
 use serde::Serialize;
 
 use crate::commands::jobs;

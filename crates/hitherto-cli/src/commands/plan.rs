@@ -3,9 +3,9 @@
 use std::fmt;
 
 use clap::Args;
+use hitherto_client::Changes;
 use hitherto_core::Result;
 use hitherto_core::definition::diff::{self, Change};
-use hitherto_server::client::Changes;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;

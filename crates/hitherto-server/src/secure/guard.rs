@@ -17,9 +17,9 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tokio::sync::watch;
 
 use super::callers;
-use super::watched::File;
 use crate::port::Connection;
 use crate::web;
+use hitherto_api::pem::File;
 
 /// How long who is denied waits for that answer: guesses take as long, on each of the calls
 /// that a connection may have under way.

@@ -43,7 +43,6 @@ use watched::Watched;
 pub use accept::{Tls, shake};
 pub use callers::of_connection;
 pub use guard::{Denials, Guard, is_about_health};
-pub use watched::File;
 
 /// What a server asks of its callers. The default asks for nothing, in plain text.
 #[derive(Default)]

@@ -7,8 +7,8 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::watched::File;
-use crate::pem::{certificates, private_key};
+use hitherto_api::pem::File;
+use hitherto_api::pem::{certificates, private_key};
 
 /// What is spoken inside.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];

@@ -7,36 +7,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hitherto_api::pem::File;
 use hitherto_core::Result;
-use hitherto_engine::disk::unreadable;
 use tokio::sync::watch;
 
 use crate::lifecycle::Stopping;
 
 /// How often files are looked at. Whoever renews one waits so long.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// A file that was read.
-#[derive(PartialEq, Eq)]
-pub struct File {
-    /// Where it is.
-    pub path: PathBuf,
-    /// All of it.
-    pub content: Vec<u8>,
-}
-
-impl File {
-    /// Reads all of it.
-    ///
-    /// # Errors
-    /// `Unavailable` when it cannot be read.
-    pub fn read(path: PathBuf) -> Result<Self> {
-        match std::fs::read(&path) {
-            Ok(content) => Ok(Self { path, content }),
-            Err(cause) => Err(unreadable(&path, cause)),
-        }
-    }
-}
 
 /// Makes a value of files.
 type Parse<T> = fn(&[File]) -> Result<T>;

@@ -28,8 +28,8 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::client::Client;
 use crate::{Clock, Security, ServeOptions, bind, serve};
+use hitherto_client::Client;
 use hitherto_proto::convert;
 
 mod deadlines;

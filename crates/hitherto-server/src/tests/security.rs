@@ -9,7 +9,7 @@ use hitherto_core::Error;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use super::*;
-use crate::client::Credentials;
+use hitherto_client::Credentials;
 
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub const NEXT_TOKEN: &str = "fedcba9876543210fedcba9876543210";

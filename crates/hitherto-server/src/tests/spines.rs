@@ -7,7 +7,7 @@ use arrow::error::ArrowError;
 use hitherto_api::Spine;
 
 use super::*;
-use crate::client::RemoteTrainingSet;
+use hitherto_client::RemoteTrainingSet;
 
 /// A reader of so many batches, and how often it was asked for one.
 fn repeated(batches: usize) -> (Spine, Arc<AtomicUsize>) {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hitherto_api::Selection;
+use hitherto_client::Client;
 use hitherto_core::Result;
 use hitherto_core::column::Status;
 use hitherto_core::time::format_timestamp;
-use hitherto_server::client::Client;
 use hitherto_server::json::{EntityAnswer, LookupAnswer};
 
 use super::questions::Questions;

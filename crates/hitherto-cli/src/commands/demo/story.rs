@@ -1,11 +1,11 @@
 //! One laboratory value around its release, asked for over the wire.
 
 use hitherto_api::Selection;
+use hitherto_client::Client;
 use hitherto_core::column::Status;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
 use hitherto_core::{Error, Result};
-use hitherto_server::client::Client;
 use hitherto_server::json::LookupAnswer;
 
 use super::leak::Case;

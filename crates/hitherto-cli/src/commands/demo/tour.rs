@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hitherto_api::{MaterializeRequest, Materialized, Selection};
+use hitherto_client::Client;
 use hitherto_core::Result;
 use hitherto_core::definition::ResourceKind;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::selection::Resolved;
 use hitherto_engine::{Access, Engine};
-use hitherto_server::client::Client;
 
 use super::fixture::{self, SERVICE};
 use super::last_screen::LastScreen;

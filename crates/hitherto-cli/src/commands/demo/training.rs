@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hitherto_api::{FeatureNames, Selection, TrainingSetReport, TrainingSetRequest};
+use hitherto_client::Client;
 use hitherto_core::{Error, Result};
-use hitherto_server::client::Client;
 use serde::Deserialize;
 
 use super::fixture::SCRIPT;

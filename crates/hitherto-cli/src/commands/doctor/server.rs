@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use hitherto_client::{Client, Token};
 use hitherto_core::{Error, Kind, Result};
 use hitherto_engine::server_of;
-use hitherto_server::client::{Client, Token};
 
 use super::Examined;
 use super::finding::Finding;

@@ -3,9 +3,9 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_api::{Grant, Manifest, Spine, TrainingSetReport, TrainingSetRequest};
+use hitherto_client::{Client, Record, RemoteTrainingSet};
 use hitherto_core::Result;
 use hitherto_engine::{Engine, Finished as FinishedHere, TrainingSet};
-use hitherto_server::client::{Client, Record, RemoteTrainingSet};
 
 use crate::spine;
 

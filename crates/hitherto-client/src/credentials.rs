@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hitherto_api::pem::{self, File};
 use hitherto_core::{Error, Result};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 use tonic::{Request, Status};
-
-use crate::pem;
-use crate::secure::File;
 
 /// What a client shows a server, and whom it trusts. Files are PEM.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +28,7 @@ impl Credentials {
     /// # Errors
     /// `Unavailable` when a file cannot be read, `Invalid` when it does not hold what it
     /// should.
-    pub(super) fn tls(&self, timeout: Duration) -> Result<ClientTlsConfig> {
+    pub(crate) fn tls(&self, timeout: Duration) -> Result<ClientTlsConfig> {
         let tls = ClientTlsConfig::new().timeout(timeout);
         let tls = match &self.ca {
             None => tls.with_native_roots(),
@@ -53,7 +51,7 @@ impl Credentials {
     }
 
     /// Whether there is anything that only TLS has a use for.
-    pub(super) fn needs_tls(&self) -> bool {
+    pub(crate) fn needs_tls(&self) -> bool {
         self.ca.is_some() || self.identity.is_some()
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::block_in_place;
 use tonic::Streaming;
 
-use super::connection::Connection;
+use crate::connection::Connection;
 use hitherto_proto::convert::training_set::Record;
 use hitherto_proto::ipc::{self, Decoded, Decoder, Encoder};
 
@@ -45,7 +45,7 @@ enum State {
 
 impl RemoteTrainingSet {
     /// Waits for the schema, which comes first.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         mut messages: Streaming<FlightData>,
         sending: Sending,
         connection: Connection,
@@ -144,13 +144,13 @@ impl fmt::Debug for RemoteTrainingSet {
 }
 
 /// The rows of a spine that are to be sent.
-pub(super) type Rows = Box<dyn RecordBatchReader + Send>;
+pub(crate) type Rows = Box<dyn RecordBatchReader + Send>;
 
 /// The rows of a spine that are to be sent; `None` if the server makes them.
 ///
 /// # Errors
 /// `Invalid` for a file.
-pub(super) fn rows(spine: Spine) -> Result<Option<Rows>> {
+pub(crate) fn rows(spine: Spine) -> Result<Option<Rows>> {
     match spine {
         Spine::Sql { .. } | Spine::Scan(_) => Ok(None),
         Spine::Rows { batches, schema } => {
@@ -165,11 +165,11 @@ pub(super) fn rows(spine: Spine) -> Result<Option<Rows>> {
 }
 
 /// Sends a spine while it is waited for, and ends only when it cannot go on.
-pub(super) type Sending = BoxFuture<'static, Error>;
+pub(crate) type Sending = BoxFuture<'static, Error>;
 
 /// A spine as messages, of which the first has the command, and what sends the others; of
 /// a spine that the server makes, the command alone.
-pub(super) fn upload(
+pub(crate) fn upload(
     command: Vec<u8>,
     rows: Option<Rows>,
 ) -> (impl Stream<Item = FlightData> + Send + 'static, Sending) {

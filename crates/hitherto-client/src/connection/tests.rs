@@ -1,7 +1,7 @@
 use hitherto_core::Kind;
 
-use super::super::credentials::Token;
 use super::*;
+use crate::credentials::Token;
 
 #[track_caller]
 fn check_refused(url: &str, why: &str) {

@@ -1,10 +1,33 @@
-//! Certificates and keys in PEM files, and what is said of files that have none.
+//! Certificates and keys in PEM files, as both ends of TLS read them, and what is said of files
+//! that have none.
+
+use std::path::PathBuf;
 
 use hitherto_core::{Error, Result};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::secure::File;
+/// A file that was read.
+#[derive(PartialEq, Eq)]
+pub struct File {
+    /// Where it is.
+    pub path: PathBuf,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
+impl File {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be read.
+    pub fn read(path: PathBuf) -> Result<Self> {
+        match std::fs::read(&path) {
+            Ok(content) => Ok(Self { path, content }),
+            Err(cause) => Err(Error::unreadable(path.display(), cause)),
+        }
+    }
+}
 
 /// The certificates of a file, of which there is one at least.
 ///

@@ -14,7 +14,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use super::credentials::{Bearer, Credentials};
+use crate::credentials::{Bearer, Credentials};
 
 /// How long connecting may take: a wrong address should not look like a slow
 /// server.

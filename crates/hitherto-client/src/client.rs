@@ -1,20 +1,4 @@
-//! The client: the same calls as the engine's, answered by a server.
-//!
-//! | module         | what it owns                                            |
-//! | -------------- | ------------------------------------------------------- |
-//! | `connection`   | addresses, connecting, and what a broken call means     |
-//! | `credentials`  | what a client shows, and whom it trusts                 |
-//! | `jobs`         | work that a server does on its own                      |
-//! | `training_set` | a training set that a server builds                     |
-//!
-//! Requests and answers are the engine's own types, and so are errors: a call
-//! fails with the kind it would have in the process, or `Unavailable` when the
-//! server cannot be reached.
-
-mod connection;
-mod credentials;
-mod jobs;
-mod training_set;
+//! The calls.
 
 use futures::stream;
 use hitherto_api::{
@@ -32,24 +16,20 @@ use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use hitherto_proto::v1::push_service_client::PushServiceClient;
 use hitherto_proto::v1::push_service_server;
 use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
+use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{
-    ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, ListJobsRequest,
+    ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, Job, ListJobsRequest,
     RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
 };
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as HealthStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use connection::{Calls, Connection};
-pub use credentials::{Credentials, Token};
 use hitherto_proto::convert;
-pub use hitherto_proto::convert::training_set::Record;
-pub use hitherto_proto::v1::start_job_request::Work;
-pub use hitherto_proto::v1::{
-    BackupWork, Job, JobProgress, JobStage, JobState, MaterializeWork, OptimizeWork,
-};
-pub use jobs::outcome;
-pub use training_set::RemoteTrainingSet;
+
+use crate::connection::{Calls, Connection};
+use crate::credentials::Credentials;
+use crate::training_set::{self, RemoteTrainingSet};
 
 /// What applying a server's definitions changes.
 #[derive(Clone, Debug)]
@@ -99,7 +79,7 @@ impl Client {
     /// server's now.
     ///
     /// # Errors
-    /// Those of [`Engine::lookup`](hitherto_engine::Engine::lookup); `Invalid`
+    /// Those of an engine's `lookup`; `Invalid`
     /// for keys of different types in one column; `Unavailable` when the
     /// server is full or gone; `Internal` for an answer that is malformed.
     pub async fn lookup(&self, request: &LookupRequest) -> Result<Lookup> {
@@ -155,7 +135,7 @@ impl Client {
     /// their order.
     ///
     /// # Errors
-    /// Those of [`Engine::push`](hitherto_engine::Engine::push), of the first batch that
+    /// Those of an engine's `push`, of the first batch that
     /// is refused; those before it are pushed. `Unavailable` when the server is gone.
     pub async fn push(&self, batches: &[PushRequest]) -> Result<Vec<Pushed>> {
         let requests = batches.iter().map(convert::push::encode_request);
@@ -173,7 +153,7 @@ impl Client {
     /// server's now.
     ///
     /// # Errors
-    /// Those of [`Engine::why`](hitherto_engine::Engine::why); `Invalid` for
+    /// Those of an engine's `why`; `Invalid` for
     /// keys of different types in one column; `Unavailable` when the server is
     /// gone; `Internal` for an answer that is malformed.
     pub async fn why(&self, request: &WhyRequest) -> Result<Explanation> {
@@ -185,7 +165,7 @@ impl Client {
     /// Lets the server compare both sides of its views.
     ///
     /// # Errors
-    /// Those of [`Engine::verify`](hitherto_engine::Engine::verify);
+    /// Those of an engine's `verify`;
     /// `Unavailable` when the server verifies already or is gone; `Internal` for
     /// an answer that is malformed.
     pub async fn verify(&self, request: &VerifyRequest) -> Result<Verification> {
@@ -198,7 +178,7 @@ impl Client {
     /// is read, and a reader is read as the server has room for its rows.
     ///
     /// # Errors
-    /// Those of [`Engine::training_set`](hitherto_engine::Engine::training_set); `Invalid`
+    /// Those of an engine's `training_set`; `Invalid`
     /// for a file, which is the caller's to read; `Unavailable` when the server is full or
     /// gone. Later errors come out of [`RemoteTrainingSet::next`].
     pub async fn training_set(
@@ -217,7 +197,7 @@ impl Client {
     /// What applying the definitions in the server's repository would change.
     ///
     /// # Errors
-    /// Those of [`Engine::plan`](hitherto_engine::Engine::plan); `Unavailable` when the
+    /// Those of an engine's `plan`; `Unavailable` when the
     /// server is gone; `Internal` for an answer that is malformed.
     pub async fn plan(&self) -> Result<Changes> {
         self.applied(ApplyRequest { dry_run: true, planned_version: None }).await
@@ -228,7 +208,7 @@ impl Client {
     /// Returns the changes, with the catalog's version afterwards.
     ///
     /// # Errors
-    /// As [`Client::plan`], and those of [`Engine::apply`](hitherto_engine::Engine::apply).
+    /// As [`Client::plan`], and those of an engine's `apply`.
     pub async fn apply(&self, planned_version: Option<u64>) -> Result<Changes> {
         self.applied(ApplyRequest { dry_run: false, planned_version }).await
     }
@@ -248,7 +228,7 @@ impl Client {
     /// Goes back to a view's previous generation.
     ///
     /// # Errors
-    /// Those of [`Engine::rollback`](hitherto_engine::Engine::rollback); `Unavailable`
+    /// Those of an engine's `rollback`; `Unavailable`
     /// when the server is gone.
     pub async fn rollback(&self, view: &str) -> Result<RolledBack> {
         let view = view.to_owned();
