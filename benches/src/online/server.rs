@@ -96,7 +96,7 @@ pub fn serve() -> Result<()> {
             None => echo::serve(listener, shutdown).await,
             Some(engine) => {
                 let config = ServerConfig::default();
-                let clock: hitherto_server::Clock = Arc::new(|| NOW_MICROS);
+                let clock: hitherto_api::Clock = Arc::new(|| NOW_MICROS);
                 let security = Security::default();
                 let options = ServeOptions { listener, security, config, clock, shutdown };
                 Ok(hitherto_server::serve(engine, options).await?)

@@ -8,6 +8,7 @@
 //! | module            | what it owns                                                 |
 //! | ----------------- | ------------------------------------------------------------ |
 //! | [`caller`]        | who asks                                                     |
+//! | [`clock`]         | by which is answered                                         |
 //! | [`grant`]         | what a caller may, for one request                           |
 //! | [`selection`]     | a service, or features by reference                          |
 //! | [`lookup`]        | entity keys, and feature columns                             |
@@ -30,6 +31,7 @@ pub mod arrow;
 pub mod arrow_columns;
 pub mod caller;
 pub mod cells;
+pub mod clock;
 pub mod grant;
 pub mod lookup;
 pub mod manifest;
@@ -46,6 +48,7 @@ pub mod verify;
 pub mod why;
 
 pub use caller::{Caller, Subject, SubjectKind};
+pub use clock::Clock;
 pub use grant::Grant;
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;

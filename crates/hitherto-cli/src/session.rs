@@ -10,7 +10,10 @@ use hitherto_core::time::micros_since_epoch;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Access, Config, Engine, Plan};
 
+use hitherto_store::{Here, Store};
+
 use crate::cli::Globals;
+use crate::credentials::ShownToServer;
 use crate::output::Output;
 
 /// One run of the binary.
@@ -100,6 +103,28 @@ impl Session {
     /// As [`Session::config`].
     pub fn has_store(&self) -> Result<bool> {
         Ok(Engine::has_store(&self.root, &self.config()?))
+    }
+
+    /// Who answers: the server at a URL, or else the repository's engine. For writing, something
+    /// was applied to the repository.
+    ///
+    /// # Errors
+    /// As [`ShownToServer::connect`]; as [`Session::open`] for reading, and as
+    /// [`Session::open_applied`].
+    pub async fn store(
+        &self,
+        server: Option<&str>,
+        shown: &ShownToServer,
+        access: Access,
+    ) -> Result<Store> {
+        let engine = match (server, access) {
+            (Some(url), _) => return shown.connect(url).await.map(Store::There),
+            (None, Access::ReadOnly) => self.open(access)?,
+            (None, Access::ReadWrite) => self.open_applied()?,
+        };
+        let (engine, session) = (Arc::new(engine), self.clone());
+        let (grant, clock) = (Arc::clone(&self.grant), Arc::new(move || session.now()));
+        Ok(Store::Here(Here { engine, grant, clock }))
     }
 
     /// Opens for writing a repository to which something was applied; elsewhere

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hitherto_api::Grant;
@@ -67,9 +67,9 @@ pub fn current(_attached: Python<'_>) -> Result<&'static Process> {
 }
 
 /// What the user may who runs this process, where no server is asked.
-pub fn grant() -> &'static Grant {
-    static GRANT: OnceLock<Grant> = OnceLock::new();
-    GRANT.get_or_init(|| Grant::in_process(&hitherto_cli::user()))
+pub fn grant() -> &'static Arc<Grant> {
+    static GRANT: OnceLock<Arc<Grant>> = OnceLock::new();
+    GRANT.get_or_init(|| Arc::new(Grant::in_process(&hitherto_cli::user())))
 }
 
 /// Waits for `work` with the GIL released; a signal drops it at its next await.

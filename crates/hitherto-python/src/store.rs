@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use arrow::compute::concat_batches;
 use hitherto_api::{
-    Ack, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest, PushRequest, Pushed,
-    Selection, TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest, content_key,
+    Ack, FeatureNames, LookupRequest, MaterializeMode, MaterializeRequest, PushRequest, Selection,
+    TimeRange, TrainingSetRequest, VerifyRequest, WhyRequest, content_key,
 };
 use hitherto_client::{Changes, Client, Credentials, MaterializeWork};
 use hitherto_core::definition::Known;
@@ -19,6 +19,7 @@ use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::repository::DefinitionFile;
 use hitherto_engine::{Access, Config, Engine};
+use hitherto_store::{Here, Store as Answering};
 use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -31,7 +32,7 @@ use crate::materialize::{self, Told};
 use crate::plan::Plan;
 use crate::process::{self, Owned, grant, wait, wait_blocking, wait_telling};
 use crate::spine::{self, Spine};
-use crate::training_set::{Pass, TrainingSet};
+use crate::training_set::TrainingSet;
 use crate::why::Why;
 
 /// What a store is connected to.
@@ -45,13 +46,6 @@ enum Target {
 
 /// For a server: a token, the file of its CA, and those of the caller's certificate and key.
 type Shown = (Option<String>, Option<PathBuf>, Option<(PathBuf, PathBuf)>);
-
-/// Who answers.
-#[derive(Clone)]
-enum Backend {
-    Engine(Arc<Engine>),
-    Client(Client),
-}
 
 impl Target {
     fn new(target: String, read_only: bool, shown: Shown) -> Result<Self> {
@@ -76,17 +70,18 @@ impl Target {
         }
     }
 
-    fn open(&self, py: Python<'_>) -> PyResult<Backend> {
+    /// Opens it; an engine goes by `now`, if the time is stopped.
+    fn open(&self, py: Python<'_>, now: Option<i64>) -> PyResult<Answering> {
         match self.clone() {
             Target::Server { url, credentials } => {
                 let connect = async move { Client::connect_with(&url, &credentials).await };
-                let client = wait(py, connect)?;
-                Ok(Backend::Client(client))
+                Ok(Answering::There(wait(py, connect)?))
             }
             Target::Repository { root, access } => {
                 let process = process::current(py).map_err(raise)?;
-                let open = move || open_engine(process, root, access);
-                Ok(Backend::Engine(wait_blocking(py, open)?))
+                let engine = wait_blocking(py, move || open_engine(process, root, access))?;
+                let clock = Arc::new(move || now.unwrap_or_else(process::now));
+                Ok(Answering::Here(Here { engine, grant: Arc::clone(grant()), clock }))
             }
         }
     }
@@ -120,24 +115,20 @@ pub struct Store {
     /// What the time is, if not the clock's; microseconds UTC.
     now: Option<i64>,
     /// `None` once closed. Never locked while anything waits.
-    backend: Mutex<Option<Owned<Backend>>>,
+    answering: Mutex<Option<Owned<Answering>>>,
 }
 
 impl Store {
-    fn now(&self) -> i64 {
-        self.now.unwrap_or_else(process::now)
+    fn slot(&self) -> MutexGuard<'_, Option<Owned<Answering>>> {
+        self.answering.lock()
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Owned<Backend>>> {
-        self.backend.lock()
-    }
-
-    fn backend(&self, py: Python<'_>) -> PyResult<Backend> {
+    fn answering(&self, py: Python<'_>) -> PyResult<Answering> {
         match &*self.slot() {
             None => return Err(raise(Error::invalid("the store is closed; connect again"))),
-            Some(backend) => {
-                if let Some(backend) = backend.get() {
-                    return Ok(backend.clone());
+            Some(answering) => {
+                if let Some(answering) = answering.get() {
+                    return Ok(answering.clone());
                 }
             }
         }
@@ -147,16 +138,16 @@ impl Store {
             }
             server @ Target::Server { .. } => server.clone(),
         };
-        let backend = target.open(py)?;
-        *self.slot() = Some(Owned::new(backend.clone()));
-        Ok(backend)
+        let answering = target.open(py, self.now)?;
+        *self.slot() = Some(Owned::new(answering.clone()));
+        Ok(answering)
     }
 
     /// The engine that takes definitions from its caller.
-    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
-        match self.backend(py)? {
-            Backend::Engine(engine) => Ok(engine),
-            Backend::Client(_) => Err(raise(Error::invalid(
+    fn here(&self, py: Python<'_>) -> PyResult<Here> {
+        match self.answering(py)? {
+            Answering::Here(here) => Ok(here),
+            Answering::There(_) => Err(raise(Error::invalid(
                 "a definition can name any file of the machine that reads it, so a server takes \
                  none from its callers; write them into its repository's folder, with \
                  hitherto.definitions.dump() or as YAML, and call plan() or apply() without \
@@ -183,15 +174,15 @@ impl Store {
                 "a server has its own clock; start it with `hitherto serve --now`, or name as_of",
             )));
         }
-        let backend = target.open(py)?;
-        Ok(Self { target, now, backend: Mutex::new(Some(Owned::new(backend))) })
+        let answering = target.open(py, now)?;
+        Ok(Self { target, now, answering: Mutex::new(Some(Owned::new(answering))) })
     }
 
     /// Lets go of the engine or the connection.
     fn close(&self, py: Python<'_>) {
-        let backend = self.slot().take();
+        let answering = self.slot().take();
         // The last owner closes the database, which takes a while.
-        py.detach(move || drop(backend));
+        py.detach(move || drop(answering));
     }
 
     #[getter]
@@ -225,19 +216,9 @@ impl Store {
             known: known.as_deref().map(known_time).transpose().map_err(raise)?,
             names: if full_names { FeatureNames::Full } else { FeatureNames::Short },
         };
-        let (backend, now) = (self.backend(py)?, self.now());
+        let answering = self.answering(py)?;
         let spine = spine::asked(spine)?;
-        let pass = wait(py, async move {
-            Ok(match backend {
-                Backend::Engine(engine) => {
-                    let set = engine.training_set(grant(), &request, spine, now).await?;
-                    Pass::Engine(Box::new(set))
-                }
-                Backend::Client(client) => {
-                    Pass::Remote(Box::new(client.training_set(&request, spine).await?))
-                }
-            })
-        })?;
+        let pass = wait(py, async move { answering.training_set(&request, spine).await })?;
         Ok(TrainingSet::new(pass))
     }
 
@@ -259,12 +240,10 @@ impl Store {
             as_of,
             with_times,
         };
-        let answer = match self.backend(py)? {
+        let answer = match self.answering(py)? {
             // Microseconds, mostly: not worth a trip through the runtime.
-            Backend::Engine(engine) => {
-                py.detach(|| engine.lookup(grant(), &request, self.now())).map_err(raise)?
-            }
-            Backend::Client(client) => wait(py, async move { client.lookup(&request).await })?,
+            Answering::Here(here) => py.detach(|| here.lookup(&request)).map_err(raise)?,
+            there => wait(py, async move { there.lookup(&request).await })?,
         };
         Ok(Lookup::new(answer, shown))
     }
@@ -281,13 +260,8 @@ impl Store {
         let keys = keys::read(keys)?.into_iter().map(|key| key.column).collect();
         let known = known.as_deref().map(known_time).transpose().map_err(raise)?;
         let request = WhyRequest { view, keys, at, known_by, known };
-        let (backend, now) = (self.backend(py)?, self.now());
-        let explanation = wait(py, async move {
-            match backend {
-                Backend::Engine(engine) => engine.why(grant(), &request, now).await,
-                Backend::Client(client) => client.why(&request).await,
-            }
-        })?;
+        let answering = self.answering(py)?;
+        let explanation = wait(py, async move { answering.why(&request).await })?;
         Ok(Why::new(explanation))
     }
 
@@ -300,13 +274,8 @@ impl Store {
         seed: u64,
     ) -> PyResult<String> {
         let request = VerifyRequest { views, samples, seed };
-        let (backend, now) = (self.backend(py)?, self.now());
-        let found = wait(py, async move {
-            match backend {
-                Backend::Engine(engine) => engine.verify(grant(), &request, now).await,
-                Backend::Client(client) => client.verify(&request).await,
-            }
-        })?;
+        let answering = self.answering(py)?;
+        let found = wait(py, async move { answering.verify(&request).await })?;
         let (values, differences) = (found.values(), found.differences());
         Ok(json!({ "views": found.views, "values": values, "differences": differences })
             .to_string())
@@ -314,31 +283,32 @@ impl Store {
 
     /// With a file as it were: its name and text.
     fn plan(&self, py: Python<'_>, file: Option<(String, String)>) -> PyResult<Plan> {
-        let backend = match file {
-            None => self.backend(py)?,
-            Some(_) => Backend::Engine(self.engine(py)?),
+        let answering = match file {
+            None => self.answering(py)?,
+            Some(_) => Answering::Here(self.here(py)?),
         };
         wait(py, async move {
-            Ok(match (backend, file) {
-                (Backend::Client(client), _) => {
+            Ok(match (answering, file) {
+                (Answering::There(client), _) => {
                     let Changes { changes, catalog_version, warnings } = client.plan().await?;
                     Plan { changes, catalog_version, warnings, made: None }
                 }
-                (Backend::Engine(engine), None) => Plan::new(engine.plan(grant()).await?),
-                (Backend::Engine(engine), Some((name, text))) => {
-                    Plan::new(engine.plan_with(grant(), &DefinitionFile { name, text }).await?)
+                (Answering::Here(Here { engine, grant, .. }), None) => {
+                    Plan::new(engine.plan(&grant).await?)
+                }
+                (Answering::Here(Here { engine, grant, .. }), Some((name, text))) => {
+                    Plan::new(engine.plan_with(&grant, &DefinitionFile { name, text }).await?)
                 }
             })
         })
     }
 
     fn apply(&self, py: Python<'_>, plan: &Plan) -> PyResult<()> {
-        let now = self.now();
-        match (self.backend(py)?, plan.made.clone()) {
-            (Backend::Engine(engine), Some(plan)) => {
-                wait(py, async move { engine.apply(grant(), &plan, now).await.map(drop) })
+        match (self.answering(py)?, plan.made.clone()) {
+            (Answering::Here(Here { engine, grant, clock }), Some(plan)) => {
+                wait(py, async move { engine.apply(&grant, &plan, clock()).await.map(drop) })
             }
-            (Backend::Client(client), None) => {
+            (Answering::There(client), None) => {
                 let version = plan.catalog_version;
                 wait(py, async move { client.apply(Some(version)).await.map(drop) })
             }
@@ -350,9 +320,9 @@ impl Store {
 
     /// Writes a file, of this name and text, and applies the repository.
     fn apply_file(&self, py: Python<'_>, name: String, text: String) -> PyResult<Plan> {
-        let (engine, now) = (self.engine(py)?, self.now());
+        let Here { engine, grant, clock } = self.here(py)?;
         let file = DefinitionFile { name, text };
-        Ok(Plan::new(wait(py, async move { engine.apply_with(grant(), &file, now).await })?))
+        Ok(Plan::new(wait(py, async move { engine.apply_with(&grant, &file, clock()).await })?))
     }
 
     /// What was done, as JSON.
@@ -371,10 +341,9 @@ impl Store {
             None => Ok(()),
         };
         let telling = Arc::clone(&told);
-        let (backend, now) = (self.backend(py)?, self.now());
-        let engine = match backend {
-            Backend::Engine(engine) => engine,
-            Backend::Client(client) => {
+        let Here { engine, grant, clock } = match self.answering(py)? {
+            Answering::Here(here) => here,
+            Answering::There(client) => {
                 let (from_micros, to_micros) = window;
                 let work = MaterializeWork { views, full, force, from_micros, to_micros };
                 let done = materialize::there(py, client, work, telling, tell)?;
@@ -388,7 +357,7 @@ impl Store {
             force,
             window: TimeRange::between(window.0, window.1),
         };
-        let work = async move { engine.materialize(grant(), &request, now, &*telling).await };
+        let work = async move { engine.materialize(&grant, &request, clock(), &*telling).await };
         let done = wait_telling(py, work, tell)?;
         Ok(json!(done).to_string())
     }
@@ -402,7 +371,7 @@ impl Store {
         is_durable: bool,
     ) -> PyResult<String> {
         let py = facts.py();
-        let (backend, now) = (self.backend(py)?, self.now());
+        let answering = self.answering(py)?;
         let Spine { schema, batches } = Spine::read_as(facts, "facts are")?;
         let ack = if is_durable { Ack::Durable } else { Ack::Async };
         let facts = concat_batches(&schema, &batches).map_err(|cause| {
@@ -424,37 +393,22 @@ impl Store {
             })
             .collect();
         let requests = requests.map_err(raise)?;
-        let pushed = match backend {
-            Backend::Engine(engine) => wait_blocking(py, move || {
-                requests.iter().map(|request| engine.push(grant(), request, now)).collect()
-            })?,
-            Backend::Client(client) => wait(py, async move { client.push(&requests).await })?,
-        };
-        let pushed: Vec<Pushed> = pushed;
+        let pushed = wait(py, async move { answering.push(&requests).await })?;
         Ok(json!(pushed).to_string())
     }
 
     /// From which generation to which a view was taken back, as JSON.
     fn rollback(&self, py: Python<'_>, view: String) -> PyResult<String> {
-        let backend = self.backend(py)?;
-        let rolled_back = wait(py, async move {
-            match backend {
-                Backend::Engine(engine) => engine.rollback(grant(), &view).await,
-                Backend::Client(client) => client.rollback(&view).await,
-            }
-        })?;
+        let answering = self.answering(py)?;
+        let rolled_back = wait(py, async move { answering.rollback(&view).await })?;
         Ok(json!(rolled_back).to_string())
     }
 
     /// What is applied and online, as JSON.
     fn catalog(&self, py: Python<'_>) -> PyResult<String> {
-        match self.backend(py)? {
-            Backend::Engine(engine) => Ok(json!(*engine.catalog()).to_string()),
-            Backend::Client(client) => {
-                let catalog = wait(py, async move { client.catalog().await })?;
-                Ok(json!(catalog).to_string())
-            }
-        }
+        let answering = self.answering(py)?;
+        let catalog = wait(py, async move { answering.catalog().await })?;
+        Ok(json!(*catalog).to_string())
     }
 }
 

@@ -17,10 +17,9 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
-use hitherto_api::{Manifest, Thresholds, TrainingSetReport};
-use hitherto_client::{Record, RemoteTrainingSet};
+use hitherto_api::Thresholds;
 use hitherto_core::{Error, Result};
-use hitherto_engine::{Finished, TrainingSet as EngineTrainingSet};
+use hitherto_store::{Finished, TrainingSet as Pass};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
@@ -32,82 +31,12 @@ use serde_json::json;
 use crate::errors::{in_python, raise};
 use crate::process::{Owned, wait, wait_blocking};
 
-/// A running training set of either kind.
-pub enum Pass {
-    /// The engine in this process.
-    Engine(Box<EngineTrainingSet>),
-    /// A server's.
-    Remote(Box<RemoteTrainingSet>),
-}
-
-impl Pass {
-    fn schema(&self) -> SchemaRef {
-        match self {
-            Pass::Engine(pass) => pass.schema(),
-            Pass::Remote(pass) => pass.schema(),
-        }
-    }
-
-    /// The physical plan.
-    fn plan(&self) -> String {
-        match self {
-            Pass::Engine(pass) => pass.plan(),
-            Pass::Remote(pass) => pass.plan().to_owned(),
-        }
-    }
-
-    async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        match self {
-            Pass::Engine(pass) => pass.next().await,
-            Pass::Remote(pass) => pass.next().await,
-        }
-    }
-
-    fn finish(self) -> Result<Finale> {
-        Ok(match self {
-            Pass::Engine(pass) => Finale::Engine(Box::new(pass.finish())),
-            Pass::Remote(pass) => Finale::Remote(Box::new(pass.finish()?)),
-        })
-    }
-}
-
-/// What there is to say after the last row.
-enum Finale {
-    /// The manifest is made when it is asked for.
-    Engine(Box<Finished>),
-    Remote(Box<Record>),
-}
-
-impl Finale {
-    /// The plan with its metrics.
-    fn plan(&self) -> &str {
-        match self {
-            Finale::Engine(finished) => &finished.plan,
-            Finale::Remote(record) => &record.plan,
-        }
-    }
-
-    fn report(&self) -> &TrainingSetReport {
-        match self {
-            Finale::Engine(finished) => &finished.report,
-            Finale::Remote(record) => &record.report,
-        }
-    }
-
-    fn manifest(&self) -> Result<Manifest> {
-        match self {
-            Finale::Engine(finished) => finished.manifest(),
-            Finale::Remote(record) => Ok(record.manifest.clone()),
-        }
-    }
-}
-
 /// Where the one pass is.
 enum State {
     Waiting(Owned<Pass>),
     Streaming,
-    Collected(Arc<[RecordBatch]>, Arc<Finale>),
-    Read(Arc<Finale>),
+    Collected(Arc<[RecordBatch]>, Arc<Finished>),
+    Read(Arc<Finished>),
     Failed(PyErr),
 }
 
@@ -128,7 +57,7 @@ impl TrainingSet {
 }
 
 impl TrainingSet {
-    fn finale(&self) -> PyResult<Arc<Finale>> {
+    fn finale(&self) -> PyResult<Arc<Finished>> {
         match &*self.state.lock() {
             State::Collected(_, finale) | State::Read(finale) => Ok(Arc::clone(finale)),
             State::Waiting(_) | State::Streaming => Err(raise(Error::invalid(

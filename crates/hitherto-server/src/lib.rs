@@ -50,5 +50,4 @@ mod workers;
 mod tests;
 
 pub use secure::Security;
-pub use served::Clock;
 pub use server::{ServeOptions, bind, serve};

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use hitherto_api::{Caller, Grant};
+use hitherto_api::{Caller, Clock, Grant};
 use hitherto_core::Error;
 use hitherto_engine::Engine;
 use hitherto_proto::convert::status::to_status;
@@ -21,9 +21,6 @@ use tonic::Status;
 use crate::lifecycle::{Stopping, TakesPushes};
 use crate::metrics::{Call, Method, Metrics};
 use crate::workers::Workers;
-
-/// Tells the time in microseconds UTC. The binary passes it in.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// What all services of a server share.
 pub struct Served {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hitherto_api::QueryBounds;
+use hitherto_api::{Clock, QueryBounds};
 use hitherto_core::limits::{
     CALL_BYTES_AHEAD_MAX, CHANGES_IN_FLIGHT_MAX, EXPLANATIONS_IN_FLIGHT_MAX, PUSHES_IN_FLIGHT_MAX,
     VERIFICATIONS_IN_FLIGHT_MAX,
@@ -50,7 +50,7 @@ use crate::port::{Port, Room};
 use crate::push::Pushes;
 use crate::registry::Registry;
 use crate::secure::Security;
-use crate::served::{Clock, Served};
+use crate::served::Served;
 use crate::web;
 use crate::workers::Workers;
 

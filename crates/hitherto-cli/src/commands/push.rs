@@ -8,15 +8,13 @@ use hitherto_api::{Ack, PushRequest, Pushed, content_key};
 use hitherto_core::Result;
 use hitherto_core::limits::BATCH_ROWS;
 use hitherto_core::time::{format_duration, format_timestamp};
+use hitherto_engine::Access;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;
 use crate::numbers::counted;
 use crate::session::Session;
 use crate::spine::Spine;
-
-/// Batches that are sent before their answers are waited for.
-const BATCHES_AT_ONCE: usize = 64;
 
 /// Push facts into a view, for lookups at once and for training sets
 ///
@@ -79,21 +77,8 @@ impl Push {
     /// when another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
         let requests = self.requests()?;
-        let pushed = match &self.server {
-            None => {
-                let engine = session.open_applied()?;
-                let push = |request| engine.push(session.grant(), request, session.now());
-                requests.iter().map(push).collect::<Result<Vec<_>>>()?
-            }
-            Some(url) => {
-                let client = self.shown.connect(url).await?;
-                let mut pushed = Vec::with_capacity(requests.len());
-                for requests in requests.chunks(BATCHES_AT_ONCE) {
-                    pushed.extend(client.push(requests).await?);
-                }
-                pushed
-            }
-        };
+        let store = session.store(self.server.as_deref(), &self.shown, Access::ReadWrite).await?;
+        let pushed = store.push(&requests).await?;
         session.output().result(&Shown::new(self.view, &pushed))
     }
 

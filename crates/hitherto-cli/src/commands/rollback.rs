@@ -5,6 +5,7 @@ use std::fmt;
 use clap::Args;
 use hitherto_api::RolledBack;
 use hitherto_core::Result;
+use hitherto_engine::Access;
 use serde::Serialize;
 
 use crate::credentials::ShownToServer;
@@ -35,11 +36,8 @@ impl Rollback {
     /// `NotFound` for an unknown view or one without a previous generation, `Conflict`
     /// when another process holds the store.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let rolled_back = match &self.server {
-            None => session.open_applied()?.rollback(session.grant(), &self.view).await?,
-            Some(url) => self.shown.connect(url).await?.rollback(&self.view).await?,
-        };
-        session.output().result(&Shown(rolled_back))
+        let store = session.store(self.server.as_deref(), &self.shown, Access::ReadWrite).await?;
+        session.output().result(&Shown(store.rollback(&self.view).await?))
     }
 }
 

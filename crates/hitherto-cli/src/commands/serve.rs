@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use hitherto_api::Clock;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Access;
 use hitherto_engine::config::ServerConfig;
-use hitherto_server::{Clock, Security, ServeOptions, bind, serve};
+use hitherto_server::{Security, ServeOptions, bind, serve};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -54,15 +54,8 @@ impl Verify {
     pub async fn run(self, session: &Session) -> Result<()> {
         let Self { views, samples, seed, server, shown } = self;
         let request = VerifyRequest { views, samples, seed };
-        let found = match server {
-            None => {
-                session
-                    .open(Access::ReadOnly)?
-                    .verify(session.grant(), &request, session.now())
-                    .await?
-            }
-            Some(url) => shown.connect(&url).await?.verify(&request).await?,
-        };
+        let store = session.store(server.as_deref(), &shown, Access::ReadOnly).await?;
+        let found = store.verify(&request).await?;
         session.output().result(&Shown(&found))?;
         judge(&found)
     }

@@ -28,7 +28,8 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::{Clock, Security, ServeOptions, bind, serve};
+use crate::{Security, ServeOptions, bind, serve};
+use hitherto_api::Clock;
 use hitherto_client::Client;
 use hitherto_proto::convert;
 

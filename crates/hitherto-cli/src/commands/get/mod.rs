@@ -4,7 +4,7 @@ pub mod answer;
 pub mod keys;
 
 use clap::Args;
-use hitherto_api::{KeyColumn, Lookup, LookupRequest};
+use hitherto_api::LookupRequest;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
 use hitherto_core::time::parse_timestamp;
@@ -57,25 +57,10 @@ impl Get {
     /// `NotFound` for an unknown service or feature, `Invalid` for wrong keys
     /// or a time before a view's horizon, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let (keys, lookup) = match &self.server {
-            None => self.look_up_here(session)?,
-            Some(url) => self.look_up_at(url).await?,
-        };
-        session.output().result(&Answer::new(&keys, &lookup)?)
-    }
-
-    fn look_up_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Lookup)> {
-        let engine = session.open(Access::ReadOnly)?;
-        let request = self.request(&engine.catalog())?;
-        let lookup = engine.lookup(session.grant(), &request, session.now())?;
-        Ok((request.keys, lookup))
-    }
-
-    async fn look_up_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Lookup)> {
-        let client = self.shown.connect(url).await?;
-        let request = self.request(&client.catalog().await?)?;
-        let lookup = client.lookup(&request).await?;
-        Ok((request.keys, lookup))
+        let store = session.store(self.server.as_deref(), &self.shown, Access::ReadOnly).await?;
+        let request = self.request(&*store.catalog().await?)?;
+        let lookup = store.lookup(&request).await?;
+        session.output().result(&Answer::new(&request.keys, &lookup)?)
     }
 
     /// The request, its keys read as what the catalog says of them.

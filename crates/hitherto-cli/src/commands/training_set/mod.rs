@@ -1,14 +1,13 @@
 //! `hitherto training-set`: a spine to a Parquet file of training rows.
 
 mod check;
-mod rows;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hitherto_api::training_set::{Ages, ViewReport};
-use hitherto_api::{FeatureNames, Thresholds, TrainingSetReport, TrainingSetRequest};
+use hitherto_api::{FeatureNames, Spine, Thresholds, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
 use hitherto_core::time::{
@@ -17,9 +16,9 @@ use hitherto_core::time::{
 use hitherto_core::zone::Zone;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Access;
+use hitherto_store::Store;
 use serde::Serialize;
 
-use self::rows::Rows;
 use crate::credentials::ShownToServer;
 use crate::grid::{Grid, Side};
 use crate::labels::Labels;
@@ -27,6 +26,7 @@ use crate::numbers::{bytes, count, counted, share};
 use crate::selected::Selected;
 use crate::session::Session;
 use crate::sink::{Sink, write_whole};
+use crate::spine;
 
 /// Build a training set from a spine
 ///
@@ -153,14 +153,12 @@ impl TrainingSet {
         let spine = self.labels.required()?;
         let request = self.build.request()?;
         // Some of the files that are read here go with the engine.
-        let engine;
-        let mut rows = match &self.server {
-            None => {
-                engine = session.open(Access::ReadOnly)?;
-                Rows::here(&engine, session.grant(), &request, spine, session.now()).await?
-            }
-            Some(url) => Rows::there(&self.shown.connect(url).await?, &request, spine).await?,
+        let store = session.store(self.server.as_deref(), &self.shown, Access::ReadOnly).await?;
+        let spine = match (&store, spine) {
+            (Store::There(_), Spine::File(path)) => spine::sent(&path, &request)?,
+            (_, spine) => spine,
         };
+        let mut rows = store.training_set(&request, spine).await?;
 
         let columns = rows.schema().fields().len();
         let mut sink = Sink::create(out, rows.schema())?;

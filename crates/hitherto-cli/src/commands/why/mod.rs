@@ -3,7 +3,7 @@
 mod shown;
 
 use clap::Args;
-use hitherto_api::{Explanation, KeyColumn, WhyRequest};
+use hitherto_api::WhyRequest;
 use hitherto_core::Result;
 use hitherto_core::catalog::Registry;
 use hitherto_core::definition::Known;
@@ -56,25 +56,10 @@ impl Why {
     /// `NotFound` for an unknown view, `Invalid` for keys that are not those of
     /// one entity, `Unavailable` without a server.
     pub async fn run(self, session: &Session) -> Result<()> {
-        let (keys, explanation) = match &self.server {
-            None => self.ask_here(session).await?,
-            Some(url) => self.ask_at(url).await?,
-        };
-        session.output().result(&Shown::new(&keys, &explanation)?)
-    }
-
-    async fn ask_here(&self, session: &Session) -> Result<(Vec<KeyColumn>, Explanation)> {
-        let engine = session.open(Access::ReadOnly)?;
-        let request = self.request(&engine.catalog().registry)?;
-        let explanation = engine.why(session.grant(), &request, session.now()).await?;
-        Ok((request.keys, explanation))
-    }
-
-    async fn ask_at(&self, url: &str) -> Result<(Vec<KeyColumn>, Explanation)> {
-        let client = self.shown.connect(url).await?;
-        let request = self.request(&client.catalog().await?.registry)?;
-        let explanation = client.why(&request).await?;
-        Ok((request.keys, explanation))
+        let store = session.store(self.server.as_deref(), &self.shown, Access::ReadOnly).await?;
+        let request = self.request(&store.catalog().await?.registry)?;
+        let explanation = store.why(&request).await?;
+        session.output().result(&Shown::new(&request.keys, &explanation)?)
     }
 
     /// The request, its keys read as what the catalog says of them.
