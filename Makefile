@@ -18,7 +18,7 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours test-serving test-deploy test-deploy-long notebooks wheel release clean
+    test-neighbours test-serving test-pipelines test-deploy test-deploy-long notebooks wheel release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,7 +66,10 @@ test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy 
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
 
 test-serving: python  ## features inside KServe, MLServer, BentoML, MLflow and others, each its own
-	HITHERTO_BIN=$(HITHERTO) integrations/test.sh
+	HITHERTO_BIN=$(HITHERTO) integrations/test.sh serving
+
+test-pipelines: python  ## dbt, schedulers, lineage and contracts, each beside its own process
+	HITHERTO_BIN=$(HITHERTO) integrations/test.sh pipelines
 
 test-deploy: build  ## image, chart, pods, alerts, Terraform, Pulumi, CDK, each by its own tool
 	@deploy/tests/setup.sh

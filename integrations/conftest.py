@@ -67,10 +67,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @contextlib.contextmanager
-def serving(root: Path) -> Iterator[str]:
+def serving(root: Path, *options: str) -> Iterator[str]:
     """The URL of a server over a repository, which ends with the block."""
     command = [os.environ["HITHERTO_BIN"], "serve", "--listen", "127.0.0.1:0", "--now", risk.NOW]
-    command += ["--read-only"]
+    command += options
     process = subprocess.Popen(
         [*command, "--output", "json"], cwd=root, stdout=subprocess.PIPE, text=True
     )
@@ -87,7 +87,7 @@ def serving(root: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def server(trained: Trained) -> Iterator[str]:
     """The server that the model belongs to."""
-    with serving(trained.root) as url:
+    with serving(trained.root, "--read-only") as url:
         yield url
 
 
@@ -99,7 +99,7 @@ def other_server(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> 
     with hitherto.connect(root, now=risk.NOW) as store:
         store.apply(definitions=[*risk.DEFINITIONS[:2], replace(risk.LABS, ttl="1d"),
                                  *risk.DEFINITIONS[3:]])  # fmt: skip
-    with serving(root) as url:
+    with serving(root, "--read-only") as url:
         yield url
 
 

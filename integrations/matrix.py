@@ -1,4 +1,4 @@
-"""Writes what a run has shown into the table of docs/serving.md, or says what it would.
+"""Writes what a run has shown into the table of a page, or says what it would.
 
     python matrix.py RUN PAGE
 

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from . import definitions
+from ._environment import connect_from_environment
 from ._errors import (
     ConflictError,
     CorruptError,
@@ -50,12 +51,13 @@ from .definitions import (
 )
 
 if TYPE_CHECKING:
-    from . import aio, feast, mlflow, plot, serving
+    from . import aio, dbt, feast, mlflow, plot, serving
 else:
+    MODULES = ("aio", "dbt", "feast", "mlflow", "plot", "serving")
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
-        if name in ("aio", "feast", "mlflow", "plot", "serving"):
+        if name in MODULES:
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -90,6 +92,8 @@ __all__ = [
     "__version__",
     "aio",
     "connect",
+    "connect_from_environment",
+    "dbt",
     "definitions",
     "feast",
     "mlflow",

@@ -34,6 +34,11 @@ def dump(document: dict[str, Any]) -> str:
     return "".join(f"{line}\n" for line in _block(document, ""))
 
 
+def plain(value: Any) -> str:
+    """Any JSON value as YAML, mappings and lists in blocks."""
+    return "".join(f"{line}\n" for line in _lines(value))
+
+
 def documents(text: str) -> list[Any]:
     """The documents of a text that are not empty.
 
@@ -52,6 +57,25 @@ def documents(text: str) -> list[Any]:
     except yaml.YAMLError as cause:
         raise InvalidError(f"this is not YAML: {cause}") from cause
     return [document for document in found if document not in (None, "")]
+
+
+def _lines(value: Any) -> list[str]:
+    entries: list[tuple[str, Any]]
+    if isinstance(value, dict) and value:
+        entries = [(f"{_scalar(str(name))}:", each) for name, each in value.items()]
+    elif isinstance(value, list) and value:
+        entries = [("-", each) for each in value]
+    else:
+        return [_scalar(value) if isinstance(value, str) else json.dumps(value)]
+    lines: list[str] = []
+    for mark, each in entries:
+        below = _lines(each)
+        is_block = isinstance(each, dict | list) and bool(each)
+        if not is_block or mark == "-":
+            lines += [f"{mark} {below[0]}", *(f"  {line}" for line in below[1:])]
+        else:
+            lines += [mark, *(f"  {line}" for line in below)]
+    return lines
 
 
 def _block(mapping: dict[str, Any], indent: str) -> list[str]:

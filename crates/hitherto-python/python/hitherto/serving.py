@@ -30,6 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _contract
+from ._environment import connect_from_environment
 from ._errors import InvalidError, NotFoundError, UnavailableError
 from ._lookup import Lookup, Status
 from ._policy import Action, StatusPolicy, refusal
@@ -315,16 +316,7 @@ def from_environment(
         InvalidError: there is no ``HITHERTO_URL``.
         As :class:`Features`.
     """
-    url = os.environ.get("HITHERTO_URL")
-    if not url:
-        raise InvalidError("HITHERTO_URL is not set; it says where the feature store is")
-    token = os.environ.get("HITHERTO_TOKEN_FILE")
-    store = connect(
-        url,
-        token=Path(token).read_text().strip() if token else None,
-        ca=os.environ.get("HITHERTO_CA"),
-        cert=os.environ.get("HITHERTO_CERT"),
-    )
+    store = connect_from_environment()
     deadline = os.environ.get("HITHERTO_DEADLINE", "1s")
     return Features(store, manifest, policy=policy, deadline=deadline)
 
