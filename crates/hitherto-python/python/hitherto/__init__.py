@@ -51,9 +51,9 @@ from .definitions import (
 )
 
 if TYPE_CHECKING:
-    from . import aio, dbt, feast, mlflow, plot, serving
+    from . import aio, dbt, feast, mlflow, plot, serving, steps
 else:
-    MODULES = ("aio", "dbt", "feast", "mlflow", "plot", "serving")
+    MODULES = ("aio", "dbt", "feast", "mlflow", "plot", "serving", "steps")
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
@@ -99,4 +99,5 @@ __all__ = [
     "mlflow",
     "plot",
     "serving",
+    "steps",
 ]
