@@ -51,9 +51,9 @@ from .definitions import (
 )
 
 if TYPE_CHECKING:
-    from . import aio, dbt, feast, mlflow, plot, serving, steps
+    from . import aio, dbt, feast, lineage, mlflow, plot, serving, steps
 else:
-    MODULES = ("aio", "dbt", "feast", "mlflow", "plot", "serving", "steps")
+    MODULES = ("aio", "dbt", "feast", "lineage", "mlflow", "plot", "serving", "steps")
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
@@ -96,6 +96,7 @@ __all__ = [
     "dbt",
     "definitions",
     "feast",
+    "lineage",
     "mlflow",
     "plot",
     "serving",
