@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 group=${1:-}
 case $group in
 serving) all=(features kserve mlserver bentoml mlflow sagemaker lambda tensorflow torchserve) ;;
-pipelines) all=(dbt dagster airflow kubeflow openlineage) ;;
+pipelines) all=(dbt dagster airflow kubeflow openlineage odcs) ;;
 *) echo "test.sh: name serving or pipelines first; found '$group'" >&2; exit 2 ;;
 esac
 shift

@@ -51,9 +51,9 @@ from .definitions import (
 )
 
 if TYPE_CHECKING:
-    from . import aio, dbt, feast, lineage, mlflow, plot, serving, steps
+    from . import aio, contracts, dbt, feast, lineage, mlflow, plot, serving, steps
 else:
-    MODULES = ("aio", "dbt", "feast", "lineage", "mlflow", "plot", "serving", "steps")
+    MODULES = ("aio", "contracts", "dbt", "feast", "lineage", "mlflow", "plot", "serving", "steps")
 
     def __getattr__(name: str) -> ModuleType:
         """Modules that are imported when they are first named."""
@@ -93,6 +93,7 @@ __all__ = [
     "aio",
     "connect",
     "connect_from_environment",
+    "contracts",
     "dbt",
     "definitions",
     "feast",
