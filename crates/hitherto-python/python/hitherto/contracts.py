@@ -14,15 +14,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import _yaml
+from . import _command, _yaml
 from ._duckdb_types import from_duckdb
 from ._environment import connect_from_environment
-from ._errors import Error, InvalidError, NotFoundError
+from ._errors import InvalidError, NotFoundError
 from ._selection import views_of
 from ._time import Duration, format_duration, to_datetime, to_timedelta
 from .definitions import Definition, Entity, Field, dumps, from_dict
@@ -380,22 +379,15 @@ def main(words: Sequence[str]) -> None:
     exported.add_argument("--store", default=".", help="a repository's folder, or a server's URL")
     imported = commands.add_parser("import", help="definitions of a contract")
     imported.add_argument("contract", help="a YAML file of ODCS 3")
-    for command in (exported, imported):
-        command.add_argument("--out", type=Path, help="the file to write; stdout if left out")
+    _command.add_out(exported, imported)
     given = parser.parse_args(words)
     if given.command == "import":
         text = dumps(load(given.contract))
     else:
         with connect_from_environment(given.store, read_only=True) as store:
             text = _yaml.plain(export(store.catalog(), given.view))
-    if given.out is None:
-        print(text, end="")
-    else:
-        given.out.write_text(text, "utf-8")
+    _command.put(text, given.out)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except Error as error:
-        sys.exit(f"error: {error}")
+    _command.run(main)

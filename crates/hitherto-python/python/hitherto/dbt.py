@@ -18,15 +18,14 @@ import argparse
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import _yaml
+from . import _command, _yaml
 from ._duckdb_types import from_duckdb
 from ._environment import connect_from_environment
-from ._errors import Error, InvalidError, NotFoundError
+from ._errors import InvalidError, NotFoundError
 from ._selection import REFERENCE, views_of
 from .definitions import Definition, Entity, Field, dumps, from_dict
 
@@ -290,22 +289,15 @@ def main(words: Sequence[str]) -> None:
     imported.add_argument("--tag", help="only nodes with this dbt tag")
     exposed = commands.add_parser("exposures", help="dbt exposures of feature services")
     exposed.add_argument("--store", default=".", help="a repository's folder, or a server's URL")
-    for command in (imported, exposed):
-        command.add_argument("--out", type=Path, help="the file to write; stdout if left out")
+    _command.add_out(imported, exposed)
     given = parser.parse_args(words)
     if given.command == "import":
         text = HEADER + dumps(load(given.manifest, root=given.root, tag=given.tag))
     else:
         with connect_from_environment(given.store, read_only=True) as store:
             text = _yaml.plain(exposures(store.catalog()))
-    if given.out is None:
-        print(text, end="")
-    else:
-        given.out.write_text(text, "utf-8")
+    _command.put(text, given.out)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except Error as error:
-        sys.exit(f"error: {error}")
+    _command.run(main)
