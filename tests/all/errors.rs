@@ -54,12 +54,12 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "types that differ from file to file; the text is made where they are compared",
     ),
     (
-        "invalid | crates/hitherto-offline/src/pushed.rs | fact {index} for feature view {:?} has \
+        "invalid | crates/hitherto-offline/src/pushed/batch.rs | fact {index} for feature view {:?} has \
          {what}",
         "what a fact lacks and what to say instead are one text",
     ),
     (
-        "invalid | crates/hitherto-offline/src/pushed.rs | facts for feature view {:?}: {problem}",
+        "invalid | crates/hitherto-offline/src/pushed/batch.rs | facts for feature view {:?}: {problem}",
         "a problem with columns says how to push them",
     ),
     (

@@ -4,6 +4,8 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use hitherto_core::aggregate::Moments;
+use hitherto_core::key::EventKey;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::Times;
 use hitherto_core::types::DataType;
@@ -12,8 +14,8 @@ use hitherto_online::keys::{self, LatestKeys};
 use hitherto_online::memory::MemoryStore;
 use hitherto_online::rocks::{RocksOptions, RocksStore};
 use hitherto_online::{
-    Access, BatchName, Beneath, Durability, Fact, GenerationId, LogEntry, Meta, MetaKey, PushLog,
-    Reach, RowStore, Rows, Snapshot,
+    Access, BatchName, Beneath, Durability, EventVersion, Fact, GenerationId, Horizon, LogEntry,
+    Meta, MetaKey, PushLog, Reach, RowStore, Rows, Snapshot,
 };
 use proptest::prelude::*;
 
@@ -404,13 +406,62 @@ fn history_before_the_horizon_is_reclaimed_and_nothing_after_it_changes() {
     store.compact().unwrap();
     let rows = store.usage().history_rows;
     assert_eq!(all(), before);
-    store.retain(id(1), HORIZON);
+    store.retain(id(1), Horizon { moment: HORIZON, event: i64::MIN });
     store.compact().unwrap();
     assert_eq!(all(), before);
     let kept = store.usage().history_rows;
     // Entity 1: those after the horizon, the one that answers at it, and five that were
     // known late. Entity 2: its newest.
     assert!(rows >= 320 && (100..130).contains(&kept), "{kept} of {rows} rows");
+}
+
+#[test]
+fn events_that_no_window_reaches_are_given_up() {
+    let horizon = Horizon { moment: 100, event: 60 };
+    let folder = tempfile::tempdir().unwrap();
+    let store = rocks(folder.path()).unwrap();
+    // Each event has an id of its own or shares its time with another, and two corrections.
+    let versions = (0..150).flat_map(|event| {
+        let known = [event, event + 5, event + 120];
+        [1_u8, 2].into_iter().flat_map(move |id| known.map(|known| (event, id, known)))
+    });
+    let versions: Vec<(i64, u8, i64)> = versions.collect();
+    for (event, id_byte, known) in &versions {
+        let (entity, row) = (entity(1), latest_row(7));
+        let event = EventKey { entity: &entity, event: *event, id: &[*id_byte] };
+        store.put_events(id(1), &[EventVersion { event, known: *known, row: &row }]).unwrap();
+    }
+    let kept = || {
+        let snapshot = store.snapshot(Reach::Disk, &[id(1)]);
+        let mut found = Vec::new();
+        let mut show = |times: Times, _: &[u8]| {
+            found.push((times.event, times.known));
+            ControlFlow::Continue(())
+        };
+        let mut events = snapshot.events().unwrap();
+        events.begin(id(1), &entity(1)).unwrap();
+        events.scan(Moments::ALL, &mut show).unwrap();
+        drop(events);
+        found
+    };
+    let newest_first = |versions: &[(i64, u8, i64)]| {
+        let mut sorted = versions.to_vec();
+        sorted.sort_by_key(|(event, id, known)| (-event, *id, -known));
+        sorted.into_iter().map(|(event, _, known)| (event, known)).collect::<Vec<_>>()
+    };
+    store.compact().unwrap();
+    assert_eq!(kept(), newest_first(&versions));
+    store.retain(id(1), horizon);
+    store.compact().unwrap();
+    let answers = |(event, id, known): &(i64, u8, i64)| {
+        let visible = (*event).max(*known);
+        let later = versions.iter().filter(|(e, i, n)| (e, i) == (event, id) && n > known);
+        let is_superseded = later.into_iter().any(|(e, _, n)| (*e).max(*n) <= horizon.moment);
+        *event >= horizon.event && (visible > horizon.moment || !is_superseded)
+    };
+    let expected: Vec<_> = versions.iter().filter(|version| answers(version)).copied().collect();
+    assert_eq!(kept(), newest_first(&expected));
+    assert!(expected.len() < versions.len() * 3 / 5, "{} of {}", expected.len(), versions.len());
 }
 
 #[test]

@@ -74,7 +74,9 @@ impl Sample {
 /// What decides where a view's rule changes its mind.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// The view's ttl in microseconds.
+    /// How long after it happened a fact begins to count, in microseconds.
+    pub offset_micros: i64,
+    /// The age up to which it counts, in microseconds: the view's ttl, or where a window ends.
     pub ttl_micros: Option<i64>,
     /// Whether known time counts.
     pub known: Known,
@@ -87,7 +89,8 @@ pub struct Span {
 impl Drawn {
     /// The moment at which to ask about this fact's entity.
     pub fn moment(&self, span: Span) -> i64 {
-        let visible = self.times.visible(span.known);
+        let inside = self.times.event.saturating_add(span.offset_micros);
+        let visible = self.times.visible(span.known).max(inside);
         let expiry = match span.ttl_micros {
             Some(ttl) => self.times.event.saturating_add(ttl),
             None => span.now,

@@ -8,10 +8,11 @@
 use hitherto_core::Result;
 use hitherto_core::catalog::{Generation, PublishedView};
 use hitherto_core::time::MICROS_PER_SECOND;
-use hitherto_online::GenerationId;
+use hitherto_online::{GenerationId, Horizon};
 
 use crate::Engine;
 use crate::local::keep_believed;
+use crate::materialize::first_event;
 
 /// Lookups that began before a horizon was moved have ended after so many microseconds.
 const LOOKUPS_END_MICROS: i64 = 60_000_000;
@@ -73,6 +74,8 @@ impl Engine {
             Some(history) => history,
             // What it has of history came with pushes.
             None if self.has_pushes(view.id) => 0,
+            // Events leave their windows.
+            None if view.definition.aggregates.is_some() => 0,
             None => return None,
         };
         let promised = now.saturating_sub(history);
@@ -85,7 +88,9 @@ impl Engine {
         for published in self.catalog().built() {
             for Generation { number, horizon, .. } in published.generations() {
                 let id = GenerationId { view: published.view.id, number: *number };
-                self.store.rows.retain(id, horizon.saturating_sub(LOOKUPS_END_MICROS));
+                let moment = horizon.saturating_sub(LOOKUPS_END_MICROS);
+                let event = first_event(&published.view, moment);
+                self.store.rows.retain(id, Horizon { moment, event });
             }
         }
     }

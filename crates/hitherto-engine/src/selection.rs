@@ -198,7 +198,6 @@ impl Resolved {
 /// Whether only the definition has this feature that lookups of its view do not read yet.
 fn is_to_come(catalog: &Catalog, reference: &FeatureRef) -> Result<bool> {
     let applied = catalog.registry.view(&reference.view.view)?;
-    applied.check_kept("looked up")?;
     let has = |view: &AppliedView| view.feature_index(&reference.feature).is_ok();
     let published = catalog.published.of(applied.name());
     Ok(published.is_some_and(|published| !has(&published.view)) && has(applied))

@@ -41,7 +41,7 @@ impl Engine {
         let selection = Selection::Features(vec![all]);
         let resolved = Resolved::new(&self.catalog().registry, &selection)?;
         let view = &resolved.views[0].view;
-        view.check_kept("explained")?;
+        view.check_stored("explained")?;
         let parts = entity(&resolved, &request.keys)?;
         let moment = Moment {
             at: request.at.unwrap_or(now),

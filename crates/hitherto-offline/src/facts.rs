@@ -11,7 +11,8 @@
 //! Heads say which entity a fact is about and when it counts; they are read
 //! first, and where that decides that a fact cannot answer, its values are
 //! never looked at. Values are a view's features, or what these are computed from: the columns
-//! of an event's id, which become one value, columns that functions are of, and conditions.
+//! of an event's id, which become one value, columns that functions are of, and conditions. Of
+//! an event a deletion has them, too: they say what is gone.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use hitherto_api::arrow::micros::{Micros, Rounding, is_zoneless};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::definition::Field;
 use hitherto_core::key::batch::KeyBatch;
-use hitherto_core::row::{FLAG_DELETION, RowBlock, RowSchema};
+use hitherto_core::row::{self, FLAG_DELETION, RowBlock, RowSchema};
 use hitherto_core::rule::{NEVER, Times};
 use hitherto_core::slots::{Arrival, Entry, KnownTimes, TimesBatch};
 use hitherto_core::zone::Zone;
@@ -42,7 +43,9 @@ pub struct FactLayout {
     delay_micros: i64,
     timezone: Option<Zone>,
     has_deleted: bool,
-    /// Columns of an event's id, which are the first value of a row if there are any.
+    is_of_events: bool,
+    /// Columns that become an event's id, which is the first value of a row; none where there
+    /// is no id, or it is a column as it is.
     id_columns: usize,
     schema: RowSchema,
 }
@@ -58,6 +61,7 @@ impl FactLayout {
             delay_micros: view.definition.source.delay_micros,
             timezone: view.definition.source.timezone.clone(),
             has_deleted: view.definition.source.deleted.is_some(),
+            is_of_events: view.definition.aggregates.is_some(),
             id_columns: view.definition.aggregates.as_ref().map_or(0, |view| view.id.len()),
             schema: view.row_schema(),
         }
@@ -67,6 +71,11 @@ impl FactLayout {
     /// when it arrived.
     pub fn pushed(view: &AppliedView) -> Self {
         Self { has_known_time: true, ..Self::new(view) }
+    }
+
+    /// The layout of such facts as they lie in files: the id of an event is one column.
+    pub fn landed(view: &AppliedView) -> Self {
+        Self { id_columns: 0, ..Self::pushed(view) }
     }
 
     /// The view's join keys.
@@ -158,7 +167,7 @@ impl FactLayout {
 
     /// Features that were read already.
     pub fn features_of(&self, arrays: Vec<FeatureArray>) -> FeatureBatch<'_> {
-        FeatureBatch { schema: &self.schema, arrays }
+        FeatureBatch { layout: self, arrays }
     }
 
     fn of_view(&self, cause: Error) -> Error {
@@ -287,19 +296,25 @@ pub struct FactBatch<'l> {
 }
 
 impl FactBatch<'_> {
-    /// Writes a fact's row bytes; those of a deletion have no values.
+    /// Writes a fact's row bytes; those of a deletion have no values, but for an event's.
     ///
     /// # Errors
     /// `Invalid` when the row is too large.
     pub fn encode(&self, index: usize, times: Times, out: &mut Vec<u8>) -> Result<()> {
-        if self.heads.is_deletion(index) {
-            self.features.schema.write(out, times, FLAG_DELETION);
+        let layout = self.features.layout;
+        let is_deletion = self.heads.is_deletion(index);
+        if is_deletion && !layout.is_of_events {
+            layout.schema.write(out, times, FLAG_DELETION);
             return Ok(());
         }
-        self.features.encode(index, times, out)
+        self.features.encode(index, times, out)?;
+        if is_deletion {
+            row::mark_deletion(out);
+        }
+        Ok(())
     }
 
-    /// Encodes the rows of facts that are no deletions; their rows count from
+    /// Encodes the rows of facts that are no deletions, or are events; their rows count from
     /// this batch's first.
     ///
     /// # Errors
@@ -311,20 +326,20 @@ impl FactBatch<'_> {
 
 /// The features of a batch of facts.
 pub struct FeatureBatch<'l> {
-    schema: &'l RowSchema,
+    layout: &'l FactLayout,
     arrays: Vec<FeatureArray>,
 }
 
 impl FeatureBatch<'_> {
     fn encode(&self, index: usize, times: Times, out: &mut Vec<u8>) -> Result<()> {
-        let mut row = self.schema.write(out, times, 0);
+        let mut row = self.layout.schema.write(out, times, 0);
         for (feature, array) in self.arrays.iter().enumerate() {
             array.write(index, feature, &mut row)?;
         }
         Ok(())
     }
 
-    /// Encodes the rows of facts that are no deletions; `place` says, by a fact's
+    /// Encodes the rows of facts that are no deletions, or are events; `place` says, by a fact's
     /// number among them and the fact, where in this batch it is.
     ///
     /// # Errors
@@ -335,15 +350,16 @@ impl FeatureBatch<'_> {
         place: impl Fn(usize, &F) -> usize,
         block: &mut RowBlock,
     ) -> Result<()> {
-        if !self.schema.is_fixed() {
+        let schema = &self.layout.schema;
+        if !schema.is_fixed() {
             return block.encode_each(facts.len(), |index, out| {
                 self.encode(place(index, &facts[index]), facts[index].times(), out)
             });
         }
-        block.begin(self.schema, facts.iter().map(Placed::times));
+        block.begin(schema, facts.iter().map(Placed::times));
         for (feature, array) in self.arrays.iter().enumerate() {
             let place = |index: usize| place(index, &facts[index]);
-            array.write_column(self.schema, feature, place, block);
+            array.write_column(schema, feature, place, block);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! latest    view u32 | generation u32 | entity key                   -> row
 //! history   view u32 | generation u32 | entity key | !e | !n         -> row
+//! events    view u32 | generation u32 | event key | !n               -> row
 //! meta      text                                                     -> see MetaKey
 //! pushed    view u32 | 0 | number u64                                -> batch of facts
 //!           view u32 | 1 | name u128      -> number u64 | digest u128 | arrived i64
@@ -12,7 +13,9 @@
 //! All numbers are big endian. `!e` and `!n` are event and known time with the
 //! sign flipped and all bits inverted, so that plain bytewise order puts the
 //! newest fact first. Entity keys are self-delimiting (see
-//! [`hitherto_core::key`]), so no entity's keys are a prefix of another's.
+//! [`hitherto_core::key`]), so no entity's keys are a prefix of another's. A view has either
+//! latest rows and history, or events: each of them may have many versions
+//! ([`hitherto_core::key::EventKey`]).
 //!
 //! # Format numbers
 //!
@@ -22,7 +25,7 @@
 //!
 //! | structure            | where its number is     | written | described in                  |
 //! | -------------------- | ----------------------- | ------- | ----------------------------- |
-//! | store's folder, keys | `FORMAT` beside it      | 3       | here and in `rocks`           |
+//! | store's folder, keys | `FORMAT` beside it      | 4       | here and in `rocks`           |
 //! | catalog              | `format` in its JSON    | 2       | `core/catalog/record.rs`      |
 //! | row                  | first byte              | 1       | `core/row`                    |
 //! | batch of the log     | first byte              | 2       | `engine/push/batch.rs`        |
@@ -35,11 +38,12 @@
 //!
 //! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of
 //! being merged. Up to 2 the log's keys had no digest of what a name says, and nothing told
-//! how much had been acknowledged. Either becomes 3 when it is opened for writing.
+//! how much had been acknowledged. Up to 3 there were no events. Each becomes 4 when it is opened
+//! for writing.
 
 use std::fmt;
 
-use hitherto_core::key::{descending, from_descending};
+use hitherto_core::key::{EventKey, descending, from_descending};
 use hitherto_core::rule::Times;
 
 use crate::store::{BatchName, GenerationId, LogEntry, NamedBatch};
@@ -48,6 +52,8 @@ use crate::store::{BatchName, GenerationId, LogEntry, NamedBatch};
 pub const GENERATION_BYTES: usize = 8;
 /// Bytes after the entity key in a history key.
 pub const TIMES_BYTES: usize = 16;
+/// Bytes after the event's key in a version's.
+const KNOWN_BYTES: usize = 8;
 
 /// The prefix of all keys of one generation.
 pub fn generation(id: GenerationId) -> [u8; GENERATION_BYTES] {
@@ -70,9 +76,17 @@ pub fn latest(id: GenerationId, entity_key: &[u8]) -> Vec<u8> {
     key
 }
 
-/// What follows an entity's key where its history is kept in memory: no entity's key
-/// begins with another's, so this is nobody's.
-const HISTORY_MARK: u8 = 0xFF;
+/// What follows an entity's key in the name of something of it that is kept in memory beside
+/// latest rows: no entity's key begins with another's, so these are nobody's.
+#[derive(Clone, Copy, Debug)]
+pub enum Mark {
+    /// Its whole history, or all its events.
+    Whole = 0xFF,
+    /// A tile of its events; which follows.
+    Tile = 0xFE,
+    /// The length of tiles at the ends of windows.
+    Finest = 0xFD,
+}
 
 /// The keys of many latest rows, side by side in one buffer.
 #[derive(Clone, Debug, Default)]
@@ -89,12 +103,12 @@ impl LatestKeys {
         self.ends.push(self.bytes.len());
     }
 
-    /// Appends the name of an entity's history, as it is kept beside latest rows in
-    /// memory.
-    pub fn push_history(&mut self, id: GenerationId, entity_key: &[u8]) {
+    /// Appends the name of something of an entity that is kept beside latest rows in memory.
+    pub fn push_marked(&mut self, id: GenerationId, entity_key: &[u8], mark: Mark, which: &[u8]) {
         self.bytes.extend_from_slice(&generation(id));
         self.bytes.extend_from_slice(entity_key);
-        self.bytes.push(HISTORY_MARK);
+        self.bytes.push(mark as u8);
+        self.bytes.extend_from_slice(which);
         self.ends.push(self.bytes.len());
     }
 
@@ -144,6 +158,36 @@ pub fn split_history(key: &[u8]) -> Option<(&[u8], Times)> {
         known: from_descending(known.try_into().ok()?),
     };
     (prefix.len() >= GENERATION_BYTES).then_some((prefix, times))
+}
+
+/// The key of one version of an event.
+pub fn event(id: GenerationId, event: EventKey<'_>, known: i64) -> Vec<u8> {
+    let mut key = Vec::with_capacity(GENERATION_BYTES + event.bytes() + KNOWN_BYTES);
+    key.extend_from_slice(&generation(id));
+    event.encode(&mut key);
+    key.extend_from_slice(&descending(known));
+    key
+}
+
+/// The parts of the key of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VersionKey<'k> {
+    /// Generation and entity: what the keys of an entity's events begin with.
+    pub entity: &'k [u8],
+    /// The same with the event.
+    pub event: &'k [u8],
+    /// When it happened and was known.
+    pub times: Times,
+}
+
+impl<'k> VersionKey<'k> {
+    /// Divides a key; `None` if it is none.
+    pub fn split(key: &'k [u8]) -> Option<Self> {
+        let (event, known) = key.split_last_chunk()?;
+        let EventKey { entity, event: happened, .. } = EventKey::split(event)?;
+        let times = Times { event: happened, known: from_descending(*known) };
+        (entity.len() >= GENERATION_BYTES).then_some(Self { entity, event, times })
+    }
 }
 
 /// What a key of the log leads to.

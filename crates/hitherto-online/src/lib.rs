@@ -24,6 +24,7 @@ pub use keys::MetaKey;
 pub use open::{Access, OnlineStore, Usage};
 pub use rocks::owner;
 pub use store::{
-    BatchName, Beneath, Durability, Fact, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, Meta, MetaChange, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
+    Amount, BatchName, Beneath, Durability, EventVersion, Events, Fact, GenerationId, Histories,
+    Horizon, Load, LoadPart, Loaded, LogEntry, Meta, MetaChange, NamedBatch, PushLog, Reach,
+    RowStore, Rows, Snapshot,
 };

@@ -7,22 +7,26 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use hitherto_core::aggregate::{EventSource, Moments, TileId, VersionVisitor};
 use hitherto_core::definition::Known;
+use hitherto_core::key::EventKey;
 use hitherto_core::rule::{self, Times};
 use hitherto_core::{Error, Result, row};
 use parking_lot::{Mutex, RwLock};
 
-use crate::keys::{self, LatestKeys, Logged, MetaKey, logged};
+use crate::keys::{self, LatestKeys, Logged, MetaKey, VersionKey, logged};
 use crate::open::EntryVisitor;
 use crate::store::{
-    Beneath, Durability, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded,
-    LogEntry, LogVisitor, Meta, MetaChange, NamedBatch, PushLog, Reach, RowStore, Rows, Snapshot,
+    Amount, Beneath, Durability, EventVersion, Events, Fact, FactVisitor, GenerationId, Histories,
+    Horizon, Load, LoadPart, Loaded, LogEntry, LogVisitor, Meta, MetaChange, NamedBatch, PushLog,
+    Reach, RowStore, Rows, Snapshot,
 };
 
 #[derive(Clone, Default)]
 struct Tables {
     latest: Table,
     history: Table,
+    events: Table,
     meta: BTreeMap<String, Vec<u8>>,
     pushed: Table,
 }
@@ -42,8 +46,10 @@ impl MemoryStore {
 
     /// As [`RocksStore::show_all`](crate::rocks::RocksStore::show_all).
     pub fn show_all(&self, show: &mut EntryVisitor<'_>) {
-        let Tables { latest, history, meta, pushed } = &*self.read();
-        for (family, table) in [("latest", latest), ("history", history), ("pushed", pushed)] {
+        let Tables { latest, history, events, meta, pushed } = &*self.read();
+        let families =
+            [("latest", latest), ("history", history), ("events", events), ("pushed", pushed)];
+        for (family, table) in families {
             table.iter().for_each(|(key, value)| show(family, key, value));
         }
         meta.iter().for_each(|(key, value)| show("meta", key.as_bytes(), value));
@@ -82,6 +88,14 @@ impl RowStore for MemoryStore {
         })
     }
 
+    fn put_events(&self, generation: GenerationId, versions: &[EventVersion<'_>]) -> Result<()> {
+        self.change(|tables| {
+            versions.iter().try_for_each(|EventVersion { event, known, row }| {
+                merge(&mut tables.events, keys::event(generation, *event, *known), row.to_vec())
+            })
+        })
+    }
+
     fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>> {
         let tables = self.read();
         let rows = tables.latest.range(keys::generation(generation).to_vec()..);
@@ -91,13 +105,14 @@ impl RowStore for MemoryStore {
         Ok(Some(latest.transpose()?.unwrap_or(i64::MIN)))
     }
 
-    fn retain(&self, _: GenerationId, _: i64) {}
+    fn retain(&self, _: GenerationId, _: Horizon) {}
 
     fn drop_generation(&self, generation: GenerationId) -> Result<()> {
         let prefix = keys::generation(generation);
         self.change(|tables| {
-            tables.latest.retain(|key, _| !key.starts_with(&prefix));
-            tables.history.retain(|key, _| !key.starts_with(&prefix));
+            for table in [&mut tables.latest, &mut tables.history, &mut tables.events] {
+                table.retain(|key, _| !key.starts_with(&prefix));
+            }
         });
         Ok(())
     }
@@ -205,7 +220,12 @@ impl Snapshot for MemorySnapshot {
     }
 
     fn histories(&self) -> Result<Box<dyn Histories + '_>> {
-        Ok(Box::new(MemoryHistories(&self.0)))
+        Ok(Box::new(MemoryHistories(&self.0.history)))
+    }
+
+    fn events(&self) -> Result<Box<dyn Events + '_>> {
+        let entity = (GenerationId { view: 0, number: 0 }, Vec::new());
+        Ok(Box::new(MemoryEvents { events: &self.0.events, entity }))
     }
 
     fn is_out_of_reach(&self) -> bool {
@@ -213,7 +233,7 @@ impl Snapshot for MemorySnapshot {
     }
 }
 
-struct MemoryHistories<'s>(&'s Tables);
+struct MemoryHistories<'s>(&'s Table);
 
 impl Histories for MemoryHistories<'_> {
     fn scan(
@@ -225,7 +245,7 @@ impl Histories for MemoryHistories<'_> {
     ) -> Result<()> {
         let prefix = keys::latest(generation, entity_key);
         let newest = keys::history(generation, entity_key, Times { event: at, known: i64::MAX });
-        for (key, row) in self.0.history.range(newest..) {
+        for (key, row) in self.0.range(newest..) {
             match keys::split_history(key) {
                 Some((entity, times)) if entity == prefix => {
                     if visit(times, row).is_break() {
@@ -237,6 +257,50 @@ impl Histories for MemoryHistories<'_> {
         }
         Ok(())
     }
+}
+
+struct MemoryEvents<'s> {
+    events: &'s Table,
+    entity: (GenerationId, Vec<u8>),
+}
+
+impl Events for MemoryEvents<'_> {
+    fn begin(&mut self, generation: GenerationId, entity_key: &[u8]) -> Result<Amount> {
+        self.entity = (generation, entity_key.to_vec());
+        Ok(Amount::Few)
+    }
+}
+
+/// All events are read whenever they are asked for, and nothing is remembered.
+impl EventSource for MemoryEvents<'_> {
+    fn scan(&mut self, times: Moments, visit: &mut VersionVisitor<'_>) -> Result<()> {
+        let (generation, entity) = &self.entity;
+        let prefix = keys::latest(*generation, entity);
+        let newest = EventKey { entity, event: times.last, id: &[] };
+        for (key, row) in self.events.range(keys::event(*generation, newest, i64::MAX)..) {
+            match VersionKey::split(key) {
+                Some(key) if key.entity == prefix && key.times.event >= times.first => {
+                    if visit(key.times, row).is_break() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn recall(&mut self, _: TileId, _: &mut Vec<u8>) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn remember(&mut self, _: TileId, _: &[u8]) {}
+
+    fn finest(&mut self) -> Option<u32> {
+        None
+    }
+
+    fn set_finest(&mut self, _: u32) {}
 }
 
 struct MemoryLoad<'s> {
@@ -252,14 +316,19 @@ impl Load for MemoryLoad<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Loaded> {
-        let Tables { latest, history, .. } = self.staged.into_inner();
+        let Tables { latest, history, events, .. } = self.staged.into_inner();
         let loaded = Loaded {
             latest_rows: latest.len() as u64,
             history_rows: history.len() as u64,
+            event_rows: events.len() as u64,
             file_bytes: 0,
         };
         self.store.change(|tables| {
-            let families = [(&mut tables.history, history), (&mut tables.latest, latest)];
+            let families = [
+                (&mut tables.history, history),
+                (&mut tables.latest, latest),
+                (&mut tables.events, events),
+            ];
             for (table, mut rows) in families {
                 match self.beneath {
                     Beneath::Nothing => table.append(&mut rows),
@@ -289,10 +358,18 @@ impl LoadPart for MemoryPart<'_> {
         put_in_order(&mut self.staged.history, key, row)
     }
 
+    fn put_event(&mut self, event_key: &[u8], known: i64, row: &[u8]) -> Result<()> {
+        let event = EventKey::split(event_key)
+            .ok_or_else(|| Error::internal("an event is loaded under no key of one"))?;
+        let key = keys::event(self.load.generation, event, known);
+        put_in_order(&mut self.staged.events, key, row)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<()> {
         let mut all = self.load.staged.lock();
         all.latest.append(&mut self.staged.latest);
         all.history.append(&mut self.staged.history);
+        all.events.append(&mut self.staged.events);
         Ok(())
     }
 }

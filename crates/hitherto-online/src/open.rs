@@ -27,7 +27,7 @@ pub enum Access {
 pub struct Usage {
     /// Rows in `latest`, over all generations.
     pub latest_rows: u64,
-    /// Rows in `history`, over all generations.
+    /// Rows in `history` and `events`, over all generations.
     pub history_rows: u64,
     /// Bytes on disk.
     pub disk_bytes: u64,

@@ -1,8 +1,10 @@
 //! Aggregates against the naive oracle: late, corrected and deleted facts in any order, in any
 //! parts, stored and read again, with events that come and go: the same bits.
 
+mod online;
 mod oracle;
 mod training;
+mod world;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -86,9 +86,21 @@ spec:
   online: { history: 1000d }
 ---
 apiVersion: hitherto/v1
+kind: FeatureView
+metadata: { name: levels }
+spec:
+  entity: bed
+  source: { parquet: labs, eventTime: event, knownTime: known, deleted: gone, id: eventTime }
+  online: { history: 1000d }
+  aggregates:
+    - { function: sum, column: level, windows: [1d] }
+    - { function: count, windows: [lifetime], where: note IS NOT NULL, name: noted }
+    - { function: last_n, column: level, n: 3, windows: [1d], nulls: keep }
+---
+apiVersion: hitherto/v1
 kind: FeatureService
 metadata: { name: everything }
-spec: { features: ['types:*', 'labs:*', 'census:*'] }
+spec: { features: ['types:*', 'labs:*', 'census:*', 'levels:*'] }
 ";
 
 /// Ward, bed, event, known, level, note, gone.
@@ -201,13 +213,24 @@ pub fn push_first(engine: &Engine) -> Pushed {
 }
 
 fn push(engine: &Engine, facts: &[Lab], name: &str) -> Pushed {
-    let request = PushRequest {
-        view: String::from("labs"),
-        facts: labs(facts),
-        idempotency_key: String::from(name),
-        ack: Ack::Durable,
+    let push = |view: &str| {
+        let request = PushRequest {
+            view: String::from(view),
+            facts: labs(facts),
+            idempotency_key: String::from(name),
+            ack: Ack::Durable,
+        };
+        engine.push(grant(), &request, NOW).unwrap()
     };
-    engine.push(grant(), &request, NOW).unwrap()
+    if has_events(engine) {
+        push("levels");
+    }
+    push("labs")
+}
+
+/// Whether the release of a fixture could compute features of events.
+fn has_events(engine: &Engine) -> bool {
+    engine.catalog().registry.view("levels").is_ok()
 }
 
 /// What lookups answer, a line a question, the one that was never landed last.
@@ -219,7 +242,8 @@ pub fn looked_up(engine: &Engine) -> String {
             key("ward", OwnedPart::Bytes(ward.as_bytes().to_vec())),
             key("bed", OwnedPart::Int(i64::from(*bed))),
         ];
-        let selection = ["types:*", "labs:*", "census:*"];
+        let mut selection = vec!["types:*", "labs:*", "census:*"];
+        selection.extend(has_events(engine).then_some("levels:*"));
         let found = lookup(engine, &selection, keys, Some(*at), NOW).unwrap();
         line(&(*stay, *ward, *bed, *at), &to_record_batch(&found).unwrap(), 0, 0)
     });

@@ -81,14 +81,14 @@ fn a_store_of_the_format_before_becomes_one_of_this() {
     assert_eq!(std::fs::read_to_string(&format).unwrap(), "1\n", "a reader changes nothing");
     let store = rocks(folder.path()).unwrap();
     assert_eq!(store.read_meta(MetaKey::Clock).unwrap(), Some(vec![5]));
-    assert_eq!(std::fs::read_to_string(&format).unwrap(), "3\n");
+    assert_eq!(std::fs::read_to_string(&format).unwrap(), "4\n");
 }
 
 #[test]
 fn a_store_of_a_newer_release_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     drop(rocks(folder.path()).unwrap());
-    std::fs::write(folder.path().join("FORMAT"), "4\n").unwrap();
+    std::fs::write(folder.path().join("FORMAT"), "5\n").unwrap();
     let listing = |path: &std::path::Path| {
         let mut names: Vec<_> = std::fs::read_dir(path)
             .unwrap()

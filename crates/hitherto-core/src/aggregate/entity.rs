@@ -25,14 +25,12 @@ use super::finish::{Outcome, Reason};
 use super::ordered::Place;
 use super::plan::{AggregatePlan, Group, Kept};
 use super::state::{Input, Removal, State};
-use super::value::Value;
 use super::versions::{self, Terms, Version};
 use super::window::Moments;
 use crate::column::Column;
 use crate::definition::Known;
 use crate::row::{self, Row};
 use crate::rule::{NEVER, Says};
-use crate::types::DataType;
 use crate::{Error, Result};
 
 /// Computes a view's features, entity by entity.
@@ -81,15 +79,6 @@ impl<'p> Evaluation<'p> {
         Self { plan, terms, reasons: vec![[0; Reason::ALL.len()]; plan.features.len()] }
     }
 
-    /// Empty columns for the answers, with room for some.
-    pub fn columns(&self, rows: usize) -> Vec<Column> {
-        let features = self.plan.features.iter();
-        let column = features.map(|feature| {
-            Column::with_capacity(feature.name.clone(), feature.data_type.clone(), rows)
-        });
-        column.collect()
-    }
-
     /// Appends the answers of an entity at these moments, which are sorted and differ, to
     /// columns, and says what else was found. `rows` are its facts in any order; `weight` says
     /// for how many questions each moment stands.
@@ -117,7 +106,7 @@ impl<'p> Evaluation<'p> {
                 is_leak.add(&inside.map_or(0..0, |inside| numbers(moments, inside)));
             }
             for kept in &group.states {
-                let work = Work { types: plan.schema.types(), kept, counting: &counting };
+                let work = Work { kept, counting: &counting };
                 work.walk(&ranged, moments.len(), |moment, found| {
                     for number in &kept.features {
                         let function = &plan.features[*number].function;
@@ -221,13 +210,6 @@ impl<'p> Evaluation<'p> {
     }
 }
 
-impl Group {
-    /// Whether a row is such as its condition asks for.
-    fn takes(&self, row: &Row<'_>) -> bool {
-        self.filter.is_none_or(|filter| !row.is_null(filter) && row.fixed::<1>(filter) != [0])
-    }
-}
-
 /// The versions that count in a group's window, each with the moments at which it does.
 fn ranged(group: &Group, counting: &[Counting<'_>], moments: &[i64]) -> Vec<Ranged> {
     let mut ranged = Vec::new();
@@ -252,7 +234,6 @@ fn numbers(moments: &[i64], range: Moments) -> Range<usize> {
 
 /// One state on its way along the moments.
 struct Work<'w, 'r> {
-    types: &'w [DataType],
     kept: &'w Kept,
     counting: &'w [Counting<'r>],
 }
@@ -357,41 +338,8 @@ impl Work<'_, '_> {
 
     fn show<T>(&self, version: usize, to: impl FnOnce(&Input<'_>) -> Result<T>) -> Result<T> {
         let Counting { row, event, known, id, .. } = &self.counting[version];
-        let value = |index: Option<usize>| match index {
-            Some(index) => read(row, index, &self.types[index]),
-            None => Ok(Value::Bool(true)),
-        };
-        let (value, by) = (value(self.kept.column)?, value(self.kept.by)?);
-        to(&Input { value: &value, by: &by, place: Place { event: *event, known: *known, id } })
+        self.kept.show(row, Place { event: *event, known: *known, id }, to)
     }
-}
-
-/// A value of a row.
-fn read<'r>(row: &Row<'r>, index: usize, data_type: &DataType) -> Result<Value<'r>> {
-    if row.is_null(index) {
-        return Ok(Value::Null);
-    }
-    Ok(match data_type {
-        DataType::Bool => Value::Bool(row.fixed::<1>(index) != [0]),
-        DataType::Int8 => Value::Int(i8::from_le_bytes(row.fixed(index)).into()),
-        DataType::Int16 => Value::Int(i16::from_le_bytes(row.fixed(index)).into()),
-        DataType::Int32 | DataType::Date32 => {
-            Value::Int(i32::from_le_bytes(row.fixed(index)).into())
-        }
-        DataType::Int64 | DataType::Timestamp { .. } => {
-            Value::Int(i64::from_le_bytes(row.fixed(index)))
-        }
-        DataType::UInt8 => Value::UInt(u8::from_le_bytes(row.fixed(index)).into()),
-        DataType::UInt16 => Value::UInt(u16::from_le_bytes(row.fixed(index)).into()),
-        DataType::UInt32 => Value::UInt(u32::from_le_bytes(row.fixed(index)).into()),
-        DataType::UInt64 => Value::UInt(u64::from_le_bytes(row.fixed(index))),
-        DataType::Float32 => Value::Float(f32::from_le_bytes(row.fixed(index)).into()),
-        DataType::Float64 => Value::Float(f64::from_le_bytes(row.fixed(index))),
-        DataType::Decimal128 { .. } => Value::Decimal(i128::from_le_bytes(row.fixed(index))),
-        DataType::String | DataType::Binary | DataType::List { .. } => {
-            Value::Bytes(row.varlen(index)?.into())
-        }
-    })
 }
 
 /// Things by one of so many places, each place's in the order in which they came.

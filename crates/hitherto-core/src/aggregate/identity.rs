@@ -15,8 +15,34 @@
 //! events, whatever else they share; who moves an event in time deletes it where it was.
 
 use super::value::Value;
+use crate::catalog::AppliedView;
 use crate::limits::EVENT_ID_BYTES_MAX;
+use crate::row::RowSchema;
 use crate::{Error, Result};
+
+/// Where the ids of a view's events are: in the rows of its facts.
+#[derive(Clone, Debug)]
+pub struct EventIds {
+    schema: RowSchema,
+    /// The value of a row that is its event's id; none where its time says who it is.
+    value: Option<usize>,
+}
+
+impl EventIds {
+    /// Those of a view; `None` of one whose facts are no events.
+    pub fn of(view: &AppliedView) -> Option<Self> {
+        let value = view.definition.aggregates.as_ref()?.id_value();
+        Some(Self { schema: view.row_schema(), value })
+    }
+
+    /// The id of a fact's event.
+    ///
+    /// # Errors
+    /// `Corrupt` when the bytes are no row of the view.
+    pub fn read<'r>(&'r self, row: &'r [u8]) -> Result<&'r [u8]> {
+        self.value.map_or(Ok(&[]), |value| self.schema.read(row)?.varlen(value))
+    }
+}
 
 /// Appends one value of an id.
 ///

@@ -20,11 +20,10 @@
 //! blocks of a power of two, each of which is merged down once. Sums may lie in cells of their
 //! own while that goes on, and come back as `magnitude * 2^exponent` ([`exact::ExactSum::add`]).
 //!
-//! **Lookups** go from the right: [`Window::events`] says which event times are asked for, and
-//! they are covered by tiles and, at both ends, events. A tile holds encoded states by when
-//! they were known; a version adds itself there and takes away the one that it supersedes. The
-//! decoded states of all tiles are merged, and finished at `t`. Where a state says that it has
-//! to be built again ([`Removal::Rebuild`], [`Lost`]), its events are read.
+//! **Lookups** have one moment, and events in their order: of each event the first version that
+//! is known is current ([`Instant`]). [`Window::events`] says which event times are asked for;
+//! where an entity has many events, they are covered by tiles, whose states are remembered and
+//! merged, and at both ends by events.
 //!
 //! **`why`** needs neither: it shows each version of an entity to [`versions::current`] and
 //! [`Window::moments`].
@@ -44,6 +43,8 @@
 //! | [`exact`] | sums without rounding, and the one rounding |
 //! | `plan` | how a view's features are computed of its facts |
 //! | `entity` | the events of one entity, and the answers at its moments |
+//! | `instant` | the same at one moment, as a store shows them |
+//! | `tile` | stretches of event times whose states are remembered |
 //! | `answer` | answers on their way into columns |
 //! | `sums` | count, sum, mean, variance |
 //! | `ordered` | least, greatest, first, last, and so many of each |
@@ -61,11 +62,13 @@ pub mod finish;
 pub mod function;
 mod histogram;
 pub mod identity;
+mod instant;
 mod ordered;
 mod plan;
 mod registers;
 pub mod state;
 mod sums;
+mod tile;
 pub mod value;
 pub mod versions;
 pub mod window;
@@ -73,9 +76,12 @@ pub mod window;
 pub use entity::{Evaluation, Found};
 pub use finish::{Lost, Outcome, Reason};
 pub use function::{Basis, Form, Function, Nulls, SumType};
+pub use identity::EventIds;
+pub use instant::Instant;
 pub use ordered::Place;
-pub use plan::AggregatePlan;
+pub use plan::{AggregatePlan, InstantPlan};
 pub use state::{Input, Removal, State};
+pub use tile::{EventSource, TileId, VersionVisitor};
 pub use value::Value;
 pub use versions::{Terms, Version};
 pub use window::{CurrentTime, Moments, Window};

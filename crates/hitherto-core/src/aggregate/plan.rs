@@ -12,10 +12,15 @@
 //! them. Features of one column in a group share a state, if it has what they need.
 
 use super::function::{Form, Function};
+use super::ordered::Place;
+use super::state::{Input, State};
+use super::value::Value;
 use super::window::Window;
+use crate::Result;
 use crate::catalog::AppliedView;
+use crate::column::Column;
 use crate::definition::Aggregate;
-use crate::row::RowSchema;
+use crate::row::{Row, RowSchema};
 use crate::types::DataType;
 
 /// How some features of a view are computed.
@@ -51,6 +56,26 @@ pub(super) struct Kept {
     pub features: Vec<usize>,
 }
 
+/// The same for one moment, of events or of tiles.
+#[derive(Clone, Debug)]
+pub struct InstantPlan {
+    pub(super) plan: AggregatePlan,
+    /// What tiles of the view keep, whatever is asked for.
+    pub(super) tiled: Vec<Tiled>,
+    /// Per group, for each state that it keeps which of those has it.
+    pub(super) places: Vec<Vec<usize>>,
+    /// Per group, which of those counts its events.
+    counts: Vec<usize>,
+}
+
+/// A state that is kept of the events of a tile.
+#[derive(Clone, Debug)]
+pub(super) struct Tiled {
+    /// As in [`Group`].
+    pub filter: Option<usize>,
+    pub kept: Kept,
+}
+
 /// A feature that is read from a state.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
@@ -65,7 +90,7 @@ impl AggregatePlan {
     pub fn new(view: &AppliedView, features: &[usize]) -> Option<Self> {
         let aggregates = view.definition.aggregates.as_ref()?;
         let (inputs, filters) = (aggregates.inputs(), aggregates.filters());
-        let id = (!aggregates.id.is_empty()).then_some(0);
+        let id = aggregates.id_value();
         let first_input = usize::from(id.is_some());
         let first_filter = first_input + inputs.len();
         let mut plan =
@@ -95,9 +120,28 @@ impl AggregatePlan {
         Some(plan)
     }
 
+    /// The plan of all features of a view, likewise.
+    pub fn of_all(view: &AppliedView) -> Option<Self> {
+        let features: Vec<usize> = (0..view.definition.features.len()).collect();
+        Self::new(view, &features)
+    }
+
+    /// The windows that are looked at, each once.
+    pub fn windows(&self) -> impl Iterator<Item = Window> {
+        self.groups.iter().map(|group| group.window)
+    }
+
     /// The layout of the rows that it reads.
     pub fn row_schema(&self) -> &RowSchema {
         &self.schema
+    }
+
+    /// Empty columns for the answers, with room for some.
+    pub fn columns(&self, rows: usize) -> Vec<Column> {
+        let column = self.features.iter().map(|feature| {
+            Column::with_capacity(feature.name.clone(), feature.data_type.clone(), rows)
+        });
+        column.collect()
     }
 
     /// Bytes of the answers at one moment, text and lists aside.
@@ -120,21 +164,144 @@ impl AggregatePlan {
     }
 }
 
+impl InstantPlan {
+    /// The plan of these features of a view; `None` of a view whose features are those of its
+    /// facts.
+    pub fn new(view: &AppliedView, features: &[usize]) -> Option<Self> {
+        let mut plan = AggregatePlan::new(view, features)?;
+        let tiled = Tiled::of(&AggregatePlan::of_all(view)?);
+        let (mut places, mut counts) = (Vec::new(), Vec::new());
+        for Group { filter, states, .. } in &mut plan.groups {
+            let find = |kept: &Kept| {
+                tiled.iter().position(|tiled| tiled.filter == *filter && tiled.kept.has(kept))
+            };
+            // One form for both, or they could not be merged.
+            let place = |kept: &mut Kept| {
+                let place = find(kept)?;
+                kept.form = tiled[place].kept.form;
+                Some(place)
+            };
+            places.push(states.iter_mut().map(place).collect::<Option<_>>()?);
+            counts.push(find(&Kept::events())?);
+        }
+        Some(Self { plan, tiled, places, counts })
+    }
+
+    /// The plan of all features of a view, likewise.
+    pub fn of_all(view: &AppliedView) -> Option<Self> {
+        let features: Vec<usize> = (0..view.definition.features.len()).collect();
+        Self::new(view, &features)
+    }
+
+    /// Empty columns for the answers, with room for some.
+    pub fn columns(&self, rows: usize) -> Vec<Column> {
+        self.plan.columns(rows)
+    }
+
+    /// Whether a tile with these states has events that count in a group.
+    pub(super) fn has_events(&self, group: usize, states: &[State]) -> bool {
+        !states[self.counts[group]].is_empty()
+    }
+}
+
+impl Tiled {
+    /// What is to be kept for all features of a plan, whatever their windows.
+    fn of(plan: &AggregatePlan) -> Vec<Self> {
+        let mut tiled: Vec<Tiled> = Vec::new();
+        for Group { filter, states, .. } in &plan.groups {
+            for wanted in states.iter().cloned().chain([Kept::events()]) {
+                let is_enough =
+                    |tiled: &&mut Tiled| tiled.filter == *filter && tiled.kept.shares(&wanted);
+                match tiled.iter_mut().find(is_enough) {
+                    Some(tiled) => tiled.kept.widen(&wanted),
+                    None => tiled.push(Tiled { filter: *filter, kept: wanted }),
+                }
+            }
+        }
+        tiled
+    }
+
+    /// A state of no events for each.
+    pub fn states(tiled: &[Self]) -> Vec<State> {
+        tiled.iter().map(|tiled| State::new(tiled.kept.form)).collect()
+    }
+
+    /// Shows an event to those states that it counts for.
+    pub fn show(
+        tiled: &[Self],
+        row: &Row<'_>,
+        place: Place<'_>,
+        states: &mut [State],
+    ) -> Result<()> {
+        for (Tiled { filter, kept }, state) in tiled.iter().zip(states) {
+            if is_true(row, *filter) {
+                kept.show(row, place, |input| state.add(input))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Kept {
+    /// A count of the events themselves.
+    fn events() -> Self {
+        Self { form: Form::Count, column: None, by: None, features: Vec::new() }
+    }
+
+    /// Whether it is of what another is of, and has all that this one has.
+    fn has(&self, other: &Self) -> bool {
+        (self.column, self.by) == (other.column, other.by) && self.form.includes(&other.form)
+    }
+
+    /// Whether one state does for both.
+    fn shares(&self, other: &Self) -> bool {
+        self.has(other) || other.has(self)
+    }
+
+    /// Keeps what another needs, too.
+    fn widen(&mut self, other: &Self) {
+        if other.form.includes(&self.form) {
+            self.form = other.form;
+        }
+    }
+
+    /// Shows to a state what it is shown of a fact.
+    pub fn show<T>(
+        &self,
+        row: &Row<'_>,
+        place: Place<'_>,
+        to: impl FnOnce(&Input<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let value = |index: Option<usize>| match index {
+            Some(index) => Value::of_row(row, index),
+            None => Ok(Value::Bool(true)),
+        };
+        let (value, by) = (value(self.column)?, value(self.by)?);
+        to(&Input { value: &value, by: &by, place })
+    }
+}
+
 impl Group {
+    /// Whether a fact is such as its condition asks for.
+    pub fn takes(&self, row: &Row<'_>) -> bool {
+        is_true(row, self.filter)
+    }
+
     /// Keeps a state for a feature, or the one that has what is needed already.
     fn keep(&mut self, wanted: Kept) {
-        let is_enough = |kept: &&mut Kept| {
-            let has_it = kept.form.includes(&wanted.form) || wanted.form.includes(&kept.form);
-            kept.column == wanted.column && kept.by == wanted.by && has_it
-        };
-        let Some(kept) = self.states.iter_mut().find(is_enough) else {
-            return self.states.push(wanted);
-        };
-        if wanted.form.includes(&kept.form) {
-            kept.form = wanted.form;
+        match self.states.iter_mut().find(|kept| kept.shares(&wanted)) {
+            Some(kept) => {
+                kept.widen(&wanted);
+                kept.features.extend(wanted.features);
+            }
+            None => self.states.push(wanted),
         }
-        kept.features.extend(wanted.features);
     }
+}
+
+/// Whether a condition is true of a fact, if there is one.
+fn is_true(row: &Row<'_>, condition: Option<usize>) -> bool {
+    condition.is_none_or(|condition| !row.is_null(condition) && row.fixed::<1>(condition) != [0])
 }
 
 /// The form of state in which a function's events come and go. Values are told apart without

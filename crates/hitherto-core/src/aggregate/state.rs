@@ -270,7 +270,7 @@ impl State {
     }
 
     /// Whether no event has a value.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         match &self.kept {
             Kept::Count(count) => *count == 0,
             Kept::Sums(sums) => sums.count() == 0,

@@ -21,7 +21,10 @@
 use std::borrow::Cow;
 
 use super::bytes::take_array;
+use crate::Result;
 use crate::key::{ascending, decode_bytes, encode_bytes};
+use crate::row::Row;
+use crate::types::DataType;
 
 /// A value of any type that a feature can have.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +43,39 @@ pub enum Value<'a> {
     Float(f64),
     /// Text, bytes, or the bytes of a list.
     Bytes(Cow<'a, [u8]>),
+}
+
+impl<'a> Value<'a> {
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// `Corrupt` when the row points outside itself.
+    pub fn of_row(row: &Row<'a>, index: usize) -> Result<Self> {
+        if row.is_null(index) {
+            return Ok(Value::Null);
+        }
+        Ok(match row.data_type(index) {
+            DataType::Bool => Value::Bool(row.fixed::<1>(index) != [0]),
+            DataType::Int8 => Value::Int(i8::from_le_bytes(row.fixed(index)).into()),
+            DataType::Int16 => Value::Int(i16::from_le_bytes(row.fixed(index)).into()),
+            DataType::Int32 | DataType::Date32 => {
+                Value::Int(i32::from_le_bytes(row.fixed(index)).into())
+            }
+            DataType::Int64 | DataType::Timestamp { .. } => {
+                Value::Int(i64::from_le_bytes(row.fixed(index)))
+            }
+            DataType::UInt8 => Value::UInt(u8::from_le_bytes(row.fixed(index)).into()),
+            DataType::UInt16 => Value::UInt(u16::from_le_bytes(row.fixed(index)).into()),
+            DataType::UInt32 => Value::UInt(u32::from_le_bytes(row.fixed(index)).into()),
+            DataType::UInt64 => Value::UInt(u64::from_le_bytes(row.fixed(index))),
+            DataType::Float32 => Value::Float(f32::from_le_bytes(row.fixed(index)).into()),
+            DataType::Float64 => Value::Float(f64::from_le_bytes(row.fixed(index))),
+            DataType::Decimal128 { .. } => Value::Decimal(i128::from_le_bytes(row.fixed(index))),
+            DataType::String | DataType::Binary | DataType::List { .. } => {
+                Value::Bytes(row.varlen(index)?.into())
+            }
+        })
+    }
 }
 
 impl Value<'_> {

@@ -98,6 +98,12 @@ impl Window {
         Moments::between(first.max(oldest), last)
     }
 
+    /// The age up to which an event is in the window; `None` is any.
+    pub fn last_age(&self) -> Option<i64> {
+        let age = self.length.map(|length| self.offset.saturating_add(length - 1));
+        age.into_iter().chain(self.ttl).min()
+    }
+
     /// How far before a moment the oldest event lies that can be in it then; `None` is any
     /// distance.
     pub fn reach(&self) -> Option<i64> {

@@ -162,24 +162,18 @@ impl AppliedView {
         RowSchema::new(values.iter().map(FactValue::data_type), self.schema_version)
     }
 
-    /// Whether its facts are kept online: whether its features are theirs.
-    pub fn is_kept(&self) -> bool {
-        self.definition.aggregates.is_none()
-    }
-
-    /// Refuses to keep it online, which is where features that are computed of events are
-    /// not yet.
+    /// Refuses what is not done yet for a view whose features are computed of events.
     ///
     /// # Errors
-    /// `Invalid` for such a view, with what to do; `what` was to be done ends the sentence.
-    pub fn check_kept(&self, what: &str) -> Result<()> {
-        if self.is_kept() {
+    /// `Invalid` for such a view; `what` was to be done ends the sentence.
+    pub fn check_stored(&self, what: &str) -> Result<()> {
+        if self.definition.aggregates.is_none() {
             return Ok(());
         }
         Err(Error::invalid(format!(
-            "the features of view {:?} are computed of events, which this release does for \
-             training sets and not online yet: it cannot be {what}; ask for its features in \
-             training sets, and leave it out here",
+            "the features of view {:?} are computed of events, and this release cannot have such a \
+             view {what}; training sets, lookups and `hitherto verify` have them, so leave it out \
+             here",
             self.name()
         )))
     }

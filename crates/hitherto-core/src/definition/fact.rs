@@ -21,6 +21,18 @@ pub enum FactValue<'v> {
 }
 
 impl FactValue<'_> {
+    /// Whether two values are the same by what they are called, whatever their types.
+    pub fn is_called_as(&self, other: &FactValue<'_>) -> bool {
+        match (self, other) {
+            (FactValue::Column { name, .. }, FactValue::Column { name: other, .. }) => {
+                name == other
+            }
+            (FactValue::Id(columns), FactValue::Id(others)) => columns == others,
+            (FactValue::Condition(sql), FactValue::Condition(other)) => sql == other,
+            _ => false,
+        }
+    }
+
     /// The type in which rows hold it.
     pub fn data_type(&self) -> &DataType {
         match self {

@@ -15,6 +15,7 @@
 //! has no encoding: an entity with a null key has no facts.
 
 pub mod batch;
+mod event;
 
 use std::fmt;
 
@@ -23,6 +24,8 @@ use crate::error::ROWS_ANEW;
 use crate::limits::ENTITY_KEY_BYTES_MAX;
 use crate::types::DataType;
 use crate::{Error, Result};
+
+pub use event::EventKey;
 
 /// One part of an entity key, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

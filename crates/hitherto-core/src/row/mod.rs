@@ -12,7 +12,8 @@
 //! declared order without padding. The slot of a string, binary or list holds
 //! the offset (from the row's start) and the length of its bytes in the variable
 //! part, both `u32`; the bytes of a list are in [`crate::list`]. A feature is
-//! read at its offset; nothing before it is decoded. A deletion has no values.
+//! read at its offset; nothing before it is decoded. A deletion has no values, but for that of
+//! an event, which says by them what is gone.
 //!
 //! Flags: bit 0 deletion, bit 1 encrypted, bit 2 compressed (1 and 2 are
 //! assigned but not written by this release; a row that has them is refused).
@@ -160,6 +161,13 @@ pub fn content(bytes: &[u8]) -> ([&[u8]; 3], &[u8]) {
     ([part(0..2), part(4..12), rest], part(12..HEADER_BYTES))
 }
 
+/// Makes a row a deletion that keeps its values: those that say what is gone.
+pub fn mark_deletion(bytes: &mut [u8]) {
+    if let Some(flags) = bytes.get_mut(1) {
+        *flags |= FLAG_DELETION;
+    }
+}
+
 /// How many features are null in a stored row, of those whose bit is set in `asked`.
 pub fn count_nulls(bytes: &[u8], asked: &[u8]) -> u32 {
     let nulls = bytes.get(HEADER_BYTES..).unwrap_or_default();
@@ -242,6 +250,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The feature's type.
+    pub fn data_type(&self, feature: usize) -> &'a DataType {
+        &self.schema.types[feature]
+    }
+
     /// Whether the feature is null.
     pub fn is_null(&self, feature: usize) -> bool {
         self.bytes[HEADER_BYTES + feature / 8] & (1 << (feature % 8)) != 0

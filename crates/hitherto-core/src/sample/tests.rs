@@ -25,7 +25,13 @@ fn a_sample_depends_on_the_seed_and_on_nothing_else() {
 
 #[test]
 fn moments_lie_where_answers_change_and_never_before_the_horizon() {
-    let span = Span { ttl_micros: Some(60), known: Known::Honor, horizon: 90, now: 5_000 };
+    let span = Span {
+        offset_micros: 0,
+        ttl_micros: Some(60),
+        known: Known::Honor,
+        horizon: 90,
+        now: 5_000,
+    };
     let times = Times { event: 100, known: 110 };
     let asked = |draw| Drawn { draw, key: Vec::new(), times }.moment(span);
     let around: Vec<i64> = (0..7).map(asked).collect();

@@ -28,7 +28,7 @@ use crate::Result;
 use crate::aggregate::{self, AggregatePlan, Evaluation, Reason};
 use crate::column::Column;
 use crate::key::batch::KeyBatch;
-use crate::row::{FLAG_DELETION, RowBlock};
+use crate::row::{self, RowBlock};
 use crate::rule::{Says, Times};
 
 /// Slots of the smallest part: fewer would leave a batch too few facts for each.
@@ -188,7 +188,7 @@ impl Events {
         let all = spine.slots_of_all(&entities);
         let (first_slot, slots) = (all.start, all.len());
         let mut answers = PartAnswers {
-            columns: evaluation.columns(slots),
+            columns: plan.columns(slots),
             has_events: Vec::with_capacity(slots),
             is_leak: Vec::with_capacity(slots),
             reasons: Vec::new(),
@@ -230,7 +230,7 @@ impl Part {
         let start = self.rows.len();
         self.rows.extend_from_slice(row);
         if arrival.says == Says::Deletion {
-            self.rows[start + 1] |= FLAG_DELETION;
+            row::mark_deletion(&mut self.rows[start..]);
         }
         self.ends.push(self.rows.len());
         self.slots.push(arrival.slot);

@@ -7,11 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hitherto_core::column::Status;
+use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::{ALWAYS, Answer};
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Result, row};
 use parking_lot::RwLock;
+
+use super::compute::Computed;
 
 /// Upper bounds of ages, in seconds: from a device's stream to yearly visits.
 pub const AGE_SECONDS: [u64; 11] = [
@@ -75,6 +77,18 @@ impl ViewCounts {
             }
         }
         Ok(())
+    }
+
+    /// Counts answers that were computed of events, which have no one age.
+    pub(super) fn count_computed(&mut self, computed: &Computed) {
+        let answered = computed.has_events.iter().filter(|has_events| **has_events).count();
+        self.answered += answered as u64;
+        self.not_found += (computed.has_events.len() - answered) as u64;
+        let nulls = |column: &Column| {
+            let statuses = column.statuses.iter();
+            statuses.filter(|status| **status == Status::Null as u8).count() as u64
+        };
+        self.null_values += computed.columns.iter().map(nulls).sum::<u64>();
     }
 
     /// Counts the age of a fact; one that always was has none.

@@ -7,6 +7,8 @@
 //!         -> read_latest   one batch over all views, from one snapshot
 //!         -> the rule      the latest row answers if the moment sees it;
 //!                          otherwise one seek into its history
+//!         -> events        of views whose features are computed of them: those in the
+//!                          windows, one seek an entity, shown to the rule
 //!         -> columns       values copied at their offsets, a status each
 //! ```
 //!
@@ -24,8 +26,10 @@
 //! | `snapshot` | what readers see: one catalog and its compiled plans     |
 //! | `plan`     | names turned into ids, layouts and positions             |
 //! | `read`     | the store's rows for one request, and the rule on them   |
+//! | `compute`  | the same where features are computed of events           |
 //! | `counts`   | what was found, view by view                             |
 
+mod compute;
 mod counts;
 mod plan;
 mod read;
@@ -192,6 +196,19 @@ impl At<'_> {
             push_answers(&mut columns, view, answers)?;
             check_size(&columns)
         })?;
+        for (index, view) in plan.views.iter().enumerate() {
+            let Some(how) = &view.computed else { continue };
+            let computed = reader.compute(view, how, rows, check_size)?;
+            counts[index].count_computed(&computed);
+            if request.with_times {
+                record_times(&mut times, &plan.views, index, &vec![None; rows]);
+            }
+            for ((_, output), column) in view.features.iter().zip(computed.columns) {
+                let name = std::mem::take(&mut columns[*output].name);
+                columns[*output] = Column { name, ..column };
+            }
+        }
+        check_size(&columns)?;
         for (column, output) in columns.iter_mut().zip(&plan.outputs) {
             output.default.iter().try_for_each(|default| column.fill(default))?;
         }

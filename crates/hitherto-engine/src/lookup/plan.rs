@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hitherto_api::{FeatureNames, KeyColumn};
+use hitherto_core::aggregate::InstantPlan;
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
@@ -23,6 +24,8 @@ pub(super) struct LookupPlan {
     /// Distinct lists of join keys, as indexes into `keys`.
     entities: Vec<Vec<usize>>,
     pub views: Vec<ViewPlan>,
+    /// Those of them whose rows answer; the others' answers are computed.
+    pub stored: Vec<usize>,
     /// The online copies that are read.
     pub generations: Vec<GenerationId>,
     /// In the order of the answer.
@@ -44,6 +47,10 @@ pub(super) struct ViewPlan {
     pub known: Known,
     /// Feature index in the row and position in the answer.
     pub features: Vec<(usize, usize)>,
+    /// How many the view has.
+    pub features_of_view: usize,
+    /// How these features are computed of events, if they are.
+    pub computed: Option<InstantPlan>,
     /// The same features as a bitmap, like that of a row's nulls.
     pub asked: Vec<u8>,
     pub counters: Arc<Counters>,
@@ -55,6 +62,7 @@ impl LookupPlan {
             keys: Vec::new(),
             entities: Vec::new(),
             views: Vec::new(),
+            stored: Vec::new(),
             generations: Vec::new(),
             outputs: resolved.outputs(FeatureNames::Full),
         };
@@ -79,6 +87,11 @@ impl LookupPlan {
                 (GenerationId { view: view.id, number: generation.number }, generation.horizon)
             });
             plan.generations.extend(online.map(|(generation, _)| generation));
+            let of_view: Vec<usize> = features.iter().map(|(feature, _)| *feature).collect();
+            let computed = InstantPlan::new(view, &of_view);
+            if computed.is_none() {
+                plan.stored.push(index);
+            }
             plan.views.push(ViewPlan {
                 name: reference.name().to_owned(),
                 view: view.name().to_owned(),
@@ -88,6 +101,8 @@ impl LookupPlan {
                 ttl_micros: view.definition.ttl_micros,
                 known: view.known(),
                 features,
+                features_of_view: view.definition.features.len(),
+                computed,
                 asked,
                 counters: counts.of(view.id),
             });
@@ -159,8 +174,11 @@ impl fmt::Display for LookupPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, view) in self.views.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            let (features, all) = (view.features.len(), view.schema.types().len());
+            let (features, all) = (view.features.len(), view.features_of_view);
             write!(f, "{separator}{}: {features} of {all} features", view.view)?;
+            if view.computed.is_some() {
+                f.write_str(", of events,")?;
+            }
             let keys = self.entities[view.entity].iter().map(|key| self.keys[*key].name.as_str());
             write!(f, " by ({})", keys.collect::<Vec<_>>().join(", "))?;
             match &view.online {

@@ -54,22 +54,33 @@ enum Found<'r> {
 type Told<T> = (std::result::Result<T, Absence>, Option<Times>);
 
 impl<'a> Reader<'a> {
+    /// Says whether anybody waits for the answer.
+    ///
+    /// # Errors
+    /// `Unavailable` when nobody does any more.
+    pub fn check_wanted(&self) -> Result<()> {
+        match self.is_over.load(Ordering::Relaxed) {
+            true => Err(Error::unavailable("the lookup was given up by its caller; ask again")),
+            false => Ok(()),
+        }
+    }
+
     /// Calls `take` with the answers for stretches of entities of one view, and with the
-    /// times of the facts that answer or have expired; views in plan order.
+    /// times of the facts that answer or have expired; views in plan order, those whose rows
+    /// answer.
     pub fn read_all(
         &self,
         rows: usize,
         mut take: impl FnMut(usize, &[Answer<'_>], &[Option<Times>]) -> Result<()>,
     ) -> Result<()> {
-        let cells = self.plan.views.len() * rows;
+        let cells = self.plan.stored.len() * rows;
         let mut keys = LatestKeys::default();
         let mut stored = Rows::default();
         let mut past = Past::default();
         for start in (0..cells).step_by(BLOCK_ROWS) {
-            if self.is_over.load(Ordering::Relaxed) {
-                return Err(Error::unavailable("the lookup was given up by its caller; ask again"));
-            }
+            self.check_wanted()?;
             let stretches = stretches(start..(start + BLOCK_ROWS).min(cells), rows);
+            let stretches = stretches.map(|(view, rows)| (self.plan.stored[view], rows));
             keys.clear();
             for (view, rows) in stretches.clone() {
                 self.push_keys(view, rows, &mut keys);

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
+use hitherto_core::aggregate::{Instant, InstantPlan};
 use hitherto_core::catalog::AppliedView;
+use hitherto_core::column::{Status, Values};
 use hitherto_core::definition::MaxChange;
 use hitherto_core::row::RowSchema;
 use hitherto_core::types::Physical;
@@ -13,7 +15,9 @@ use serde::{Deserialize, Serialize};
 /// Features that a refusal names; the rest are counted.
 const NAMED_MAX: usize = 5;
 
-/// Figures of the rows that were loaded into a generation. What is pushed is not in them.
+/// Figures of the rows that were loaded into a generation, or of what its entities' events
+/// answered when it was built. What is pushed is not in them, nor are events that were loaded
+/// later.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Rows that have values: deletions have none.
@@ -61,9 +65,35 @@ impl Figures {
                 (Physical::U32, _) => f64::from(u8::from_le_bytes(row.fixed(feature))),
                 (Physical::Bool | Physical::I128 | Physical::Varlen, _) => continue,
             };
-            if number.is_finite() {
-                figures.include((number, number));
+            figures.include(number);
+        }
+        Ok(())
+    }
+
+    /// Counts the answers of an entity whose events were shown.
+    ///
+    /// # Errors
+    /// As [`Instant::finish`].
+    pub fn add_answers(&mut self, plan: &InstantPlan, answers: &mut Instant<'_>) -> Result<()> {
+        let mut columns = plan.columns(1);
+        answers.finish(&mut columns)?;
+        self.rows += 1;
+        self.features.resize(columns.len(), FeatureFigures::default());
+        for (figures, column) in self.features.iter_mut().zip(&columns) {
+            if column.status(0) != Status::Present {
+                figures.nulls += 1;
+                continue;
             }
+            let number = match &column.values {
+                Values::F64(values) => values[0],
+                Values::F32(values) => f64::from(values[0]),
+                Values::I64(values) => values[0] as f64,
+                Values::U64(values) => values[0] as f64,
+                Values::I32(values) => f64::from(values[0]),
+                Values::U32(values) => f64::from(values[0]),
+                Values::Bool(_) | Values::I128(_) | Values::Varlen { .. } => continue,
+            };
+            figures.include(number);
         }
         Ok(())
     }
@@ -75,7 +105,7 @@ impl Figures {
         self.features.resize(features, FeatureFigures::default());
         for (figures, other) in self.features.iter_mut().zip(&other.features) {
             figures.nulls += other.nulls;
-            other.range.into_iter().for_each(|range| figures.include(range));
+            other.range.into_iter().for_each(|range| figures.widen(range));
         }
         self
     }
@@ -120,7 +150,13 @@ impl Figures {
 }
 
 impl FeatureFigures {
-    fn include(&mut self, (least, greatest): (f64, f64)) {
+    fn include(&mut self, number: f64) {
+        if number.is_finite() {
+            self.widen((number, number));
+        }
+    }
+
+    fn widen(&mut self, (least, greatest): (f64, f64)) {
         let (low, high) = self.range.unwrap_or((least, greatest));
         self.range = Some((low.min(least), high.max(greatest)));
     }

@@ -1,13 +1,17 @@
 //! Which facts of an entity are stored: sorted facts on their way into a load.
 
+use std::ops::ControlFlow;
+
 use hitherto_api::MaterializeMode;
+use hitherto_core::aggregate::{Instant, InstantPlan, Moments};
 use hitherto_core::definition::Known;
+use hitherto_core::key::EventKey;
 use hitherto_core::row::RowSchema;
 use hitherto_core::rule::{self, Times};
-use hitherto_core::{Result, row};
+use hitherto_core::{Error, Result, row};
 use hitherto_offline::sorted::SortedRun;
 use hitherto_online::keys::LatestKeys;
-use hitherto_online::{LoadPart, Rows, Snapshot};
+use hitherto_online::{Events, GenerationId, LoadPart, Rows, Snapshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::figures::Figures;
@@ -36,6 +40,8 @@ pub(super) struct Merge<'m> {
 /// What came of a merge.
 #[derive(Clone, Debug)]
 pub(super) struct Merged {
+    /// Entities that the facts are of.
+    pub entities: u64,
     /// Entities that had no latest row before, about; exactly if they were few.
     pub entities_new: u64,
     /// How far the facts go.
@@ -59,12 +65,51 @@ impl<'m> Merge<'m> {
 
     /// Takes all facts of a run.
     pub fn take(mut self, run: SortedRun) -> Result<Merged> {
-        match self.run.mode {
-            MaterializeMode::Full => self.take_alone(run)?,
-            MaterializeMode::Incremental => self.take_beside(run)?,
+        match (InstantPlan::of_all(self.run.view), self.run.mode) {
+            (Some(plan), _) => self.take_events(&plan, run)?,
+            (None, MaterializeMode::Full) => self.take_alone(run)?,
+            (None, MaterializeMode::Incremental) => self.take_beside(run)?,
         }
         self.part.finish()?;
         Ok(self.merged)
+    }
+
+    /// Writes events. Whatever is stored beside one, it is a version of its own.
+    fn take_events(&mut self, plan: &InstantPlan, run: SortedRun) -> Result<()> {
+        let is_full = self.run.mode == MaterializeMode::Full;
+        let mut stored = if is_full { None } else { Some(self.snapshot.events()?) };
+        // What they are compared by is what they answer now.
+        let is_compared = is_full && self.run.view.definition.online.max_change.is_some();
+        let mut answers = is_compared.then(|| Instant::new(plan, self.run.moment()));
+        let mut entity: Option<Vec<u8>> = None;
+        run.visit(&mut |key, times, row| {
+            let EventKey { entity: of, .. } = EventKey::split(key)
+                .ok_or_else(|| Error::internal("an event was sorted by no key of one"))?;
+            if entity.as_deref() != Some(of) {
+                if let Some(answers) = answers.as_mut().filter(|_| entity.is_some()) {
+                    self.merged.figures.add_answers(plan, answers)?;
+                }
+                of.clone_into(entity.get_or_insert_default());
+                self.merged.entities += 1;
+                let is_few = self.merged.entities <= MERGE_ENTITIES as u64;
+                let weight = if is_few { 1 } else { SAMPLED_ENTITIES };
+                let is_new = match &mut stored {
+                    None => true,
+                    Some(_) if !xxh3_64(of).is_multiple_of(weight) => false,
+                    Some(stored) => !has_events(&mut **stored, self.run.generation, of)?,
+                };
+                self.merged.entities_new += if is_full { 1 } else { weight * u64::from(is_new) };
+            }
+            if let Some(answers) = &mut answers {
+                let _ = answers.show(times, row)?;
+            }
+            self.merged.watermark.add(times.event, self.run.now);
+            self.part.put_event(key, times.known, row)
+        })?;
+        match answers.as_mut().filter(|_| entity.is_some()) {
+            Some(answers) => self.merged.figures.add_answers(plan, answers),
+            None => Ok(()),
+        }
     }
 
     /// Writes facts below which there is nothing.
@@ -139,6 +184,7 @@ impl<'m> Merge<'m> {
     /// Writes one fact of an entity, the newest first.
     fn write(&mut self, key: &[u8], (times, row): (Times, &[u8]), is_newest: bool) -> Result<()> {
         if is_newest {
+            self.merged.entities += 1;
             self.merged.figures.add(&self.schema, row)?;
             self.part.put_latest(key, row)?;
             self.is_enough = self.run.is_latest_enough && self.sees(times);
@@ -162,7 +208,12 @@ impl<'m> Merge<'m> {
 impl Default for Merged {
     /// Nothing.
     fn default() -> Self {
-        Self { entities_new: 0, watermark: Watermark::default(), figures: Figures::default() }
+        Self {
+            entities: 0,
+            entities_new: 0,
+            watermark: Watermark::default(),
+            figures: Figures::default(),
+        }
     }
 }
 
@@ -170,6 +221,7 @@ impl Merged {
     /// What came of two merges.
     pub fn and(self, other: &Self) -> Self {
         Self {
+            entities: self.entities + other.entities,
             entities_new: self.entities_new + other.entities_new,
             watermark: self.watermark.and(other.watermark),
             figures: self.figures.and(&other.figures),
@@ -190,4 +242,15 @@ impl Entity {
         }
         Ok(())
     }
+}
+
+/// Whether an entity has an event that is stored.
+fn has_events(stored: &mut dyn Events, generation: GenerationId, entity: &[u8]) -> Result<bool> {
+    let mut has = false;
+    stored.begin(generation, entity)?;
+    stored.scan(Moments::ALL, &mut |_, _| {
+        has = true;
+        ControlFlow::Break(())
+    })?;
+    Ok(has)
 }

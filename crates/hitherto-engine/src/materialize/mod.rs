@@ -22,7 +22,9 @@
 //! for a view that keeps none). Between horizon and now every answer is exact:
 //! a moment's winner is either the fact that answered at the horizon or one
 //! that became visible after it, and history keeps both. Facts that are not
-//! yet visible are kept with the one that answers until they are.
+//! yet visible are kept with the one that answers until they are. Of a view whose features are
+//! computed of events, every event is kept that is in a window of a moment from the horizon on,
+//! with those of its versions that answer.
 //!
 //! | module     | what it owns                                            |
 //! | ---------- | -------------------------------------------------------- |
@@ -42,7 +44,9 @@ use hitherto_api::{
     Grant, MaterializeMode, MaterializeRequest, Materialized, Progress, RolledBack, Stage,
     TimeRange,
 };
+use hitherto_core::aggregate::AggregatePlan;
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView};
+use hitherto_core::key::EventKey;
 use hitherto_core::limits::PUSH_GROUP_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_offline::sorted::SortedRun;
@@ -79,10 +83,9 @@ impl Engine {
             ));
         }
         let views: Vec<&AppliedView> = match request.views.as_slice() {
-            [] => catalog.registry.views.iter().filter(|view| view.is_kept()).collect(),
+            [] => catalog.registry.views.iter().collect(),
             names => names.iter().map(|name| catalog.registry.view(name)).collect::<Result<_>>()?,
         };
-        views.iter().try_for_each(|view| view.check_kept("materialized"))?;
         let mut done = Vec::with_capacity(views.len());
         for view in views {
             let materialized =
@@ -114,7 +117,9 @@ impl Engine {
         let pushed = kept.as_ref().map_or(&[][..], |kept| &kept.files);
         let rows = self.offline.count_rows(&run.files)? + self.offline.count_rows(pushed)?;
         progress.begin(view.name(), rows);
+        let first = first_event(view, run.horizon);
         let window = run::window_of(view, request).unwrap_or(TimeRange::ALL);
+        let window = TimeRange { from: window.from.max(first), ..window };
         let mut queries = vec![self.offline.all_facts(view, &run.files).await?.within(window)];
         queries.extend(self.offline.pushed_queries(view, pushed)?);
         let warnings = queries.iter().find_map(FactQuery::read_as_utc).into_iter().collect();
@@ -130,7 +135,8 @@ impl Engine {
         if !request.force {
             run.check(self, &merged.0)?;
         }
-        let paused = kept.as_ref().map(|kept| self.pause_caught_up(run.generation, kept.from));
+        let paused =
+            kept.as_ref().map(|kept| self.pause_caught_up(view, run.generation.number, kept.from));
         let done = run.commit(self, &facts, merged, paused.transpose()?)?;
         Ok(Materialized { warnings, ..done })
     }
@@ -153,7 +159,6 @@ impl Engine {
                  with `hitherto materialize --full`, leaves one behind"
             )));
         };
-        let id = GenerationId { view: view.id, number: to.number };
         let kept = self.keep_pushes(view)?;
         let missed = self.offline.pushed_queries(view, &kept.files_since(to.pushed))?;
         if !missed.is_empty() {
@@ -163,10 +168,10 @@ impl Engine {
                 if runs.is_empty() {
                     break;
                 }
-                runs.into_iter().try_for_each(|run| self.put_run(id, run))?;
+                runs.into_iter().try_for_each(|run| self.put_run(view, to.number, run))?;
             }
         }
-        let paused = self.pause_caught_up(id, kept.from)?;
+        let paused = self.pause_caught_up(view, to.number, kept.from)?;
         let pushed = paused.end();
         let [from, to] =
             [&published.generation, to].map(|one| Generation { pushed, ..one.clone() });
@@ -179,17 +184,19 @@ impl Engine {
     }
 
     /// Puts sorted facts, many at a time.
-    fn put_run(&self, generation: GenerationId, run: SortedRun) -> Result<()> {
+    fn put_run(&self, view: &AppliedView, number: u32, run: SortedRun) -> Result<()> {
         let mut pending = FactBytes::default();
-        run.visit(&mut |entity_key, _, row| {
-            pending.push(entity_key, row);
+        let is_of_events = view.definition.aggregates.is_some();
+        run.visit(&mut |key, _, row| {
+            let event = EventKey::split(key).filter(|_| is_of_events);
+            pending.push(event.map_or(key, |event| event.entity), row);
             if pending.as_bytes().len() < PUSH_GROUP_BYTES_MAX {
                 return Ok(());
             }
             let full = std::mem::take(&mut pending);
-            self.store.rows.put(generation, &read(full.as_bytes())?.facts)
+            self.put(view, number, &read(full.as_bytes())?.facts)
         })?;
-        self.store.rows.put(generation, &read(pending.as_bytes())?.facts)
+        self.put(view, number, &read(pending.as_bytes())?.facts)
     }
 
     /// Removes all rows of a view that is published no more.
@@ -199,4 +206,12 @@ impl Engine {
             self.store.rows.drop_generation(id)
         })
     }
+}
+
+/// The earliest event time that counts at any moment from `moment` on, of a view whose features
+/// are computed of events.
+pub(crate) fn first_event(view: &AppliedView, moment: i64) -> i64 {
+    let plan = AggregatePlan::of_all(view);
+    let reach = plan.and_then(|plan| plan.reach_micros());
+    reach.map_or(i64::MIN, |reach| moment.saturating_sub(reach))
 }

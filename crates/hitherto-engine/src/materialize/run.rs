@@ -4,7 +4,7 @@ use std::thread;
 
 use hitherto_api::{MaterializeMode, MaterializeRequest, Materialized, Progress, Stage, TimeRange};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads};
-use hitherto_core::rule::ALWAYS;
+use hitherto_core::rule::{ALWAYS, Moment};
 use hitherto_core::{Error, Result};
 use hitherto_offline::files::SourceFile;
 use hitherto_offline::sorted::SortedFacts;
@@ -99,6 +99,7 @@ impl<'r> Run<'r> {
         };
         let generation = GenerationId { view: view.id, number };
         let is_latest_enough = view.definition.online.history_micros.is_none()
+            && view.definition.aggregates.is_none()
             && (is_full || engine.pause_if_settled(generation, now)?.is_some());
         Ok(Self {
             view,
@@ -112,6 +113,11 @@ impl<'r> Run<'r> {
             horizon,
             is_latest_enough,
         })
+    }
+
+    /// The present, as lookups of the view see it.
+    pub fn moment(&self) -> Moment {
+        Moment::new(self.now, self.view.known())
     }
 
     pub fn up_to_date(&self) -> Materialized {
@@ -268,8 +274,8 @@ impl<'r> Run<'r> {
             facts: count.facts(),
             facts_without_time: count.without_time(),
             facts_without_key: count.without_key(),
-            entities: loaded.latest_rows,
-            history_rows: loaded.history_rows,
+            entities: merged.entities,
+            history_rows: loaded.history_rows + loaded.event_rows,
             file_bytes: loaded.file_bytes,
             watermark: Some(watermark),
             generation: self.generation.number,

@@ -58,7 +58,11 @@ impl Engine {
         let catalog = self.catalog();
         let names: Vec<&str> = match views {
             [] => {
-                let kept = catalog.registry.views.iter().filter(|view| view.is_kept());
+                let kept = catalog
+                    .registry
+                    .views
+                    .iter()
+                    .filter(|view| view.definition.aggregates.is_none());
                 kept.map(AppliedView::name).collect()
             }
             views => views.iter().map(String::as_str).collect(),
@@ -90,7 +94,7 @@ impl Engine {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let view = catalog.registry.view(name)?;
-        view.check_kept("copied")?;
+        view.check_stored("copied")?;
         let folder = self.copies.join(view.name());
         let files = self.offline.list_files(&view.definition)?;
         let before = record::newest(&folder)?;

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hitherto_api::{Ack, Grant, PushRequest, Pushed};
+use hitherto_core::aggregate::EventIds;
 use hitherto_core::catalog::{AppliedView, Catalog, Reads};
+use hitherto_core::key::EventKey;
 use hitherto_core::limits::{PUSH_GROUP_BYTES_MAX, PUSH_LAND_BYTES};
 use hitherto_core::{Error, Result};
-use hitherto_online::{BatchName, Durability, Fact, GenerationId, LogEntry, NamedBatch};
+use hitherto_online::{
+    BatchName, Durability, EventVersion, Fact, GenerationId, LogEntry, NamedBatch,
+};
 
 use super::ViewLogs;
 use super::batch::read;
@@ -27,9 +31,8 @@ impl Engine {
     pub fn push(&self, _: &Grant, request: &PushRequest, now: i64) -> Result<Pushed> {
         let catalog = self.catalog();
         let view = catalog.registry.view(&request.view)?;
-        view.check_kept("pushed to")?;
         check_online(&catalog, view)?;
-        let waiting = Arc::new(Waiting::new(view, request, now)?);
+        let waiting = Arc::new(Waiting::new(&self.offline, view, request, now)?);
         if waiting.is_empty() {
             return Ok(Pushed::default());
         }
@@ -141,26 +144,37 @@ impl Engine {
         let (Some(log), Some(published)) = (logs.get_mut(&view), catalog.online(view)) else {
             return Ok(());
         };
-        let id = GenerationId { view, number: published.generation.number };
-        log.applied = self.replay(id, log.applied)?.max(log.applied);
+        let number = published.generation.number;
+        log.applied = self.replay(&published.view, number, log.applied)?.max(log.applied);
         Ok(())
+    }
+
+    /// Puts facts into a generation of their view.
+    pub(crate) fn put(&self, view: &AppliedView, number: u32, facts: &[Fact<'_>]) -> Result<()> {
+        let id = GenerationId { view: view.id, number };
+        let Some(ids) = EventIds::of(view) else { return self.store.rows.put(id, facts) };
+        let versions = facts.iter().map(|Fact { entity_key: entity, times, row }| {
+            let event = EventKey { entity, event: times.event, id: ids.read(row)? };
+            Ok(EventVersion { event, known: times.known, row })
+        });
+        self.store.rows.put_events(id, &versions.collect::<Result<Vec<_>>>()?)
     }
 
     /// Puts a view's logged batches from number `from` on into a generation; returns the
     /// end of what is there now.
-    pub(super) fn replay(&self, generation: GenerationId, from: u64) -> Result<u64> {
+    pub(super) fn replay(&self, view: &AppliedView, number: u32, from: u64) -> Result<u64> {
         let mut end = from;
         let mut pending: Vec<Vec<u8>> = Vec::new();
         let mut bytes = 0;
         let put = |pending: &mut Vec<Vec<u8>>| {
             let facts = pending.iter().map(|batch| Ok(read(batch)?.facts));
             let facts: Vec<Vec<Fact<'_>>> = facts.collect::<Result<_>>()?;
-            let put = self.store.rows.put(generation, &facts.concat());
+            let put = self.put(view, number, &facts.concat());
             drop(facts);
             pending.clear();
             put
         };
-        self.store.log.read_log(generation.view, from, &mut |number, batch| {
+        self.store.log.read_log(view.id, from, &mut |number, batch| {
             end = number + 1;
             bytes += batch.len();
             pending.push(batch.to_vec());

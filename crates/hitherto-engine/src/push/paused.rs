@@ -38,7 +38,7 @@ pub(crate) struct Settled {
 
 /// A generation that nobody reads yet has all that was pushed.
 pub(crate) struct CaughtUp {
-    generation: GenerationId,
+    view: u32,
     /// The end of the batches that it has.
     end: u64,
 }
@@ -67,14 +67,15 @@ impl Engine {
     /// view's files, and keeps further pushes back.
     pub(crate) fn pause_caught_up(
         &self,
-        generation: GenerationId,
+        view: &AppliedView,
+        number: u32,
         from: u64,
     ) -> Result<Paused<'_, CaughtUp>> {
         // Nearly all of it while pushes go on, so that they wait for little.
-        let from = self.replay(generation, from)?;
+        let from = self.replay(view, number, from)?;
         let logs = self.pushes.logs.lock();
-        let end = self.replay(generation, from)?;
-        Ok(Paused { engine: self, logs, state: CaughtUp { generation, end } })
+        let end = self.replay(view, number, from)?;
+        Ok(Paused { engine: self, logs, state: CaughtUp { view: view.id, end } })
     }
 
     /// Keeps pushes back, and whoever would write them to files.
@@ -100,8 +101,8 @@ impl Paused<'_, CaughtUp> {
 
     /// Says that the generation is the one that is read from now on.
     pub fn flipped(mut self) {
-        let CaughtUp { generation, end } = self.state;
-        let log = self.logs.entry(generation.view).or_default();
+        let CaughtUp { view, end } = self.state;
+        let log = self.logs.entry(view).or_default();
         log.applied = log.applied.max(end);
     }
 }

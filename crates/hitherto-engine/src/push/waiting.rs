@@ -11,7 +11,8 @@ use hitherto_core::catalog::AppliedView;
 use hitherto_core::limits::{CLOCK_JUMP_MICROS_MAX, PUSH_FACTS_MAX, PUSH_NAME_BYTES_MAX};
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Error, Result};
-use hitherto_offline::pushed::{KnownFrom, read_batch};
+use hitherto_offline::Offline;
+use hitherto_offline::pushed::KnownFrom;
 use hitherto_online::{BatchName, Fact, LogEntry, NamedBatch};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_128;
@@ -35,7 +36,12 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Checks and encodes what arrives at `now`.
-    pub fn new(view: &AppliedView, request: &PushRequest, now: i64) -> Result<Self> {
+    pub fn new(
+        offline: &Offline,
+        view: &AppliedView,
+        request: &PushRequest,
+        now: i64,
+    ) -> Result<Self> {
         let facts = request.facts.num_rows();
         if facts > PUSH_FACTS_MAX {
             return Err(Error::invalid(format!(
@@ -52,8 +58,8 @@ impl Waiting {
             )));
         }
         let mut bytes = FactBytes::default();
-        let known_from =
-            read_batch(view, &request.facts, now, |entity, row| bytes.push(entity, row))?;
+        let push = |entity: &[u8], row: &[u8]| bytes.push(entity, row);
+        let known_from = offline.read_pushed(view, &request.facts, now, push)?;
         let known = match known_from {
             KnownFrom::Batch => KnownTimes::Said,
             KnownFrom::Arrival => KnownTimes::Given,

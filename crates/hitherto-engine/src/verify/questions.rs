@@ -2,10 +2,11 @@
 
 use hitherto_api::VerifyRequest;
 use hitherto_core::Result;
+use hitherto_core::aggregate::{AggregatePlan, Window};
 use hitherto_core::catalog::PublishedView;
 use hitherto_core::key::{self, OwnedPart};
 use hitherto_core::limits::VERIFY_STRANGERS;
-use hitherto_core::sample::{Sample, Span};
+use hitherto_core::sample::{Drawn, Sample, Span};
 
 use crate::Engine;
 use crate::files::ViewFiles;
@@ -37,20 +38,31 @@ pub(super) async fn draw(
         let queries = engine.fact_queries(view, files).await?;
         engine.offline.scan_facts(view, queries, offer).await?;
     }
-    let span = Span {
+    let whole = Span {
+        offset_micros: 0,
         ttl_micros: view.definition.ttl_micros,
         known: view.known(),
         horizon: generation.horizon,
         now,
     };
+    // Where answers are computed of events, they change at both ends of a window.
+    let windows: Vec<Window> =
+        AggregatePlan::of_all(view).iter().flat_map(AggregatePlan::windows).collect();
+    let span_of = |drawn: &Drawn| match windows.get(drawn.draw as usize % windows.len().max(1)) {
+        Some(window) => {
+            Span { offset_micros: window.offset, ttl_micros: window.last_age(), ..whole }
+        }
+        None => whole,
+    };
     let mut questions = Questions { entities: Vec::new(), times: Vec::new() };
     let mut strangers = Vec::new();
     for drawn in sample.into_facts() {
         let entity = key::decode(&drawn.key, &view.keys)?;
+        let at = drawn.moment(span_of(&drawn));
         if strangers.len() < VERIFY_STRANGERS {
-            strangers.push((entity.iter().map(other).collect(), drawn.moment(span)));
+            strangers.push((entity.iter().map(other).collect(), at));
         }
-        questions.times.push(drawn.moment(span));
+        questions.times.push(at);
         questions.entities.push(entity);
     }
     for (entity, at) in strangers {

@@ -1,4 +1,6 @@
-//! All facts of a view that can answer, in key order, whatever the size of its source.
+//! All facts of a view that can answer, in key order, whatever the size of its source. Events
+//! are in the order of their own keys ([`hitherto_core::key::EventKey`]), and what is said below
+//! of an entity's facts is said of an event's: its versions.
 //!
 //! ```text
 //! pieces (row groups, newest first; a thread takes one after the other)
@@ -33,13 +35,13 @@ use datafusion::common::runtime::JoinSet;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use hitherto_core::catalog::AppliedView;
+use hitherto_core::key::EventKey;
 use hitherto_core::{Error, Result};
 
 use self::scan::Scan;
-use self::spread::{Part, Spread};
+use self::spread::{EntityOf, Part, Spread};
 use self::superseded::Superseded;
 use crate::Offline;
-use crate::facts::FactLayout;
 use crate::footer::blame_if_broken;
 use crate::shared::StopOnDrop;
 use crate::source::FactQuery;
@@ -120,9 +122,9 @@ impl SortedFacts {
 }
 
 impl SortedRun {
-    /// Shows facts by key, newest first, with their times and rows. Of an entity's facts
-    /// with equal times only the greatest comes, and none after the first that is visible
-    /// at the horizon.
+    /// Shows facts by key, newest first, with their times and rows; events by their own keys.
+    /// Of an entity's facts, or an event's, with equal times only the greatest comes, and none
+    /// after the first that is visible at the horizon.
     ///
     /// # Errors
     /// What `visit` returns; `Unavailable` when temporary files cannot be used.
@@ -146,10 +148,14 @@ impl Offline {
         mut progress: impl FnMut(u64),
     ) -> Result<SortedFacts> {
         let memory = self.memory_bytes_max;
-        let spread = Spread::new(horizon, memory / SPREAD_SHARE);
+        let entity: EntityOf = match view.definition.aggregates {
+            Some(_) => |key| EventKey::split(key).map_or(key, |event| event.entity),
+            None => |key| key,
+        };
+        let spread = Spread::new(entity, horizon, memory / SPREAD_SHARE);
         let superseded = Superseded::new(horizon, memory / SUPERSEDED_SHARE);
         let context = self.session().task_ctx();
-        let scan = Arc::new(Scan::new(FactLayout::new(view), queries, context, superseded, spread));
+        let scan = Arc::new(Scan::new(view, queries, context, superseded, spread));
         let count = Arc::clone(&scan.count);
         let stop = StopOnDrop(Arc::clone(&scan.stop));
         // That more was read is told once, however often it is so before anybody hears it.

@@ -10,7 +10,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::executor::block_on;
 use hitherto_api::TimeRange;
 use hitherto_core::Result;
-use hitherto_core::row::{FLAG_DELETION, RowBlock};
+use hitherto_core::aggregate::EventIds;
+use hitherto_core::catalog::AppliedView;
+use hitherto_core::key::EventKey;
+use hitherto_core::row::{self, FLAG_DELETION, RowBlock};
 use parking_lot::Mutex;
 
 use super::ScanCount;
@@ -36,6 +39,8 @@ pub struct Scan {
     pieces: Mutex<VecDeque<(Piece, TimeRange)>>,
     context: Arc<TaskContext>,
     superseded: Superseded,
+    /// Of a view whose facts are events: they are sorted by these.
+    ids: Option<EventIds>,
     spread: Spread,
     /// What was read so far.
     pub count: Arc<ScanCount>,
@@ -55,7 +60,7 @@ struct Reader<'s> {
 impl Scan {
     /// A scan of everything that queries find.
     pub fn new(
-        layout: FactLayout,
+        view: &AppliedView,
         queries: &[FactQuery],
         context: Arc<TaskContext>,
         superseded: Superseded,
@@ -72,7 +77,8 @@ impl Scan {
         });
         let pieces = Mutex::new(pieces.collect());
         let (count, stop) = (Arc::default(), Arc::default());
-        Self { layout, pieces, context, superseded, spread, count, stop }
+        let (layout, ids) = (FactLayout::new(view), EventIds::of(view));
+        Self { layout, pieces, context, superseded, ids, spread, count, stop }
     }
 
     /// The facts, once all threads are done.
@@ -101,7 +107,9 @@ impl Scan {
         while let Some((piece, window)) = self.take() {
             reader.window = window;
             match piece {
-                Piece::Unit(files, unit) if unit.rows <= HEADS_FIRST_ROWS_MAX => {
+                Piece::Unit(files, unit)
+                    if unit.rows <= HEADS_FIRST_ROWS_MAX && self.ids.is_none() =>
+                {
                     read_unit(&unit, || reader.read_heads_first(&files, &unit, &mut read))?;
                 }
                 Piece::Unit(files, unit) => {
@@ -194,6 +202,10 @@ impl Reader<'_> {
         self.candidates.clear();
         self.add(&facts.heads, 0);
         let Self { scan, writer, candidates, block, .. } = self;
+        if let Some(ids) = &scan.ids {
+            facts.encode_block(&candidates.facts, block)?;
+            return write_events(ids, candidates, block, writer);
+        }
         let with_values = write_deletions(&scan.layout, candidates, writer)?;
         facts.encode_block(&with_values, block)?;
         write(candidates, &with_values, block, writer)
@@ -206,7 +218,10 @@ impl Reader<'_> {
         count.facts.fetch_add(heads.len() as u64 - refused.outside, Ordering::Relaxed);
         count.without_time.fetch_add(refused.without_time, Ordering::Relaxed);
         count.without_key.fetch_add(refused.without_key, Ordering::Relaxed);
-        self.scan.superseded.drop_worthless(&mut self.candidates, before);
+        // Another event of an entity takes nothing from one.
+        if self.scan.ids.is_none() {
+            self.scan.superseded.drop_worthless(&mut self.candidates, before);
+        }
     }
 }
 
@@ -236,4 +251,25 @@ fn write(
 ) -> Result<()> {
     let mut facts = facts.iter().enumerate();
     facts.try_for_each(|(index, fact)| writer.push(candidates.key(fact), rows.get(index)))
+}
+
+/// Writes events with their rows, by their own keys.
+fn write_events(
+    ids: &EventIds,
+    candidates: &Candidates,
+    rows: &RowBlock,
+    writer: &mut SpreadWriter<'_>,
+) -> Result<()> {
+    let (mut key, mut row) = (Vec::new(), Vec::new());
+    for (index, fact) in candidates.facts.iter().enumerate() {
+        rows.get(index).clone_into(&mut row);
+        if fact.is_deletion {
+            row::mark_deletion(&mut row);
+        }
+        let (entity, event) = (candidates.key(fact), fact.times.event);
+        key.clear();
+        EventKey { entity, event, id: ids.read(&row)? }.encode(&mut key);
+        writer.push(&key, &row)?;
+    }
+    Ok(())
 }

@@ -32,6 +32,7 @@ const SAMPLE_BUFFERS: usize = 64;
 
 /// Facts that are being spread. Shared by threads.
 pub struct Spread {
+    entity: EntityOf,
     horizon: i64,
     memory: usize,
     gathered: Mutex<Gathered>,
@@ -56,13 +57,16 @@ enum Facts {
     Spilled(Spilled),
 }
 
+/// The part of a key that facts of one entity have alike: none of them is divided by parts.
+pub type EntityOf = fn(&[u8]) -> &[u8];
+
 /// Takes sorted facts.
 pub type FactVisitor<'v> = dyn FnMut(&[u8], Times, &[u8]) -> Result<()> + 'v;
 
 impl Spread {
     /// No fact yet; holds about so many bytes, and half as many again for a moment.
-    pub fn new(horizon: i64, memory: usize) -> Self {
-        Self { horizon, memory, gathered: Mutex::default(), parts: OnceLock::new() }
+    pub fn new(entity: EntityOf, horizon: i64, memory: usize) -> Self {
+        Self { entity, horizon, memory, gathered: Mutex::default(), parts: OnceLock::new() }
     }
 
     /// Begins to hand facts over, from one thread.
@@ -101,7 +105,7 @@ impl Spread {
             })?;
             return Ok(room);
         }
-        let border = |key: &[u8], _| Border::before_entity(key);
+        let border = |key: &[u8], _| Border::before_entity((self.entity)(key));
         let parts = Parts::new(borders(&sorter, &kept, PARTS_MAX, border)?, self.memory);
         sorter.copy(&kept, |buffer| parts.add(&buffer))?;
         drop(self.parts.set(parts));
@@ -125,7 +129,7 @@ impl Spread {
         let step = all.len().div_ceil(SAMPLE_FACTS).max(1);
         let mut sample: Vec<Place> = all.iter().step_by(step).copied().collect();
         sorter.sort(&mut sample);
-        let border = |key: &[u8], _| Border::before_entity(key);
+        let border = |key: &[u8], _| Border::before_entity((self.entity)(key));
         let borders = borders(&sorter, &sample, parts, border)?;
         let mut divided = vec![Vec::new(); borders.len() + 1];
         for place in all {

@@ -38,6 +38,7 @@ use crate::table::read_files;
 pub(crate) use self::columns::{
     check_view_columns, is_read_as_stored, read_as_utc, source_columns,
 };
+pub(crate) use self::sql::condition;
 
 /// The name under which `source.sql` sees the Parquet files.
 const SOURCE_TABLE: &str = "source";

@@ -10,11 +10,11 @@ use super::{acknowledged, io_failed};
 use crate::{Access, disk};
 
 /// The version of the folder's layout that this release writes. 2 has the log of
-/// pushed facts and rows to be merged, 3 what batches say and when they arrived. An older
-/// one becomes one of 3 when it is opened for writing.
-const FORMAT: u32 = 3;
-/// The oldest that can be read as it is.
-const FORMAT_READ_MIN: u32 = 2;
+/// pushed facts and rows to be merged, 3 what batches say and when they arrived, 4 events.
+/// An older one becomes one of 4 when it is opened for writing.
+const FORMAT: u32 = 4;
+/// The oldest that can be read as it is: an earlier one has no family of events.
+const FORMAT_READ_MIN: u32 = 4;
 
 /// The file that tells a store's layout; where it is, there is a store.
 pub fn format_file(folder: &Path) -> PathBuf {

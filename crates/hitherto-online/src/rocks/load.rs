@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hitherto_core::definition::Known;
+use hitherto_core::key::EventKey;
 use hitherto_core::limits::SORTED_FILE_BYTES_MAX;
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result, row};
 use parking_lot::{Mutex, MutexGuard};
 use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 
-use super::{HISTORY, LATEST, RocksStore, failed, io_failed};
+use super::{EVENTS, HISTORY, LATEST, RocksStore, failed, io_failed};
 use crate::keys;
 use crate::store::{Beneath, GenerationId, Load, LoadPart, Loaded};
 
@@ -33,6 +34,7 @@ pub struct RocksLoad<'s> {
 struct Written {
     latest: Vec<PathBuf>,
     history: Vec<PathBuf>,
+    events: Vec<PathBuf>,
     loaded: Loaded,
     /// By when all latest rows can be seen.
     visible_by: Option<i64>,
@@ -75,26 +77,29 @@ impl Load for RocksLoad<'_> {
     fn part(&self) -> Result<Box<dyn LoadPart + '_>> {
         let number = self.parts.fetch_add(1, Ordering::Relaxed);
         let stem = |family| self.folder.join(format!("{family}-{number:06}"));
-        let history = match self.beneath {
-            Beneath::Nothing => &self.store.history_files,
-            Beneath::Rows => &self.store.history_deltas,
+        let (history, events) = match self.beneath {
+            Beneath::Nothing => (&self.store.history_files, &self.store.event_files),
+            Beneath::Rows => (&self.store.history_deltas, &self.store.event_deltas),
         };
         Ok(Box::new(RocksPart {
             load: self,
             latest: Files::new(&self.store.latest_files, self.beneath, stem(LATEST)),
             history: Files::new(history, self.beneath, stem(HISTORY)),
+            events: Files::new(events, self.beneath, stem(EVENTS)),
             visible_by: None,
         }))
     }
 
     fn finish(self: Box<Self>) -> Result<Loaded> {
-        let Written { latest, history, loaded, visible_by } = std::mem::take(&mut *self.written());
+        let Written { latest, history, events, loaded, visible_by } =
+            std::mem::take(&mut *self.written());
         let visible_by = visible_by.unwrap_or(i64::MIN);
         self.store.room.check()?;
         self.store.load_visible_by(self.generation, self.beneath, visible_by)?;
         let write = self.store.rows.begin_load(self.generation);
         self.ingest(HISTORY, &history)?;
         self.ingest(LATEST, &latest)?;
+        self.ingest(EVENTS, &events)?;
         drop(write);
         Ok(loaded)
     }
@@ -105,6 +110,7 @@ struct RocksPart<'l> {
     load: &'l RocksLoad<'l>,
     latest: Files<'l>,
     history: Files<'l>,
+    events: Files<'l>,
     visible_by: Option<i64>,
 }
 
@@ -119,16 +125,25 @@ impl LoadPart for RocksPart<'_> {
         self.history.put(&keys::history(self.load.generation, entity_key, times), row)
     }
 
+    fn put_event(&mut self, event_key: &[u8], known: i64, row: &[u8]) -> Result<()> {
+        let event = EventKey::split(event_key)
+            .ok_or_else(|| Error::internal("an event is loaded under no key of one"))?;
+        self.events.put(&keys::event(self.load.generation, event, known), row)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<()> {
         self.latest.close()?;
         self.history.close()?;
+        self.events.close()?;
         let mut written = self.load.written();
         written.loaded.latest_rows += self.latest.rows;
         written.loaded.history_rows += self.history.rows;
-        written.loaded.file_bytes += self.latest.bytes + self.history.bytes;
+        written.loaded.event_rows += self.events.rows;
+        written.loaded.file_bytes += self.latest.bytes + self.history.bytes + self.events.bytes;
         written.visible_by = written.visible_by.max(self.visible_by);
         written.latest.append(&mut self.latest.paths);
         written.history.append(&mut self.history.paths);
+        written.events.append(&mut self.events.paths);
         Ok(())
     }
 }

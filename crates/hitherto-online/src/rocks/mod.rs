@@ -1,8 +1,9 @@
-//! The embedded online store: one RocksDB database, four column families.
+//! The embedded online store: one RocksDB database, five column families.
 //!
 //! | module    | what it owns                                               |
 //! | --------- | ---------------------------------------------------------- |
 //! | `acknowledged` | how far the log got, told beside it                    |
+//! | `events`  | entities' events, and tiles of those that have many         |
 //! | `options` | how each family is tuned, and why                           |
 //! | `owner`   | who has the store open for writing                          |
 //! | `load`    | rows to sorted files to ingestion                           |
@@ -11,6 +12,7 @@
 //! | `read`    | snapshots: batched gets and history seeks                   |
 //! | `folder`  | what there is of a store before it is opened                |
 //! | `kept`    | a whole history in one piece                                |
+//! | `kind`    | families of many facts an entity, and their keys            |
 //! | `room`    | whether the disk has room for what begins                   |
 //! | `retain`  | history that nobody can ask for any more                    |
 //! | `rows`    | latest rows kept in memory, and which of them still hold    |
@@ -33,8 +35,10 @@
 //! folder: a file can be deleted while it is locked.
 
 mod acknowledged;
+mod events;
 mod folder;
 mod kept;
+mod kind;
 mod load;
 mod log;
 mod options;
@@ -59,7 +63,8 @@ use rocksdb::{
 use crate::keys::MetaKey;
 use crate::open::EntryVisitor;
 use crate::store::{
-    Beneath, Fact, GenerationId, Load, Meta, MetaChange, PushLog, Reach, RowStore, Snapshot,
+    Beneath, EventVersion, Fact, GenerationId, Horizon, Load, Meta, MetaChange, PushLog, Reach,
+    RowStore, Snapshot,
 };
 use crate::{Access, Usage, disk, keys};
 use acknowledged::Acknowledged;
@@ -70,9 +75,12 @@ use rows::RowTable;
 
 const LATEST: &str = "latest";
 const HISTORY: &str = "history";
+const EVENTS: &str = "events";
 const META: &str = "meta";
 const PUSHED: &str = "pushed";
-const FAMILIES: [&str; 4] = [LATEST, HISTORY, META, PUSHED];
+const FAMILIES: [&str; 5] = [LATEST, HISTORY, EVENTS, META, PUSHED];
+/// Those that have rows of generations.
+const OF_ROWS: [&str; 3] = [LATEST, HISTORY, EVENTS];
 
 /// How much an embedded store may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +108,13 @@ pub struct RocksStore {
     cache: Cache,
     rows: RowTable,
     horizons: Horizons,
-    /// How sorted files of the two families are written.
+    /// How sorted files of the families of rows are written.
     latest_files: Options,
     history_files: Options,
-    /// For history that is loaded beside other: compaction brings both together.
+    event_files: Options,
+    /// For what is loaded beside other: compaction brings both together.
     history_deltas: Options,
+    event_deltas: Options,
     /// Held by whoever puts facts.
     putting: Mutex<()>,
     staging: PathBuf,
@@ -188,7 +198,9 @@ impl RocksStore {
         }
         let latest_files = options::family(LATEST, &cache, &horizons);
         let history_files = options::family(HISTORY, &cache, &horizons);
-        let history_deltas = options::history_deltas(&cache, &horizons);
+        let event_files = options::family(EVENTS, &cache, &horizons);
+        let history_deltas = options::deltas(HISTORY, &cache, &horizons);
+        let event_deltas = options::deltas(EVENTS, &cache, &horizons);
         let putting = Mutex::new(());
         Ok(Self {
             db,
@@ -200,7 +212,9 @@ impl RocksStore {
             horizons,
             latest_files,
             history_files,
+            event_files,
             history_deltas,
+            event_deltas,
             putting,
             staging,
             access,
@@ -309,11 +323,16 @@ impl RowStore for RocksStore {
         self.put_facts(generation, facts)
     }
 
+    fn put_events(&self, generation: GenerationId, versions: &[EventVersion<'_>]) -> Result<()> {
+        self.check_writable()?;
+        self.put_versions(generation, versions)
+    }
+
     fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>> {
         self.read_visible_by(generation)
     }
 
-    fn retain(&self, generation: GenerationId, horizon: i64) {
+    fn retain(&self, generation: GenerationId, horizon: Horizon) {
         self.horizons.set(generation, horizon);
     }
 
@@ -322,7 +341,7 @@ impl RowStore for RocksStore {
         let (from, to) = (keys::generation(generation), keys::generation_end(generation));
         self.drop_visible_by(generation)?;
         let _write = self.rows.begin_load(generation);
-        for family in [LATEST, HISTORY] {
+        for family in OF_ROWS {
             let family = self.family(family);
             // Whole files go at once; one range tombstone covers what is left, if anything
             // is: files that are loaded below one would all be written again.
@@ -410,7 +429,8 @@ impl RocksStore {
         };
         Usage {
             latest_rows: number(LATEST, properties::ESTIMATE_NUM_KEYS),
-            history_rows: number(HISTORY, properties::ESTIMATE_NUM_KEYS),
+            history_rows: number(HISTORY, properties::ESTIMATE_NUM_KEYS)
+                + number(EVENTS, properties::ESTIMATE_NUM_KEYS),
             disk_bytes: FAMILIES
                 .iter()
                 .map(|family| number(family, properties::TOTAL_SST_FILES_SIZE))

@@ -2,15 +2,15 @@
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode,
-    DEFAULT_COLUMN_FAMILY_NAME, DataBlockIndexType, Options, SliceTransform,
+    DEFAULT_COLUMN_FAMILY_NAME, DataBlockIndexType, Options,
 };
 
+use super::kind::Kind;
 use super::put::{GREATEST, greatest};
-use super::retain::Horizons;
+use super::retain::{Horizons, RetainFactory};
 use super::room::Room;
-use super::{FAMILIES, HISTORY, LATEST, RocksOptions};
+use super::{EVENTS, FAMILIES, HISTORY, LATEST, OF_ROWS, RocksOptions};
 use crate::Access;
-use crate::keys::{GENERATION_BYTES, TIMES_BYTES};
 
 /// Bits of filter a key: about 1% of absent entities cost a block read.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
@@ -73,9 +73,9 @@ pub fn families(cache: &Cache, horizons: &Horizons, room: &Room) -> Vec<ColumnFa
     described.collect()
 }
 
-/// Those of sorted files of history that do not stay as they are: written fast.
-pub fn history_deltas(cache: &Cache, horizons: &Horizons) -> Options {
-    let mut options = family(HISTORY, cache, horizons);
+/// Those of sorted files of history or events that do not stay as they are: written fast.
+pub fn deltas(name: &str, cache: &Cache, horizons: &Horizons) -> Options {
+    let mut options = family(name, cache, horizons);
     options.set_bottommost_compression_type(DBCompressionType::Lz4);
     options
 }
@@ -89,7 +89,7 @@ pub fn family(name: &str, cache: &Cache, horizons: &Horizons) -> Options {
     blocks.set_format_version(6);
     let mut options = Options::default();
     options.set_compression_type(DBCompressionType::Lz4);
-    if matches!(name, LATEST | HISTORY) {
+    if OF_ROWS.contains(&name) {
         options.set_merge_operator_associative(GREATEST, greatest);
         options.set_max_successive_merges(MERGES_MAX);
     }
@@ -100,17 +100,14 @@ pub fn family(name: &str, cache: &Cache, horizons: &Horizons) -> Options {
             blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
             blocks.set_whole_key_filtering(true);
         }
-        HISTORY => {
+        HISTORY | EVENTS => {
             blocks.set_block_size(HISTORY_BLOCK_BYTES);
             blocks.set_bloom_filter(FILTER_BITS_PER_KEY, false);
             blocks.set_whole_key_filtering(false);
             options.set_bottommost_compression_type(DBCompressionType::Zstd);
-            options.set_compaction_filter_factory(horizons.clone());
-            options.set_prefix_extractor(SliceTransform::create(
-                "hitherto.history.entity.1",
-                |key| &key[..key.len() - TIMES_BYTES],
-                Some(|key| key.len() >= GENERATION_BYTES + TIMES_BYTES),
-            ));
+            let kind = if name == HISTORY { Kind::History } else { Kind::Events };
+            options.set_compaction_filter_factory(RetainFactory::new(kind, horizons.clone()));
+            options.set_prefix_extractor(kind.prefix());
         }
         _ => {}
     }

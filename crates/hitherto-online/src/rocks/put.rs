@@ -5,14 +5,15 @@
 //! compacted. So a push never waits for a load and a load never undoes a push, though
 //! both decided what to write by what they read before.
 
+use hitherto_core::aggregate::TileId;
 use hitherto_core::rule;
 use hitherto_core::{Result, row};
 use rocksdb::{MergeOperands, WriteBatch, WriteOptions};
 
 use super::visible::visible_by;
-use super::{HISTORY, LATEST, RocksStore, failed};
-use crate::keys::{self, LatestKeys};
-use crate::store::{Fact, GenerationId};
+use super::{EVENTS, HISTORY, LATEST, RocksStore, failed};
+use crate::keys::{self, LatestKeys, Mark};
+use crate::store::{EventVersion, Fact, GenerationId};
 
 /// The name of [`greatest`], which RocksDB keeps in every file.
 pub const GREATEST: &str = "hitherto.greatest.1";
@@ -39,7 +40,7 @@ impl RocksStore {
         for facts in &entities {
             keys.push(generation, facts[0].entity_key);
             changed.push(generation, facts[0].entity_key);
-            changed.push_history(generation, facts[0].entity_key);
+            changed.push_marked(generation, facts[0].entity_key, Mark::Whole, &[]);
         }
         let newest_visible = visible_by(entities.iter().map(|facts| facts[0].times));
 
@@ -79,4 +80,50 @@ impl RocksStore {
         drop(one_at_a_time);
         Ok(())
     }
+
+    /// See [`crate::RowStore::put_events`].
+    pub(super) fn put_versions(
+        &self,
+        generation: GenerationId,
+        versions: &[EventVersion<'_>],
+    ) -> Result<()> {
+        let changed = changed_by(generation, versions);
+        let mut batch = WriteBatch::default();
+        for EventVersion { event, known, row } in versions {
+            batch.merge_cf(self.family(EVENTS), keys::event(generation, *event, *known), row);
+        }
+        let one_at_a_time = self.putting.lock();
+        let stamp = self.rows.stamp();
+        let put = self.rows.begin_put(generation, &changed);
+        self.write(batch, &WriteOptions::default())?;
+        // They are read again when somebody asks for them.
+        put.finish(stamp, &vec![None; changed.len()]);
+        drop(one_at_a_time);
+        Ok(())
+    }
+}
+
+/// What is kept in memory that versions change: all of an entity's events, and the tiles that
+/// they lie in.
+fn changed_by(generation: GenerationId, versions: &[EventVersion<'_>]) -> LatestKeys {
+    let mut events: Vec<(&[u8], i64)> =
+        versions.iter().map(|version| (version.event.entity, version.event.event)).collect();
+    events.sort_unstable();
+    events.dedup();
+    let mut changed = LatestKeys::default();
+    for of_entity in events.chunk_by(|(one, _), (other, _)| one == other) {
+        let (entity, _) = of_entity[0];
+        changed.push_marked(generation, entity, Mark::Whole, &[]);
+        // Events are in the order of their times, so those of one tile are neighbours.
+        let mut last: Vec<Option<TileId>> = Vec::new();
+        for (_, event) in of_entity {
+            for (length, tile) in TileId::all_of(*event).enumerate() {
+                last.resize(last.len().max(length + 1), None);
+                if last[length].replace(tile) != Some(tile) {
+                    changed.push_marked(generation, entity, Mark::Tile, &tile.bytes());
+                }
+            }
+        }
+    }
+    changed
 }

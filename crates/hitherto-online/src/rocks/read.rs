@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use hitherto_core::error::ROWS_ANEW;
 use hitherto_core::rule::Times;
 use hitherto_core::{Error, Result};
 use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, SnapshotWithThreadMode};
 
-use super::{HISTORY, LATEST, RocksStore, failed, kept};
-use crate::keys::{self, LatestKeys};
-use crate::store::{FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
+use super::events::RocksEvents;
+use super::kind::Kind;
+use super::{LATEST, RocksStore, failed, kept};
+use crate::keys::{LatestKeys, Mark};
+use crate::store::{Events, FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
 
 /// How long to wait before it is asked again whether a write has ended.
 const WRITE_POLL: Duration = Duration::from_micros(200);
@@ -29,12 +30,12 @@ const WRITE_POLL: Duration = Duration::from_micros(200);
 /// when it was made. Facts that are put come and are seen all at once, but one that is
 /// made after rows were taken from the table may have facts that those rows lack.
 pub struct RocksSnapshot<'s> {
-    store: &'s RocksStore,
+    pub(super) store: &'s RocksStore,
     generations: Vec<GenerationId>,
     /// Taken before `snapshot`: see [`super::rows`].
-    stamp: u64,
+    pub(super) stamp: u64,
     snapshot: OnceLock<SnapshotWithThreadMode<'s, DB>>,
-    reach: Reach,
+    pub(super) reach: Reach,
     is_out_of_reach: AtomicBool,
 }
 
@@ -79,7 +80,7 @@ impl<'s> RocksSnapshot<'s> {
         failed(cause)
     }
 
-    fn out_of_reach(&self, why: &str) -> Error {
+    pub(super) fn out_of_reach(&self, why: &str) -> Error {
         self.is_out_of_reach.store(true, Ordering::Relaxed);
         Error::unavailable(why)
     }
@@ -108,12 +109,11 @@ impl Snapshot for RocksSnapshot<'_> {
     }
 
     fn histories(&self) -> Result<Box<dyn Histories + '_>> {
-        Ok(Box::new(RocksHistories {
-            snapshot: self,
-            facts: None,
-            key: LatestKeys::default(),
-            kept: Rows::default(),
-        }))
+        Ok(Box::new(RocksHistories::new(self, Kind::History)))
+    }
+
+    fn events(&self) -> Result<Box<dyn Events + '_>> {
+        Ok(Box::new(RocksEvents::new(self)))
     }
 
     fn is_out_of_reach(&self) -> bool {
@@ -121,17 +121,24 @@ impl Snapshot for RocksSnapshot<'_> {
     }
 }
 
-/// Histories out of the table, or else out of the database with one iterator that is
-/// moved from entity to entity.
-struct RocksHistories<'h, 's> {
+/// Histories or events out of the table, or else out of the database with one iterator that
+/// is moved from entity to entity.
+pub(super) struct RocksHistories<'h, 's> {
     snapshot: &'h RocksSnapshot<'s>,
+    kind: Kind,
     /// Made when it is needed.
     facts: Option<DBRawIterator<'h>>,
     key: LatestKeys,
-    kept: Rows,
+    /// All facts of the last entity in one piece, if they are few.
+    pub kept: Rows,
 }
 
-impl<'h> RocksHistories<'h, '_> {
+impl<'h, 's> RocksHistories<'h, 's> {
+    pub fn new(snapshot: &'h RocksSnapshot<'s>, kind: Kind) -> Self {
+        let (key, kept) = (LatestKeys::default(), Rows::default());
+        Self { snapshot, kind, facts: None, key, kept }
+    }
+
     fn facts(&mut self) -> Result<&mut DBRawIterator<'h>> {
         match &mut self.facts {
             Some(facts) => Ok(facts),
@@ -139,21 +146,20 @@ impl<'h> RocksHistories<'h, '_> {
                 let snapshot = self.snapshot;
                 let mut options = snapshot.options()?;
                 options.set_prefix_same_as_start(true);
-                let family = snapshot.store.family(HISTORY);
+                let family = snapshot.store.family(self.kind.family());
                 Ok(none.insert(snapshot.store.db.raw_iterator_cf_opt(family, options)))
             }
         }
     }
 
     /// Shows facts from a key on, those of its entity, until `visit` breaks.
-    fn seek(&mut self, newest: &[u8], visit: &mut FactVisitor<'_>) -> Result<()> {
-        let entity = &newest[..newest.len() - keys::TIMES_BYTES];
+    pub fn seek(&mut self, newest: &[u8], visit: &mut FactVisitor<'_>) -> Result<()> {
+        let kind = self.kind;
+        let (entity, _) = kind.entity(newest)?;
         let facts = self.facts()?;
         facts.seek(newest);
         while let Some((key, row)) = facts.item() {
-            let (prefix, times) = keys::split_history(key).ok_or_else(|| {
-                Error::corrupt(format!("the online store has a damaged history key; {ROWS_ANEW}"))
-            })?;
+            let (prefix, times) = kind.entity(key)?;
             if prefix != entity || visit(times, row).is_break() {
                 return Ok(());
             }
@@ -161,6 +167,21 @@ impl<'h> RocksHistories<'h, '_> {
         }
         let status = facts.status();
         status.map_err(|cause| self.snapshot.failed(cause))
+    }
+
+    /// Has all facts of an entity in `kept`, unless they are too many for that.
+    pub fn find_whole(&mut self, generation: GenerationId, entity_key: &[u8]) -> Result<()> {
+        let mut table = self.snapshot.store.rows.of_snapshot(self.snapshot.stamp);
+        self.key.clear();
+        self.key.push_marked(generation, entity_key, Mark::Whole, &[]);
+        self.kept.reset(1);
+        if !table.take(&self.key, &mut self.kept).is_empty() {
+            let whole = self.read_whole(&self.kind.first(generation, entity_key, i64::MAX))?;
+            // That they are too many is kept, too.
+            table.leave(self.key.get(0), whole.as_deref());
+            whole.into_iter().for_each(|whole| self.kept.set(0, &whole));
+        }
+        Ok(())
     }
 
     /// Reads an entity's whole history, to be kept; `None` if it is too long for that.
@@ -186,24 +207,10 @@ impl Histories for RocksHistories<'_, '_> {
         at: i64,
         visit: &mut FactVisitor<'_>,
     ) -> Result<()> {
-        let mut table = self.snapshot.store.rows.of_snapshot(self.snapshot.stamp);
-        self.key.clear();
-        self.key.push_history(generation, entity_key);
-        self.kept.reset(1);
-        let is_new = !table.take(&self.key, &mut self.kept).is_empty();
-        if let Some(whole) = self.kept.get(0) {
-            return kept::show(whole, at, visit);
+        self.find_whole(generation, entity_key)?;
+        match self.kept.get(0) {
+            Some(whole) => kept::show(whole, at, visit),
+            None => self.seek(&self.kind.first(generation, entity_key, at), visit),
         }
-        let newest =
-            |event| keys::history(generation, entity_key, Times { event, known: i64::MAX });
-        if is_new {
-            let whole = self.read_whole(&newest(i64::MAX))?;
-            // That it is too long is kept, too.
-            table.leave(self.key.get(0), whole.as_deref());
-            if let Some(whole) = whole {
-                return kept::show(&whole, at, visit);
-            }
-        }
-        self.seek(&newest(at), visit)
     }
 }

@@ -1,4 +1,4 @@
-//! History that nobody can ask for any more leaves when RocksDB compacts.
+//! History and events that nobody can ask for any more leave when RocksDB compacts.
 //!
 //! ```text
 //! one entity's facts, newest first     visible after the horizon     kept
@@ -7,7 +7,10 @@
 //!                                      all below it                  removed
 //! ```
 //!
-//! A compaction may see some of an entity's facts only; then the first of those that it
+//! The versions of one event are kept alike, if it can be in a window of any moment from the
+//! horizon on; if not, all of them go.
+//!
+//! A compaction may see some of these facts only; then the first of those that it
 //! sees is kept, too. Of facts that are still to be merged it sees none.
 
 use std::collections::HashMap;
@@ -20,27 +23,41 @@ use rocksdb::CompactionDecision;
 use rocksdb::compaction_filter::CompactionFilter;
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 
+use super::kind::Kind;
 use crate::keys::{self, GENERATION_BYTES};
-use crate::store::GenerationId;
+use crate::store::{GenerationId, Horizon};
 
-/// Where the history of each generation begins that somebody can ask for.
+/// Where what can be asked for of each generation begins.
 #[derive(Clone, Default)]
-pub struct Horizons(Arc<RwLock<HashMap<[u8; GENERATION_BYTES], i64>>>);
+pub struct Horizons(Arc<RwLock<HashMap<[u8; GENERATION_BYTES], Horizon>>>);
 
 impl Horizons {
     /// Sets a generation's horizon.
-    pub fn set(&self, generation: GenerationId, horizon: i64) {
+    pub fn set(&self, generation: GenerationId, horizon: Horizon) {
         let mut horizons = self.0.write();
         horizons.insert(keys::generation(generation), horizon);
     }
 }
 
-impl CompactionFilterFactory for Horizons {
+/// Makes a filter for each compaction.
+pub struct RetainFactory {
+    kind: Kind,
+    horizons: Horizons,
+}
+
+impl RetainFactory {
+    /// For facts of a kind.
+    pub fn new(kind: Kind, horizons: Horizons) -> Self {
+        Self { kind, horizons }
+    }
+}
+
+impl CompactionFilterFactory for RetainFactory {
     type Filter = Retain;
 
     fn create(&mut self, _: CompactionFilterContext) -> Retain {
-        let horizons = self.0.read().clone();
-        Retain { horizons, entity: Vec::new(), has_answer: false }
+        let horizons = self.horizons.0.read().clone();
+        Retain { kind: self.kind, horizons, of: Vec::new(), has_answer: false }
     }
 
     fn name(&self) -> &CStr {
@@ -48,29 +65,31 @@ impl CompactionFilterFactory for Horizons {
     }
 }
 
-/// One compaction on its way through the history.
+/// One compaction on its way through facts.
 pub struct Retain {
-    horizons: HashMap<[u8; GENERATION_BYTES], i64>,
-    /// The entity of the last fact, with its generation.
-    entity: Vec<u8>,
+    kind: Kind,
+    horizons: HashMap<[u8; GENERATION_BYTES], Horizon>,
+    /// The entity or event of the last fact, with its generation.
+    of: Vec<u8>,
     /// Whether a fact of it was seen that answers at the horizon.
     has_answer: bool,
 }
 
 impl CompactionFilter for Retain {
     fn filter(&mut self, _: u32, key: &[u8], _: &[u8]) -> CompactionDecision {
-        let Some((entity, times)) = keys::split_history(key) else {
-            return CompactionDecision::Keep;
-        };
-        let horizon = entity.first_chunk().and_then(|generation| self.horizons.get(generation));
+        let Some((of, times)) = self.kind.one_answers(key) else { return CompactionDecision::Keep };
+        let horizon = of.first_chunk().and_then(|generation| self.horizons.get(generation));
         let Some(horizon) = horizon else { return CompactionDecision::Keep };
-        if self.entity != entity {
-            self.entity.clear();
-            self.entity.extend_from_slice(entity);
+        if self.kind == Kind::Events && times.event < horizon.event {
+            return CompactionDecision::Remove;
+        }
+        if self.of != of {
+            self.of.clear();
+            self.of.extend_from_slice(of);
             self.has_answer = false;
         }
         // Known time counts also where a view ignores it: what is kept answers both ways.
-        if times.visible(Known::Honor) > *horizon {
+        if times.visible(Known::Honor) > horizon.moment {
             return CompactionDecision::Keep;
         }
         match std::mem::replace(&mut self.has_answer, true) {

@@ -3,7 +3,7 @@
 //!
 //! | module   | the trait    | what it keeps                                        |
 //! | -------- | ------------ | ---------------------------------------------------- |
-//! | [`rows`] | [`RowStore`] | latest rows and history, by generation               |
+//! | [`rows`] | [`RowStore`] | latest rows, history, events, by generation          |
 //! | [`log`]  | [`PushLog`]  | batches of pushed facts                              |
 //! | [`meta`] | [`Meta`]     | the catalog, and what this store has consumed        |
 //!
@@ -20,6 +20,6 @@ pub mod rows;
 pub use log::{BatchName, Durability, LogEntry, LogVisitor, NamedBatch, PushLog};
 pub use meta::{Meta, MetaChange};
 pub use rows::{
-    Beneath, Fact, FactVisitor, GenerationId, Histories, Load, LoadPart, Loaded, Reach, RowStore,
-    Rows, Snapshot,
+    Amount, Beneath, EventVersion, Events, Fact, FactVisitor, GenerationId, Histories, Horizon,
+    Load, LoadPart, Loaded, Reach, RowStore, Rows, Snapshot,
 };

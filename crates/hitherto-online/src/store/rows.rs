@@ -10,6 +10,8 @@
 use std::ops::ControlFlow;
 
 use hitherto_core::Result;
+use hitherto_core::aggregate::EventSource;
+use hitherto_core::key::EventKey;
 use hitherto_core::rule::Times;
 
 use crate::keys::LatestKeys;
@@ -92,6 +94,12 @@ pub trait Snapshot: Send + Sync {
     /// `Unavailable` when they are out of reach.
     fn histories(&self) -> Result<Box<dyn Histories + '_>>;
 
+    /// A cursor over entities' events; cheap to move, not to make.
+    ///
+    /// # Errors
+    /// `Unavailable` when they are out of reach.
+    fn events(&self) -> Result<Box<dyn Events + '_>>;
+
     /// Whether a read failed because what it wants is not in memory, and a
     /// snapshot of [`Reach::Disk`] has to be asked.
     fn is_out_of_reach(&self) -> bool;
@@ -114,6 +122,24 @@ pub trait Histories {
     ) -> Result<()>;
 }
 
+/// How many events an entity has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So few that all of them are read faster than any part of them.
+    Few,
+    /// More.
+    Many,
+}
+
+/// Reads entities' events, one entity after the other.
+pub trait Events: EventSource {
+    /// Turns to an entity, and says how many events it has.
+    ///
+    /// # Errors
+    /// As [`Histories::scan`].
+    fn begin(&mut self, generation: GenerationId, entity_key: &[u8]) -> Result<Amount>;
+}
+
 /// What a generation has before a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beneath {
@@ -130,6 +156,17 @@ pub struct Fact<'f> {
     pub entity_key: &'f [u8],
     /// Its times; those of the row.
     pub times: Times,
+    /// The row.
+    pub row: &'f [u8],
+}
+
+/// One version of an event to be put.
+#[derive(Clone, Copy, Debug)]
+pub struct EventVersion<'f> {
+    /// Whose event it is, and which.
+    pub event: EventKey<'f>,
+    /// When it was known.
+    pub known: i64,
     /// The row.
     pub row: &'f [u8],
 }
@@ -167,6 +204,13 @@ pub trait LoadPart {
     /// As [`LoadPart::put_latest`].
     fn put_history(&mut self, entity_key: &[u8], times: Times, row: &[u8]) -> Result<()>;
 
+    /// Adds one version of an event, whose key is encoded; of it and one with the same known
+    /// time the greater stays.
+    ///
+    /// # Errors
+    /// As [`LoadPart::put_latest`].
+    fn put_event(&mut self, event_key: &[u8], known: i64, row: &[u8]) -> Result<()>;
+
     /// Ends the part.
     ///
     /// # Errors
@@ -181,11 +225,23 @@ pub struct Loaded {
     pub latest_rows: u64,
     /// Rows in `history`.
     pub history_rows: u64,
+    /// Rows in `events`.
+    pub event_rows: u64,
     /// Bytes of sorted files.
     pub file_bytes: u64,
 }
 
-/// Keeps rows: `latest` has one an entity and generation, `history` every kept fact.
+/// Where what somebody can ask for of a generation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// The earliest moment.
+    pub moment: i64,
+    /// The earliest event time that counts at any moment from then on.
+    pub event: i64,
+}
+
+/// Keeps rows: `latest` has one an entity and generation, `history` every kept fact, `events`
+/// every kept version of an event.
 pub trait RowStore: Send + Sync {
     /// A consistent view of now of these generations; others may be seen half
     /// loaded. It holds resources until dropped. While rows are being put into one of
@@ -208,6 +264,13 @@ pub trait RowStore: Send + Sync {
     /// for reading.
     fn put(&self, generation: GenerationId, facts: &[Fact<'_>]) -> Result<()>;
 
+    /// Puts versions of events into a generation, for every snapshot made afterwards all at
+    /// once. Not durable by itself: see [`crate::PushLog::append_log`].
+    ///
+    /// # Errors
+    /// As [`RowStore::put`].
+    fn put_events(&self, generation: GenerationId, versions: &[EventVersion<'_>]) -> Result<()>;
+
     /// A moment by which every latest row of a generation can be seen, known time
     /// counted; `i64::MIN` if it never had any. `None` if nobody knows.
     ///
@@ -215,10 +278,10 @@ pub trait RowStore: Send + Sync {
     /// `Unavailable` for I/O, `Corrupt` for damaged bytes.
     fn visible_by(&self, generation: GenerationId) -> Result<Option<i64>>;
 
-    /// Says that nobody asks for moments before `horizon` any more: history that answers
-    /// only these is reclaimed when there is time for it. To be said again whenever the
+    /// Says that nobody asks for moments before a horizon any more: history and events that
+    /// answer only these are reclaimed when there is time for it. To be said again whenever the
     /// store is opened.
-    fn retain(&self, generation: GenerationId, horizon: i64);
+    fn retain(&self, generation: GenerationId, horizon: Horizon);
 
     /// Removes every row of a generation.
     ///

@@ -60,6 +60,11 @@ pub struct Aggregate {
 }
 
 impl Aggregates {
+    /// Which value of a fact is the id of its event; none where its time says who it is.
+    pub fn id_value(&self) -> Option<usize> {
+        (!self.id.is_empty()).then_some(0)
+    }
+
     /// The columns that functions are computed of, each once.
     pub fn inputs(&self) -> Vec<&Field> {
         let mut inputs: Vec<&Field> = Vec::new();

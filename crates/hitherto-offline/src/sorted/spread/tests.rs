@@ -38,7 +38,7 @@ fn judge(facts: &[Fact], horizon: i64) -> Vec<Fact> {
 
 /// The same by spreading them, from two threads.
 fn spread(facts: &[Fact], horizon: i64, memory: usize) -> Vec<Fact> {
-    let spread = Spread::new(horizon, memory);
+    let spread = Spread::new(|key| key, horizon, memory);
     std::thread::scope(|scope| {
         for half in facts.chunks(facts.len().div_ceil(2).max(1)) {
             let spread = &spread;

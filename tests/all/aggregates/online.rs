@@ -1,0 +1,228 @@
+//! Aggregates online: events that come in any way, and lookups of any moment against the naive
+//! oracle; and what a push to such a view is told.
+
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::compute::concat_batches;
+use hitherto_api::arrow_columns::to_record_batch;
+use hitherto_api::verify::Outcome;
+use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest};
+use hitherto_core::aggregate::Value;
+use hitherto_core::key::OwnedPart;
+use hitherto_engine::{Access, Engine};
+use proptest::prelude::*;
+use proptest::sample::select;
+use tokio::runtime::Runtime;
+
+use super::oracle::Fact;
+use super::world::{SECOND, World, columns, times, worlds};
+use crate::pushing::push;
+use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
+
+/// After every fact and question of a world.
+const NOW: i64 = 10_000 * SECOND;
+
+/// What happens to a store.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A part of the facts arrives.
+    Push(usize),
+    /// One is there as a file.
+    File(usize),
+    Incremental,
+    Full,
+    Rollback,
+    Reopen,
+}
+
+/// Parts of the facts: pushed ones, twice, and files.
+const PARTS: usize = 5;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    use Step::{File, Full, Incremental, Push, Reopen, Rollback};
+    let arrivals = Just([Push(0), Push(1), Push(2), File(3), File(4), Push(1)]).prop_shuffle();
+    let others = select(&[Incremental, Incremental, Full, Rollback, Reopen][..]);
+    (arrivals, prop::collection::vec(others, 6)).prop_map(|(arrivals, others)| {
+        arrivals.into_iter().zip(others).flat_map(|(one, other)| [one, other]).collect()
+    })
+}
+
+/// A world whose lookups answer at every moment, without a cutoff, which lookups have not.
+fn answerable() -> impl Strategy<Value = World> {
+    worlds().prop_map(|mut world| {
+        world.question.known_by = i64::MAX;
+        world
+    })
+}
+
+fn key(entity: i64) -> Vec<KeyColumn> {
+    vec![KeyColumn { name: "k".into(), parts: vec![Some(OwnedPart::Int(entity))] }]
+}
+
+impl World {
+    fn part(&self, number: usize) -> Vec<&(i64, Fact)> {
+        let facts = self.facts.iter().enumerate();
+        let of_part = |(index, (_, fact)): &(usize, &(i64, Fact))| {
+            // What nobody knows is refused when it is pushed: files have it.
+            let part = if fact.known.is_none() { 3 } else { index % PARTS };
+            part == number
+        };
+        facts.filter(of_part).map(|(_, fact)| fact).collect()
+    }
+
+    /// Facts as a push brings them: what no condition names is not there.
+    fn pushed(&self, facts: &[&(i64, Fact)]) -> RecordBatch {
+        let all = columns(facts);
+        let names = all.schema();
+        let wanted = |name: &&str| *name != "passes" || self.is_filtered;
+        let names = names.fields().iter().map(|field| field.name().as_str()).filter(wanted);
+        batch(names.map(|name| (name, all.column_by_name(name).unwrap().clone())).collect())
+    }
+
+    async fn live(&self, repo: &Repo, steps: &[Step]) -> Engine {
+        self.write_file(repo, "first", &[]);
+        let mut engine = repo.applied().await;
+        materialize(&engine, MaterializeMode::Full, NOW).await;
+        for (number, step) in steps.iter().enumerate() {
+            match step {
+                Step::Push(part) => {
+                    // What is remembered before it must not answer after it.
+                    self.looked_up(&engine);
+                    let facts = self.pushed(&self.part(*part));
+                    // What comes twice comes under two names.
+                    push(&engine, "v", facts, &format!("{number}"), NOW).unwrap();
+                }
+                Step::File(part) => {
+                    self.write_file(repo, &part.to_string(), &self.part(*part));
+                }
+                Step::Incremental => {
+                    materialize(&engine, MaterializeMode::Incremental, NOW).await;
+                }
+                Step::Full => {
+                    materialize(&engine, MaterializeMode::Full, NOW).await;
+                }
+                Step::Rollback => {
+                    // Files that were consumed since are to be consumed again.
+                    let _ = engine.rollback(grant(), "v").await;
+                }
+                Step::Reopen => {
+                    drop(engine);
+                    engine = repo.open(Access::ReadWrite).unwrap();
+                }
+            }
+        }
+        materialize(&engine, MaterializeMode::Incremental, NOW).await;
+        engine
+    }
+
+    /// All questions, one by one and those of one moment together.
+    fn looked_up(&self, engine: &Engine) -> RecordBatch {
+        let answers = self.rows.iter().map(|(entity, at)| {
+            let answer = lookup(engine, &["v:*"], key(*entity), Some(*at), NOW).unwrap();
+            named(to_record_batch(&answer).unwrap())
+        });
+        let answers: Vec<RecordBatch> = answers.collect();
+        concat_batches(&answers[0].schema(), &answers).unwrap()
+    }
+}
+
+/// Answers under the features' own names.
+fn named(answers: RecordBatch) -> RecordBatch {
+    let schema = answers.schema();
+    let names = schema.fields().iter().map(|field| field.name().trim_start_matches("v__"));
+    let names = names.map(|name| name.trim_start_matches("v:"));
+    batch(names.zip(answers.columns().iter().cloned()).collect())
+}
+
+#[test]
+fn lookups_answer_as_the_oracle() {
+    let runtime = Runtime::new().unwrap();
+    let config = ProptestConfig { cases: 40, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let checked = runner.run(&(answerable(), steps()), |(world, steps)| {
+        let repo = Repo::new(&format!("{}  online: {{ history: 36500d }}\n", world.yaml()));
+        runtime.block_on(async {
+            let engine = world.live(&repo, &steps).await;
+            world.check(&world.looked_up(&engine));
+            // What was pushed is in training sets.
+            let spine = batch(vec![
+                ("k", Arc::new(Int64Array::from_iter_values(world.rows.iter().map(|(k, _)| *k)))),
+                ("at", times(world.rows.iter().map(|(_, at)| Some(*at)))),
+            ]);
+            let (rows, _) = training_set(&engine, &["v:*"], spine, None).await.unwrap();
+            world.check(&concat_batches(&rows[0].schema(), &rows).unwrap());
+            let request = VerifyRequest { samples: 30, ..VerifyRequest::default() };
+            let verified = engine.verify(grant(), &request, NOW).await.unwrap();
+            match &verified.views[0].outcome {
+                Outcome::Compared(comparison) => {
+                    assert_eq!(comparison.differences, 0, "{comparison:?} of {world:?}");
+                }
+                // After a rollback files have to be consumed again, and then are.
+                other => panic!("{other:?}"),
+            }
+        });
+        Ok(())
+    });
+    checked.unwrap_or_else(|failed| panic!("{failed}"));
+}
+
+/// One entity of so many events that tiles answer for most of them.
+fn busy() -> impl Strategy<Value = World> {
+    let event = (0..3_000_000_i64, 0..2_u8, -3..4_i64, any::<u32>());
+    let events = prop::collection::vec(event, 1_000..2_500);
+    let moments = prop::collection::vec(-5..3_100_i64, 12);
+    (answerable(), events, moments).prop_map(|(mut world, events, moments)| {
+        // Seconds become thousands of them: windows from minutes to hours, or a lifetime.
+        let longer = |span: &mut i64| *span *= 60;
+        world.question.length.iter_mut().for_each(longer);
+        world.question.ttl.iter_mut().for_each(longer);
+        longer(&mut world.question.offset);
+        world.facts.clear();
+        for (millis, id, by, draw) in events {
+            // Half of them crowd into a minute.
+            let millis = if draw % 2 == 0 { 1_500_000 + millis % 60_000 } else { millis };
+            let event = millis * 1_000;
+            let fact = |known: i64, is_deletion: bool, number: f64| Fact {
+                event,
+                id,
+                known: Some(known),
+                is_deletion,
+                passes: draw % 7 > 0,
+                value: Value::Float(number),
+                by,
+                row: 0,
+            };
+            let number = f64::from(draw % 1_000) / 10.0;
+            world.facts.push((1, fact(event + i64::from(draw % 3) * SECOND, false, number)));
+            // Some are corrected or deleted, soon or late.
+            if draw % 10 == 3 {
+                let later = event + i64::from(draw % 900) * SECOND + SECOND;
+                world.facts.push((1, fact(later, draw % 20 == 3, number + 1.0)));
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        world.facts.retain(|(_, fact)| seen.insert((fact.event, fact.id, fact.known)));
+        world.rows = moments.into_iter().map(|at| (1, at * SECOND)).collect();
+        world
+    })
+}
+
+#[test]
+fn many_events_answer_as_the_oracle() {
+    let runtime = Runtime::new().unwrap();
+    let config = ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    let checked = runner.run(&(busy(), steps()), |(world, steps)| {
+        let repo = Repo::new(&format!("{}  online: {{ history: 36500d }}\n", world.yaml()));
+        runtime.block_on(async {
+            // Answers are asked for, and so tiles remembered, between all that changes them.
+            let engine = world.live(&repo, &steps).await;
+            for _ in 0..2 {
+                world.check(&world.looked_up(&engine));
+            }
+        });
+        Ok(())
+    });
+    checked.unwrap_or_else(|failed| panic!("{}", failed.to_string().split_at(600).0));
+}
