@@ -73,6 +73,9 @@ enum Command {
     /// One measurement of `aggregates`, in the process that it gets for itself
     #[command(name = aggregates::CHILD, hide = true)]
     AggregatesChild,
+    /// The same, of lookups and pushes
+    #[command(name = aggregates::online::CHILD, hide = true)]
+    AggregatesOnlineChild,
     /// Lookups: entities in, features out, beside a server that only echoes
     Online(online::Options),
     /// One measurement of `online`, in the process that it gets for itself
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::PitChild => child::answer(pit::measure),
         Command::Aggregates(options) => aggregates::run(&options).map(|answer| answer.to_string()),
         Command::AggregatesChild => child::answer(aggregates::measure),
+        Command::AggregatesOnlineChild => child::answer(aggregates::online::answer),
         Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
         Command::OnlineChild => child::answer(online::measure),
         Command::Overload(options) => hostile::run(&options).map(|answer| answer.to_string()),

@@ -1,4 +1,5 @@
-//! Training sets of aggregates: features that are computed of the events in windows.
+//! Training sets of aggregates: features that are computed of the events in windows; and
+//! lookups and pushes of the same ([`online`]).
 //!
 //! ```text
 //! shape -> lake and labels, those of `pit`, generated once, kept
@@ -12,6 +13,7 @@
 //! corrects another. We honor that; the peers, which cannot, count every fact from the moment
 //! that it happened.
 
+pub mod online;
 mod ours;
 mod peers;
 mod shapes;
@@ -39,7 +41,7 @@ pub const CHILD: &str = "aggregates-child";
 #[derive(Debug, Args)]
 pub struct Options {
     /// A shape to measure, by name (repeatable): main, all_functions, dense, ten_times,
-    /// hot_entity [default: all but ten_times]
+    /// hot_entity; online: small_entity, hot_key, push [default: all but ten_times]
     #[arg(long = "shape", value_name = "NAME")]
     shapes: Vec<String>,
     /// Shrink rows, labels and entities, to try the command
@@ -68,7 +70,13 @@ pub struct Options {
 /// When data cannot be generated or a measurement fails; what a peer cannot do is said in
 /// the answer.
 pub fn run(options: &Options) -> Result<Value> {
-    let shapes = shapes::named(&options.shapes, options.scale)?;
+    let is_online = |name: &String| online::SHAPES.contains(&name.as_str());
+    let (online, offline): (Vec<String>, Vec<String>) =
+        options.shapes.iter().cloned().partition(is_online);
+    let shapes = match (online.is_empty(), offline.is_empty()) {
+        (false, true) => Vec::new(),
+        _ => shapes::named(&offline, options.scale)?,
+    };
     let peers = options.peers.then(crate::peers::install).transpose()?;
     let mut answer = Map::new();
     let mut main = None;
@@ -80,6 +88,13 @@ pub fn run(options: &Options) -> Result<Value> {
         let measured = Value::Object(measured);
         eprintln!("{}: {measured}", shape.name);
         answer.insert(shape.name.to_owned(), measured);
+    }
+    for name in online::SHAPES {
+        if options.shapes.is_empty() || online.iter().any(|asked| asked == name) {
+            let measured = online::measure(name, options.scale)?;
+            eprintln!("{name}: {measured}");
+            answer.insert(name.to_owned(), measured);
+        }
     }
     Ok(Value::Object(answer))
 }

@@ -52,7 +52,9 @@ pub fn named(names: &[String], scale: f64) -> Result<Vec<Shape>> {
     for name in names {
         if !known.iter().any(|shape| shape.name == name) {
             let names: Vec<&str> = known.iter().map(|shape| shape.name).collect();
-            return Err(format!("no shape {name:?}; there are {}", names.join(", ")).into());
+            let names = names.into_iter().chain(super::online::SHAPES);
+            let names = names.collect::<Vec<_>>().join(", ");
+            return Err(format!("no shape {name:?}; there are {names}").into());
         }
     }
     known.retain(|shape| match names {

@@ -22,7 +22,7 @@
 mod builds;
 mod contended;
 mod pushes;
-mod store;
+pub mod store;
 
 use std::path::{Path, PathBuf};
 

@@ -55,7 +55,7 @@ pub async fn materialize(engine: &Engine, mode: MaterializeMode) -> Result<Mater
 }
 
 /// Nobody watches.
-struct Silent;
+pub struct Silent;
 
 impl Progress for Silent {
     fn begin(&self, _: &str, _: u64) {}
