@@ -95,6 +95,13 @@ impl Repository {
         for feature in 0..FEATURES {
             writeln!(yaml, "    - {{ name: f{feature}, type: float64 }}")?;
         }
+        for view in ["events", "latest"] {
+            write!(
+                yaml,
+                "---\napiVersion: hitherto/v1\nkind: FeatureService\nmetadata: {{ name: {view} }}\n\
+                 spec: {{ features: [\"{view}:*\"] }}\n"
+            )?;
+        }
         std::fs::write(folder.path().join("definitions.yaml"), yaml)?;
         write(&folder.path().join("events"), events)?;
         write(&folder.path().join("latest"), &latest(0..entities as i64, NOW - SECOND)?)?;
@@ -117,7 +124,7 @@ impl Repository {
         lookups: usize,
         mut draw: impl FnMut() -> (Vec<i64>, Option<i64>, i64),
     ) -> Result<Percentiles> {
-        let selection = Selection::features([format!("{view}:*")])?;
+        let selection = Selection::Service(view.to_owned());
         let mut latencies = Latencies::new()?;
         for _ in 0..lookups {
             let (entities, as_of, now) = draw();

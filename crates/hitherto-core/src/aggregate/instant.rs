@@ -4,9 +4,10 @@
 //! ([`crate::key::EventKey`]). So the first version of an event that is known at the moment is
 //! the one that is current then, and no other of it has to be looked at ([`Currents`]).
 //!
-//! An entity of few events is shown all of them. Where there are many, event times are cut
-//! where a window begins or ends, and each stretch between is answered once for all windows
-//! that it is in: by the tiles inside it, and by events at both ends.
+//! Event times are cut where a window begins or ends, and what counts between two cuts is taken
+//! once for all windows that it is in. Of an entity of few events all are shown, one after the
+//! other. Where there are many, tiles answer for what is inside of them, and events are read at
+//! both ends.
 //!
 //! ```text
 //! 30 d  |==========================================================|
@@ -42,14 +43,13 @@ const FINEST_FIRST: u32 = 42;
 pub struct Instant<'p> {
     plan: &'p InstantPlan,
     moment: Moment,
-    /// Per group, the event times that are in its window.
-    windows: Vec<Option<Moments>>,
-    /// The event times that are in any window.
-    events: Option<Moments>,
-    /// Event times cut where a window begins or ends, with the groups whose windows have them.
+    /// Stretches of event times, newest first, with the groups whose windows have them.
     cuts: Rc<[(Moments, Vec<usize>)]>,
     /// Per group, a state for each that it keeps.
     states: Vec<Vec<State>>,
+    /// The stretch that events are shown of, and those that were.
+    cut: usize,
+    inside: Tile,
     currents: Currents,
     has_events: bool,
     bytes: Vec<u8>,
@@ -60,24 +60,27 @@ impl<'p> Instant<'p> {
     pub fn new(plan: &'p InstantPlan, moment: Moment) -> Self {
         let groups = &plan.plan.groups;
         let windows: Vec<_> = groups.iter().map(|group| group.window.events(moment.at)).collect();
-        let events = windows
-            .iter()
-            .flatten()
-            .copied()
-            .reduce(|a, b| Moments { first: a.first.min(b.first), last: a.last.max(b.last) });
-        let cuts = cuts(&windows).into();
         let states = groups
             .iter()
             .map(|group| group.states.iter().map(|kept| State::new(kept.form)).collect())
             .collect();
-        let currents = Currents::at(moment);
-        let (has_events, bytes) = (false, Vec::new());
-        Self { plan, moment, windows, events, cuts, states, currents, has_events, bytes }
+        Self {
+            plan,
+            moment,
+            cuts: cuts(&windows).into(),
+            states,
+            cut: 0,
+            inside: Tile::empty(&plan.tiled),
+            currents: Currents::at(moment),
+            has_events: false,
+            bytes: Vec::new(),
+        }
     }
 
     /// The event times that are asked for; `None` if no event can count.
     pub fn events(&self) -> Option<Moments> {
-        self.events
+        let (newest, oldest) = self.cuts.first().zip(self.cuts.last())?;
+        Moments::between(oldest.0.first, newest.0.last)
     }
 
     /// Shows the next version of an entity of few events. Breaks when no further one can count.
@@ -86,26 +89,35 @@ impl<'p> Instant<'p> {
     /// `Corrupt` when the row is none, `Invalid` when a value is too long for a function that
     /// keeps many.
     pub fn show(&mut self, times: Times, row: &[u8]) -> Result<ControlFlow<()>> {
-        let Some(events) = self.events.filter(|events| times.event >= events.first) else {
-            return Ok(ControlFlow::Break(()));
-        };
-        let plan = &self.plan.plan;
-        if let Some(row) = self.currents.counting(plan, times, row)?
-            && times.event <= events.last
-        {
+        loop {
+            match self.cuts.get(self.cut) {
+                None => return Ok(ControlFlow::Break(())),
+                Some((cut, _)) if times.event > cut.last => return Ok(ControlFlow::Continue(())),
+                Some((cut, _)) if times.event >= cut.first => break,
+                Some(_) => self.end_cut(),
+            }
+        }
+        let InstantPlan { plan, tiled, needed, .. } = self.plan;
+        if let Some(row) = self.currents.counting(plan, times, row)? {
+            self.inside.versions += 1;
             let place = self.currents.place(times);
-            let groups = plan.groups.iter().zip(&self.windows).zip(&mut self.states);
-            for ((group, window), states) in groups {
-                let is_inside = window.is_some_and(|window| window.contains(times.event));
-                if is_inside && group.takes(&row) {
-                    self.has_events = true;
-                    for (kept, state) in group.states.iter().zip(states) {
-                        kept.show(&row, place, |input| state.add(input))?;
-                    }
-                }
+            let states = tiled.iter().zip(&mut self.inside.states).zip(needed);
+            for ((tiled, state), _) in states.filter(|(_, is_needed)| **is_needed) {
+                tiled.show(&row, place, state)?;
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Takes what was shown of a stretch to the groups whose windows have it, and goes on to
+    /// the next.
+    fn end_cut(&mut self) {
+        let Self { plan, cuts, cut, inside, states, .. } = self;
+        if inside.versions > 0 {
+            self.has_events |= plan.add(&cuts[*cut].1, inside, states);
+            inside.clear(&plan.tiled);
+        }
+        *cut += 1;
     }
 
     /// Takes what counts of an entity of many events.
@@ -113,17 +125,10 @@ impl<'p> Instant<'p> {
     /// # Errors
     /// Those of the source, and as [`Instant::show`].
     pub fn take(&mut self, source: &mut dyn EventSource) -> Result<()> {
-        let (plan, cuts) = (self.plan, Rc::clone(&self.cuts));
-        for (times, groups) in cuts.iter() {
-            let mut inside = Tile::empty(&plan.tiled);
+        for (times, groups) in Rc::clone(&self.cuts).iter() {
+            let mut inside = Tile::empty(&self.plan.tiled);
             self.cover(source, *times, SHIFT_MAX, &mut inside)?;
-            for group in groups {
-                let places = plan.places[*group].iter();
-                for (state, place) in self.states[*group].iter_mut().zip(places) {
-                    state.merge(&inside.states[*place]);
-                }
-                self.has_events |= plan.has_events(*group, &inside.states);
-            }
+            self.has_events |= self.plan.add(groups, &inside, &mut self.states);
         }
         Ok(())
     }
@@ -195,6 +200,10 @@ impl<'p> Instant<'p> {
     /// # Errors
     /// `Internal` when a column is of another type, `Invalid` when its text passes 4 GiB.
     pub fn finish(&mut self, columns: &mut [Column]) -> Result<bool> {
+        if self.cut < self.cuts.len() {
+            self.end_cut();
+        }
+        self.cut = 0;
         let plan = &self.plan.plan;
         for (group, states) in plan.groups.iter().zip(&mut self.states) {
             for (kept, state) in group.states.iter().zip(states) {
@@ -236,7 +245,10 @@ fn read(
             to.known = to.known.max(times.known);
         }
         let shown = currents.counting(plan, times, row).and_then(|row| match row {
-            Some(row) => Tiled::show(tiled, &row, currents.place(times), &mut to.states),
+            Some(row) => {
+                let mut states = tiled.iter().zip(&mut to.states);
+                states.try_for_each(|(tiled, state)| tiled.show(&row, currents.place(times), state))
+            }
             None => Ok(()),
         });
         match shown {
@@ -251,7 +263,7 @@ fn read(
     outcome.map(|()| versions <= versions_max)
 }
 
-/// Event times, cut where a window begins or ends.
+/// Event times, cut where a window begins or ends; the newest come first.
 fn cuts(windows: &[Option<Moments>]) -> Vec<(Moments, Vec<usize>)> {
     let all = windows.iter().flatten();
     let mut begins: Vec<i64> =
@@ -264,7 +276,9 @@ fn cuts(windows: &[Option<Moments>]) -> Vec<(Moments, Vec<usize>)> {
         let groups: Vec<usize> = (0..windows.len()).filter(|one| has_it(&windows[*one])).collect();
         (!groups.is_empty()).then_some((Moments { first: *first, last }, groups))
     };
-    begins.iter().zip(ends).filter_map(cut).collect()
+    let mut cuts: Vec<_> = begins.iter().zip(ends).filter_map(cut).collect();
+    cuts.reverse();
+    cuts
 }
 
 /// Which versions are current at a moment, of versions as a store shows them.

@@ -14,6 +14,7 @@
 use super::function::{Form, Function};
 use super::ordered::Place;
 use super::state::{Input, State};
+use super::tile::Tile;
 use super::value::Value;
 use super::window::Window;
 use crate::Result;
@@ -66,6 +67,8 @@ pub struct InstantPlan {
     pub(super) places: Vec<Vec<usize>>,
     /// Per group, which of those counts its events.
     counts: Vec<usize>,
+    /// Of each of those, whether it is asked for.
+    pub(super) needed: Vec<bool>,
 }
 
 /// A state that is kept of the events of a tile.
@@ -170,7 +173,7 @@ impl InstantPlan {
     pub fn new(view: &AppliedView, features: &[usize]) -> Option<Self> {
         let mut plan = AggregatePlan::new(view, features)?;
         let tiled = Tiled::of(&AggregatePlan::of_all(view)?);
-        let (mut places, mut counts) = (Vec::new(), Vec::new());
+        let (mut places, mut counts) = (Vec::<Vec<usize>>::new(), Vec::new());
         for Group { filter, states, .. } in &mut plan.groups {
             let find = |kept: &Kept| {
                 tiled.iter().position(|tiled| tiled.filter == *filter && tiled.kept.has(kept))
@@ -184,7 +187,10 @@ impl InstantPlan {
             places.push(states.iter_mut().map(place).collect::<Option<_>>()?);
             counts.push(find(&Kept::events())?);
         }
-        Some(Self { plan, tiled, places, counts })
+        let mut needed = vec![false; tiled.len()];
+        let asked = places.iter().flatten().chain(&counts);
+        asked.for_each(|place: &usize| needed[*place] = true);
+        Some(Self { plan, tiled, places, counts, needed })
     }
 
     /// The plan of all features of a view, likewise.
@@ -198,9 +204,16 @@ impl InstantPlan {
         self.plan.columns(rows)
     }
 
-    /// Whether a tile with these states has events that count in a group.
-    pub(super) fn has_events(&self, group: usize, states: &[State]) -> bool {
-        !states[self.counts[group]].is_empty()
+    /// Adds events to the states of these groups. Says whether any of them counts.
+    pub(super) fn add(&self, groups: &[usize], events: &Tile, to: &mut [Vec<State>]) -> bool {
+        let mut has_events = false;
+        for group in groups {
+            for (state, place) in to[*group].iter_mut().zip(&self.places[*group]) {
+                state.merge(&events.states[*place]);
+            }
+            has_events |= !events.states[self.counts[*group]].is_empty();
+        }
+        has_events
     }
 }
 
@@ -226,19 +239,12 @@ impl Tiled {
         tiled.iter().map(|tiled| State::new(tiled.kept.form)).collect()
     }
 
-    /// Shows an event to those states that it counts for.
-    pub fn show(
-        tiled: &[Self],
-        row: &Row<'_>,
-        place: Place<'_>,
-        states: &mut [State],
-    ) -> Result<()> {
-        for (Tiled { filter, kept }, state) in tiled.iter().zip(states) {
-            if is_true(row, *filter) {
-                kept.show(row, place, |input| state.add(input))?;
-            }
+    /// Shows an event to its state, if it counts for it.
+    pub fn show(&self, row: &Row<'_>, place: Place<'_>, state: &mut State) -> Result<()> {
+        match is_true(row, self.filter) {
+            true => self.kept.show(row, place, |input| state.add(input)),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -111,6 +111,13 @@ impl Tile {
         Self { versions: 0, known: i64::MIN, states: Tiled::states(tiled) }
     }
 
+    /// Has no events again.
+    pub fn clear(&mut self, tiled: &[Tiled]) {
+        (self.versions, self.known) = (0, i64::MIN);
+        let states = self.states.iter_mut().zip(tiled);
+        states.for_each(|(state, tiled)| *state = State::new(tiled.kept.form));
+    }
+
     /// Adds the events of another.
     pub fn merge(&mut self, other: &Tile) {
         self.versions += other.versions;

@@ -54,6 +54,13 @@ impl<'h, 's> RocksEvents<'h, 's> {
         self.found.reset(1);
         self.table.take(&self.key, &mut self.found).is_empty()
     }
+
+    /// Whether it was said how long tiles are at the ends of windows.
+    fn find_finest(&mut self) -> bool {
+        let is_said = self.find(Mark::Finest, &[]);
+        self.finest = self.found.get(0).and_then(|row| row.first()).map(|row| (*row).into());
+        is_said
+    }
 }
 
 impl Events for RocksEvents<'_, '_> {
@@ -61,17 +68,18 @@ impl Events for RocksEvents<'_, '_> {
         self.generation = generation;
         entity_key.clone_into(&mut self.entity);
         self.finest = None;
+        let is_kept = self.events.find_kept(generation, entity_key);
         // Who once had many is not read whole to find out.
-        if self.find(Mark::Finest, &[]) {
-            self.finest = self.found.get(0).and_then(|row| row.first()).copied().map(u32::from);
-            self.amount = Amount::Many;
-            return Ok(self.amount);
+        if !is_kept && !self.find_finest() {
+            self.events.keep_whole(generation, entity_key)?;
         }
-        self.events.find_whole(generation, entity_key)?;
         self.amount = match self.events.kept.get(0) {
             Some(_) => Amount::Few,
             None => Amount::Many,
         };
+        if is_kept && self.amount == Amount::Many {
+            self.find_finest();
+        }
         Ok(self.amount)
     }
 }

@@ -12,6 +12,7 @@ use rocksdb::{DB, DBRawIterator, ErrorKind, ReadOptions, ReadTier, SnapshotWithT
 
 use super::events::RocksEvents;
 use super::kind::Kind;
+use super::rows::SnapshotRows;
 use super::{LATEST, RocksStore, failed, kept};
 use crate::keys::{LatestKeys, Mark};
 use crate::store::{Events, FactVisitor, GenerationId, Histories, Reach, Rows, Snapshot};
@@ -171,17 +172,31 @@ impl<'h, 's> RocksHistories<'h, 's> {
 
     /// Has all facts of an entity in `kept`, unless they are too many for that.
     pub fn find_whole(&mut self, generation: GenerationId, entity_key: &[u8]) -> Result<()> {
-        let mut table = self.snapshot.store.rows.of_snapshot(self.snapshot.stamp);
+        match self.find_kept(generation, entity_key) {
+            true => Ok(()),
+            false => self.keep_whole(generation, entity_key),
+        }
+    }
+
+    /// The same, if the table has them or that they are too many.
+    pub fn find_kept(&mut self, generation: GenerationId, entity_key: &[u8]) -> bool {
         self.key.clear();
         self.key.push_marked(generation, entity_key, Mark::Whole, &[]);
         self.kept.reset(1);
-        if !table.take(&self.key, &mut self.kept).is_empty() {
-            let whole = self.read_whole(&self.kind.first(generation, entity_key, i64::MAX))?;
-            // That they are too many is kept, too.
-            table.leave(self.key.get(0), whole.as_deref());
-            whole.into_iter().for_each(|whole| self.kept.set(0, &whole));
-        }
+        self.table().take(&self.key, &mut self.kept).is_empty()
+    }
+
+    /// Reads them for what [`RocksHistories::find_kept`] did not find.
+    pub fn keep_whole(&mut self, generation: GenerationId, entity_key: &[u8]) -> Result<()> {
+        let whole = self.read_whole(&self.kind.first(generation, entity_key, i64::MAX))?;
+        // That they are too many is kept, too.
+        self.table().leave(self.key.get(0), whole.as_deref());
+        whole.into_iter().for_each(|whole| self.kept.set(0, &whole));
         Ok(())
+    }
+
+    fn table(&self) -> SnapshotRows<'h> {
+        self.snapshot.store.rows.of_snapshot(self.snapshot.stamp)
     }
 
     /// Reads an entity's whole history, to be kept; `None` if it is too long for that.
