@@ -1,7 +1,6 @@
 """Loads libclang where bindgen looks for it, and reads a header with it.
 
     python3 scripts/prove_libclang.py HEADER
-    python3 scripts/prove_libclang.py --headers     # the folder of Clang's own headers
 
 The name of a file proves nothing: `libclang-cpp.so.14` is another library, and
 libclang without Clang's own headers cannot read <stddef.h>.
@@ -39,22 +38,10 @@ def reads(path, header):
     return unit is not None and clang.clang_getNumDiagnostics(ctypes.c_void_p(unit)) == 0
 
 
-def headers(path):
-    """The folder of the headers that belong to the library at `path`."""
-    for place in (path, os.path.realpath(path)):
-        found = glob.glob(os.path.join(os.path.dirname(place), "clang", "*", "include"))
-        if found:
-            return found[0]
-    sys.exit(f"{path} has no headers of its own beside it")
-
-
 def main(header):
     found = list(candidates())
     if not found:
         sys.exit("no libclang in " + ", ".join(FOLDERS))
-    if header == "--headers":
-        print(headers(found[0]))
-        return
     # The first is the one that bindgen takes.
     if not reads(found[0], header):
         sys.exit(f"{found[0]} does not find Clang's own headers")

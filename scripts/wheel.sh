@@ -25,14 +25,13 @@ fi
 ROCKSDB_LIB_DIR=$(CXX="$tools/bin/python -m ziglang c++" \
     CXXFLAGS="-target ${target%%-*}-linux-gnu.$glibc" scripts/rocksdb.sh)
 export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1 CXXSTDLIB=c++
-# Where libclang's own headers are bindgen does not find out when a target is named.
-BINDGEN_EXTRA_CLANG_ARGS=-isystem$(python3 scripts/prove_libclang.py --headers)
-export BINDGEN_EXTRA_CLANG_ARGS
-
 [ "${2:-}" != --with-binary ] || export CARGO_WORKSPACE_ALSO="--bin hitherto"
 rm -f "$folder"/hitherto-*.whl
 CARGO=$PWD/scripts/cargo-workspace.sh CARGO_ZIGBUILD_PYTHON_PATH=$tools/bin/python \
     PATH=$tools/bin:$PATH "$tools/bin/maturin" build --profile dist --zig \
     --compatibility "manylinux_${glibc/./_}" --target "$target" \
     --manifest-path crates/hitherto-python/Cargo.toml --out "$folder" >&2
-ls "$folder"/hitherto-*.whl
+wheel=$(ls "$folder"/hitherto-*.whl)
+echo "wheel: packing it smaller, some minutes" >&2
+"$tools/bin/python" scripts/repack_wheel.py "$wheel"
+echo "$wheel"
