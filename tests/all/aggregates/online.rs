@@ -226,3 +226,35 @@ fn many_events_answer_as_the_oracle() {
     });
     checked.unwrap_or_else(|failed| panic!("{}", failed.to_string().split_at(600).0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_that_nobody_waits_for_ends() {
+    let repo = Repo::new(
+        "apiVersion: hitherto/v1\nkind: Entity\nmetadata: { name: k }\nspec: { keys: [{ name: k, \
+         type: int64 }] }\n---\napiVersion: hitherto/v1\nkind: FeatureView\nmetadata: { name: v }\n\
+         spec:\n  entity: k\n  source: { parquet: v/, eventTime: e, id: eventTime }\n  \
+         aggregates:\n    - { function: count, windows: [lifetime] }\n",
+    );
+    let events = 0..20_000_i64;
+    let zeros = Int64Array::from_iter_values(events.clone().map(|_| 0));
+    repo.parquet(
+        "v/0.parquet",
+        vec![("k", Arc::new(zeros)), ("e", times(events.map(|event| Some(event * SECOND / 10))))],
+    );
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Full, NOW).await;
+    let selection = hitherto_api::Selection::features(["v:*"]).unwrap();
+    let request =
+        hitherto_api::LookupRequest { selection, keys: key(0), as_of: None, with_times: false };
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let grant = grant();
+    // In memory there is nothing yet, and to compute it takes time.
+    assert!(engine.lookup_in_memory(grant, &request, NOW, 100).unwrap().is_none());
+    let answer = engine.lookup_until(grant, &request, NOW, &is_over).unwrap();
+    assert_eq!(answer.columns[0].values, hitherto_core::column::Values::I64(vec![20_000]));
+    let remembered = engine.lookup_in_memory(grant, &request, NOW, 100).unwrap().unwrap();
+    assert_eq!(remembered.columns, answer.columns);
+    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = engine.lookup_until(grant, &request, NOW, &is_over).unwrap_err();
+    assert!(error.to_string().contains("given up"), "{error}");
+}

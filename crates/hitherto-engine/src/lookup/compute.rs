@@ -6,7 +6,9 @@
 use std::ops::ControlFlow;
 
 use hitherto_core::Result;
-use hitherto_core::aggregate::{Instant, InstantPlan};
+use hitherto_core::aggregate::{
+    EventSource, Instant, InstantPlan, Moments, TileId, VersionVisitor,
+};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::rule::Moment;
 use hitherto_online::{Amount, Events};
@@ -51,12 +53,42 @@ impl Reader<'_> {
             }
             match events.begin(generation, &entity)? {
                 Amount::Few => show_all(&mut *events, &mut instant)?,
-                Amount::Many => instant.take(&mut *events)?,
+                Amount::Many => instant.take(&mut Wanted { by: self, events: &mut *events })?,
             }
             computed.has_events.push(instant.finish(&mut computed.columns)?);
             check(&computed.columns)?;
         }
         Ok(computed)
+    }
+}
+
+/// Many events, as long as somebody waits for what they answer: those of an entity that was
+/// never asked about are all read at the first time.
+struct Wanted<'w, 'a> {
+    by: &'w Reader<'a>,
+    events: &'w mut dyn Events,
+}
+
+impl EventSource for Wanted<'_, '_> {
+    fn scan(&mut self, times: Moments, visit: &mut VersionVisitor<'_>) -> Result<()> {
+        self.by.check_wanted()?;
+        self.events.scan(times, visit)
+    }
+
+    fn recall(&mut self, tile: TileId, bytes: &mut Vec<u8>) -> Result<bool> {
+        self.events.recall(tile, bytes)
+    }
+
+    fn remember(&mut self, tile: TileId, bytes: &[u8]) {
+        self.events.remember(tile, bytes);
+    }
+
+    fn finest(&mut self) -> Option<u32> {
+        self.events.finest()
+    }
+
+    fn set_finest(&mut self, shift: u32) {
+        self.events.set_finest(shift);
     }
 }
 
