@@ -216,10 +216,19 @@ fn many_events_answer_as_the_oracle() {
     let checked = runner.run(&(busy(), steps()), |(world, steps)| {
         let repo = Repo::new(&format!("{}  online: {{ history: 36500d }}\n", world.yaml()));
         runtime.block_on(async {
-            // Answers are asked for, and so tiles remembered, between all that changes them.
-            let engine = world.live(&repo, &steps).await;
-            for _ in 0..2 {
-                world.check(&world.looked_up(&engine));
+            let mut now = world.clone();
+            let late = now.facts.split_off(now.facts.len() * 4 / 5);
+            let engine = now.live(&repo, &steps).await;
+            // Tiles get as short as they are to be, and are remembered; then nothing but
+            // pushes changes what they have.
+            for _ in 0..4 {
+                now.check(&now.looked_up(&engine));
+            }
+            for (number, facts) in late.chunks(late.len() / 3 + 1).enumerate() {
+                let pushed = now.pushed(&facts.iter().collect::<Vec<_>>());
+                push(&engine, "v", pushed, &format!("late {number}"), NOW).unwrap();
+                now.facts.extend_from_slice(facts);
+                now.check(&now.looked_up(&engine));
             }
         });
         Ok(())
