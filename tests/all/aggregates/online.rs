@@ -267,3 +267,34 @@ async fn a_lookup_that_nobody_waits_for_ends() {
     let error = engine.lookup_until(grant, &request, NOW, &is_over).unwrap_err();
     assert!(error.to_string().contains("given up"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_ttl_reaches_events_that_were_not_kept() {
+    let yaml = |ttl: &str| {
+        format!(
+            "apiVersion: hitherto/v1\nkind: Entity\nmetadata: {{ name: k }}\nspec: {{ keys: [{{ \
+             name: k, type: int64 }}] }}\n---\napiVersion: hitherto/v1\nkind: FeatureView\n\
+             metadata: {{ name: v }}\nspec:\n  entity: k\n  ttl: {ttl}\n  source: {{ parquet: v/, \
+             eventTime: e, id: eventTime }}\n  aggregates:\n    - {{ function: count, windows: \
+             [lifetime] }}\n"
+        )
+    };
+    let repo = Repo::new(&yaml("10s"));
+    let columns: Vec<(&str, arrow::array::ArrayRef)> = vec![
+        ("k", Arc::new(Int64Array::from(vec![0, 0]))),
+        ("e", times([Some(NOW - 60 * SECOND), Some(NOW - 5 * SECOND)])),
+    ];
+    repo.parquet("v/0.parquet", columns);
+    let engine = repo.applied().await;
+    materialize(&engine, MaterializeMode::Incremental, NOW).await;
+    let count = || match &lookup(&engine, &["v:*"], key(0), None, NOW).unwrap().columns[0].values {
+        hitherto_core::column::Values::I64(counts) => counts[0],
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(), 1);
+    repo.write("definitions.yaml", &yaml("100s"));
+    crate::repo::apply(&engine).await;
+    assert_eq!(count(), 1, "by the definition that its copy was built under");
+    materialize(&engine, MaterializeMode::Incremental, NOW).await;
+    assert_eq!(count(), 2);
+}

@@ -22,8 +22,8 @@ use super::{DefaultValue, Definitions, FeatureView, Field, Known, Origin, Period
 use crate::types::DataType;
 
 /// A hash over exactly what decides the bytes stored for a view: join keys,
-/// source, features, online history. Two views of one fingerprint can share
-/// rows; a ttl, an owner or a name does not count.
+/// source, features, online history, and of events the ttl. Two views of one
+/// fingerprint can share rows; any other ttl, an owner or a name does not count.
 pub fn stored_fingerprint(definitions: &Definitions, view: &FeatureView) -> u64 {
     let keys = keys(definitions, view);
     hash(&Stored::new(view, keys, &view.describe(keys)))
@@ -51,6 +51,9 @@ struct Stored<'a> {
     source: FirstSource<'a>,
     features: Vec<(&'a str, &'a DataType)>,
     history_micros: Option<i64>,
+    /// Where it decides which events are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_micros: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<(&'a str, &'a str)>,
 }
@@ -118,6 +121,7 @@ impl<'a> Stored<'a> {
             source: FirstSource::new(&view.source),
             features: features.collect(),
             history_micros: view.online.history_micros,
+            ttl_micros: view.ttl_micros.filter(|_| view.aggregates.is_some()),
             others: others(aspects, Effect::Rematerialize),
         }
     }

@@ -131,7 +131,10 @@ impl FeatureView {
         to.push(aspect("entity.keys", columns(keys), Effect::Rematerialize));
         source.describe(&mut to);
         let ttl = ttl_micros.map(format_duration).unwrap_or_default();
-        to.push(aspect("ttl", ttl, Effect::Serving));
+        // Of events only those are kept that a window and the ttl reach.
+        let is_stored = aggregates.is_some();
+        let effect = if is_stored { Effect::Rematerialize } else { Effect::Serving };
+        to.push(aspect("ttl", ttl, effect));
         let known = match known {
             Known::Honor => "honor",
             Known::Ignore => "ignore",

@@ -208,7 +208,6 @@ impl At<'_> {
                 columns[*output] = Column { name, ..column };
             }
         }
-        check_size(&columns)?;
         for (column, output) in columns.iter_mut().zip(&plan.outputs) {
             output.default.iter().try_for_each(|default| column.fill(default))?;
         }
