@@ -30,7 +30,7 @@ const NOW: i64 = 1_000;
 
 /// What happens to a store.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub enum Step {
     /// One third of the pushed facts arrives.
     Push(usize),
     /// One half of the others is there as a file.
@@ -41,7 +41,7 @@ enum Step {
     Reopen,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let arrivals = Just([
         Step::Push(0),
         Step::Push(1),

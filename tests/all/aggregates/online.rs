@@ -12,41 +12,19 @@ use hitherto_core::aggregate::Value;
 use hitherto_core::key::OwnedPart;
 use hitherto_engine::{Access, Engine};
 use proptest::prelude::*;
-use proptest::sample::select;
 use tokio::runtime::Runtime;
 
 use super::oracle::Fact;
 use super::world::{SECOND, World, columns, times, worlds};
-use crate::pushing::push;
+use crate::pushing::{Step, push, steps};
 use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 
 /// After every fact and question of a world.
 const NOW: i64 = 10_000 * SECOND;
 
-/// What happens to a store.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// A part of the facts arrives.
-    Push(usize),
-    /// One is there as a file.
-    File(usize),
-    Incremental,
-    Full,
-    Rollback,
-    Reopen,
-}
-
-/// Parts of the facts: pushed ones, twice, and files.
+/// Parts of the facts: three are pushed, one of them twice, and two are files.
 const PARTS: usize = 5;
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    use Step::{File, Full, Incremental, Push, Reopen, Rollback};
-    let arrivals = Just([Push(0), Push(1), Push(2), File(3), File(4), Push(1)]).prop_shuffle();
-    let others = select(&[Incremental, Incremental, Full, Rollback, Reopen][..]);
-    (arrivals, prop::collection::vec(others, 6)).prop_map(|(arrivals, others)| {
-        arrivals.into_iter().zip(others).flat_map(|(one, other)| [one, other]).collect()
-    })
-}
+const FIRST_FILE: usize = 3;
 
 /// A world whose lookups answer at every moment, without a cutoff, which lookups have not.
 fn answerable() -> impl Strategy<Value = World> {
@@ -65,7 +43,7 @@ impl World {
         let facts = self.facts.iter().enumerate();
         let of_part = |(index, (_, fact)): &(usize, &(i64, Fact))| {
             // What nobody knows is refused when it is pushed: files have it.
-            let part = if fact.known.is_none() { 3 } else { index % PARTS };
+            let part = if fact.known.is_none() { FIRST_FILE } else { index % PARTS };
             part == number
         };
         facts.filter(of_part).map(|(_, fact)| fact).collect()
@@ -93,8 +71,8 @@ impl World {
                     // What comes twice comes under two names.
                     push(&engine, "v", facts, &format!("{number}"), NOW).unwrap();
                 }
-                Step::File(part) => {
-                    self.write_file(repo, &part.to_string(), &self.part(*part));
+                Step::File(file) => {
+                    self.write_file(repo, &file.to_string(), &self.part(FIRST_FILE + file));
                 }
                 Step::Incremental => {
                     materialize(&engine, MaterializeMode::Incremental, NOW).await;
