@@ -48,11 +48,13 @@ def _asset(url: str, view: Mapping[str, Any], deadline: str, deps: Iterable[Any]
         with hitherto.connect_from_environment(url) as store:
             (done,) = steps.materialize(store, [name], deadline=deadline)
             copy = _views(store)[name]["generation"]
+        newest = {} if done["watermark"] is None else {
+            "watermark": dg.MetadataValue.timestamp(done["watermark"] / 1e6)
+        }  # fmt: skip
         return dg.MaterializeResult(
             data_version=dg.DataVersion(f"{copy['number']}.{copy['materialized_at']}"),
             metadata={"dagster/row_count": copy["entities"], "generation": copy["number"],
-                      "facts_read": done["facts"], "files_read": done["files"],
-                      "watermark": dg.MetadataValue.timestamp(copy["watermark"] / 1e6)},
+                      "facts_read": done["facts"], "files_read": done["files"], **newest},
         )  # fmt: skip
 
     return materialize

@@ -108,6 +108,17 @@ async fn a_fact_from_the_future_does_not_move_the_watermark() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_view_of_no_facts_has_no_watermark() {
+    let repo = Repo::new(&definitions(""));
+    write(&repo, "a", &[]);
+    let engine = repo.applied().await;
+    assert_eq!(run(&engine, 100).await.watermark, None);
+    assert_eq!(run(&engine, 110).await.watermark, None, "nothing is new");
+    write(&repo, "b", &[("x", 70, 70, 2)]);
+    assert_eq!(run(&engine, 120).await.watermark, Some(70));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_from_the_future_waits_and_the_one_before_it_answers() {
     for more in ["", ", delay: 0s"] {
         let yaml = definitions("")

@@ -108,7 +108,7 @@ impl fmt::Display for Overview {
                 shown(|generation| generation.number.to_string()),
                 shown(|generation| count(generation.facts)),
                 shown(|generation| count(generation.entities)),
-                shown(|generation| format_timestamp(generation.watermark)),
+                shown(watermark),
                 shown(|generation| format_timestamp(generation.horizon)),
             ]);
         }
@@ -181,7 +181,7 @@ impl View<'_> {
                     ("built", format_timestamp(generation.materialized_at)),
                     ("facts", count(generation.facts)),
                     ("entities", count(generation.entities)),
-                    ("watermark", format_timestamp(generation.watermark)),
+                    ("watermark", watermark(generation)),
                     ("horizon", format_timestamp(generation.horizon)),
                 ]
             }
@@ -201,7 +201,7 @@ impl View<'_> {
                 "number": generation.number,
                 "facts": generation.facts,
                 "entities": generation.entities,
-                "watermark": format_timestamp(generation.watermark),
+                "watermark": generation.newest_event().map(format_timestamp),
                 "horizon": format_timestamp(generation.horizon),
                 "materialized_at": format_timestamp(generation.materialized_at),
             })),
@@ -211,6 +211,11 @@ impl View<'_> {
 
 /// How paths of what is said of features begin.
 const FEATURES: &str = "features.";
+
+/// The newest event time of a copy, or that it has none.
+fn watermark(generation: &Generation) -> String {
+    generation.newest_event().map_or_else(|| String::from("no fact"), format_timestamp)
+}
 
 /// Features, with a column for each thing that is said of one of them.
 fn table(aspects: &[&Aspect]) -> Grid {

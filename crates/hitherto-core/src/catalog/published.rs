@@ -41,7 +41,7 @@ pub struct Generation {
     /// `as_of` can ask back to here, in microseconds UTC, and no further.
     pub horizon: i64,
     /// The greatest event time that was consumed, of what had happened by then; of all if
-    /// nothing had.
+    /// nothing had. `i64::MIN` if no fact was.
     pub watermark: i64,
     /// Facts consumed.
     pub facts: u64,
@@ -53,6 +53,13 @@ pub struct Generation {
     /// see, and when it ceased to be.
     #[serde(default)]
     pub pushed: u64,
+}
+
+impl Generation {
+    /// The watermark, if it is one: a view of no facts has none.
+    pub fn newest_event(&self) -> Option<i64> {
+        (self.watermark > i64::MIN).then_some(self.watermark)
+    }
 }
 
 /// What lookups of an applied view read.

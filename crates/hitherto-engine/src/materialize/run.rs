@@ -133,7 +133,7 @@ impl<'r> Run<'r> {
             entities: 0,
             history_rows: 0,
             file_bytes: 0,
-            watermark: generation.map(|generation| generation.watermark),
+            watermark: generation.and_then(Generation::newest_event),
             generation: generation.map_or(0, |generation| generation.number),
             warnings: Vec::new(),
         }
@@ -257,7 +257,7 @@ impl<'r> Run<'r> {
         let earlier = self.reads.earlier();
         changes.extend(earlier.into_iter().flat_map(|earlier| forget_consumed(earlier.view.id)));
         let published = self.published(generation, paused.as_ref().map(Paused::end));
-        let watermark = published.generation.watermark;
+        let watermark = published.generation.newest_event();
         engine.commit(engine.catalog().publish([published]), changes)?;
         earlier.map_or(Ok(()), |earlier| engine.drop_generations(earlier))?;
         if let Some(paused) = paused {
@@ -277,7 +277,7 @@ impl<'r> Run<'r> {
             entities: merged.entities,
             history_rows: loaded.history_rows + loaded.event_rows,
             file_bytes: loaded.file_bytes,
-            watermark: Some(watermark),
+            watermark,
             generation: self.generation.number,
             ..self.up_to_date()
         })

@@ -100,6 +100,11 @@ def show_time(moment: Time | None) -> str:
     return "always" if moment == ALWAYS else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def to_watermark(micros: int) -> Time | None:
+    """The greatest event time that a copy has consumed; None if it has no fact."""
+    return None if micros == -(2**63) else to_time(micros)
+
+
 NEVER = 2**63 - 1
 """The known time of a fact of which nobody can say when it was known."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from . import _html
-from ._time import format_duration, show_time, to_time
+from ._time import format_duration, show_time, to_watermark
 
 VIEW_COLUMNS = ("view", "entity", "features", "ttl", "online entities", "up to")
 """What a notebook shows of each view."""
@@ -22,8 +22,13 @@ def _row(view: dict[str, Any]) -> tuple[object, ...]:
         ", ".join(feature["name"] for feature in definition["features"]),
         "" if ttl is None else format_duration(timedelta(microseconds=ttl)),
         _html.Dim("not online") if generation is None else generation["entities"],
-        "" if generation is None else show_time(to_time(generation["watermark"])),
+        "" if generation is None else _watermark(generation),
     )
+
+
+def _watermark(generation: dict[str, Any]) -> str:
+    newest = to_watermark(generation["watermark"])
+    return "no fact" if newest is None else show_time(newest)
 
 
 def table(views: Iterable[dict[str, Any]]) -> str:

@@ -28,7 +28,7 @@ from ._errors import InvalidError
 from ._native import __version__
 from ._selection import resolve, views_of
 from ._store import Store
-from ._time import Duration, to_time
+from ._time import Duration, to_watermark
 
 if TYPE_CHECKING:
     from ._training_set import TrainingSet
@@ -213,9 +213,10 @@ class Lineage:
                 self._namespace, metadata["name"], facets=found)  # fmt: skip
         version = f"{copy['number']}.{copy['materialized_at']}"
         found["version"] = self._version(version)
+        newest = to_watermark(copy["watermark"])
         metrics = facets.data_quality_metrics_dataset.DataQualityMetricsDatasetFacet(
             columnMetrics={}, rowCount=copy["entities"],
-            lastUpdated=str(_iso(to_time(copy["watermark"]))),
+            lastUpdated=None if newest is None else str(_iso(newest)),
         )  # fmt: skip
         return self._events.OutputDataset(
             self._namespace, metadata["name"],

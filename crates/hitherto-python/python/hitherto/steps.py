@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from ._errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from ._selection import views_of
 from ._store import Store
-from ._time import Duration, Time, format_duration, show_time, to_time, to_timedelta
+from ._time import Duration, Time, format_duration, show_time, to_timedelta, to_watermark
 
 __all__ = ["TAG", "Freshness", "freshness", "materialize", "refuse", "verify"]
 
@@ -39,10 +39,11 @@ class Freshness:
     """How old the newest fact is that lookups of a view can see."""
 
     view: str
-    watermark: Time
-    """The greatest event time that the online copy has consumed, of what had happened."""
+    watermark: Time | None
+    """The greatest event time that the online copy has consumed, of what had happened; None
+    if it has no fact."""
     age: timedelta
-    """By the clock of the store."""
+    """By the clock of the store; the longest there is without a fact."""
     max_age: timedelta
 
     @property
@@ -55,6 +56,8 @@ class Freshness:
             format_duration(timedelta(seconds=max(0, round(each.total_seconds()))))
             for each in (self.age, self.max_age)
         )
+        if self.watermark is None:
+            return f"feature view {self.view!r} has no fact; {allowed} of age are allowed"
         return (
             f"the newest fact of feature view {self.view!r} is of {show_time(self.watermark)}, "
             f"{age} ago; {allowed} are allowed"
@@ -106,9 +109,10 @@ def freshness(store: Store, view: str, max_age: Duration | None = None) -> Fresh
     # The store's own clock, and a proof that lookups are answered.
     none: dict[str, list[Any]] = {key["name"]: [] for key in found["keys"]}
     now = store.lookup(none, [f"{view}:*"])._native.at
-    watermark = found["generation"]["watermark"]
-    age = timedelta(microseconds=now - watermark)
-    return Freshness(view, to_time(watermark), age, to_timedelta(allowed))
+    micros = found["generation"]["watermark"]
+    watermark = to_watermark(micros)
+    age = timedelta.max if watermark is None else timedelta(microseconds=now - micros)
+    return Freshness(view, watermark, age, to_timedelta(allowed))
 
 
 def materialize(

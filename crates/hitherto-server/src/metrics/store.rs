@@ -69,7 +69,7 @@ impl Collector for Store {
             "view_watermark_timestamp",
             "Greatest event time consumed, of what had happened by then",
             // What always was is never behind.
-            |generation| Some(generation.watermark).filter(|watermark| *watermark != ALWAYS),
+            |generation| generation.newest_event().filter(|watermark| *watermark != ALWAYS),
         )?;
         self.encode_moments(
             &mut encoder,
