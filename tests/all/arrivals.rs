@@ -166,16 +166,11 @@ async fn why_shows_when_a_fact_was_pushed_whatever_it_claims() {
     let mut backdated = facts(&[("x", 20, 2)]);
     backdated.push(("known", times([21].into_iter())));
     push(&engine, "labs", repo::batch(backdated), "", 1_000).unwrap();
-    let request = WhyRequest {
-        view: String::from("labs"),
-        keys: vec![KeyColumn {
-            name: String::from("stay"),
-            parts: vec![Some(OwnedPart::Bytes(b"x".to_vec()))],
-        }],
-        at: Some(2_000),
-        known_by: None,
-        known: None,
-    };
+    let keys = vec![KeyColumn {
+        name: String::from("stay"),
+        parts: vec![Some(OwnedPart::Bytes(b"x".to_vec()))],
+    }];
+    let request = WhyRequest { at: Some(2_000), ..WhyRequest::new("labs", keys) };
     let explained = engine.why(grant(), &request, 2_000).await.unwrap();
     let shown: Vec<_> =
         explained.candidates.iter().map(|fact| (fact.event, fact.known, fact.arrived)).collect();

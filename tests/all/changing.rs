@@ -78,13 +78,7 @@ async fn a_changed_view_is_served_as_it_was_until_it_is_built() {
     assert!(error.to_string().contains("hitherto materialize labs"), "{error}");
     let verified = engine.verify(grant(), &VerifyRequest::default(), 70).await.unwrap();
     assert_eq!(verified.stale().map(|(view, _)| view).collect::<Vec<_>>(), ["labs"]);
-    let why = WhyRequest {
-        view: String::from("labs"),
-        keys: stay(),
-        at: None,
-        known_by: None,
-        known: None,
-    };
+    let why = WhyRequest::new("labs", stay());
     assert_eq!(engine.why(grant(), &why, 70).await.unwrap().online, Online::EarlierDefinition);
 
     materialize(&engine, MaterializeMode::Incremental, 80).await;

@@ -100,8 +100,7 @@ async fn why_names_the_deletion_and_verify_finds_no_difference() {
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, 1_000).await;
     let keys = vec![KeyColumn { name: String::from("stay"), parts: vec![Some(OwnedPart::Int(1))] }];
-    let view = String::from("dose");
-    let request = WhyRequest { view, keys, at: Some(29), known_by: None, known: None };
+    let request = WhyRequest { at: Some(29), ..WhyRequest::new("dose", keys) };
     let found = engine.why(grant(), &request, 1_000).await.unwrap();
     assert_eq!((found.absence, found.answer()), (Some(Absence::Deleted), None));
     let verdicts: Vec<_> =

@@ -186,13 +186,7 @@ async fn all_answers(root: &Path) -> Vec<Option<String>> {
         let keys = vec![KeyColumn { name: String::from("stay"), parts }];
         let found = repo::lookup(&engine, &["labs:value"], keys.clone(), None, NOW);
         answers.push(found.ok().map(|found| format!("{:?} {:?}", found.columns, found.times)));
-        let request = WhyRequest {
-            view: String::from("labs"),
-            keys,
-            at: Some(NOW),
-            known_by: None,
-            known: None,
-        };
+        let request = WhyRequest { at: Some(NOW), ..WhyRequest::new("labs", keys) };
         let why = engine.why(grant(), &request, NOW).await;
         answers.push(why.ok().map(|why| format!("{:?} {:?}", why.candidates, why.columns)));
     }

@@ -222,13 +222,7 @@ async fn verify_and_why_know_renamed_columns_and_views_without_keys() {
     assert_eq!((verified.differences(), verified.views.len()), (0, 3));
     assert!(verified.values() >= 7, "{verified:?}");
 
-    let why = |view: &str, keys| WhyRequest {
-        view: view.to_owned(),
-        keys,
-        at: Some(18),
-        known_by: None,
-        known: None,
-    };
+    let why = |view: &str, keys| WhyRequest { at: Some(18), ..WhyRequest::new(view, keys) };
     let found = engine.why(grant(), &why("fuel", Vec::new()), 30).await.unwrap();
     assert_eq!(found.candidates[found.answer().unwrap()].event, 18);
     let zurich = vec![Some(OwnedPart::Bytes(b"ZRH".to_vec()))];

@@ -152,13 +152,7 @@ async fn both_sides_agree_and_an_answer_is_explained() {
     let request = VerifyRequest { samples: 50, ..VerifyRequest::default() };
     let found = engine.verify(grant(), &request, NOW).await.unwrap();
     assert_eq!((found.differences(), found.stale().count()), (0, 0), "{found:?}");
-    let request = WhyRequest {
-        view: String::from("patient"),
-        keys: keys(&[1]),
-        at: Some(0),
-        known_by: None,
-        known: None,
-    };
+    let request = WhyRequest { at: Some(0), ..WhyRequest::new("patient", keys(&[1])) };
     let why = engine.why(grant(), &request, NOW).await.unwrap();
     assert_eq!(
         (why.absence, why.candidates[0].event, why.candidates[0].known),

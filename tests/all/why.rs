@@ -10,6 +10,7 @@ use hitherto_core::Kind;
 use hitherto_core::column::{Status, Values};
 use hitherto_core::definition::Known;
 use hitherto_core::key::OwnedPart;
+use hitherto_core::limits::WHY_CANDIDATES_DEFAULT;
 use hitherto_core::row::{FLAG_DELETION, RowSchema};
 use hitherto_core::rule::{self, Absence, Moment, NEVER, Times};
 use hitherto_core::why::{Inquiry, Verdict};
@@ -68,8 +69,7 @@ fn keys(stay: &str, bed: Option<i64>) -> Vec<KeyColumn> {
 }
 
 fn request(at: i64) -> WhyRequest {
-    let keys = keys("x", Some(7));
-    WhyRequest { view: String::from("labs"), keys, at: Some(at), known_by: None, known: None }
+    WhyRequest { at: Some(at), ..WhyRequest::new("labs", keys("x", Some(7))) }
 }
 
 /// Two files; a draw at 100 that is released at 126, and an older one.
@@ -209,8 +209,8 @@ proptest! {
         let known = if ignores { Known::Ignore } else { Known::Honor };
         let moment = Moment { at, known_by: known_by.unwrap_or(i64::MAX), known };
 
-        let mut inquiry = Inquiry::new(moment, ttl);
-        facts.iter().for_each(|(times, row)| inquiry.show(*times, row));
+        let mut inquiry = Inquiry::new(moment, ttl, WHY_CANDIDATES_DEFAULT);
+        facts.iter().for_each(|(times, row)| inquiry.show(*times, row, None));
         let found = inquiry.finish();
 
         let mut newest_first = facts.clone();

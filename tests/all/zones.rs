@@ -226,8 +226,7 @@ async fn local_times_are_the_moments_that_they_were_on_every_path() {
         let mut shown = Vec::new();
         for view in VIEWS {
             let keys = vec![KeyColumn { name: "id".into(), parts: vec![Some(OwnedPart::Int(1))] }];
-            let view = view.to_owned();
-            let why = WhyRequest { view, keys, at: Some(asked), known_by: None, known: None };
+            let why = WhyRequest { at: Some(asked), ..WhyRequest::new(view, keys) };
             let why = engine.why(grant(), &why, i64::MAX).await.unwrap();
             shown.push(why.candidates.iter().map(|one| (one.event, one.known)).collect::<Vec<_>>());
         }

@@ -167,6 +167,20 @@ impl Column {
         Ok(())
     }
 
+    /// Appends a text, binary or list by its bytes.
+    ///
+    /// # Errors
+    /// `Internal` when the column has other values, `Invalid` when its text passes 4 GiB.
+    pub fn push_varlen(&mut self, bytes: &[u8]) -> Result<()> {
+        let Values::Varlen { ends, data } = &mut self.values else {
+            return Err(Error::internal("a column of numbers was given text"));
+        };
+        data.extend_from_slice(bytes);
+        ends.push(varlen_end(data)?);
+        self.statuses.push(Status::Present as u8);
+        Ok(())
+    }
+
     /// Appends a row that has no fact.
     pub fn push_absent(&mut self, status: Status) {
         self.statuses.push(status as u8);

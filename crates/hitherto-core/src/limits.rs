@@ -138,9 +138,13 @@ pub const SQL_PLAN_SECONDS_MAX: u64 = 10;
 pub const SQL_PLANS_IN_FLIGHT_MAX: usize = 2;
 /// Batches waiting between two stages of a pipeline.
 pub const PIPELINE_BATCHES_MAX: usize = 4;
-/// Facts of each sort that `why` shows: an entity may have millions, and those
-/// beyond the nearest few explain nothing.
-pub const WHY_CANDIDATES_MAX: usize = 8;
+/// Facts of each sort that `why` shows unless it is asked for more: an entity may have millions,
+/// and those beyond the nearest few explain nothing.
+pub const WHY_CANDIDATES_DEFAULT: usize = 8;
+/// Facts of each sort that it can be asked for.
+pub const WHY_CANDIDATES_MAX: usize = 1_000;
+/// Bytes of the events in one window that `why` looks at: it holds them all at once.
+pub const WHY_EVENT_BYTES_MAX: usize = 256 << 20;
 /// Facts that one verification asks about in each view: each is a lookup and a
 /// spine row.
 pub const VERIFY_SAMPLES_MAX: usize = 100_000;

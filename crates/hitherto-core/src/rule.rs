@@ -82,7 +82,8 @@ impl Moment {
     }
 
     fn knows(&self, times: Times) -> bool {
-        self.known == Known::Ignore || times.known <= self.at.min(self.known_by)
+        self.known == Known::Ignore
+            || times.known <= self.at.min(self.known_by) && times.known != NEVER
     }
 }
 

@@ -37,14 +37,14 @@ impl Offline {
     /// has none.
     ///
     /// # Errors
-    /// Those of [`Offline::fact_query`] and of reading the files.
+    /// Those of [`Offline::fact_query`], of reading the files and of `visit`.
     pub async fn scan_entity(
         &self,
         view: &AppliedView,
         files: &[SourceFile],
         pushed: &[SourceFile],
         parts: &[OwnedPart],
-        mut visit: impl FnMut(Times, &[u8], Option<i64>),
+        mut visit: impl FnMut(Times, &[u8], Option<i64>) -> Result<()>,
     ) -> Result<EntityScan> {
         let failed = |cause| {
             from_datafusion(&format!("the source of feature view {:?} failed", view.name()), cause)
@@ -71,7 +71,7 @@ impl Offline {
                     match facts.heads.times(index) {
                         Some(times) => {
                             facts.encode(index, times, &mut row)?;
-                            visit(times, &row, arrived.as_ref().and_then(|all| all.get(index)));
+                            visit(times, &row, arrived.as_ref().and_then(|all| all.get(index)))?;
                         }
                         None => scan.without_time += 1,
                     }

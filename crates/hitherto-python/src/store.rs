@@ -250,16 +250,17 @@ impl Store {
 
     fn why(
         &self,
-        view: String,
+        of: String,
         keys: &Bound<'_, PyDict>,
         at: Option<i64>,
         known_by: Option<i64>,
         known: Option<String>,
+        facts: Option<usize>,
     ) -> PyResult<Why> {
         let py = keys.py();
         let keys = keys::read(keys)?.into_iter().map(|key| key.column).collect();
         let known = known.as_deref().map(known_time).transpose().map_err(raise)?;
-        let request = WhyRequest { view, keys, at, known_by, known };
+        let request = WhyRequest { at, known_by, known, facts, ..WhyRequest::new(&of, keys) };
         let answering = self.answering(py)?;
         let explanation = wait(py, async move { answering.why(&request).await })?;
         Ok(Why::new(explanation))

@@ -1,5 +1,7 @@
 //! An explanation: the facts' values as Python values, all else as JSON.
 
+use std::slice::from_ref;
+
 use hitherto_api::Explanation;
 use hitherto_api::why::Online;
 use hitherto_core::column::Column;
@@ -33,6 +35,12 @@ impl Why {
     /// The candidates' values.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Columns<'_, 'py>> {
         to_lists(py, &self.0.columns)
+    }
+
+    /// The value that is computed of events: one row, or no feature.
+    fn computed<'py>(&self, py: Python<'py>) -> PyResult<Columns<'_, 'py>> {
+        let aggregate = self.0.aggregate.as_ref();
+        to_lists(py, aggregate.map_or(&[][..], |aggregate| from_ref(&aggregate.answer)))
     }
 
     /// The online store's values: one row if it answers, or no feature.

@@ -144,10 +144,29 @@ def test_a_push_that_lacks_what_a_condition_names_says_so(root: Path) -> None:
             store.push("card", events(4, 0, 1).drop_columns(["tx"]))
 
 
-def test_what_is_not_there_yet_is_refused_by_name(root: Path) -> None:
+def test_why_says_which_events_count_here_and_behind_a_server(root: Path) -> None:
     with hitherto.connect(root, now=NOW) as store:
-        with pytest.raises(hitherto.InvalidError, match="computed of events.*explained"):
+        with pytest.raises(hitherto.InvalidError, match="name the one to explain, such as card:"):
             store.why("card", {"customer": 1})
+        with pytest.raises(hitherto.InvalidError, match="ask for 1 to 1000"):
+            store.why("card:count_7d", {"customer": 1}, facts=0)
+        answers = store.lookup({"customer": [1]}, features=["card:*"]).to_dict()
+        found = {name: store.why(f"card:{name}", {"customer": 1}, facts=1_000) for name in FEATURES}
+    for name, why in found.items():
+        assert why.aggregate is not None
+        assert why.aggregate["value"] == answers[f"card:{name}"][0], name
+        assert why.aggregate["training_set_agrees"], name
+        assert why.online["agrees"], name
+        counting = [fact for fact in why.candidates if fact["verdict"] == "counts"]
+        assert len(counting) == why.aggregate["counts"]["counts"], name
+        assert f"card:{name} at" in str(why)
+    sums = found["amount_sum_7d"]
+    amounts = [fact["values"]["amount"] for fact in sums.candidates if fact["verdict"] == "counts"]
+    assert sums.aggregate["value"] == math.fsum(amount for amount in amounts if amount is not None)
+    with serving(root, now=NOW) as url, hitherto.connect(url) as store:
+        for name, why in found.items():
+            there = store.why(f"card:{name}", {"customer": 1}, facts=1_000)
+            assert there.to_dict() == why.to_dict(), name
 
 
 def test_the_command_line_looks_up_and_pushes(root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 //! Aggregates online: events that come in any way, and lookups of any moment against the naive
-//! oracle; and what a push to such a view is told.
+//! oracle; what is said of each event, and what a push to such a view is told.
 
 use std::sync::Arc;
 
@@ -7,15 +7,20 @@ use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use hitherto_api::arrow_columns::to_record_batch;
 use hitherto_api::verify::Outcome;
-use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest};
+use hitherto_api::why::Online;
+use hitherto_api::{KeyColumn, MaterializeMode, VerifyRequest, WhyRequest};
 use hitherto_core::aggregate::Value;
+use hitherto_core::column::Values;
 use hitherto_core::key::OwnedPart;
+use hitherto_core::limits::WHY_CANDIDATES_MAX;
+use hitherto_core::rule::NEVER;
+use hitherto_core::why::Verdict;
 use hitherto_engine::{Access, Engine};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use super::oracle::Fact;
-use super::world::{SECOND, World, columns, times, worlds};
+use super::oracle::{self, Fact, Question};
+use super::world::{SECOND, World, columns, functions, times, worlds};
 use crate::pushing::{Step, push, steps};
 use crate::repo::{Repo, batch, grant, lookup, materialize, training_set};
 
@@ -94,6 +99,55 @@ impl World {
         engine
     }
 
+    /// Asks why of some questions, with a cutoff and without.
+    async fn explained(&self, engine: &Engine) {
+        let functions = functions();
+        for (number, (entity, at)) in self.rows.iter().take(6).enumerate() {
+            let (written, _, stem) = functions[(self.facts.len() + number) % functions.len()];
+            let known_by = (number % 2 == 1).then_some(at - 3 * SECOND);
+            let of = format!("v:{}", self.name(written, stem));
+            let facts = Some(WHY_CANDIDATES_MAX);
+            let request =
+                WhyRequest { at: Some(*at), known_by, facts, ..WhyRequest::new(&of, key(*entity)) };
+            let found = engine.why(grant(), &request, NOW).await.unwrap();
+            let question =
+                Question { at: *at, known_by: known_by.unwrap_or(i64::MAX), ..self.question };
+            let facts = self.facts_of(*entity);
+            let Values::Varlen { ends, data } = &found.columns[0].values else {
+                panic!("ids are text")
+            };
+            let mut start = 0;
+            let shown = found.candidates.iter().zip(ends).map(|(fact, end)| {
+                let id = str::from_utf8(&data[start..*end as usize]).unwrap().parse().unwrap();
+                start = *end as usize;
+                (fact.event, id, fact.known, fact.is_deletion, fact.verdict)
+            });
+            let expected = facts.iter().map(|fact| {
+                let known = fact.known.unwrap_or(NEVER);
+                let verdict = oracle::verdict(&facts, fact, question);
+                (fact.event, fact.id, known, fact.is_deletion, verdict)
+            });
+            let sorted = |facts: &mut dyn Iterator<Item = (i64, u8, i64, bool, Verdict)>| {
+                let mut facts: Vec<_> = facts.collect();
+                facts.sort_by_key(|(event, id, known, gone, _)| (*event, *id, *known, *gone));
+                facts
+            };
+            assert_eq!(
+                sorted(&mut { shown }),
+                sorted(&mut { expected }),
+                "{request:?} of {self:?}"
+            );
+            let aggregate = found.aggregate.as_ref().unwrap();
+            let counting = oracle::counting(&facts, question).len();
+            assert_eq!(aggregate.counts.counts, counting as u64);
+            assert!(aggregate.training_set_agrees, "{request:?} of {self:?}");
+            match &found.online {
+                Online::Answers(answer) => assert!(answer.agrees, "{request:?} of {self:?}"),
+                other => assert!(known_by.is_some(), "{other:?}"),
+            }
+        }
+    }
+
     /// All questions, one by one and those of one moment together.
     fn looked_up(&self, engine: &Engine) -> RecordBatch {
         let answers = self.rows.iter().map(|(entity, at)| {
@@ -123,6 +177,7 @@ fn lookups_answer_as_the_oracle() {
         runtime.block_on(async {
             let engine = world.live(&repo, &steps).await;
             world.check(&world.looked_up(&engine));
+            world.explained(&engine).await;
             // What was pushed is in training sets.
             let spine = batch(vec![
                 ("k", Arc::new(Int64Array::from_iter_values(world.rows.iter().map(|(k, _)| *k)))),
@@ -238,7 +293,7 @@ async fn a_lookup_that_nobody_waits_for_ends() {
     // In memory there is nothing yet, and to compute it takes time.
     assert!(engine.lookup_in_memory(grant, &request, NOW, 100).unwrap().is_none());
     let answer = engine.lookup_until(grant, &request, NOW, &is_over).unwrap();
-    assert_eq!(answer.columns[0].values, hitherto_core::column::Values::I64(vec![20_000]));
+    assert_eq!(answer.columns[0].values, Values::I64(vec![20_000]));
     let remembered = engine.lookup_in_memory(grant, &request, NOW, 100).unwrap().unwrap();
     assert_eq!(remembered.columns, answer.columns);
     is_over.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -266,7 +321,7 @@ async fn a_longer_ttl_reaches_events_that_were_not_kept() {
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     let count = || match &lookup(&engine, &["v:*"], key(0), None, NOW).unwrap().columns[0].values {
-        hitherto_core::column::Values::I64(counts) => counts[0],
+        Values::I64(counts) => counts[0],
         other => panic!("{other:?}"),
     };
     assert_eq!(count(), 1);

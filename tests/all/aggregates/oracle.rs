@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hitherto_core::aggregate::{Basis, Function, Nulls, Outcome, Reason, SumType, Value};
+use hitherto_core::why::Verdict;
 
 /// A fact as the oracle sees it.
 #[derive(Clone, Debug)]
@@ -47,6 +48,35 @@ pub fn counting(facts: &[Fact], question: Question) -> Vec<&Fact> {
         .collect();
     counting.sort_by_key(|fact| (fact.event, fact.known.unwrap_or(i64::MAX), fact.id));
     counting
+}
+
+/// What became of a fact, in the words of the product.
+pub fn verdict(facts: &[Fact], fact: &Fact, question: Question) -> Verdict {
+    let end = i128::from(question.at) - i128::from(question.offset);
+    let is_newer = i128::from(fact.event) > end
+        || question.excludes_current_time && i128::from(fact.event) == end;
+    if fact.event > question.at {
+        return Verdict::NotYetHappened;
+    }
+    if !is_in_window(fact.event, question) {
+        return if is_newer { Verdict::NotYetInWindow } else { Verdict::LeftWindow };
+    }
+    if !is_known(fact, question) {
+        let is_cut = fact.known.is_some_and(|known| known <= question.at);
+        return if is_cut { Verdict::AfterCutoff } else { Verdict::NotYetKnown };
+    }
+    let rank = |fact: &Fact| (fact.known.unwrap_or(i64::MAX), fact.is_deletion, fact.row);
+    let is_superseded = facts.iter().any(|other| {
+        (other.event, other.id) == (fact.event, fact.id)
+            && is_known(other, question)
+            && rank(other) > rank(fact)
+    });
+    match () {
+        () if is_superseded => Verdict::Superseded,
+        () if fact.is_deletion => Verdict::Deleted,
+        () if !fact.passes => Verdict::Filtered,
+        () => Verdict::Counts,
+    }
 }
 
 fn is_known(fact: &Fact, question: Question) -> bool {

@@ -167,7 +167,7 @@ impl World {
     }
 
     /// The name that a feature has beside its window.
-    fn name(&self, written: &str, stem: &str) -> String {
+    pub fn name(&self, written: &str, stem: &str) -> String {
         if written.contains("name:") {
             return stem.to_owned();
         }

@@ -36,10 +36,7 @@ fn push_value(value: &Value<'_>, column: &mut Column) -> Result<()> {
         (Values::F32(values), Value::Float(value)) => values.push(*value as f32),
         (Values::F64(values), Value::Float(value)) => values.push(*value),
         (Values::I128(values), Value::Decimal(value)) => values.push(*value),
-        (Values::Varlen { ends, data }, Value::Bytes(value)) => {
-            data.extend_from_slice(value);
-            ends.push(varlen_end(data)?);
-        }
+        (_, Value::Bytes(value)) => return column.push_varlen(value),
         _ => return Err(Error::internal("an answer was computed of another type")),
     }
     column.statuses.push(Status::Present as u8);

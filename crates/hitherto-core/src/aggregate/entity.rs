@@ -110,9 +110,7 @@ impl<'p> Evaluation<'p> {
                 work.walk(&ranged, moments.len(), |moment, found| {
                     for number in &kept.features {
                         let function = &plan.features[*number].function;
-                        let outcome = found.finish(function, moments[moment]).map_err(|_| {
-                            Error::internal("a state was lost that is told all its events")
-                        })?;
+                        let outcome = found.finish(function, moments[moment])?;
                         if let Outcome::Absent(reason) = outcome {
                             reasons[*number][reason as usize] += u64::from(weight(moment));
                         }

@@ -1,6 +1,9 @@
 //! What an aggregate answers: a value, a list, or why there is none.
 
+use serde::Serialize;
+
 use super::value::Value;
+use crate::Error;
 use crate::column::Status;
 
 /// The answer of one function.
@@ -15,7 +18,8 @@ pub enum Outcome {
 }
 
 /// Why there is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No event counts.
     EmptyWindow,
@@ -65,3 +69,10 @@ impl Outcome {
 /// A state from which more was taken than it can tell: its events have to be read instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
+
+/// Where all events were told to it, that cannot be.
+impl From<Lost> for Error {
+    fn from(_: Lost) -> Self {
+        Error::internal("a state was lost that is told all its events")
+    }
+}

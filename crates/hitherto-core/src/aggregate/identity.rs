@@ -14,6 +14,8 @@
 //! zeros are one, and so are all NaN. Facts that differ in one of the three are different
 //! events, whatever else they share; who moves an event in time deletes it where it was.
 
+use std::fmt::Write as _;
+
 use super::value::Value;
 use crate::catalog::AppliedView;
 use crate::limits::EVENT_ID_BYTES_MAX;
@@ -42,6 +44,20 @@ impl EventIds {
     pub fn read<'r>(&'r self, row: &'r [u8]) -> Result<&'r [u8]> {
         self.value.map_or(Ok(&[]), |value| self.schema.read(row)?.varlen(value))
     }
+}
+
+/// An id for people: its values, one after the other. Times and dates are counts of their units,
+/// decimals whole.
+pub fn shown(mut id: &[u8]) -> String {
+    let mut shown = String::new();
+    while let Some(value) = Value::decode(&mut id) {
+        if !shown.is_empty() {
+            shown.push_str(", ");
+        }
+        // Writing to text cannot fail.
+        let _ = write!(shown, "{value}");
+    }
+    shown
 }
 
 /// Appends one value of an id.

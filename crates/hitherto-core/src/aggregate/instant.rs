@@ -20,17 +20,16 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::answer;
-use super::finish::Outcome;
 use super::ordered::Place;
 use super::plan::{AggregatePlan, InstantPlan, Tiled};
 use super::state::State;
 use super::tile::{EventSource, SHIFT_MAX, SHIFT_MIN, SHIFT_STEP, Tile, TileId};
 use super::window::Moments;
+use crate::Result;
 use crate::column::Column;
 use crate::definition::Known;
 use crate::row::{self, Row};
 use crate::rule::{Moment, NEVER, Times};
-use crate::{Error, Result};
 
 /// Versions that are read faster than tiles.
 const FEW: u64 = 64;
@@ -209,10 +208,7 @@ impl<'p> Instant<'p> {
             for (kept, state) in group.states.iter().zip(states) {
                 for feature in &kept.features {
                     let function = &plan.features[*feature].function;
-                    let outcome: Outcome =
-                        state.finish(function, self.moment.at).map_err(|_| {
-                            Error::internal("a state was lost that is told all its events")
-                        })?;
+                    let outcome = state.finish(function, self.moment.at)?;
                     answer::push(&outcome, &mut columns[*feature])?;
                 }
                 *state = State::new(kept.form);
@@ -301,8 +297,7 @@ impl Currents {
         times: Times,
         row: &'r [u8],
     ) -> Result<Option<Row<'r>>> {
-        let is_never_known = self.moment.known == Known::Honor && times.known == NEVER;
-        if is_never_known || !self.moment.sees(times) {
+        if !self.moment.sees(times) {
             return Ok(None);
         }
         let read = plan.schema.read(row)?;

@@ -25,8 +25,8 @@
 //! where an entity has many events, they are covered by tiles, whose states are remembered and
 //! merged, and at both ends by events.
 //!
-//! **`why`** needs neither: it shows each version of an entity to [`versions::current`] and
-//! [`Window::moments`].
+//! **`why`** needs neither: it looks at each event by itself ([`EventInquiry`]), and is a third
+//! computation of the same.
 //!
 //! The order inside a window is that of places, `(e, n, id)`, `n` that of the current version.
 //! Nulls are passed over. Nothing in an answer depends on events outside the window.
@@ -44,6 +44,7 @@
 //! | `plan` | how a view's features are computed of its facts |
 //! | `entity` | the events of one entity, and the answers at its moments |
 //! | `instant` | the same at one moment, as a store shows them |
+//! | `inquiry` | which events count at one moment, and why others do not |
 //! | `tile` | stretches of event times whose states are remembered |
 //! | `answer` | answers on their way into columns |
 //! | `sums` | count, sum, mean, variance |
@@ -62,6 +63,7 @@ pub mod finish;
 pub mod function;
 mod histogram;
 pub mod identity;
+mod inquiry;
 mod instant;
 mod ordered;
 mod plan;
@@ -77,6 +79,7 @@ pub use entity::{Evaluation, Found};
 pub use finish::{Lost, Outcome, Reason};
 pub use function::{Basis, Form, Function, Nulls, SumType};
 pub use identity::EventIds;
+pub use inquiry::{EventCounts, EventFinding, EventInquiry};
 pub use instant::Instant;
 pub use ordered::Place;
 pub use plan::{AggregatePlan, InstantPlan};

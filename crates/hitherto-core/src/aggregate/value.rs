@@ -19,6 +19,7 @@
 //! DataFusion sort. These bytes are stored and hashed: a tag is never reused.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::bytes::take_array;
 use crate::Result;
@@ -147,6 +148,24 @@ impl Value<'_> {
             6 => Value::Bytes(Cow::Owned(decode_bytes(bytes)?)),
             _ => return None,
         })
+    }
+}
+
+/// As people read it: text as it is, bytes that are none in hexadecimal digits.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => value.fmt(f),
+            Value::Int(value) => value.fmt(f),
+            Value::UInt(value) => value.fmt(f),
+            Value::Decimal(value) => value.fmt(f),
+            Value::Float(value) => value.fmt(f),
+            Value::Bytes(bytes) => match str::from_utf8(bytes) {
+                Ok(text) => f.write_str(text),
+                Err(_) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            },
+        }
     }
 }
 

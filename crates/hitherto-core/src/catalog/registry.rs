@@ -162,22 +162,6 @@ impl AppliedView {
         RowSchema::new(values.iter().map(FactValue::data_type), self.schema_version)
     }
 
-    /// Refuses what is not done yet for a view whose features are computed of events.
-    ///
-    /// # Errors
-    /// `Invalid` for such a view; `what` was to be done ends the sentence.
-    pub fn check_stored(&self, what: &str) -> Result<()> {
-        if self.definition.aggregates.is_none() {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "the features of view {:?} are computed of events, and this release cannot have such a \
-             view {what}; training sets, lookups and `hitherto verify` have them, so leave it out \
-             here",
-            self.name()
-        )))
-    }
-
     /// Whether known time counts for it.
     pub fn known(&self) -> Known {
         self.definition.known

@@ -16,17 +16,17 @@
 //! **Algorithm.** Facts are sorted by which condition of the rule they fail,
 //! and of each sort a short list is kept: the newest, or of those that have
 //! not happened the nearest. The winner is the newest fact that is seen, and
-//! the rule's own last step judges it.
+//! the rule's own last step judges it. Of a feature that is computed of events
+//! many facts count; [`crate::aggregate::EventInquiry`] says which.
 //!
 //! **Invariant.** The answer is that of [`rule::answer`] over the same facts:
 //! seeing, ranking and judging are all [`rule`]'s.
 //!
-//! **Memory.** [`WHY_CANDIDATES_MAX`] facts of each sort. A fact that was read
+//! **Memory.** As many facts of each sort as are asked for. A fact that was read
 //! twice, byte for byte, is listed once and counted twice.
 
 use serde::Serialize;
 
-use crate::limits::WHY_CANDIDATES_MAX;
 use crate::row;
 use crate::rule::{self, Absence, Moment, NEVER, Says, Times};
 
@@ -48,11 +48,19 @@ pub enum Verdict {
     Expired,
     /// It is the newest that the moment sees, and a deletion.
     Deleted,
+    /// Its event is in the window, and counts.
+    Counts,
+    /// Its event is in the window, and is not such as the condition asks for.
+    Filtered,
+    /// Its event is older than the window.
+    LeftWindow,
+    /// Its event is newer than the window, which ends before the moment.
+    NotYetInWindow,
 }
 
 impl Verdict {
     /// All verdicts, in the order of the documentation.
-    pub const ALL: [Verdict; 7] = [
+    pub const ALL: [Verdict; 11] = [
         Verdict::Answers,
         Verdict::Superseded,
         Verdict::NotYetKnown,
@@ -60,6 +68,10 @@ impl Verdict {
         Verdict::NotYetHappened,
         Verdict::Expired,
         Verdict::Deleted,
+        Verdict::Counts,
+        Verdict::Filtered,
+        Verdict::LeftWindow,
+        Verdict::NotYetInWindow,
     ];
 
     /// As written in reports.
@@ -72,6 +84,10 @@ impl Verdict {
             Verdict::NotYetHappened => "not_yet_happened",
             Verdict::Expired => "expired",
             Verdict::Deleted => "deleted",
+            Verdict::Counts => "counts",
+            Verdict::Filtered => "filtered",
+            Verdict::LeftWindow => "left_window",
+            Verdict::NotYetInWindow => "not_yet_in_window",
         }
     }
 }
@@ -88,8 +104,10 @@ pub struct Candidate {
     /// What became of it.
     pub verdict: Verdict,
     /// By how much it missed, in microseconds: how long after the moment it
-    /// happened or was known, after the cutoff it was known, or before the
-    /// ttl's bound it happened. 0 for the other verdicts.
+    /// happened or was known, after the cutoff it was known, before the ttl's
+    /// bound or the window it happened, or after the window. Of an event's
+    /// version that is superseded, how long it has been. 0 for the other
+    /// verdicts.
     pub missed_by_micros: i64,
 }
 
@@ -122,106 +140,44 @@ pub struct Finding {
 pub struct Inquiry {
     moment: Moment,
     ttl_micros: Option<i64>,
-    seen: Shortlist,
-    not_yet_known: Shortlist,
-    after_cutoff: Shortlist,
-    not_yet_happened: Shortlist,
-    counts: Counts,
+    /// What the moment sees is superseded until the winner is known.
+    lists: Shortlists,
 }
 
 impl Inquiry {
-    /// An inquiry that was shown nothing.
-    pub fn new(moment: Moment, ttl_micros: Option<i64>) -> Self {
-        let newest = Shortlist { keep: Keep::Newest, facts: Vec::new() };
-        Self {
-            moment,
-            ttl_micros,
-            seen: newest.clone(),
-            not_yet_known: newest.clone(),
-            after_cutoff: newest,
-            not_yet_happened: Shortlist { keep: Keep::Oldest, facts: Vec::new() },
-            counts: Counts::default(),
-        }
+    /// An inquiry that was shown nothing, and lists so many facts of each sort, at least one.
+    pub fn new(moment: Moment, ttl_micros: Option<i64>, most: usize) -> Self {
+        Self { moment, ttl_micros, lists: Shortlists::new(most) }
     }
 
-    /// Shows one more fact. Copies its row if it makes a short list.
-    pub fn show(&mut self, times: Times, row: &[u8]) {
-        self.show_pushed(times, row, None);
-    }
-
-    /// Shows one more fact, which was pushed at `arrived`.
-    pub fn show_pushed(&mut self, times: Times, row: &[u8], arrived: Option<i64>) {
-        let unseen = self.unseen(times);
-        let counts = &mut self.counts;
-        let (count, list) = match unseen {
-            None => (&mut counts.seen, &mut self.seen),
-            Some(Verdict::NotYetHappened) => {
-                (&mut counts.not_yet_happened, &mut self.not_yet_happened)
-            }
-            Some(Verdict::AfterCutoff) => (&mut counts.after_cutoff, &mut self.after_cutoff),
-            Some(_) => (&mut counts.not_yet_known, &mut self.not_yet_known),
-        };
-        *count += 1;
-        list.offer(times, row, arrived);
+    /// Shows one more fact, and when it was pushed if it was. Copies its row if it makes a
+    /// short list.
+    pub fn show(&mut self, times: Times, row: &[u8], arrived: Option<i64>) {
+        let missed = unseen(self.moment, times).unwrap_or((Verdict::Superseded, 0));
+        self.lists.offer(missed, times, row, arrived);
     }
 
     /// The answer, when no fact is left to show.
     pub fn finish(mut self) -> Finding {
-        let has_unknown = self.counts.not_yet_known + self.counts.after_cutoff > 0;
-        let winner = self.seen.facts.first();
-        let winner = winner.map(|fact| (fact.times.event, Says::of_row(&fact.row)));
-        let judged = rule::judge(winner, has_unknown, self.moment.at, self.ttl_micros);
-        let won = match judged {
-            Err(Absence::Expired) => Verdict::Expired,
-            Err(Absence::Deleted) => Verdict::Deleted,
-            _ => Verdict::Answers,
-        };
-        let seen = std::mem::take(&mut self.seen.facts).into_iter().enumerate();
-        let mut candidates: Vec<Candidate> = seen
-            .map(|(place, fact)| {
-                self.candidate(fact, if place == 0 { won } else { Verdict::Superseded })
-            })
-            .collect();
-        for (list, verdict) in [
-            (std::mem::take(&mut self.not_yet_known), Verdict::NotYetKnown),
-            (std::mem::take(&mut self.after_cutoff), Verdict::AfterCutoff),
-            (std::mem::take(&mut self.not_yet_happened), Verdict::NotYetHappened),
-        ] {
-            candidates.extend(list.facts.into_iter().map(|fact| self.candidate(fact, verdict)));
+        let at = self.moment.at;
+        let counts = self.lists.counts();
+        let has_unknown = counts.not_yet_known + counts.after_cutoff > 0;
+        let winner = self.lists.of(Verdict::Superseded).facts.first_mut();
+        let says = winner.as_ref().map(|fact| (fact.times.event, Says::of_row(&fact.row)));
+        let judged = rule::judge(says, has_unknown, at, self.ttl_micros);
+        if let Some(winner) = winner {
+            let ttl = self.ttl_micros.unwrap_or(0);
+            let missed = at.saturating_sub(ttl).saturating_sub(winner.times.event);
+            (winner.verdict, winner.missed_by_micros) = match judged {
+                Err(Absence::Expired) => (Verdict::Expired, missed),
+                Err(Absence::Deleted) => (Verdict::Deleted, 0),
+                _ => (Verdict::Answers, 0),
+            };
         }
-        candidates.sort_by(|a, b| rule::rank((b.times, &b.row), (a.times, &a.row)));
+        let candidates = self.lists.into_candidates();
         let answers = |candidate: &Candidate| candidate.verdict == Verdict::Answers;
         let answer = judged.map(|()| candidates.iter().position(answers).unwrap_or_default());
-        Finding { answer, candidates, counts: self.counts }
-    }
-
-    /// The first condition of the rule that keeps the moment from seeing a
-    /// fact; `None` if it sees it.
-    fn unseen(&self, times: Times) -> Option<Verdict> {
-        if self.moment.sees(times) {
-            return None;
-        }
-        Some(match () {
-            () if times.event > self.moment.at => Verdict::NotYetHappened,
-            () if times.known > self.moment.at => Verdict::NotYetKnown,
-            () => Verdict::AfterCutoff,
-        })
-    }
-
-    fn candidate(&self, Fact { times, row, arrived }: Fact, verdict: Verdict) -> Candidate {
-        let Moment { at, known_by, .. } = self.moment;
-        let missed_by_micros = match verdict {
-            Verdict::NotYetHappened => times.event.saturating_sub(at),
-            // Never is no distance away.
-            Verdict::NotYetKnown if times.known == NEVER => 0,
-            Verdict::NotYetKnown => times.known.saturating_sub(at),
-            Verdict::AfterCutoff => times.known.saturating_sub(known_by),
-            Verdict::Expired => {
-                at.saturating_sub(self.ttl_micros.unwrap_or(0)).saturating_sub(times.event)
-            }
-            Verdict::Answers | Verdict::Superseded | Verdict::Deleted => 0,
-        };
-        Candidate { times, row, arrived, verdict, missed_by_micros }
+        Finding { answer, candidates, counts }
     }
 }
 
@@ -232,52 +188,98 @@ impl Candidate {
     }
 }
 
-/// A fact that was shown.
+/// The first condition of the rule that keeps a moment from seeing a fact, and by how many
+/// microseconds; `None` if it sees it.
+pub(crate) fn unseen(moment: Moment, times: Times) -> Option<(Verdict, i64)> {
+    if moment.sees(times) {
+        return None;
+    }
+    let Moment { at, known_by, .. } = moment;
+    Some(match () {
+        () if times.event > at => (Verdict::NotYetHappened, times.event.saturating_sub(at)),
+        // Never is no distance away.
+        () if times.known == NEVER => (Verdict::NotYetKnown, 0),
+        () if times.known > at => (Verdict::NotYetKnown, times.known.saturating_sub(at)),
+        () => (Verdict::AfterCutoff, times.known.saturating_sub(known_by)),
+    })
+}
+
+/// The facts of each sort: how many, and the nearest.
 #[derive(Clone, Debug)]
-struct Fact {
-    times: Times,
-    row: Vec<u8>,
-    arrived: Option<i64>,
+pub(crate) struct Shortlists {
+    most: usize,
+    lists: [Shortlist; Verdict::ALL.len()],
 }
 
-/// Which facts of a sort are near.
-#[derive(Clone, Copy, Debug, Default)]
-enum Keep {
-    #[default]
-    Newest,
-    Oldest,
-}
+impl Shortlists {
+    /// None yet, of each sort so many at most, at least one.
+    pub fn new(most: usize) -> Self {
+        Self { most, lists: Default::default() }
+    }
 
-/// The nearest facts of one sort, newest first.
-#[derive(Clone, Debug, Default)]
-struct Shortlist {
-    keep: Keep,
-    facts: Vec<Fact>,
-}
+    fn of(&mut self, verdict: Verdict) -> &mut Shortlist {
+        &mut self.lists[verdict as usize]
+    }
 
-impl Shortlist {
-    fn offer(&mut self, times: Times, row: &[u8], arrived: Option<i64>) {
-        let rank = |held: &Fact| rule::rank((times, row), (held.times, held.row.as_slice()));
-        let place = self.facts.binary_search_by(rank);
+    /// Counts a fact, and lists it if it is near. Copies its row then.
+    pub fn offer(
+        &mut self,
+        missed: (Verdict, i64),
+        times: Times,
+        row: &[u8],
+        arrived: Option<i64>,
+    ) {
+        let (verdict, missed_by_micros) = missed;
+        let most = self.most;
+        let Shortlist { count, facts } = self.of(verdict);
+        *count += 1;
+        let rank = |held: &Candidate| rule::rank((times, row), (held.times, held.row.as_slice()));
         // Found is the same fact read twice.
-        let Err(place) = place else { return };
-        let is_full = self.facts.len() == WHY_CANDIDATES_MAX;
-        let fact = || Fact { times, row: row.to_vec(), arrived };
-        match self.keep {
-            Keep::Newest if place == WHY_CANDIDATES_MAX => {}
-            Keep::Oldest if is_full && place == 0 => {}
-            Keep::Newest => {
-                self.facts.truncate(WHY_CANDIDATES_MAX - 1);
-                self.facts.insert(place, fact());
-            }
-            Keep::Oldest => {
-                self.facts.insert(place, fact());
-                if is_full {
-                    self.facts.remove(0);
-                }
-            }
+        let Err(place) = facts.binary_search_by(rank) else { return };
+        let is_full = facts.len() == most;
+        // The newest are near, of what is to come the oldest.
+        let is_coming = matches!(verdict, Verdict::NotYetHappened | Verdict::NotYetInWindow);
+        let (is_far, farthest) =
+            if is_coming { (is_full && place == 0, 0) } else { (place == most, most) };
+        if is_far {
+            return;
+        }
+        let row = row.to_vec();
+        facts.insert(place, Candidate { times, row, arrived, verdict, missed_by_micros });
+        if is_full {
+            facts.remove(farthest);
         }
     }
+
+    /// How many facts of a sort there are.
+    pub fn count(&self, verdict: Verdict) -> u64 {
+        self.lists[verdict as usize].count
+    }
+
+    /// All facts by the conditions of the rule.
+    pub fn counts(&self) -> Counts {
+        let seen = [Verdict::Superseded, Verdict::Deleted, Verdict::Counts, Verdict::Filtered];
+        Counts {
+            seen: seen.into_iter().map(|verdict| self.count(verdict)).sum(),
+            not_yet_known: self.count(Verdict::NotYetKnown),
+            after_cutoff: self.count(Verdict::AfterCutoff),
+            not_yet_happened: self.count(Verdict::NotYetHappened),
+        }
+    }
+
+    /// What is listed, newest first.
+    pub fn into_candidates(self) -> Vec<Candidate> {
+        let mut candidates: Vec<_> = self.lists.into_iter().flat_map(|list| list.facts).collect();
+        candidates.sort_by(|a, b| rule::rank((b.times, &b.row), (a.times, &a.row)));
+        candidates
+    }
+}
+
+/// The facts of one sort: how many, and the nearest, newest first.
+#[derive(Clone, Debug, Default)]
+struct Shortlist {
+    count: u64,
+    facts: Vec<Candidate>,
 }
 
 #[cfg(test)]

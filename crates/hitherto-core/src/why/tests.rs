@@ -2,20 +2,21 @@
 //! any facts in any order, is a property in the workspace's `tests` package.
 
 use super::Verdict::*;
-use super::*;
+use super::{Counts, *};
 use crate::definition::Known;
+use crate::limits::WHY_CANDIDATES_DEFAULT;
 use crate::row::{FLAG_DELETION, RowSchema};
 
 /// Facts as (event, known, label), label 0 a deletion; the finding.
 fn find(facts: &[(i64, i64, u8)], moment: Moment, ttl: Option<i64>) -> Finding {
     let schema = RowSchema::new(&[], 1);
-    let mut inquiry = Inquiry::new(moment, ttl);
+    let mut inquiry = Inquiry::new(moment, ttl, WHY_CANDIDATES_DEFAULT);
     for (event, known, label) in facts {
         let times = Times { event: *event, known: *known };
         let mut row = Vec::new();
         schema.write(&mut row, times, if *label == 0 { FLAG_DELETION } else { 0 });
         row.push(*label);
-        inquiry.show(times, &row);
+        inquiry.show(times, &row, None);
     }
     inquiry.finish()
 }
@@ -81,7 +82,7 @@ fn a_fact_read_twice_is_listed_once_and_counted_twice() {
 fn only_the_nearest_of_many_are_listed() {
     let facts: Vec<(i64, i64, u8)> = (0..200).map(|time| (time * 7 % 200, 0, 1)).collect();
     let finding = find(&facts, at(99), None);
-    let max = WHY_CANDIDATES_MAX as i64;
+    let max = WHY_CANDIDATES_DEFAULT as i64;
     let events: Vec<i64> = finding.candidates.iter().map(|one| one.times.event).collect();
     let nearest: Vec<i64> = (100 - max..100 + max).rev().collect();
     assert_eq!(events, nearest);

@@ -94,7 +94,12 @@ impl Engine {
         let _writer = self.writer.lock().await;
         let catalog = self.catalog();
         let view = catalog.registry.view(name)?;
-        view.check_stored("copied")?;
+        if view.definition.aggregates.is_some() {
+            return Err(Error::invalid(format!(
+                "the features of view {name:?} are computed of events, and this release makes no \
+                 copy of such a view; training sets read its source, so leave it out here"
+            )));
+        }
         let folder = self.copies.join(view.name());
         let files = self.offline.list_files(&view.definition)?;
         let before = record::newest(&folder)?;

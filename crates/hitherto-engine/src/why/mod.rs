@@ -1,26 +1,31 @@
-//! WHY: which fact answers for an entity at a moment, and why others do not.
+//! WHY: which fact answers for an entity at a moment, or which events count, and why others
+//! do not.
 //!
 //! ```text
 //! request -> keys       checked as a lookup checks them; exactly one entity
 //!         -> facts      all of the entity's, from the source, pruned by key
-//!         -> the rule   with its reasons (hitherto_core::why)
+//!         -> the rule   with its reasons: of a fact  (hitherto_core::why)
+//!                                         of events  (hitherto_core::aggregate)
 //!         -> online     the same question as a lookup, and whether it agrees
 //! ```
 //!
 //! The source and the files of pushed facts are read and not the online store: they are
 //! the truth, have facts that the store no longer keeps, and know no horizon.
 
+mod events;
+
 use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
 use hitherto_api::{Explanation, Grant, KeyColumn, LookupRequest, Selection, WhyRequest};
-use hitherto_core::catalog::{AppliedView, Reads};
+use hitherto_core::aggregate::AggregatePlan;
+use hitherto_core::catalog::{AppliedView, Reads, Registry};
 use hitherto_core::column::{Column, Status};
 use hitherto_core::key::OwnedPart;
+use hitherto_core::limits::{WHY_CANDIDATES_DEFAULT, WHY_CANDIDATES_MAX};
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::row;
 use hitherto_core::rule::{Absence, Moment, Times};
-use hitherto_core::why::{Candidate, Finding, Inquiry, Verdict};
+use hitherto_core::why::{Candidate, Counts, Finding, Inquiry, Verdict};
 use hitherto_core::{Error, Result};
-use hitherto_offline::entity::EntityScan;
 
 use crate::Engine;
 use crate::files::ViewFiles;
@@ -32,77 +37,82 @@ impl Engine {
     /// costs a scan of what its statistics cannot rule out.
     ///
     /// # Errors
-    /// `NotFound` for an unknown view or a source without files; `Invalid` for
-    /// keys that a lookup refuses or that are not those of one entity, or when
-    /// the source no longer fits its definition; `Corrupt` or `Unavailable`
-    /// from files and store.
+    /// `NotFound` for an unknown view or feature or a source without files; `Invalid` for
+    /// keys that a lookup refuses or that are not those of one entity, for a view whose
+    /// features are explained one by one when none is named, or when the source no longer
+    /// fits its definition; `Corrupt` or `Unavailable` from files and store.
     pub async fn why(&self, grant: &Grant, request: &WhyRequest, now: i64) -> Result<Explanation> {
-        let all = FeatureRef { view: ViewRef::new(&request.view), feature: String::from("*") };
-        let selection = Selection::Features(vec![all]);
-        let resolved = Resolved::new(&self.catalog().registry, &selection)?;
-        let view = &resolved.views[0].view;
-        view.check_stored("explained")?;
-        let parts = entity(&resolved, &request.keys)?;
-        let moment = Moment {
-            at: request.at.unwrap_or(now),
-            known_by: request.known_by.unwrap_or(i64::MAX),
-            known: request.known.unwrap_or(view.known()),
+        let asked = Asked::new(&self.catalog().registry, request, now)?;
+        let mut explanation = match asked.plan() {
+            None => self.explain_fact(&asked).await?,
+            Some(plan) => self.explain_events(&asked, &plan).await?,
         };
-        let mut inquiry = Inquiry::new(moment, view.definition.ttl_micros);
-        let scan = match &parts {
-            None => EntityScan::default(),
-            Some(parts) => {
-                let ViewFiles { source, pushed } = self.view_files(view)?;
-                let show = |times: Times, row: &[u8], arrived: Option<i64>| {
-                    inquiry.show_pushed(times, row, arrived);
-                };
-                self.offline.scan_entity(view, &source, &pushed, parts, show).await?
-            }
-        };
-        let Finding { answer, candidates, counts } = inquiry.finish();
-        let mut explanation = Explanation {
-            view: view.name().to_owned(),
-            at: moment.at,
-            known_by: request.known_by,
-            known: moment.known,
-            ttl_micros: view.definition.ttl_micros,
-            absence: if parts.is_none() { Some(Absence::NullKey) } else { answer.err() },
-            columns: columns(&resolved, &candidates)?,
-            candidates: candidates.iter().map(ShownFact::from).collect(),
-            counts,
-            facts_without_time: scan.without_time,
-            online: Online::NotAsked,
-        };
-        if request.known_by.is_none() && moment.known == view.known() {
-            let lookup = LookupRequest {
-                selection,
-                keys: request.keys.clone(),
-                as_of: request.at,
-                with_times: true,
-            };
-            explanation.online = self.ask_online(grant, view, &lookup, &explanation, now)?;
+        if asked.parts.is_none() {
+            explanation.absence = Some(Absence::NullKey);
+        }
+        if request.known_by.is_none() && asked.moment.known == asked.view().known() {
+            explanation.online = self.ask_online(grant, &asked, &explanation, now)?;
         }
         Ok(explanation)
+    }
+
+    /// Which fact answers.
+    async fn explain_fact(&self, asked: &Asked<'_>) -> Result<Explanation> {
+        let ttl_micros = asked.view().definition.ttl_micros;
+        let mut inquiry = Inquiry::new(asked.moment, ttl_micros, asked.most);
+        let facts_without_time = self
+            .show_facts(asked, |times, row, arrived| {
+                inquiry.show(times, row, arrived);
+                Ok(())
+            })
+            .await?;
+        let Finding { answer, candidates, counts } = inquiry.finish();
+        Ok(Explanation {
+            absence: answer.err(),
+            columns: columns(&asked.resolved, &candidates)?,
+            candidates: candidates.iter().map(ShownFact::from).collect(),
+            counts,
+            facts_without_time,
+            ..asked.explanation()
+        })
+    }
+
+    /// Shows every fact of the entity, and says how many have no event time.
+    async fn show_facts(
+        &self,
+        asked: &Asked<'_>,
+        show: impl FnMut(Times, &[u8], Option<i64>) -> Result<()>,
+    ) -> Result<u64> {
+        let Some(parts) = &asked.parts else { return Ok(0) };
+        let ViewFiles { source, pushed } = self.view_files(asked.view())?;
+        let scan = self.offline.scan_entity(asked.view(), &source, &pushed, parts, show);
+        Ok(scan.await?.without_time)
     }
 
     fn ask_online(
         &self,
         grant: &Grant,
-        view: &AppliedView,
-        lookup: &LookupRequest,
+        asked: &Asked<'_>,
         explanation: &Explanation,
         now: i64,
     ) -> Result<Online> {
-        let horizon = match self.catalog().published.reads(view) {
+        let horizon = match self.catalog().published.reads(asked.view()) {
             Reads::Own(published) => published.generation.horizon,
             Reads::Earlier(_) => return Ok(Online::EarlierDefinition),
             Reads::Nothing => return Ok(Online::Nothing),
         };
-        if lookup.as_of.is_some_and(|at| at < horizon) {
+        let WhyRequest { keys, at, .. } = asked.request;
+        if at.is_some_and(|at| at < horizon) {
             return Ok(Online::BeforeHorizon { horizon });
         }
+        let lookup = LookupRequest {
+            selection: asked.selection.clone(),
+            keys: keys.clone(),
+            as_of: *at,
+            with_times: true,
+        };
         // `now` again, so that both sides answer for one moment.
-        let found = self.lookup(grant, lookup, now)?;
+        let found = self.lookup(grant, &lookup, now)?;
         let times = found.times.first().and_then(|view| view.times.first().copied().flatten());
         let is_expired = |column: &Column| column.status(0) == Status::Expired;
         let answered = times.filter(|_| !found.columns.iter().any(is_expired));
@@ -112,6 +122,72 @@ impl Engine {
             agrees: agrees(explanation, times, &found.columns),
             columns: found.columns,
         }))
+    }
+}
+
+/// A request with every name found.
+struct Asked<'r> {
+    request: &'r WhyRequest,
+    /// All features of the view, or the one that is computed.
+    selection: Selection,
+    resolved: Resolved,
+    /// The entity, a part for each join key in declared order; `None` if one is null.
+    parts: Option<Vec<OwnedPart>>,
+    moment: Moment,
+    /// Facts of each sort that are listed.
+    most: usize,
+}
+
+impl<'r> Asked<'r> {
+    fn new(registry: &Registry, request: &'r WhyRequest, now: i64) -> Result<Self> {
+        let most = request.facts.unwrap_or(WHY_CANDIDATES_DEFAULT);
+        if !(1..=WHY_CANDIDATES_MAX).contains(&most) {
+            return Err(Error::invalid(format!(
+                "{most} facts of each sort cannot be listed; ask for 1 to {WHY_CANDIDATES_MAX}"
+            )));
+        }
+        let view = registry.view(&request.view)?;
+        let feature = match view.definition.aggregates {
+            None => String::from("*"),
+            Some(_) => events::feature(view, request.feature.as_deref())?,
+        };
+        let reference = FeatureRef { view: ViewRef::new(&request.view), feature };
+        let selection = Selection::Features(vec![reference]);
+        let resolved = Resolved::new(registry, &selection)?;
+        let moment = Moment {
+            at: request.at.unwrap_or(now),
+            known_by: request.known_by.unwrap_or(i64::MAX),
+            known: request.known.unwrap_or(view.known()),
+        };
+        let parts = entity(&resolved, &request.keys)?;
+        Ok(Self { request, selection, resolved, parts, moment, most })
+    }
+
+    fn view(&self) -> &AppliedView {
+        &self.resolved.views[0].view
+    }
+
+    /// How the one feature is computed, if it is.
+    fn plan(&self) -> Option<AggregatePlan> {
+        AggregatePlan::new(self.view(), &[self.resolved.features[0].feature])
+    }
+
+    /// An explanation of what was asked, without an answer.
+    fn explanation(&self) -> Explanation {
+        Explanation {
+            view: self.view().name().to_owned(),
+            at: self.moment.at,
+            known_by: self.request.known_by,
+            known: self.moment.known,
+            ttl_micros: self.view().definition.ttl_micros,
+            absence: None,
+            candidates: Vec::new(),
+            columns: Vec::new(),
+            counts: Counts::default(),
+            aggregate: None,
+            facts_without_time: 0,
+            online: Online::NotAsked,
+        }
     }
 }
 
@@ -154,6 +230,9 @@ fn columns(resolved: &Resolved, candidates: &[Candidate]) -> Result<Vec<Column>>
 
 /// Whether a lookup's answer is the explained one.
 fn agrees(explanation: &Explanation, times: Option<Times>, online: &[Column]) -> bool {
+    if let Some(aggregate) = &explanation.aggregate {
+        return aggregate.answer.is_same(0, &online[0], 0);
+    }
     let absence = explanation.absence.map(Absence::status);
     let Some(answer) = explanation.answer() else {
         let is_absent = |column: &Column| Some(column.status(0)) == absence;

@@ -2,8 +2,9 @@
 
 use super::key;
 use crate::v1::{self, why_response::Online as Wire};
-use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
+use hitherto_api::why::{ExplainedAggregate, Online, OnlineAnswer, ShownFact};
 use hitherto_api::{Explanation, KeyColumn, WhyRequest};
+use hitherto_core::aggregate::{EventCounts, Reason};
 use hitherto_core::column::Column;
 use hitherto_core::definition::Known;
 use hitherto_core::rule::Absence;
@@ -27,6 +28,8 @@ pub fn decode_request(request: v1::WhyRequest) -> Result<WhyRequest> {
         at: request.at_micros,
         known_by: request.known_by_micros,
         known: known::decode(request.known_time)?,
+        feature: request.feature,
+        facts: request.facts.map(|facts| facts as usize),
     })
 }
 
@@ -42,6 +45,9 @@ pub fn encode_request(request: &WhyRequest) -> Result<v1::WhyRequest> {
         at_micros: request.at,
         known_by_micros: request.known_by,
         known_time: known::encode(request.known).into(),
+        feature: request.feature.clone(),
+        // More than the wire can say is more than any server lists.
+        facts: request.facts.map(|facts| u32::try_from(facts).unwrap_or(u32::MAX)),
     })
 }
 
@@ -58,6 +64,7 @@ pub fn encode_answer(answer: Explanation) -> v1::WhyResponse {
         candidates: answer.candidates.iter().map(encode_fact).collect(),
         columns: answer.columns.into_iter().map(Into::into).collect(),
         counts: Some(v1::FactCounts { seen, not_yet_known, after_cutoff, not_yet_happened }),
+        aggregate: answer.aggregate.map(encode_aggregate),
         facts_without_time: answer.facts_without_time,
         online: Some(encode_online(answer.online)),
     }
@@ -85,9 +92,68 @@ pub fn decode_answer(answer: v1::WhyResponse) -> Result<Explanation> {
         columns: decode_columns(answer.columns, candidates.len())?,
         candidates,
         counts: Counts { seen, not_yet_known, after_cutoff, not_yet_happened },
+        aggregate: answer.aggregate.map(decode_aggregate).transpose()?,
         facts_without_time: answer.facts_without_time,
         online: decode_online(online)?,
     })
+}
+
+fn encode_aggregate(aggregate: ExplainedAggregate) -> v1::ExplainedAggregate {
+    let EventCounts { counts, superseded, deleted, filtered, left_window, not_yet_in_window } =
+        aggregate.counts;
+    v1::ExplainedAggregate {
+        feature: aggregate.feature,
+        computed: aggregate.computed,
+        first_micros: aggregate.window.map(|(first, _)| first),
+        last_micros: aggregate.window.map(|(_, last)| last),
+        answer: Some(aggregate.answer.into()),
+        reason: encode_reason(aggregate.reason).into(),
+        training_set_agrees: aggregate.training_set_agrees,
+        counts: Some(v1::EventCounts {
+            counts,
+            superseded,
+            deleted,
+            filtered,
+            left_window,
+            not_yet_in_window,
+        }),
+    }
+}
+
+fn decode_aggregate(aggregate: v1::ExplainedAggregate) -> Result<ExplainedAggregate> {
+    let counts = aggregate.counts.ok_or_else(|| malformed("its events are not counted"))?;
+    let v1::EventCounts { counts, superseded, deleted, filtered, left_window, not_yet_in_window } =
+        counts;
+    let reason = v1::AggregateReason::try_from(aggregate.reason)
+        .map_err(|_| malformed("its reason is none of AggregateReason"))?;
+    let answer = decode_columns(aggregate.answer.into_iter().collect(), 1)?.pop();
+    Ok(ExplainedAggregate {
+        feature: aggregate.feature,
+        computed: aggregate.computed,
+        window: aggregate.first_micros.zip(aggregate.last_micros),
+        answer: answer.ok_or_else(|| malformed("it has no answer"))?,
+        reason: Reason::ALL.into_iter().find(|one| encode_reason(Some(*one)) == reason),
+        training_set_agrees: aggregate.training_set_agrees,
+        counts: EventCounts {
+            counts,
+            superseded,
+            deleted,
+            filtered,
+            left_window,
+            not_yet_in_window,
+        },
+    })
+}
+
+fn encode_reason(reason: Option<Reason>) -> v1::AggregateReason {
+    match reason {
+        None => v1::AggregateReason::None,
+        Some(Reason::EmptyWindow) => v1::AggregateReason::EmptyWindow,
+        Some(Reason::AllNull) => v1::AggregateReason::AllNull,
+        Some(Reason::TooFewValues) => v1::AggregateReason::TooFewValues,
+        Some(Reason::TooManyValues) => v1::AggregateReason::TooManyValues,
+        Some(Reason::Overflow) => v1::AggregateReason::Overflow,
+    }
 }
 
 fn encode_fact(fact: &ShownFact) -> v1::CandidateFact {
@@ -123,6 +189,10 @@ fn encode_verdict(verdict: Verdict) -> v1::Verdict {
         Verdict::NotYetHappened => v1::Verdict::NotYetHappened,
         Verdict::Expired => v1::Verdict::Expired,
         Verdict::Deleted => v1::Verdict::Deleted,
+        Verdict::Counts => v1::Verdict::Counts,
+        Verdict::Filtered => v1::Verdict::Filtered,
+        Verdict::LeftWindow => v1::Verdict::LeftWindow,
+        Verdict::NotYetInWindow => v1::Verdict::NotYetInWindow,
     }
 }
 

@@ -252,30 +252,35 @@ class Store:
 
     def why(
         self,
-        view: str,
+        of: str,
         keys: Mapping[str, Any],
         *,
         at: Moment | None = None,
         known_by: Moment | None = None,
         known: Literal["honor", "ignore"] | None = None,
+        facts: int | None = None,
     ) -> Why:
         """Explains a view's values for one entity: which fact answers, and why
-        the others do not. Reads the view's source.
+        the others do not. Of a feature that is computed of events: which of
+        them count. Reads the view's source.
 
         Args:
-            view: the name of a feature view.
+            of: the name of a feature view, or ``view:feature`` where features
+                are computed of events, each of others.
             keys: a value for each join key.
             at: the time in question, now if left out.
             known_by: the knowledge cutoff: no fact that became known later is
                 seen.
             known: as for :meth:`training_set`.
+            facts: how many of each sort to list, at most 1,000; 8 if left out.
 
         Raises:
             NotFoundError: no such view, or its source has no files.
-            InvalidError: a join key is missing or unknown.
+            InvalidError: a join key is missing or unknown, or the view's features
+                are explained one by one and none is named.
         """
         lists = {name: [value] for name, value in keys.items()}
-        native = self._native.why(view, lists, to_micros(at), to_micros(known_by), known)
+        native = self._native.why(of, lists, to_micros(at), to_micros(known_by), known, facts)
         return Why(native, dict(keys))
 
     def verify(

@@ -12,7 +12,7 @@ known has no end.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ._html import text
@@ -26,8 +26,9 @@ ROW, TOP = 22, 30
 """Pixels: the height of a row, and of what is above the first."""
 
 
-def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -> str:
-    """An SVG of ``facts`` (candidates of a Why) around the moment ``at``."""
+def draw(at: datetime, counted: tuple[Time, Time] | None, facts: Sequence[dict[str, Any]]) -> str:
+    """An SVG of ``facts`` (candidates of a Why) around the moment ``at``, with the event times
+    ``counted`` that can count at all."""
     happened = [fact for fact in facts if fact["verdict"] != "not_yet_happened"]
     drawn = [fact[name] for fact in happened for name in ("event_time", "known_time")]
     # What always was begins where the line does.
@@ -50,10 +51,10 @@ def draw(at: datetime, ttl: timedelta | None, facts: Sequence[dict[str, Any]]) -
         f'viewBox="0 0 {WIDTH} {height}" role="img" font-size="12" fill="currentColor" '
         f'stroke="currentColor"><title>{text(f"facts around {at.isoformat()}")}</title>'
     ]
-    if ttl is not None:
-        begin = x(max(first, at - ttl)) if at - first > ttl else x(first)
+    if counted is not None:
+        begin, end = map(x, counted)
         parts.append(
-            f'<rect class="ttl" x="{begin}" y="{TOP - 10}" width="{round(asked - begin, 1)}" '
+            f'<rect class="counted" x="{begin}" y="{TOP - 10}" width="{round(end - begin, 1)}" '
             f'height="{ROW * len(facts) + 10}" fill-opacity=".08" stroke="none"/>'
         )
     parts.append(
@@ -69,7 +70,7 @@ def _fact(fact: dict[str, Any], y: float, x: Callable[[Time], float]) -> str:
     begin = x(fact["event_time"])
     known = fact["known_time"]
     end = WIDTH - RIGHT if known is None else x(known)
-    answers = fact["verdict"] == "answers"
+    answers = fact["verdict"] in ("answers", "counts")
     dash = ' stroke-dasharray="2 3"' if known is None else ""
     mark = "" if known is None else f'<circle class="known" cx="{end}" cy="{y}" r="4" fill="none"/>'
     values = ", ".join(str(value) for value in fact["values"].values())

@@ -1,4 +1,4 @@
-"""Why: which fact answers, and why the others do not."""
+"""Why: which fact answers, or which events count, and why the others do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import _html, _native, _timeline
-from ._time import ALWAYS, show_time, to_datetime, to_known_time, to_time
+from ._time import ALWAYS, Time, show_time, to_datetime, to_known_time, to_time
 from ._values import to_values
 
 REASONS = {
@@ -27,8 +27,27 @@ SENTENCES = {
     "not_yet_happened": "happens {by} later",
     "expired": "older than the ttl by {by}",
     "deleted": "is a deletion: nothing before it answers",
+    "counts": "counts",
+    "filtered": "does not meet the condition",
+    "left_window": "left the window {by} before",
+    "not_yet_in_window": "comes into the window {by} later",
 }
 """What became of a fact, by its verdict."""
+
+EVENTS = {
+    "superseded": "superseded {by} before by a later version of the same event",
+    "deleted": "is a deletion: the event does not count",
+}
+"""The same, where facts are versions of events."""
+
+NO_VALUE = {
+    "empty_window": "no event counts",
+    "all_null": "every event that counts has a null",
+    "too_few_values": "too few of the events that count have a value",
+    "too_many_values": "more values differ than are told apart",
+    "overflow": "the value does not fit its type",
+}
+"""Why nothing is computed of events, by :attr:`Why.aggregate`'s ``reason``."""
 
 
 class Why:
@@ -38,19 +57,29 @@ class Why:
     what kept it from answering.
     """
 
-    __slots__ = ("_keys", "_report", "candidates", "online")
+    __slots__ = ("_keys", "_report", "aggregate", "candidates", "online")
 
     candidates: list[dict[str, Any]]
-    """The facts that answer or came near, newest first: ``event_time``,
+    """The facts that answer, count or came near, newest first: ``event_time``,
     ``known_time`` (None: nobody can say when), ``verdict``, ``missed_by`` (a
     timedelta: how long after the moment it happened or was known, after the
-    cutoff it was known, or beyond the ttl it is), ``is_deletion``, ``arrived``
+    cutoff it was known, or beyond the ttl or the window it is; of a version of
+    an event how long it has been superseded), ``is_deletion``, ``arrived``
     (when it was pushed, whatever known time it claims; None for a fact of the
-    source) and ``values`` by feature. A time that no ``datetime`` holds is text,
-    such as ``"253402300800000000us"``.
+    source) and ``values``: by feature, or where a feature is computed of events
+    by the columns that it is computed of and that identify them. A time that no
+    ``datetime`` holds is text, such as ``"253402300800000000us"``.
 
     Verdicts: ``answers``, ``superseded``, ``not_yet_known``, ``after_cutoff``,
-    ``not_yet_happened``, ``expired``, ``deleted``."""
+    ``not_yet_happened``, ``expired``, ``deleted``; of events ``counts``,
+    ``filtered``, ``left_window`` and ``not_yet_in_window``, too."""
+
+    aggregate: dict[str, Any] | None
+    """What is computed of the events, if the feature is: ``feature``,
+    ``computed`` (how, in words), ``window`` (the first and the last event time
+    in it; None where none can be), ``value``, ``reason`` (why there is none, or
+    None), ``training_set_agrees``, and ``counts`` of the facts that the moment
+    sees, by what became of them, and of those outside of the window."""
 
     online: dict[str, Any]
     """What the online store says to the same question. ``state`` is ``answers``
@@ -75,6 +104,7 @@ class Why:
             }
             for fact, values in zip(self._report["candidates"], rows, strict=True)
         ]
+        self.aggregate = _aggregate(self._report["aggregate"], native.computed())
         self.online = _online(self._report["online"], native.online_columns())
 
     @property
@@ -104,7 +134,8 @@ class Why:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything: ``view``, ``keys``, ``at``, ``known_by``, ``known``, ``ttl``,
-        ``answer``, ``absence``, ``candidates``, ``counts``, ``online``."""
+        ``answer``, ``absence``, ``candidates``, ``counts``, ``aggregate``,
+        ``online``."""
         known_by, ttl = self._report["known_by"], self._report["ttl_micros"]
         return {
             "view": self._report["view"],
@@ -117,6 +148,7 @@ class Why:
             "absence": self.absence,
             "candidates": self.candidates,
             "counts": self.counts,
+            "aggregate": self.aggregate,
             "online": self.online,
         }
 
@@ -124,16 +156,24 @@ class Why:
         lines = [f"{self._asked()}: {self._answered()}"]
         lines += [
             f"  event {show_time(fact['event_time'])}  "
-            f"known {show_time(fact['known_time'])}  {_said(fact['values'])}: " + _sentence(fact)
+            f"known {show_time(fact['known_time'])}  {_said(fact['values'])}: "
+            + self._sentence(fact)
             for fact in self.candidates
         ]
+        if self.aggregate is not None:
+            lines.append(f"training set: {_same(self.aggregate)}")
         return "\n".join([*lines, f"online: {_said_online(self.online)}"])
 
     def _asked(self) -> str:
         keys = ", ".join(f"{name}={value}" for name, value in self._keys.items())
-        return f"{self._report['view']} at {self.at:%Y-%m-%dT%H:%M:%SZ} for {keys}"
+        of = self._report["view"]
+        if self.aggregate is not None:
+            of += f":{self.aggregate['feature']}"
+        return f"{of} at {self.at:%Y-%m-%dT%H:%M:%SZ} for {keys}"
 
     def _answered(self) -> str:
+        if self.aggregate is not None:
+            return _computed(self.aggregate, self.absence)
         answer = self.answer
         if answer is None:
             if not self.candidates and self.absence in (None, "never_seen"):
@@ -155,19 +195,34 @@ class Why:
                 show_time(fact["event_time"]),
                 show_time(fact["known_time"]),
                 _said(fact["values"]),
-                _sentence(fact),
+                self._sentence(fact),
             )
             for fact in self.candidates
         ]
-        ttl = self.to_dict()["ttl"]
         return _html.block(
             self._asked(),
             _html.note(self._answered()),
-            _timeline.draw(self.at, ttl, self.candidates) if rows else "",
+            _timeline.draw(self.at, self._counted(), self.candidates) if rows else "",
             _html.table(
                 ("event", "known", "values", ""), rows, f"online: {_said_online(self.online)}"
             ),
         )
+
+
+    def _counted(self) -> tuple[Time, Time] | None:
+        """The event times that can count: of the window, or up to the ttl."""
+        if self.aggregate is not None:
+            window: tuple[Time, Time] | None = self.aggregate["window"]
+            return window
+        at, ttl = self._report["at"], self._report["ttl_micros"]
+        return None if ttl is None else (to_time(at - ttl), self.at)
+
+    def _sentence(self, fact: dict[str, Any]) -> str:
+        if fact["verdict"] == "not_yet_known" and fact["known_time"] is None:
+            return "has no known time: nobody can say when it was known"
+        sentences = SENTENCES if self.aggregate is None else {**SENTENCES, **EVENTS}
+        known = show_time(fact["known_time"])
+        return sentences[fact["verdict"]].format(by=fact["missed_by"], known=known)
 
 
 Columns = list[tuple[str, str, list[Any]]]
@@ -197,11 +252,30 @@ def _online(online: dict[str, Any], columns: Columns) -> dict[str, Any]:
     }
 
 
-def _sentence(fact: dict[str, Any]) -> str:
-    if fact["verdict"] == "not_yet_known" and fact["known_time"] is None:
-        return "has no known time: nobody can say when it was known"
-    known = show_time(fact["known_time"])
-    return SENTENCES[fact["verdict"]].format(by=fact["missed_by"], known=known)
+def _aggregate(aggregate: dict[str, Any] | None, columns: Columns) -> dict[str, Any] | None:
+    if aggregate is None:
+        return None
+    window = aggregate["window"]
+    return {
+        **aggregate,
+        "window": None if window is None else tuple(to_time(time) for time in window),
+        "value": next(iter(_rows(columns, 1)[0].values())),
+    }
+
+
+def _computed(aggregate: dict[str, Any], absence: str | None) -> str:
+    because = None if absence is None else REASONS[absence]
+    if aggregate["reason"] is not None and because is None:
+        because = NO_VALUE[aggregate["reason"]]
+    if because is None:
+        return f"{aggregate['value']}, {aggregate['computed']}"
+    if aggregate["value"] is None:
+        return f"nothing, because {because}"
+    return f"{aggregate['value']}, the default, because {because}"
+
+
+def _same(aggregate: dict[str, Any]) -> str:
+    return "the same" if aggregate["training_set_agrees"] else "DIFFERS"
 
 
 def _said(values: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ fn sound() -> Vec<(Wire, Vec<u8>)> {
         ack: Ack::Async,
     };
     let keys = lookup("deterioration_v1", None).keys;
-    let why = WhyRequest { view: "labs".into(), keys, at: Some(25), known_by: None, known: None };
+    let why = WhyRequest { at: Some(25), ..WhyRequest::new("labs", keys) };
     let scan = Spine::Scan(Scan::Between { after: 1, until: 25 });
     vec![
         (Wire::Lookup, asked.encode_to_vec()),

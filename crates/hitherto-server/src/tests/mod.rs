@@ -270,14 +270,14 @@ async fn a_remote_explanation_is_the_local_one() {
     for (stay, at) in [(1, Some(5)), (1, Some(25)), (1, Some(35)), (2, None), (3, None)] {
         let parts = vec![Some(OwnedPart::Int(stay))];
         let keys = vec![KeyColumn { name: "stay_id".into(), parts }];
-        let plain = WhyRequest { view: "labs".into(), keys, at, known_by: None, known: None };
+        let plain = WhyRequest { at, ..WhyRequest::new("labs", keys) };
         for request in [WhyRequest { known_by: Some(20), ..plain.clone() }, plain] {
             let local = server.engine.why(grant(), &request, NOW).await.unwrap();
             assert_eq!(server.client.why(&request).await.unwrap(), local);
         }
     }
     let keys = Vec::new();
-    let request = WhyRequest { view: "lab".into(), keys, at: None, known_by: None, known: None };
+    let request = WhyRequest::new("lab", keys);
     let error = server.client.why(&request).await.unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     let metrics = server.get("/metrics").await;

@@ -1,6 +1,7 @@
-//! `hitherto why`: which fact answers, and why the others do not.
+//! `hitherto why`: which fact answers or which events count, and why the others do not.
 
 mod shown;
+mod words;
 
 use clap::Args;
 use hitherto_api::WhyRequest;
@@ -19,17 +20,20 @@ use shown::Shown;
 ///
 /// Reads all facts of one entity from a view's source and says which one answers
 /// at a moment and what kept those near it from answering: not known yet, not
-/// happened yet, superseded, older than the ttl, deleted. Then it asks the
-/// online store the same question and says whether it agrees.
+/// happened yet, superseded, older than the ttl, deleted. Of a feature that is
+/// computed of events it says which of them count. Then it asks the online store
+/// the same question and says whether it agrees.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto why lactate hospitalization_id=20044587 --at 2113-08-25T18:00:00Z\n  \
     hitherto why lactate hospitalization_id=20044587 \\\n    \
-    --at 2113-08-25T18:00:00Z --server http://127.0.0.1:7411")]
+    --at 2113-08-25T18:00:00Z --server http://127.0.0.1:7411\n  \
+    hitherto why card:amount_sum_7d customer=17 --facts 100")]
 pub struct Why {
-    /// The feature view; of a feature, written view:feature, its view
-    #[arg(value_name = "VIEW")]
-    view: String,
+    /// The feature view, or one of its features, as view:feature, where each is computed of
+    /// events; all features of other views come from one fact
+    #[arg(value_name = "VIEW[:FEATURE]")]
+    of: String,
     /// Join keys with their values: one entity
     #[arg(value_name = "KEY=VALUE")]
     keys: Vec<KeyArgument>,
@@ -42,6 +46,9 @@ pub struct Why {
     /// Let event time alone decide, to reproduce an older system
     #[arg(long)]
     ignore_known_time: bool,
+    /// How many facts of each sort to list; 8 if left out, at most 1000
+    #[arg(long, value_name = "COUNT")]
+    facts: Option<usize>,
     /// Ask this server instead of the repository
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -64,19 +71,19 @@ impl Why {
 
     /// The request, its keys read as what the catalog says of them.
     fn request(&self, registry: &Registry) -> Result<WhyRequest> {
-        // All features of a view come from one fact.
-        let name = self.view.split_once(':').map_or(self.view.as_str(), |(view, _)| view);
-        let view = registry.view(name)?;
+        let request = WhyRequest::new(&self.of, Vec::new());
+        let view = registry.view(&request.view)?;
         let type_of = |name: &str| {
             let key = view.keys.iter().find(|key| key.name == name);
             key.map(|key| key.data_type.clone())
         };
         Ok(WhyRequest {
-            view: name.to_owned(),
             keys: keys::columns(&self.keys, type_of)?,
             at: self.at,
             known_by: self.known_by,
             known: self.ignore_known_time.then_some(Known::Ignore),
+            facts: self.facts,
+            ..request
         })
     }
 }

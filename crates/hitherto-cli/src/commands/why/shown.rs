@@ -1,18 +1,21 @@
 //! An explanation as sentences and a table, or as JSON.
 
 use std::fmt;
+use std::slice::from_ref;
 
 use hitherto_api::cells::{Cells, part_json};
 use hitherto_api::why::{Online, OnlineAnswer, ShownFact};
 use hitherto_api::{Explanation, KeyColumn};
 use hitherto_core::Result;
+use hitherto_core::column::Column;
 use hitherto_core::definition::Known;
-use hitherto_core::rule::{ALWAYS, Absence, NEVER};
-use hitherto_core::time::{MICROS_PER_SECOND, format_duration, format_timestamp};
+use hitherto_core::rule::{ALWAYS, NEVER};
+use hitherto_core::time::{format_duration, format_timestamp};
 use hitherto_core::why::Verdict;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::words;
 use crate::grid::{Grid, Side};
 use crate::numbers::counted;
 
@@ -20,19 +23,16 @@ use crate::numbers::counted;
 pub struct Shown<'e> {
     keys: Vec<(&'e str, Value)>,
     explanation: &'e Explanation,
-    /// Feature names, without their view.
-    features: Vec<&'e str>,
     /// The candidates' values, a row each.
-    candidates: Vec<Row>,
+    candidates: Vec<Row<'e>>,
+    /// The value that is computed of them, if it is.
+    computed: Option<Row<'e>>,
     /// The online store's values, if it answers.
-    online: Option<Row>,
+    online: Option<Row<'e>>,
 }
 
-/// The values of one fact: text for people, JSON for programs.
-struct Row {
-    texts: Vec<String>,
-    values: Vec<Value>,
-}
+/// Values by their names without a view: text for people, JSON for programs.
+struct Row<'e>(Vec<(&'e str, String, Value)>);
 
 impl<'e> Shown<'e> {
     /// Prepares an explanation. `keys` are those of the request.
@@ -40,21 +40,20 @@ impl<'e> Shown<'e> {
     /// # Errors
     /// `Corrupt` when stored text is not UTF-8.
     pub fn new(keys: &'e [KeyColumn], explanation: &'e Explanation) -> Result<Self> {
-        let short = |name: &'e String| name.split_once(':').map_or(name.as_str(), |(_, name)| name);
         let key = |key: &'e KeyColumn| {
             (key.name.as_str(), key.parts.first().map_or(Value::Null, part_json))
         };
-        let cells = Cells::of(&explanation.columns, explanation.candidates.len())?;
-        let candidates = 0..explanation.candidates.len();
         let online = match &explanation.online {
-            Online::Answers(answer) => Some(Row::new(&Cells::of(&answer.columns, 1)?, 0)?),
+            Online::Answers(answer) => Some(Row::first(&answer.columns)?),
             _ => None,
         };
+        let computed = explanation.aggregate.as_ref();
+        let computed = computed.map(|computed| Row::first(from_ref(&computed.answer)));
         Ok(Self {
             keys: keys.iter().map(key).collect(),
             explanation,
-            features: explanation.columns.iter().map(|column| short(&column.name)).collect(),
-            candidates: candidates.map(|row| Row::new(&cells, row)).collect::<Result<_>>()?,
+            candidates: Row::all(&explanation.columns, explanation.candidates.len())?,
+            computed: computed.transpose()?,
             online,
         })
     }
@@ -67,9 +66,16 @@ impl<'e> Shown<'e> {
             value => format!("{name}={value}"),
         });
         let keys = keys.collect::<Vec<_>>().join(", ");
-        let asked = format!("{view} at {} for {keys}: ", format_timestamp(*at));
+        let of = match &self.explanation.aggregate {
+            Some(aggregate) => format!("{view}:{}", aggregate.feature),
+            None => view.clone(),
+        };
+        let asked = format!("{of} at {} for {keys}: ", format_timestamp(*at));
+        if let Some(computed) = self.computed() {
+            return asked + &computed;
+        }
         let Some(index) = self.explanation.answer() else {
-            return asked + reason(*absence, candidates.is_empty());
+            return asked + words::absence(*absence, candidates.is_empty());
         };
         let fact = &candidates[index];
         if fact.event == ALWAYS {
@@ -77,36 +83,42 @@ impl<'e> Shown<'e> {
                 ALWAYS => String::new(),
                 known => format!(", known {}", format_timestamp(known)),
             };
-            return format!("{asked}{}, timeless{known}", self.values(&self.candidates[index]));
+            return format!("{asked}{}, timeless{known}", self.candidates[index]);
         }
         format!(
             "{asked}{}, event {}, known {} ({}), {} old",
-            self.values(&self.candidates[index]),
+            self.candidates[index],
             format_timestamp(fact.event),
             format_timestamp(fact.known),
-            released(fact),
-            rough(at.saturating_sub(fact.event)),
+            words::released(fact),
+            words::rough(at.saturating_sub(fact.event)),
         )
     }
 
-    /// One value as itself, several with their names.
-    fn values(&self, row: &Row) -> String {
-        let named = self.features.iter().zip(&row.texts);
-        let named = named.map(|(name, text)| match (text.as_str(), self.features.len()) {
-            ("", 1) => String::from("null"),
-            (text, 1) => text.to_owned(),
-            ("", _) => format!("{name} null"),
-            (text, _) => format!("{name} {text}"),
-        });
-        named.collect::<Vec<_>>().join(", ")
+    /// The value that is computed of events, if it is, or why there is none.
+    fn computed(&self) -> Option<String> {
+        let (aggregate, answer) = (self.explanation.aggregate.as_ref()?, self.computed.as_ref()?);
+        let absence = self.explanation.absence;
+        let because = match (aggregate.reason, absence) {
+            (_, Some(_)) => "a join key is null",
+            (Some(reason), None) => words::no_value(reason),
+            (None, None) => return Some(answer.to_string()),
+        };
+        Some(match aggregate.answer.has_value(0) {
+            true => format!("{answer}, the default, because {because}"),
+            false => format!("nothing, because {because}"),
+        })
     }
 
     /// What became of a candidate, as a sentence.
     fn sentence(&self, fact: &ShownFact) -> String {
         let Explanation { at, known_by, ttl_micros, candidates, .. } = self.explanation;
-        let missed = rough(fact.missed_by_micros);
+        let missed = words::rough(fact.missed_by_micros);
         match fact.verdict {
             Verdict::Answers => String::from("answers"),
+            Verdict::Deleted if self.computed.is_some() => {
+                String::from("is a deletion: the event does not count")
+            }
             Verdict::Deleted => String::from("is a deletion: nothing before it answers"),
             Verdict::NotYetKnown if fact.known == NEVER => {
                 String::from("has no known time: nobody can say when it was known")
@@ -123,12 +135,19 @@ impl<'e> Shown<'e> {
                 let ttl = format_duration(ttl_micros.unwrap_or(0));
                 format!("older than ttl {ttl} by {missed}")
             }
+            Verdict::Counts => String::from("counts"),
+            Verdict::Filtered => String::from("does not meet the condition"),
+            Verdict::LeftWindow => format!("left the window {missed} before"),
+            Verdict::NotYetInWindow => format!("comes into the window {missed} later"),
+            Verdict::Superseded if self.computed.is_some() => {
+                format!("superseded {missed} before by a later version of the same event")
+            }
             Verdict::Superseded => {
                 // The winner is the first that the moment sees.
                 let is_winner = |fact: &&ShownFact| {
                     matches!(fact.verdict, Verdict::Answers | Verdict::Expired | Verdict::Deleted)
                 };
-                superseded(fact, candidates.iter().find(is_winner))
+                words::superseded(fact, candidates.iter().find(is_winner))
             }
         }
     }
@@ -152,7 +171,7 @@ impl<'e> Shown<'e> {
             }
             (Online::Answers(OnlineAnswer { event: Some(event), .. }), Some(row)) => format!(
                 "online: DIFFERS: {}, event {}; materialize new files, then `hitherto verify`",
-                self.values(row),
+                row,
                 format_timestamp(*event)
             ),
             (Online::Answers(_), _) => String::from(
@@ -165,66 +184,81 @@ impl<'e> Shown<'e> {
     }
 }
 
-/// What a fact that the moment sees lost by.
-fn superseded(fact: &ShownFact, winner: Option<&ShownFact>) -> String {
-    match winner {
-        None => String::from("superseded"),
-        Some(winner) if winner.event != fact.event => {
-            format!("superseded by the fact of {}", format_timestamp(winner.event))
-        }
-        Some(winner) if winner.known != fact.known => {
-            String::from("superseded by a later version of the same event")
-        }
-        Some(_) => String::from(
-            "of the same times as the one that counts, and less in its bytes, which decide then",
-        ),
+impl<'e> Row<'e> {
+    /// The rows of some columns.
+    fn all(columns: &'e [Column], rows: usize) -> Result<Vec<Self>> {
+        let cells = Cells::of(columns, rows)?;
+        let row = |row| {
+            let column = columns.iter().enumerate().map(|(index, column)| {
+                let name =
+                    column.name.split_once(':').map_or(column.name.as_str(), |(_, name)| name);
+                Ok((name, cells.text(index, row)?, cells.json(index, row)?))
+            });
+            Ok(Self(column.collect::<Result<_>>()?))
+        };
+        (0..rows).map(row).collect()
+    }
+
+    /// The one row of some columns.
+    fn first(columns: &'e [Column]) -> Result<Self> {
+        Ok(Self::all(columns, 1)?.remove(0))
+    }
+
+    fn json(&self) -> Value {
+        let values = self.0.iter().map(|(name, _, value)| ((*name).to_owned(), value.clone()));
+        Value::Object(values.collect())
     }
 }
 
-impl Row {
-    fn new(cells: &Cells<'_>, row: usize) -> Result<Self> {
-        let columns = 0..cells.columns();
-        Ok(Self {
-            texts: columns.clone().map(|column| cells.text(column, row)).collect::<Result<_>>()?,
-            values: columns.map(|column| cells.json(column, row)).collect::<Result<_>>()?,
-        })
+/// One value as itself, several with their names.
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.0.iter().map(|(name, text, _)| match (text.as_str(), self.0.len()) {
+            ("", 1) => String::from("null"),
+            (text, 1) => text.to_owned(),
+            ("", _) => format!("{name} null"),
+            (text, _) => format!("{name} {text}"),
+        });
+        f.write_str(&named.collect::<Vec<_>>().join(", "))
     }
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Explanation { candidates, counts, facts_without_time, .. } = self.explanation;
+        let Explanation { candidates, facts_without_time, aggregate, .. } = self.explanation;
         writeln!(f, "{}", self.answer())?;
+        if let Some(aggregate) = aggregate {
+            writeln!(f, "{}", words::computed(aggregate))?;
+        }
         if !candidates.is_empty() {
             let text = |name: &str| (name.to_owned(), Side::Text);
             let is_pushed = candidates.iter().any(|fact| fact.arrived.is_some());
             let mut columns = vec![text("event"), text("known")];
             columns.extend(is_pushed.then(|| text("pushed")));
-            columns.extend(self.features.iter().map(|name| ((*name).to_owned(), Side::Number)));
+            let values = self.candidates[0].0.iter();
+            columns.extend(values.map(|(name, ..)| ((*name).to_owned(), Side::Number)));
             columns.push(text("why"));
             let mut grid = Grid::with_columns(columns);
             for (fact, row) in candidates.iter().zip(&self.candidates) {
                 let times = [fact.event, fact.known].map(format_timestamp).into_iter();
                 let pushed = fact.arrived.map(format_timestamp).unwrap_or_default();
                 let times = times.chain(is_pushed.then_some(pushed));
-                grid.row(times.chain(row.texts.iter().cloned()).chain([self.sentence(fact)]));
+                grid.row(
+                    times
+                        .chain(row.0.iter().map(|(_, text, _)| text.clone()))
+                        .chain([self.sentence(fact)]),
+                );
             }
             writeln!(f, "\n{grid}")?;
         }
-        let all =
-            counts.seen + counts.not_yet_known + counts.after_cutoff + counts.not_yet_happened;
-        writeln!(
-            f,
-            "\n{}: {} seen, {} not yet known, {} after the cutoff, {} not yet happened",
-            counted(all, "fact"),
-            counts.seen,
-            counts.not_yet_known,
-            counts.after_cutoff,
-            counts.not_yet_happened
-        )?;
+        writeln!(f, "\n{}", words::counts(self.explanation))?;
         if *facts_without_time > 0 {
             let facts = counted(*facts_without_time, "more fact");
             writeln!(f, "{facts} without an event time: they never happened")?;
+        }
+        if let Some(aggregate) = aggregate {
+            let same = if aggregate.training_set_agrees { "the same" } else { "DIFFERS" };
+            writeln!(f, "training set: {same}")?;
         }
         f.write_str(&self.online())
     }
@@ -242,7 +276,7 @@ impl Serialize for Shown<'_> {
                 "arrived": fact.arrived.map(format_timestamp),
                 "verdict": fact.verdict,
                 "missed_by_micros": fact.missed_by_micros,
-                "values": self.object(row),
+                "values": row.json(),
             })
         });
         let mut facts: Vec<Value> = facts.collect();
@@ -260,6 +294,7 @@ impl Serialize for Shown<'_> {
             "absence": absence,
             "candidates": std::mem::take(&mut facts),
             "counts": self.explanation.counts,
+            "aggregate": self.aggregate_json(),
             "facts_without_time": self.explanation.facts_without_time,
             "online": self.online_json(),
         })
@@ -268,9 +303,20 @@ impl Serialize for Shown<'_> {
 }
 
 impl Shown<'_> {
-    fn object(&self, row: &Row) -> Map<String, Value> {
-        let names = self.features.iter().map(|name| (*name).to_owned());
-        names.zip(row.values.iter().cloned()).collect()
+    /// What is computed of events.
+    fn aggregate_json(&self) -> Option<Value> {
+        let (aggregate, answer) = (self.explanation.aggregate.as_ref()?, self.computed.as_ref()?);
+        Some(json!({
+            "feature": aggregate.feature,
+            "computed": aggregate.computed,
+            "window": aggregate.window.map(|(first, last)| {
+                json!({ "first": format_timestamp(first), "last": format_timestamp(last) })
+            }),
+            "value": answer.json(),
+            "reason": aggregate.reason,
+            "training_set_agrees": aggregate.training_set_agrees,
+            "counts": aggregate.counts,
+        }))
     }
 
     fn online_json(&self) -> Value {
@@ -280,7 +326,7 @@ impl Shown<'_> {
                 "agrees": answer.agrees,
                 "event_time": answer.event.map(format_timestamp),
                 "known_time": answer.known.map(format_timestamp),
-                "values": self.object(row),
+                "values": row.json(),
             }),
             (Online::BeforeHorizon { horizon }, _) => {
                 json!({ "state": "before_horizon", "horizon": format_timestamp(*horizon) })
@@ -289,50 +335,3 @@ impl Shown<'_> {
         }
     }
 }
-
-/// Why nothing answers.
-fn reason(absence: Option<Absence>, has_none: bool) -> &'static str {
-    match absence {
-        Some(Absence::NeverSeen) | None if has_none => "nothing, because there is no fact of it",
-        Some(Absence::NotYetKnown) => "nothing, because no fact was known yet",
-        Some(Absence::Expired) => "nothing, because the newest known fact is older than the ttl",
-        Some(Absence::Deleted) => "nothing, because the newest known fact is a deletion",
-        Some(Absence::NullKey) => "nothing, because a join key is null",
-        Some(Absence::NeverSeen) | None => "nothing, because no fact had happened yet",
-    }
-}
-
-/// When a fact became known, beside when it happened.
-fn released(fact: &ShownFact) -> String {
-    match fact.known.saturating_sub(fact.event) {
-        0 => String::from("at once"),
-        lag if lag > 0 => format!("released {} after", rough(lag)),
-        lead => format!("known {} before", rough(lead.saturating_neg())),
-    }
-}
-
-/// A duration as people say it: its two largest units, `1h 34m`.
-fn rough(micros: i64) -> String {
-    let units = [
-        ("d", 86_400 * MICROS_PER_SECOND),
-        ("h", 3_600 * MICROS_PER_SECOND),
-        ("m", 60 * MICROS_PER_SECOND),
-        ("s", MICROS_PER_SECOND),
-        ("ms", 1_000),
-        ("us", 1),
-    ];
-    let Some(first) = units.iter().position(|(_, unit)| micros >= *unit) else {
-        return String::from("0s");
-    };
-    let (mut rest, mut words) = (micros, Vec::new());
-    for (symbol, unit) in &units[first..units.len().min(first + 2)] {
-        if rest >= *unit {
-            words.push(format!("{}{symbol}", rest / unit));
-        }
-        rest %= unit;
-    }
-    words.join(" ")
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,3 +1,8 @@
+//! Sentences about facts that were written out by hand.
+
+use hitherto_core::rule::ALWAYS;
+use hitherto_core::why::Verdict;
+
 use super::*;
 
 #[test]
