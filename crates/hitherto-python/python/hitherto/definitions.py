@@ -180,7 +180,8 @@ class Aggregate:
     type: str | None = None
     """The column's type in the source; float64 without it."""
     windows: Sequence[Duration] = field(kw_only=True)
-    """How far each looks back, or ``lifetime``; at least one."""
+    """How far each looks back, or ``lifetime``; at least one. As it is written it is part of
+    the feature's name: 48h is not 2d."""
     offset: Duration | None = field(default=None, kw_only=True)
     """How far the windows are moved back."""
     where: str | None = field(default=None, kw_only=True)
@@ -223,14 +224,13 @@ class Aggregate:
             raise InvalidError(
                 f"{self.function} needs a list of windows; write [{self.windows!r}]"
             )
-        windows = tuple(
-            window if window == "lifetime" else format_duration(to_timedelta(window))
-            for window in self.windows
+        windows = (
+            window if window == "lifetime" else _as_written(window) for window in self.windows
         )
         _normalize(
             self,
-            windows=windows,
-            offset=_duration(self.offset),
+            windows=tuple(windows),
+            offset=None if self.offset is None else _as_written(self.offset),
             p=None if self.p is None else tuple(float(p) for p in self.p),
             default=_default(self.default),
         )
@@ -242,7 +242,7 @@ class Aggregate:
             column=self.column,
             type=self.type,
             windows=list(self.windows),
-            offset=_text(self.offset),
+            offset=self.offset,
             where=self.where,
             buckets=None if self.buckets is None else self.buckets.to_dict(),
             excludeCurrentTime=self.exclude_current_time or None,
@@ -543,6 +543,12 @@ def _texts(what: str, found: Sequence[str]) -> tuple[str, ...]:
 
 def _duration(duration: Duration | None) -> timedelta | None:
     return None if duration is None else to_timedelta(duration)
+
+
+def _as_written(duration: Duration) -> str:
+    """A duration that names a feature: its text, if it is one."""
+    checked = to_timedelta(duration)
+    return duration.strip() if isinstance(duration, str) else format_duration(checked)
 
 
 def _text(duration: Duration | None) -> str | None:
