@@ -3,6 +3,7 @@
 # choose other features of what it depends on, and build DataFusion a second time. What is
 # built are the libraries, and whatever else CARGO_WORKSPACE_ALSO names.
 [ "$1" = rustc ] || exec cargo "$@"
+cd "$(dirname "$0")/.." || exit
 shift
 kept=
 while [ $# -gt 0 ]; do

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 glibc=2.17
-folder=${1:?where the wheel goes}
+folder=$(realpath -m "${1:?where the wheel goes}")
 target=$(rustc --print host-tuple)
 tools=$PWD/target/release-tools
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
@@ -27,10 +27,13 @@ ROCKSDB_LIB_DIR=$(CXX="$tools/bin/python -m ziglang c++" \
 export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1 CXXSTDLIB=c++
 [ "${2:-}" != --with-binary ] || export CARGO_WORKSPACE_ALSO="--bin hitherto"
 rm -f "$folder"/hitherto-*.whl
-CARGO=$PWD/scripts/cargo-workspace.sh CARGO_ZIGBUILD_PYTHON_PATH=$tools/bin/python \
-    PATH=$tools/bin:$PATH "$tools/bin/maturin" build --profile dist --zig \
-    --compatibility "manylinux_${glibc/./_}" --target "$target" \
-    --manifest-path crates/hitherto-python/Cargo.toml --out "$folder" >&2
+# Not from here: Zig says relative to where it is asked in which folders its headers are, and
+# bindgen, which is told so, looks for them from a crate's own folder.
+(manifest=$PWD/crates/hitherto-python/Cargo.toml CARGO=$PWD/scripts/cargo-workspace.sh
+    export CARGO CARGO_ZIGBUILD_PYTHON_PATH=$tools/bin/python PATH=$tools/bin:$PATH
+    cd / && "$tools/bin/maturin" build --profile dist --zig \
+        --compatibility "manylinux_${glibc/./_}" --target "$target" \
+        --manifest-path "$manifest" --out "$folder") >&2
 wheel=$(ls "$folder"/hitherto-*.whl)
 echo "wheel: packing it smaller, some minutes" >&2
 "$tools/bin/python" scripts/repack_wheel.py "$wheel"
