@@ -72,7 +72,7 @@ def _table(data: Path, name: str) -> str:
 
 
 def views(data: Path = REPOSITORY / "data") -> list[View]:
-    """All 13 views, over the Parquet files in ``data``."""
+    """The 13 views that are not windows, over the Parquet files in ``data``."""
     labs, vitals = _table(data, "clif_labs.parquet"), _table(data, "clif_vitals.parquet")
     found = []
     for name, (feature, category, hours) in LABS.items():

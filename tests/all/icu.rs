@@ -62,7 +62,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
 
     let spine = spine();
     let request = TrainingSetRequest {
-        selection: Selection::Service(String::from("deterioration_v1")),
+        selection: Selection::Service(String::from("deterioration_v2")),
         timestamp: String::from("event_timestamp"),
         timezone: None,
         known_by: None,
@@ -123,14 +123,14 @@ async fn nothing_is_visible_before_it_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_sides_of_thirteen_views_have_no_difference() {
+async fn both_sides_of_all_views_have_no_difference() {
     let (_folder, engine) = engine().await;
     materialize(&engine, MaterializeMode::Incremental, NOW).await;
     for seed in 0..3 {
         let request = VerifyRequest { samples: 200, seed, ..VerifyRequest::default() };
         let found = engine.verify(grant(), &request, NOW).await.unwrap();
-        assert_eq!((found.views.len(), found.stale().count()), (13, 0));
+        assert_eq!((found.views.len(), found.stale().count()), (16, 0));
         assert_eq!(found.differences(), 0, "{found:#?}");
-        assert!(found.values() > 13 * 100, "{found:#?}");
+        assert!(found.values() > 16 * 100, "{found:#?}");
     }
 }

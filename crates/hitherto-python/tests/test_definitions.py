@@ -114,7 +114,7 @@ def test_a_source_has_an_event_time_or_is_timeless() -> None:
 
 
 def test_repositories_go_through_python_unchanged(tmp_path: Path) -> None:
-    for root, count in ((ICU, 16), (TEMPLATE, 4)):
+    for root, count in ((ICU, 20), (TEMPLATE, 4)):
         found = definitions.load(root)
         assert len(found) == count
         written = definitions.dumps(found)
@@ -152,6 +152,8 @@ def test_the_engine_applies_what_python_wrote(repository: Path, tmp_path: Path) 
         theirs = store.catalog()
     assert ours["entities"] == theirs["entities"]
     assert ours["services"] == theirs["services"]
+    names = [each["name"] for view in ours["views"] for each in view["definition"]["features"]]
+    assert "creatinine_mg_dl_max_48h" in names
     assert [view["definition"] for view in ours["views"]] == [
         view["definition"] for view in theirs["views"]
     ]

@@ -28,7 +28,7 @@ Call = Callable[[hitherto.Store, pa.Table], object]
 
 REFUSED: dict[str, tuple[Call, type[hitherto.Error], str]] = {
     "unknown_service": (
-        lambda store, spine: store.lookup(KEYS, service="deterioration_v2"),
+        lambda store, spine: store.lookup(KEYS, service="deterioration_v9"),
         hitherto.NotFoundError,
         'did you mean "deterioration_v1"',
     ),

@@ -85,7 +85,8 @@ def test_duckdb_finds_the_same_value_in_every_row(
 
 
 def test_the_judge_knows_every_view_of_the_repository(icu_report: dict[str, Any]) -> None:
-    assert len(list((icu.REPOSITORY / "views").glob("*.yaml"))) == 4
+    # Windows are judged in test_windows.py.
+    assert len(list((icu.REPOSITORY / "views").glob("*.yaml"))) == 4 + 1
     assert set(icu_report) == set(ICU_VIEWS)
     assert len(ICU_VIEWS) == 13
 

@@ -47,7 +47,7 @@ def test_pieces_are_escaped() -> None:
 
 def test_a_store_shows_its_views(store: hitherto.Store) -> None:
     shown = cells(store._repr_html_())
-    assert shown[0][:2] == ["view", "entity"] and len(shown) == 14
+    assert shown[0][:2] == ["view", "entity"] and len(shown) == 17
     [lactate] = [row for row in shown if row[0] == "lactate"]
     assert lactate[1:4] == ["stay", "lactate_mmol_l", "12h"] and int(lactate[4]) > 0
 

@@ -24,7 +24,7 @@ def test_from_nothing_to_a_lookup(fresh: Path) -> None:
     with hitherto.connect(fresh) as store:
         assert store.catalog()["version"] == 0
         plan = store.plan()
-        assert len(plan) == 16 and "lactate" in str(plan)
+        assert len(plan) == 20 and "lactate" in str(plan)
         assert {change["action"] for change in plan.changes} == {"create"}
         store.apply(plan)
         assert not store.plan()
@@ -88,7 +88,7 @@ def test_the_catalog_is_the_same_from_a_server(
 ) -> None:
     ours, theirs = embedded.catalog(), remote.catalog()
     assert theirs["version"] == ours["version"]
-    assert len(theirs["views"]) == 13
+    assert len(theirs["views"]) == 16
     assert theirs == ours
 
 

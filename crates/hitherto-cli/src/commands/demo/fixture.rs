@@ -13,8 +13,12 @@ use hitherto_engine::disk::unwritable;
 pub const SPINE: &str = "spine.parquet";
 /// The script that builds the training set in Python.
 pub const SCRIPT: &str = "training_set.py";
-/// The one feature service.
+/// The feature service that the tour asks for.
 pub const SERVICE: &str = "deterioration_v1";
+/// The one that has windows, too, and so all views.
+pub const WITH_WINDOWS: &str = "deterioration_v2";
+/// A feature that is computed here of many results, with a story of its own.
+pub const WINDOW: &str = "creatinine_windows:creatinine_mg_dl_max_48h";
 
 /// Pairs of a path in fixtures/icu and the file's bytes.
 macro_rules! embedded {
@@ -27,7 +31,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &[u8]); 16] = embedded![
+const FILES: [(&str, &[u8]); 17] = embedded![
     "README.md",
     "hitherto.yaml",
     "entities.yaml",
@@ -35,6 +39,7 @@ const FILES: [(&str, &[u8]); 16] = embedded![
     "views/labs.yaml",
     "views/ventilator.yaml",
     "views/vitals.yaml",
+    "views/windows.yaml",
     "services.yaml",
     "data/SOURCE.md",
     "data/clif_hospitalization.parquet",

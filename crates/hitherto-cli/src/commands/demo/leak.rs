@@ -8,11 +8,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::Float64Type;
 use hitherto_api::{FeatureNames, Grant, Selection, TrainingSetReport, TrainingSetRequest};
-use hitherto_core::catalog::{AppliedView, Registry};
 use hitherto_core::definition::Known;
-use hitherto_core::reference::{FeatureRef, ViewRef};
+use hitherto_core::reference::FeatureRef;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
+use hitherto_engine::selection::{Resolved, ResolvedFeature};
 
 use super::questions::TIMESTAMP;
 use crate::spine::Spine;
@@ -25,8 +25,8 @@ const TOLD: [&str; 2] = ["lactate", "creatinine"];
 pub struct Comparison {
     /// Counts, view by view.
     pub report: TrainingSetReport,
-    /// Where both have a number of [`TOLD`] and they differ, the best first.
-    pub cases: Vec<Case>,
+    honest: RecordBatch,
+    naive: RecordBatch,
 }
 
 /// One spine row that a join on event time answers with the future.
@@ -36,46 +36,59 @@ pub struct Case {
     pub row: usize,
     /// The feature that differs.
     pub feature: FeatureRef,
-    /// How many times the honest number the other one is.
-    rise: f64,
+    /// The number that was known.
+    honest: f64,
+    /// The number that a join on event time has.
+    pub naive: f64,
 }
 
-/// Builds both at `now` and compares them.
-///
-/// # Errors
-/// Those of [`Engine::training_set`].
-pub async fn compare(
-    engine: &Engine,
-    grant: &Grant,
-    spine: &Spine,
-    now: i64,
-) -> Result<Comparison> {
-    let features = released_features(&engine.catalog().registry);
-    let (honest, report) = build((engine, grant), spine, &features, None, now).await?;
-    let (naive, _) = build((engine, grant), spine, &features, Some(Known::Ignore), now).await?;
-    let mut cases: Vec<Case> = Vec::new();
-    for view in TOLD {
-        let of_view = features.iter().filter(|feature| feature.view.view == view);
-        let mut found: Vec<Case> =
-            of_view.flat_map(|feature| differences(feature, &honest, &naive)).collect();
-        found.sort_by(|a, b| b.rise.total_cmp(&a.rise).then(a.row.cmp(&b.row)));
-        cases.append(&mut found);
+impl Comparison {
+    /// Builds both at `now`.
+    ///
+    /// # Errors
+    /// Those of [`Engine::training_set`].
+    pub async fn new(
+        engine: &Engine,
+        grant: &Grant,
+        spine: &Spine,
+        features: &[FeatureRef],
+        now: i64,
+    ) -> Result<Self> {
+        let (honest, report) = build((engine, grant), spine, features, None, now).await?;
+        let (naive, _) = build((engine, grant), spine, features, Some(Known::Ignore), now).await?;
+        Ok(Self { report, honest, naive })
     }
-    Ok(Comparison { report, cases })
+
+    /// Where both have a number of a feature and they differ, the steepest rise first.
+    pub fn cases(&self, feature: &FeatureRef) -> Vec<Case> {
+        let mut cases = differences(feature, &self.honest, &self.naive);
+        cases.sort_by(|a, b| b.rise().total_cmp(&a.rise()).then(a.row.cmp(&b.row)));
+        cases
+    }
+
+    /// Those of the views whose stories are told, the best first.
+    pub fn told(&self, features: &[FeatureRef]) -> Vec<Case> {
+        let of_view = TOLD
+            .into_iter()
+            .flat_map(|view| features.iter().filter(move |feature| feature.view.view == view));
+        of_view.flat_map(|feature| self.cases(feature)).collect()
+    }
 }
 
-/// Features of every view that has a column of known times.
-fn released_features(registry: &Registry) -> Vec<FeatureRef> {
-    let is_released = |view: &&AppliedView| view.definition.source.known_time.is_some();
-    let views = registry.views.iter().filter(is_released);
-    views
-        .flat_map(|view| {
-            view.definition.features.iter().map(|feature| FeatureRef {
-                view: ViewRef::new(view.name()),
-                feature: feature.name.clone(),
-            })
-        })
-        .collect()
+impl Case {
+    /// How many times the honest number the other one is.
+    fn rise(&self) -> f64 {
+        self.naive / self.honest
+    }
+}
+
+/// Features of a selection whose views have a column of known times.
+pub fn released_features(resolved: &Resolved) -> Vec<FeatureRef> {
+    let is_released = |feature: &&ResolvedFeature| {
+        resolved.views[feature.view].view.definition.source.known_time.is_some()
+    };
+    let features = resolved.features.iter().filter(is_released);
+    features.map(|feature| feature.reference.clone()).collect()
 }
 
 async fn build(
@@ -114,9 +127,11 @@ fn differences(feature: &FeatureRef, honest: &RecordBatch, naive: &RecordBatch) 
     let (Some(honest), Some(naive)) = (numbers(honest), numbers(naive)) else {
         return Vec::new();
     };
-    let case = |row: usize| {
-        let rise = naive.value(row) / honest.value(row);
-        Case { row, feature: feature.clone(), rise }
+    let case = |row: usize| Case {
+        row,
+        feature: feature.clone(),
+        honest: honest.value(row),
+        naive: naive.value(row),
     };
     let is_case = |row: &usize| {
         let has_both = honest.is_valid(*row) && naive.is_valid(*row);

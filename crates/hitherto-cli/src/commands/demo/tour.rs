@@ -1,30 +1,35 @@
 //! The chapters, in order.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hitherto_api::{MaterializeRequest, Materialized, Selection};
+use hitherto_api::{MaterializeRequest, Materialized, Selection, WhyRequest};
 use hitherto_client::Client;
 use hitherto_core::Result;
 use hitherto_core::definition::ResourceKind;
+use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::selection::Resolved;
 use hitherto_engine::{Access, Engine};
 
 use super::fixture::{self, SERVICE};
 use super::last_screen::LastScreen;
-use super::leak::{self, Case};
+use super::leak::{self, Case, Comparison};
 use super::lookups::{self, Latencies};
 use super::narrator::Narrator;
 use super::questions::Questions;
 use super::server::Server;
 use super::story::Story;
 use super::training::{self, Builder, Training};
-use crate::commands::materialize;
+use crate::commands::{materialize, why};
 use crate::numbers::{count, counted, span};
 use crate::progress::{self, Silence};
 use crate::session::Session;
 use crate::spine::Spine;
+
+/// Facts of each sort that the explanation lists.
+const EXPLAINED: usize = 2;
 
 /// One tour through one repository.
 pub struct Tour<'s> {
@@ -54,10 +59,16 @@ impl<'s> Tour<'s> {
         let spine = Spine::read(&self.session.root().join(fixture::SPINE))?;
         let service = Selection::Service(SERVICE.to_owned());
         let resolved = Resolved::new(&engine.catalog().registry, &service)?;
-        let comparison =
-            leak::compare(&engine, self.session.grant(), &spine, self.session.now()).await?;
-        let questions = Questions::new(&spine, &resolved.views)?;
-        let latencies = self.look_up(&client, &questions, &comparison.cases).await?;
+        let all = Selection::Service(fixture::WITH_WINDOWS.to_owned());
+        let all = Resolved::new(&engine.catalog().registry, &all)?;
+        let questions = Questions::new(&spine, &all.views)?;
+        let released = leak::released_features(&resolved);
+        let comparison = self.compare(&engine, &spine, &released).await?;
+        self.look_up(&client, &questions, &comparison.told(&released)).await?;
+        let window: FeatureRef = fixture::WINDOW.parse()?;
+        let windows = self.compare(&engine, &spine, from_ref(&window)).await?;
+        self.explain(&client, &questions, &windows.cases(&window)).await?;
+        let latencies = self.look_up_often(&client, &questions).await?;
         let training = self.train(&client, &spine, server.url(), builder).await?;
         server.stop().await?;
         self.narrator.chapter("What happened, in numbers");
@@ -136,12 +147,22 @@ impl<'s> Tour<'s> {
         Ok(server)
     }
 
+    async fn compare(
+        &self,
+        engine: &Engine,
+        spine: &Spine,
+        features: &[FeatureRef],
+    ) -> Result<Comparison> {
+        let (grant, now) = (self.session.grant(), self.session.now());
+        Comparison::new(engine, grant, spine, features, now).await
+    }
+
     async fn look_up(
         &mut self,
         client: &Client,
         questions: &Questions,
         cases: &[Case],
-    ) -> Result<Latencies> {
+    ) -> Result<()> {
         self.narrator.chapter("Look up, as of a moment");
         let service = Selection::Service(SERVICE.to_owned());
         let story = Story::find(client, questions, cases).await?;
@@ -155,8 +176,40 @@ impl<'s> Tour<'s> {
 
         self.narrator.chapter(&format!("The {} that nobody had yet", story.view()));
         self.narrator.say(story.tell());
+        Ok(())
+    }
 
+    async fn explain(
+        &mut self,
+        client: &Client,
+        questions: &Questions,
+        cases: &[Case],
+    ) -> Result<()> {
+        self.narrator.chapter("A window over many results, computed here");
+        let Some(Case { row, feature, naive, .. }) = cases.first() else {
+            self.narrator.say("No moment of the spine has a result in it that nobody had.");
+            return Ok(());
+        };
+        let asked =
+            questions.request(*row, questions.at(*row), Selection::Features(vec![feature.clone()]));
+        let request = WhyRequest {
+            at: asked.as_of,
+            facts: Some(EXPLAINED),
+            ..WhyRequest::new(&feature.column(), asked.keys)
+        };
+        let explained = client.why(&request).await?;
+        self.narrator.say(format!(
+            "The worst creatinine of two days, of single results, each counted from its release\n\
+             on. `hitherto why` shows what counts and what does not:\n\n{}\n\n\
+             A window over collection times answers {naive:?}, which nobody could know.",
+            why::Shown::new(&request.keys, &explained)?
+        ));
+        Ok(())
+    }
+
+    async fn look_up_often(&mut self, client: &Client, questions: &Questions) -> Result<Latencies> {
         self.narrator.chapter("Look up two thousand times");
+        let service = Selection::Service(SERVICE.to_owned());
         let latencies = Latencies::measure(client, questions, &service).await?;
         self.narrator.say(format!(
             "{} lookups over gRPC, one after the other. Each asks for one stay and all {}\n\

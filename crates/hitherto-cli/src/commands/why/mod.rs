@@ -14,7 +14,7 @@ use hitherto_engine::Access;
 use crate::commands::get::keys::{self, KeyArgument};
 use crate::credentials::ShownToServer;
 use crate::session::Session;
-use shown::Shown;
+pub use shown::Shown;
 
 /// Explain a value: which fact answers, and why the others do not
 ///

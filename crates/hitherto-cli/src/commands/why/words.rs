@@ -53,7 +53,7 @@ pub fn counts(explanation: &Explanation) -> String {
         None => [(seen, "seen")].into_iter().chain(unseen).collect(),
         Some(ExplainedAggregate { counts, .. }) => {
             let seen = [
-                (counts.counts, "in the window that count"),
+                (counts.counts, "counted"),
                 (counts.superseded, "superseded"),
                 (counts.deleted, "deleted"),
                 (counts.filtered, "that do not meet the condition"),
