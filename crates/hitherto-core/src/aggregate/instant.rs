@@ -101,9 +101,8 @@ impl<'p> Instant<'p> {
             self.inside.versions += 1;
             let place = self.currents.place(times);
             let states = tiled.iter().zip(&mut self.inside.states).zip(needed);
-            for ((tiled, state), _) in states.filter(|(_, is_needed)| **is_needed) {
-                tiled.show(&row, place, state)?;
-            }
+            let states = states.filter(|(_, is_needed)| **is_needed).map(|(state, _)| state);
+            Tiled::show(states, &row, place)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -241,10 +240,7 @@ fn read(
             to.known = to.known.max(times.known);
         }
         let shown = currents.counting(plan, times, row).and_then(|row| match row {
-            Some(row) => {
-                let mut states = tiled.iter().zip(&mut to.states);
-                states.try_for_each(|(tiled, state)| tiled.show(&row, currents.place(times), state))
-            }
+            Some(row) => Tiled::show(tiled.iter().zip(&mut to.states), &row, currents.place(times)),
             None => Ok(()),
         });
         match shown {

@@ -69,6 +69,9 @@ impl Ordered {
 
     /// Shows a value, that of the other column, and the place of their event.
     pub fn add(&mut self, value: &Value<'_>, by: &Value<'_>, place: Place<'_>) {
+        if self.is_plainly_beaten(value, by, place) {
+            return;
+        }
         let key = &mut self.next.key;
         key.clear();
         match self.selection.order {
@@ -108,6 +111,29 @@ impl Ordered {
     fn is_beaten(&self, key: &[u8]) -> bool {
         self.entries.len() >= self.selection.keep as usize
             && self.entries.last().is_some_and(|last| self.order(key, &last.key).is_gt())
+    }
+
+    /// The same, as far as numbers say it: most that are shown are beaten, and need no bytes.
+    #[inline]
+    fn is_plainly_beaten(&self, value: &Value<'_>, by: &Value<'_>, place: Place<'_>) -> bool {
+        if self.entries.len() < self.selection.keep as usize {
+            return false;
+        }
+        let Some(last) = self.entries.last() else { return false };
+        let (lead, held) = match self.selection.order {
+            Order::Value | Order::ValueThenPlace => (value.lead(), Value::lead_of(&last.key)),
+            Order::ByThenPlace => (by.lead(), Value::lead_of(&last.key)),
+            Order::Place => (
+                Some((0, place.event as u64 ^ 1 << 63)),
+                last.key.first_chunk().map(|time| (0, u64::from_be_bytes(*time))),
+            ),
+        };
+        let order = lead.zip(held).map(|(lead, held)| lead.cmp(&held));
+        order
+            == Some(match self.selection.end {
+                End::Least => Ordering::Greater,
+                End::Greatest => Ordering::Less,
+            })
     }
 
     /// The better of two comes first.

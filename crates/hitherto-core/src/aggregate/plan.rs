@@ -79,6 +79,9 @@ pub(super) struct Tiled {
     pub kept: Kept,
 }
 
+/// What stands for the event itself, where no column is asked for.
+const EVENT: Value<'_> = Value::Bool(true);
+
 /// A feature that is read from a state.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
@@ -239,12 +242,24 @@ impl Tiled {
         tiled.iter().map(|tiled| State::new(tiled.kept.form)).collect()
     }
 
-    /// Shows an event to its state, if it counts for it.
-    pub fn show(&self, row: &Row<'_>, place: Place<'_>, state: &mut State) -> Result<()> {
-        match is_true(row, self.filter) {
-            true => self.kept.show(row, place, |input| state.add(input)),
-            false => Ok(()),
+    /// Shows an event to the states that it counts for. Most of them are of one column, which
+    /// is read once.
+    #[inline]
+    pub fn show<'t>(
+        tiled: impl Iterator<Item = (&'t Self, &'t mut State)>,
+        row: &Row<'_>,
+        place: Place<'_>,
+    ) -> Result<()> {
+        let (mut column, mut value) = (None, EVENT);
+        for (Tiled { kept, .. }, state) in tiled.filter(|(one, _)| is_true(row, one.filter)) {
+            if kept.column != column {
+                column = kept.column;
+                value = column.map_or(Ok(EVENT), |column| Value::of_row(row, column))?;
+            }
+            let by = kept.by.map(|by| Value::of_row(row, by)).transpose()?;
+            state.add(&Input { value: &value, by: by.as_ref().unwrap_or(&EVENT), place })?;
         }
+        Ok(())
     }
 }
 
@@ -278,10 +293,8 @@ impl Kept {
         place: Place<'_>,
         to: impl FnOnce(&Input<'_>) -> Result<T>,
     ) -> Result<T> {
-        let value = |index: Option<usize>| match index {
-            Some(index) => Value::of_row(row, index),
-            None => Ok(Value::Bool(true)),
-        };
+        let value =
+            |index: Option<usize>| index.map_or(Ok(EVENT), |index| Value::of_row(row, index));
         let (value, by) = (value(self.column)?, value(self.by)?);
         to(&Input { value: &value, by: &by, place })
     }

@@ -103,6 +103,26 @@ impl Value<'_> {
         }
     }
 
+    /// The tag of a number and eight bytes that sort like it; `None` for all else.
+    #[inline]
+    pub(super) fn lead(&self) -> Option<(u8, u64)> {
+        match *self {
+            Value::Int(value) => Some((2, value as u64 ^ 1 << 63)),
+            Value::UInt(value) => Some((3, value)),
+            Value::Float(value) => Some((5, ordered(normal(value)))),
+            Value::Null | Value::Bool(_) | Value::Decimal(_) | Value::Bytes(_) => None,
+        }
+    }
+
+    /// The same of bytes that begin with a value's.
+    #[inline]
+    pub(super) fn lead_of(bytes: &[u8]) -> Option<(u8, u64)> {
+        match bytes.split_first()? {
+            (tag @ (2 | 3 | 5), rest) => Some((*tag, u64::from_be_bytes(*rest.first_chunk()?))),
+            _ => None,
+        }
+    }
+
     /// Appends its bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
