@@ -16,10 +16,11 @@ const ROOT: &str = "../../proto";
 const LOOKUP: &str = "hitherto/v1/lookup.proto";
 
 /// Every file of the contract.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "arrow/flight/Flight.proto",
     "feast/serving/ServingService.proto",
     "feast/types/Value.proto",
+    "hitherto/v1/access.proto",
     "hitherto/v1/diagnostics.proto",
     "hitherto/v1/job.proto",
     "hitherto/v1/lookup.proto",

@@ -46,6 +46,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "problems of sources, a line each, whose messages are whole",
     ),
     (
+        "invalid | crates/hitherto-trust/src/identity/tokens.rs | {path}:{number}: {error}",
+        "what is wrong with a line is a whole message, that of `entry`",
+    ),
+    (
         "invalid | crates/hitherto-offline/src/files/content.rs | source file {} {why}",
         "in what way a file is written that is not read, and in which to write it",
     ),

@@ -47,7 +47,7 @@ pub mod training_set;
 pub mod verify;
 pub mod why;
 
-pub use caller::{Caller, Subject, SubjectKind};
+pub use caller::{Assurance, Caller, Ended, Subject, SubjectKind, WhoAmI};
 pub use clock::Clock;
 pub use grant::Grant;
 pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};

@@ -11,7 +11,7 @@ use terminal_size::{Width, terminal_size};
 
 use crate::commands::{
     apply, backup, demo, doctor, get, init, inspect, jobs, materialize, optimize, plan, push,
-    rollback, schema, serve, training_set, verify, why,
+    rollback, schema, serve, token, training_set, verify, whoami, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -73,6 +73,9 @@ pub enum Command {
     Serve(serve::Serve),
     Jobs(jobs::Jobs),
     Inspect(inspect::Inspect),
+    #[command(name = "token")]
+    Tokens(token::Tokens),
+    Whoami(whoami::Whoami),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Doctor(doctor::Doctor),
@@ -101,6 +104,8 @@ impl Command {
             Command::Serve(command) => command.run(session).await,
             Command::Inspect(command) => command.run(session),
             Command::Jobs(command) => command.run(session).await,
+            Command::Tokens(command) => command.run(session),
+            Command::Whoami(command) => command.run(session).await,
             Command::Backup(command) => command.run(session).await,
             Command::Restore(command) => command.run(session),
             Command::Doctor(command) => command.run(session).await,

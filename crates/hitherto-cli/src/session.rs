@@ -57,10 +57,9 @@ impl Session {
     }
 
     /// The time, in microseconds UTC: the one that was asked for, or the
-    /// clock's. A clock before 1970 reads as 1970.
+    /// clock's.
     pub fn now(&self) -> i64 {
-        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.now.unwrap_or_else(|| micros_since_epoch(clock()))
+        self.now.unwrap_or_else(wall_clock)
     }
 
     /// The Python that this runs in: it has the package hitherto.
@@ -151,6 +150,12 @@ impl Session {
             false => Engine::plan_first(self.grant(), &self.root, &self.config()?).await,
         }
     }
+}
+
+/// The clock's time, in microseconds UTC, whatever time was asked for: tokens and
+/// certificates expire by it. A clock before 1970 reads as 1970.
+pub fn wall_clock() -> i64 {
+    micros_since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The name of the user who runs this, as the environment has it.

@@ -3,13 +3,14 @@
 use futures::stream;
 use hitherto_api::{
     Explanation, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine, TrainingSetRequest,
-    Verification, VerifyRequest, WhyRequest,
+    Verification, VerifyRequest, WhoAmI, WhyRequest,
 };
 use hitherto_core::catalog::Catalog;
 use hitherto_core::definition::diff::Change;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_proto::flight::flight_service_client::FlightServiceClient;
+use hitherto_proto::v1::access_service_client::AccessServiceClient;
 use hitherto_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use hitherto_proto::v1::job_service_client::JobServiceClient;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
@@ -19,7 +20,7 @@ use hitherto_proto::v1::registry_service_client::RegistryServiceClient;
 use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{
     ApplyRequest, ApplyResponse, CancelJobRequest, GetCatalogRequest, Job, ListJobsRequest,
-    RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest,
+    RollbackRequest, RollbackResponse, StartJobRequest, WatchJobRequest, WhoAmIRequest,
 };
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as HealthStatus;
@@ -73,6 +74,16 @@ impl Client {
     /// The server's address.
     pub fn url(&self) -> &str {
         self.connection.url()
+    }
+
+    /// Who the server says that this client is.
+    ///
+    /// # Errors
+    /// `Denied` when it is nobody whom the server answers; `Unavailable` when the server is
+    /// gone; `Internal` for an answer that is malformed.
+    pub async fn who_am_i(&self) -> Result<WhoAmI> {
+        let answer = self.access().who_am_i(WhoAmIRequest {}).await;
+        convert::access::decode_answer(self.connection.checked(answer)?.into_inner())
     }
 
     /// Looks up features of many entities, at `request.as_of` or else the
@@ -283,6 +294,10 @@ impl Client {
     pub async fn cancel_job(&self, id: u64) -> Result<Job> {
         let answer = self.jobs().cancel_job(CancelJobRequest { id }).await;
         Ok(self.connection.checked(answer)?.into_inner())
+    }
+
+    fn access(&self) -> AccessServiceClient<Calls> {
+        AccessServiceClient::new(self.connection.calls())
     }
 
     fn jobs(&self) -> JobServiceClient<Calls> {

@@ -179,6 +179,14 @@ pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Connections beyond those, for requests about health: a server that is full is not dead.
 pub const CONNECTIONS_RESERVED: usize = 16;
+/// Tokens in one file, each of which is read again with all others when one changes.
+pub const TOKENS_MAX: usize = 10_000;
+/// Roles, and purposes, that come with one token or certificate: each is looked at for a
+/// decision.
+pub const ROLES_OF_CALLER_MAX: usize = 64;
+/// Seconds for which a training set goes on whose caller's token or certificate has expired
+/// since it began: a build of hours would otherwise end at its last row.
+pub const TRAINING_SET_GRACE_SECONDS: u64 = 3_600;
 /// Seconds in which who connects shows that they speak a protocol, and TLS if that is asked
 /// for: who says nothing takes the place of somebody who would.
 pub const STRANGER_SECONDS: u64 = 10;

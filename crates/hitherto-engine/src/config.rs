@@ -76,8 +76,10 @@ pub struct ServerConfig {
     pub tls_key: Option<PathBuf>,
     /// A PEM file with the CAs of callers, who then need a certificate of one of them.
     pub client_ca: Option<PathBuf>,
-    /// A file with a token a line; callers then need one of them.
+    /// A file that says whose tokens are; callers then need one of them.
     pub token_file: Option<PathBuf>,
+    /// Answer everybody also where others than this machine reach the port.
+    pub allow_anonymous: bool,
     /// The folder in which callers may have backups written, by a name of theirs, relative
     /// to the repository; without it they may not.
     pub backups: Option<PathBuf>,
@@ -113,6 +115,7 @@ impl Default for ServerConfig {
             tls_key: None,
             client_ca: None,
             token_file: None,
+            allow_anonymous: false,
             backups: None,
         }
     }

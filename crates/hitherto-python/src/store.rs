@@ -405,6 +405,13 @@ impl Store {
         Ok(json!(rolled_back).to_string())
     }
 
+    /// Who asks, as whoever answers knows it, as JSON.
+    fn whoami(&self, py: Python<'_>) -> PyResult<String> {
+        let answering = self.answering(py)?;
+        let told = wait(py, async move { answering.who_am_i().await })?;
+        Ok(json!(told).to_string())
+    }
+
     /// What is applied and online, as JSON.
     fn catalog(&self, py: Python<'_>) -> PyResult<String> {
         let answering = self.answering(py)?;

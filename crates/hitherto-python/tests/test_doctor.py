@@ -72,6 +72,10 @@ def test_a_configuration_that_cannot_be_is_wrong(root: Path) -> None:
     assert found["server"]["verdict"] == "wrong" and "gone" in found["server"]["found"]
     assert found["hitherto.yaml"]["found"].startswith("2 settings of its own")
     (root / "hitherto.yaml").write_text("server: { listen: 0.0.0.0:7411 }\n")
+    found = look("--repo", str(root), code=2)["configuration"]
+    assert found["server"]["verdict"] == "wrong" and "refuse" in found["server"]["found"]
+    open_to_all = "server: { listen: 0.0.0.0:7411, allowAnonymous: true }\n"
+    (root / "hitherto.yaml").write_text(open_to_all)
     found = look("--repo", str(root), HITHERTO_REPOS="x")["configuration"]
     assert found["server"]["verdict"] == "odd" and "tokenFile" in found["server"]["mend"]
     assert found["environment"]["mend"] == "unset HITHERTO_REPOS"

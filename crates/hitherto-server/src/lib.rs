@@ -8,6 +8,7 @@
 //! | `lookup`      | `LookupService`: unary and streamed lookups              |
 //! | `feast`       | Feast's `ServingService` over the same lookups           |
 //! | `push`        | `PushService`: facts in real time                        |
+//! | `access`      | `AccessService`: who asks                                |
 //! | `registry`    | `RegistryService`: the catalog, and how it changes       |
 //! | `jobs`        | `JobService`: work that goes on without its caller       |
 //! | `diagnostics` | `DiagnosticsService`: why, and whether both sides agree  |
@@ -30,6 +31,7 @@ pub mod json;
 pub mod secure;
 pub mod server;
 
+mod access;
 mod admission;
 mod budget;
 mod diagnostics;

@@ -10,9 +10,10 @@
 //! without which no engine is asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hitherto_api::{Caller, Clock, Grant};
-use hitherto_core::Error;
+use hitherto_core::{Error, Result};
 use hitherto_engine::Engine;
 use hitherto_proto::convert::status::to_status;
 use http::Extensions;
@@ -20,6 +21,7 @@ use tonic::Status;
 
 use crate::lifecycle::{Stopping, TakesPushes};
 use crate::metrics::{Call, Method, Metrics};
+use crate::secure::Wall;
 use crate::workers::Workers;
 
 /// What all services of a server share.
@@ -36,6 +38,8 @@ pub struct Served {
     pub stopping: Stopping,
     /// What probes are told of the disk.
     pub takes_pushes: TakesPushes,
+    /// By which what callers have shown expires.
+    pub wall: Wall,
 }
 
 /// Why a call has no answer, as its caller is told: an error of the work, or a status that
@@ -60,7 +64,8 @@ impl Served {
     /// `admit` has a place for it, which the work keeps for as long as it runs.
     ///
     /// # Errors
-    /// Those of `admit` and `work`; `INTERNAL` for a request that came past the guard.
+    /// Those of `admit` and `work`; `UNAUTHENTICATED` once what the caller has shown counts no
+    /// longer; `INTERNAL` for a request that came past the guard.
     pub async fn serve<P, T, F, E>(
         &self,
         method: Method,
@@ -75,6 +80,15 @@ impl Served {
         let (answer, mut call) = self.begin(method, asked, admit, work).await?;
         call.answered();
         Ok(answer)
+    }
+
+    /// Whether a stream may go on for whom it was begun, whose token or certificate may have
+    /// ended `grace` ago, if it was not taken back.
+    ///
+    /// # Errors
+    /// `Denied` when it may not.
+    pub fn goes_on(&self, caller: &Caller, grace: Duration) -> Result<()> {
+        caller.check(self.wall.now().saturating_sub(grace.as_micros() as i64))
     }
 
     /// As [`Served::serve`], for an answer that goes on: who sends it ends the call.
@@ -95,8 +109,9 @@ impl Served {
         let mut call = self.metrics.begin(method);
         let worked = async {
             let caller = caller(asked)?;
+            caller.check(self.wall.now())?;
             let place = admit.await?;
-            work(Grant::of(Arc::clone(caller)), place).await.map_err(Into::into)
+            work(Grant::of(caller), place).await.map_err(Into::into)
         };
         match worked.await {
             Ok(answer) => Ok((answer, call)),
@@ -109,7 +124,10 @@ impl Served {
 }
 
 /// Who asks, as the guard has found out.
-fn caller(asked: &Extensions) -> Result<&Arc<Caller>, Failed> {
-    let past = || Error::internal("a request came past the guard").into();
-    asked.get().ok_or_else(past)
+///
+/// # Errors
+/// `Internal` for a request that came past it.
+pub fn caller(asked: &Extensions) -> Result<Arc<Caller>> {
+    let past = || Error::internal("a request came past the guard");
+    asked.get().map(Arc::clone).ok_or_else(past)
 }

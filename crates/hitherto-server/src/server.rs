@@ -3,6 +3,7 @@
 //! ```text
 //!       +- gRPC     hitherto.v1.LookupService       in place, or on a thread
 //!       |           feast.serving.ServingService    that may block
+//!       |           hitherto.v1.AccessService       in place
 //!       |           hitherto.v1.PushService         on threads that may block
 //!       |           hitherto.v1.RegistryService     on the workers
 //!       |           hitherto.v1.JobService          on the workers
@@ -37,6 +38,7 @@ use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
+use crate::access::Access;
 use crate::admission::{Admission, Behind, Fair, Weighed};
 use crate::budget::Budget;
 use crate::diagnostics::Diagnostics;
@@ -122,7 +124,8 @@ where
     let metrics = Arc::new(Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials));
     let (workers, ends) = (Workers::start()?, stopping.clone());
     let (asked, takes_pushes) = (Arc::clone(&engine), TakesPushes::default());
-    let served = Served { engine, clock, metrics, workers, stopping: ends, takes_pushes };
+    let wall = guard.wall.clone();
+    let served = Served { engine, clock, metrics, workers, stopping: ends, takes_pushes, wall };
     let (router, health) = routes(Arc::new(served), &config).await?;
     tokio::spawn(health.tell(asked, stopping.clone()));
     let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));
@@ -187,6 +190,7 @@ async fn routes(served: Arc<Served>, config: &ServerConfig) -> Result<(Router, H
         admission: Admission::new("pushes", FIXED, PUSHES_IN_FLIGHT_MAX)?,
     }
     .service();
+    let access = Access { served: Arc::clone(&served) }.service();
     let registry = Registry {
         served: Arc::clone(&served),
         changes: Admission::new("changes", FIXED, CHANGES_IN_FLIGHT_MAX)?,
@@ -210,6 +214,7 @@ async fn routes(served: Arc<Served>, config: &ServerConfig) -> Result<(Router, H
     let names = [
         name_of(&lookups),
         name_of(&feast),
+        name_of(&access),
         name_of(&registry),
         pushing,
         name_of(&jobs),
@@ -219,6 +224,7 @@ async fn routes(served: Arc<Served>, config: &ServerConfig) -> Result<(Router, H
     let (reporter, health) = tonic_health::server::health_reporter();
     let routes = Routes::new(lookups)
         .add_service(feast)
+        .add_service(access)
         .add_service(registry)
         .add_service(pushes)
         .add_service(jobs)

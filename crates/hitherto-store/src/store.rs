@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hitherto_api::{
     Clock, Explanation, Grant, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine,
-    TrainingSetRequest, Verification, VerifyRequest, WhyRequest,
+    TrainingSetRequest, Verification, VerifyRequest, WhoAmI, WhyRequest,
 };
 use hitherto_client::Client;
 use hitherto_core::Result;
@@ -48,6 +48,17 @@ impl Here {
 }
 
 impl Store {
+    /// Who asks, as whoever answers knows it.
+    ///
+    /// # Errors
+    /// Those of [`Client::who_am_i`]; a process knows its user.
+    pub async fn who_am_i(&self) -> Result<WhoAmI> {
+        match self {
+            Store::Here(here) => Ok(here.grant.caller().into()),
+            Store::There(client) => client.who_am_i().await,
+        }
+    }
+
     /// What is applied and online.
     ///
     /// # Errors

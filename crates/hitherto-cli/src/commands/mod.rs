@@ -15,6 +15,8 @@ pub mod push;
 pub mod rollback;
 pub mod schema;
 pub mod serve;
+pub mod token;
 pub mod training_set;
 pub mod verify;
+pub mod whoami;
 pub mod why;

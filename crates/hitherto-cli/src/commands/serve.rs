@@ -15,7 +15,7 @@ use hitherto_server::{Security, ServeOptions, bind, serve};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::session::Session;
+use crate::session::{Session, wall_clock};
 
 /// Serve lookups and training sets
 ///
@@ -32,7 +32,6 @@ use crate::session::Session;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto serve\n  \
-    hitherto serve --listen 0.0.0.0:7411\n  \
     hitherto serve --listen 0.0.0.0:7411 \\\n    \
     --tls-cert a.crt --tls-key a.key --token-file tokens\n  \
     hitherto serve --now 2180-07-23T17:36:00Z   # answer as if it were that time")]
@@ -56,9 +55,14 @@ pub struct Serve {
     /// otherwise server.clientCa
     #[arg(long, value_name = "FILE", env = "HITHERTO_CLIENT_CA")]
     client_ca: Option<PathBuf>,
-    /// A file with a token a line, of which callers then need one; otherwise server.tokenFile
+    /// A file that says whose tokens are, as `hitherto token` writes it; callers then need one
+    /// of them. Otherwise server.tokenFile
     #[arg(long, value_name = "FILE", env = "HITHERTO_TOKEN_FILE")]
     token_file: Option<PathBuf>,
+    /// Answer everybody who reaches the port, also from elsewhere than this machine, where it
+    /// is refused otherwise: who they are is then known nowhere. Also server.allowAnonymous
+    #[arg(long)]
+    allow_anonymous: bool,
 }
 
 impl Serve {
@@ -67,10 +71,10 @@ impl Serve {
     /// # Errors
     /// `NotFound` when nothing was ever applied, `Conflict` when the port is
     /// in use or another process holds the store, `Invalid` for certificates or tokens
-    /// that are none.
+    /// that are none, and for a port that others reach which asks nobody who they are.
     pub async fn run(self, session: &Session) -> Result<()> {
         let config = self.settings(session)?;
-        let security = Security::read(&config)?;
+        let security = Security::read(&config, Arc::new(wall_clock))?;
         let engine = match self.read_only {
             true => session.open(Access::ReadOnly)?,
             false => session.open_applied()?,
@@ -83,8 +87,18 @@ impl Serve {
                 .with_source(cause)
         })?;
 
-        if let Some(warning) = warning(&security, address.ip()) {
+        let (says_who, ip) = (!security.is_open(), address.ip());
+        if !(says_who || ip.is_loopback() || config.allow_anonymous) {
+            return Err(refuse_strangers(address));
+        }
+        if let Some(warning) = warning(&security, ip) {
             session.output().say(warning);
+        }
+        if security.bare_tokens() > 0 {
+            session.output().say(
+                "warning: the file of tokens has some in plain text, for whoever reads it; \
+                 replace them with what `hitherto token make NAME` makes",
+            );
         }
 
         let scheme = if security.is_encrypted() { "https" } else { "http" };
@@ -119,9 +133,20 @@ impl Serve {
             tls_key: choose(&self.tls_key, config.tls_key),
             client_ca: choose(&self.client_ca, config.client_ca),
             token_file: choose(&self.token_file, config.token_file),
+            allow_anonymous: self.allow_anonymous || config.allow_anonymous,
             ..config
         })
     }
+}
+
+/// Refuses to answer whoever comes from elsewhere, without knowing who that is.
+fn refuse_strangers(address: SocketAddr) -> Error {
+    Error::invalid(format!(
+        "{address} can be reached from elsewhere, and nothing is asked of those who come: whoever \
+         they are could read and change everything; set server.tokenFile (--token-file, which \
+         `hitherto token make NAME` writes) or server.clientCa (--client-ca), or say that this is \
+         meant with server.allowAnonymous: true (--allow-anonymous)"
+    ))
 }
 
 /// What is said before a port is opened to others.

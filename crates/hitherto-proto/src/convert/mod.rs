@@ -10,9 +10,9 @@
 //! | [`status`]   | gRPC status          | [`Error`]              |
 //! | `known`      | `KnownTime`          | [`Known`]              |
 //!
-//! [`lookup`], [`push`], [`training_set`], [`verify`] and [`why`] have the requests and answers
-//! of these names. Of them `decode_request` is called by a server and refuses with `Invalid`;
-//! `decode_answer` is called by a client and refuses with `Internal`.
+//! [`access`], [`lookup`], [`push`], [`training_set`], [`verify`] and [`why`] have the requests
+//! and answers of these names. Of them `decode_request` is called by a server and refuses with
+//! `Invalid`; `decode_answer` is called by a client and refuses with `Internal`.
 //!
 //! Towards the wire nothing can be wrong, except keys of mixed types.
 //! From the wire everything can: what a caller sent wrongly is `Invalid`, what
@@ -24,6 +24,7 @@
 //! [`Error`]: hitherto_core::Error
 //! [`Known`]: hitherto_core::definition::Known
 
+pub mod access;
 pub mod catalog;
 pub mod column;
 mod definition;

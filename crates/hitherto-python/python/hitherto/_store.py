@@ -491,6 +491,23 @@ class Store:
         rolled_back: dict[str, Any] = json.loads(self._native.rollback(view))
         return rolled_back
 
+    def whoami(self) -> dict[str, Any]:
+        """Who asks, as whoever answers knows it.
+
+        Returns:
+            ``subject``, such as ``token/nightly-etl``; ``kind``: ``person``,
+            ``workload`` or ``anonymous``; ``assurance``: ``key``, ``shared_secret``
+            or ``none``; the ``roles`` that come with what was shown; the
+            ``purposes`` that it is for alone, ``None`` for any; when it
+            ``expires``, ``None`` for never.
+
+        Raises:
+            DeniedError: the server asks for a token or certificate that it knows.
+        """
+        told: dict[str, Any] = json.loads(self._native.whoami())
+        expires = told["expires"]
+        return {**told, "expires": None if expires is None else to_datetime(expires)}
+
     def catalog(self) -> dict[str, Any]:
         """What is applied and what of it is online: ``version``, ``views``,
         ``services``. Times in it are microseconds UTC.

@@ -114,6 +114,7 @@ class StoreTwin(_Twins[Store]):
     materialize = _Twin(Store.materialize)
     push = _Twin(Store.push)
     rollback = _Twin(Store.rollback)
+    whoami = _Twin(Store.whoami)
     catalog = _Twin(Store.catalog)
     close = _Twin(Store.close)
 

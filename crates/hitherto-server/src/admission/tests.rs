@@ -1,3 +1,4 @@
+use hitherto_api::Assurance;
 use hitherto_core::Kind;
 use tonic::Code;
 
@@ -46,7 +47,7 @@ fn a_setting_that_admits_nobody_is_refused() {
 #[test]
 fn one_caller_has_half_and_another_the_rest() {
     let fair = Fair::new("training sets", "server.trainingSetsInFlightMax", 4).unwrap();
-    let known = Asker::Known(Caller::workload("token", "1").subject);
+    let known = Asker::Known(Caller::workload("token", "1", Assurance::SharedSecret).subject);
     let (one, other) = (Asker::Connection(1), known);
     let admit = |asker: &Asker| fair.try_admit(asker.clone());
     let own = [admit(&one).unwrap(), admit(&one).unwrap()];

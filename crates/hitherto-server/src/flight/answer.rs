@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::error::ArrowError;
+use hitherto_api::Caller;
+use hitherto_core::limits::TRAINING_SET_GRACE_SECONDS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Finished, TrainingSet};
 use hitherto_proto::convert::status::to_status;
@@ -11,9 +14,13 @@ use hitherto_proto::flight::FlightData;
 use tonic::Status;
 
 use crate::admission::FairPermit;
-use crate::metrics::{Call, Metrics};
+use crate::metrics::Call;
+use crate::served::Served;
 use hitherto_proto::convert::training_set::Record;
 use hitherto_proto::ipc::Encoder;
+
+/// For how long one goes on whose caller's token or certificate has expired.
+const GRACE: Duration = Duration::from_secs(TRAINING_SET_GRACE_SECONDS);
 
 /// A training set on its way to a caller. Dropping it stops the work.
 pub struct Answer {
@@ -22,7 +29,8 @@ pub struct Answer {
     encoder: Encoder,
     /// Written and not yet taken: the messages of one batch at most.
     messages: VecDeque<FlightData>,
-    metrics: Arc<Metrics>,
+    served: Arc<Served>,
+    caller: Arc<Caller>,
     /// Given back with the last row, before the record is sent: who has the
     /// record may ask for the next training set.
     place: Option<Place>,
@@ -43,14 +51,15 @@ impl Place {
 
 impl Answer {
     /// Begins with the schema, beside which the plan stands.
-    pub fn new(set: TrainingSet, metrics: Arc<Metrics>, place: Place) -> Self {
+    pub fn new(set: TrainingSet, served: &Arc<Served>, caller: Arc<Caller>, place: Place) -> Self {
         let (encoder, schema) = Encoder::new(set.schema());
         let schema = FlightData { app_metadata: set.plan().into(), ..schema };
         Self {
             set: Some(set),
             encoder,
             messages: VecDeque::from([schema]),
-            metrics,
+            served: Arc::clone(served),
+            caller,
             place: Some(place),
         }
     }
@@ -73,11 +82,12 @@ impl Answer {
     }
 
     async fn fill(&mut self) -> Result<()> {
+        self.served.goes_on(&self.caller, GRACE)?;
         let Some(mut set) = self.set.take() else { return Ok(()) };
         match set.next().await.transpose()? {
             Some(batch) => {
                 self.set = Some(set);
-                self.metrics.trained(batch.num_rows());
+                self.served.metrics.trained(batch.num_rows());
                 self.messages.extend(self.encoder.encode(&batch).map_err(unwritten)?);
             }
             None => {

@@ -26,6 +26,7 @@ use hitherto_api::{Grant, QueryBounds};
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_engine::TrainingSet;
+use hitherto_proto::convert::status::to_status;
 use hitherto_proto::flight::flight_service_server::{FlightService, FlightServiceServer};
 use hitherto_proto::flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
@@ -38,7 +39,7 @@ use crate::admission::{Asker, Fair, FairPermit};
 use crate::budget::Held;
 use crate::metrics::Method;
 use crate::port::Connection;
-use crate::served::Served;
+use crate::served::{Served, caller};
 use answer::{Answer, Place};
 use spine::Question;
 
@@ -109,9 +110,9 @@ impl FlightService for Flights {
         let start = |grant, permit| self.start(grant, messages, held, permit);
         let begun = self.served.begin(Method::TrainingSet, &asked, admit, start).await?;
         let ((set, permit), call) = begun;
-        let Served { metrics, workers, .. } = &*self.served;
-        let answer = Answer::new(set, Arc::clone(metrics), Place::new(call, permit));
-        Ok(Response::new(sending::stream(workers, answer)))
+        let caller = caller(&asked).map_err(|error| to_status(&error))?;
+        let answer = Answer::new(set, &self.served, caller, Place::new(call, permit));
+        Ok(Response::new(sending::stream(&self.served.workers, answer)))
     }
 
     async fn handshake(

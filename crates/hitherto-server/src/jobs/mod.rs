@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use hitherto_api::{Grant, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
+use hitherto_api::{Caller, Grant, MaterializeMode, MaterializeRequest, OptimizeMode, TimeRange};
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::BackupFiles;
+use hitherto_proto::convert::status::to_status;
 use hitherto_proto::v1::job_service_server::{JobService, JobServiceServer};
 use hitherto_proto::v1::start_job_request::Work;
 use hitherto_proto::v1::{
@@ -26,15 +27,19 @@ use hitherto_proto::v1::{
     MaterializeWork, OptimizeWork, StartJobRequest, WatchJobRequest,
 };
 use tokio::sync::watch::Receiver;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use self::board::{Board, Entry};
 use crate::admission::everybody;
 use crate::metrics::Method;
-use crate::served::Served;
+use crate::served::{Served, caller};
 
 /// How often a watcher is told at most.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often it is looked at whether a watcher may still watch.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the job service answers with. Clones share everything.
 #[derive(Clone)]
@@ -176,9 +181,11 @@ impl JobService for Jobs {
         let (_, asked, request) = request.into_parts();
         let find = |_, ()| async { self.board.find(request.id) };
         let entry = self.served.serve(Method::Job, &asked, everybody(), find).await?;
-        let jobs = stream::unfold(Some((entry.watch(), true)), |state| async move {
-            let (watched, is_first) = state?;
-            next_state(watched, is_first).await
+        let caller = caller(&asked).map_err(|error| to_status(&error))?;
+        let watching = Watching { served: Arc::clone(&self.served), caller, job: entry.watch() };
+        let jobs = stream::unfold(Some((watching, true)), |state| async move {
+            let (watching, is_first) = state?;
+            Some(watching.next(is_first).await)
         });
         Ok(Response::new(jobs.boxed()))
     }
@@ -197,16 +204,36 @@ impl JobService for Jobs {
     }
 }
 
-/// The next state of a job that is watched; none after its last.
-async fn next_state(
-    mut watched: Receiver<Job>,
-    is_first: bool,
-) -> Option<(Result<Job, Status>, Option<(Receiver<Job>, bool)>)> {
-    if !is_first {
-        tokio::time::sleep(WATCH_INTERVAL).await;
-        watched.changed().await.ok()?;
+/// A job that is watched.
+struct Watching {
+    served: Arc<Served>,
+    caller: Arc<Caller>,
+    job: Receiver<Job>,
+}
+
+impl Watching {
+    /// The job's next state, and what to go on with: nothing after its last.
+    async fn next(mut self, is_first: bool) -> (Result<Job, Status>, Option<(Self, bool)>) {
+        match self.state(is_first).await {
+            Err(error) => (Err(to_status(&error)), None),
+            Ok(job) => {
+                let is_last = job.state() != JobState::Running;
+                (Ok(job), (!is_last).then_some((self, false)))
+            }
+        }
     }
-    let job = watched.borrow_and_update().clone();
-    let is_last = job.state() != JobState::Running;
-    Some((Ok(job), (!is_last).then_some((watched, false))))
+
+    /// Its state once it has changed; refused once what the caller has shown counts no longer.
+    async fn state(&mut self, is_first: bool) -> Result<Job> {
+        let goes_on = || self.served.goes_on(&self.caller, Duration::ZERO);
+        if !is_first {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            // A job is forgotten after its last state, which was seen then.
+            while timeout(CHECK_INTERVAL, self.job.changed()).await.is_err() {
+                goes_on()?;
+            }
+        }
+        goes_on()?;
+        Ok(self.job.borrow_and_update().clone())
+    }
 }

@@ -70,10 +70,12 @@ pub enum Method {
     Rollback,
     /// A job started, listed, watched or cancelled.
     Job,
+    /// Who asks.
+    WhoAmI,
 }
 
 impl Method {
-    const ALL: [Method; 13] = [
+    const ALL: [Method; 14] = [
         Method::Lookup,
         Method::LookupStream,
         Method::GetOnlineFeatures,
@@ -87,6 +89,7 @@ impl Method {
         Method::Apply,
         Method::Rollback,
         Method::Job,
+        Method::WhoAmI,
     ];
 
     const fn name(self) -> &'static str {
@@ -104,6 +107,7 @@ impl Method {
             Method::Apply => "apply",
             Method::Rollback => "rollback",
             Method::Job => "job",
+            Method::WhoAmI => "who_am_i",
         }
     }
 }

@@ -34,7 +34,15 @@ impl Collector for Port {
         let help = "Requests without a token or certificate that is known";
         let counter = MetricType::Counter;
         let mut denied = encoder.encode_descriptor("requests_denied", help, None, counter)?;
-        denied.encode_counter::<NoLabelSet, _, u64>(&self.denials.count(), None)
+        denied.encode_counter::<NoLabelSet, _, u64>(&self.denials.count(), None)?;
+        let help = "What was shown by callers and did not count, by why";
+        let mut refused = encoder.encode_descriptor("credentials_refused", help, None, counter)?;
+        for (refusal, count) in self.denials.counts() {
+            let reason = [("reason", refusal.name())];
+            let mut of_reason = refused.encode_family(&reason)?;
+            of_reason.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
     }
 }
 

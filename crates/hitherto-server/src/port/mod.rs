@@ -34,7 +34,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use futures::FutureExt;
-use hitherto_api::Caller;
 use hitherto_core::limits::{
     CALLS_OF_CONNECTION_MAX, HEAD_BYTES_MAX, MESSAGE_SECONDS, SEND_SECONDS, STOP_SILENCE_MILLIS,
     TRAINING_SET_PAUSE_SECONDS,
@@ -52,7 +51,7 @@ use tonic::Status;
 use tonic::codegen::Service;
 
 use crate::lifecycle::Stopping;
-use crate::secure::{self, Guard, Tls};
+use crate::secure::{self, Guard, Shown, Tls};
 use crate::web;
 use connection::Call;
 use room::{Place, Sweep};
@@ -197,12 +196,8 @@ impl Shared {
     }
 
     /// Answers requests, until the caller goes or the server stops.
-    async fn converse<S>(
-        self,
-        stream: S,
-        certificate: Option<Arc<Caller>>,
-        connection: &Arc<Connection>,
-    ) where
+    async fn converse<S>(self, stream: S, certificate: Option<Shown>, connection: &Arc<Connection>)
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { guard, router, http, mut stopping, .. } = self;
@@ -236,7 +231,7 @@ struct Entrance {
     guard: Arc<Guard>,
     router: Router,
     /// Whose certificate was shown.
-    certificate: Option<Arc<Caller>>,
+    certificate: Option<Shown>,
     connection: Arc<Connection>,
 }
 

@@ -1,44 +1,22 @@
-//! Who asks, by what was shown. No caller of a server is made anywhere else.
-//!
-//! | shown                | caller                                                       |
-//! | -------------------- | ------------------------------------------------------------ |
-//! | a token              | `token/3`, the line of the file that has it                   |
-//! | a certificate        | `certificate/` and its first name: a URI, or else of the DNS; |
-//! |                      | of one without names its subject                              |
-//! | nothing that counts  | `anonymous`                                                   |
+//! Who asks on a connection. No caller of a server is made but here and in `hitherto_trust`.
 
 use std::sync::Arc;
 
 use hitherto_api::Caller;
+use hitherto_trust::identity::{Refusal, certificate};
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
-use webpki::EndEntityCert;
 
-use super::subject;
+/// Whose certificate was shown, or why it is nobody's.
+pub type Shown = Result<Arc<Caller>, Refusal>;
 
 /// Whoever shows nothing that is asked for.
 pub fn anonymous() -> Arc<Caller> {
     Arc::new(Caller::anonymous())
 }
 
-/// Who has the token on this line of the file.
-pub fn of_token(line: usize) -> Arc<Caller> {
-    Arc::new(Caller::workload("token", &line.to_string()))
-}
-
 /// Who has shown a certificate in the handshake, which was checked there.
-pub fn of_connection(connection: &TlsStream<TcpStream>) -> Option<Arc<Caller>> {
+pub fn of_connection(connection: &TlsStream<TcpStream>) -> Option<Shown> {
     let shown = connection.get_ref().1.peer_certificates()?.first()?;
-    Some(Arc::new(Caller::workload("certificate", &name(shown)?)))
+    Some(certificate::whose(shown).map(Arc::new))
 }
-
-/// What a certificate calls its owner.
-fn name(shown: &CertificateDer<'_>) -> Option<String> {
-    let certificate = EndEntityCert::try_from(shown).ok()?;
-    let first = certificate.valid_uri_names().chain(certificate.valid_dns_names()).next();
-    first.map(str::to_owned).or_else(|| subject::in_words(certificate.subject()))
-}
-
-#[cfg(test)]
-mod tests;

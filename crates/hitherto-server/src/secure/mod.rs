@@ -13,8 +13,8 @@
 //! | `accept`  | the handshake                                                |
 //! | `plain`   | what a caller without TLS is told                            |
 //! | `guard`   | which requests are answered, and whose they are              |
-//! | `callers` | who asks, by what was shown                                  |
-//! | `subject` | the subject of a certificate in words                        |
+//! | `callers` | who asks on a connection                                     |
+//! | `wall`    | what time it is for what expires                             |
 //!
 //! A caller's certificate is checked when one comes, and asked for by the guard: so
 //! health can be probed by those who have none, and everybody else is told what is
@@ -24,25 +24,27 @@ mod accept;
 mod callers;
 mod guard;
 mod plain;
-mod subject;
 mod tls;
+mod wall;
 mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hitherto_api::Clock;
 use hitherto_core::{Error, Result};
 use hitherto_engine::config::ServerConfig;
 use hitherto_engine::disk::check_secret;
+use hitherto_trust::identity::Tokens;
 use tokio_rustls::rustls;
 
 use crate::lifecycle::Stopping;
-use guard::Tokens;
 use watched::Watched;
 
 pub use accept::{Tls, shake};
-pub use callers::of_connection;
+pub use callers::{Shown, of_connection};
 pub use guard::{Denials, Guard, is_about_health};
+pub use wall::Wall;
 
 /// What a server asks of its callers. The default asks for nothing, in plain text.
 #[derive(Default)]
@@ -53,22 +55,29 @@ pub struct Security {
 }
 
 impl Security {
-    /// Reads the files that the settings name, from where the process runs.
+    /// Reads the files that the settings name, from where the process runs. What is shown
+    /// expires by `clock`, whatever time it is for answers.
     ///
     /// # Errors
     /// `Invalid` when a setting lacks another one that it needs, or a file does not hold
     /// what it should; `Unavailable` when one cannot be read.
-    pub fn read(config: &ServerConfig) -> Result<Self> {
+    pub fn read(config: &ServerConfig, clock: Clock) -> Result<Self> {
         [&config.tls_key, &config.token_file]
             .into_iter()
             .flatten()
             .try_for_each(|file| check_secret(file))?;
-        let tls = tls_files(config)?.map(|files| Watched::read(files, tls::parse)).transpose()?;
+        let renewed = |files: &[_], _: &_| tls::parse(files);
+        let files = tls_files(config)?;
+        let tls = files.map(|files| Watched::read(files, tls::parse, renewed)).transpose()?;
+        let first = |files: &[_]| Tokens::parse(files).map(Arc::new);
+        let again =
+            |files: &[_], before: &Arc<Tokens>| Ok(Arc::new(Tokens::parse(files)?.after(before)));
         let tokens = config.token_file.clone();
-        let tokens = tokens.map(|file| Watched::read(vec![file], guard::parse)).transpose()?;
+        let tokens = tokens.map(|file| Watched::read(vec![file], first, again)).transpose()?;
         let guard = Guard {
             tokens: tokens.as_ref().map(Watched::current),
             asks_for_certificate: config.client_ca.is_some(),
+            wall: Wall::new(clock),
             ..Guard::default()
         };
         Ok(Self { tls, tokens, guard })
@@ -82,6 +91,11 @@ impl Security {
     /// Whether every caller is answered.
     pub fn is_open(&self) -> bool {
         self.guard.is_open()
+    }
+
+    /// Tokens that stand in their file themselves.
+    pub fn bare_tokens(&self) -> usize {
+        self.guard.tokens.as_ref().map_or(0, |tokens| tokens.borrow().bare())
     }
 
     /// Starts to follow the files, until the server stops; what they say now and later.

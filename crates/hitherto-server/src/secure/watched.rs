@@ -13,16 +13,20 @@ use tokio::sync::watch;
 
 use crate::lifecycle::Stopping;
 
-/// How often files are looked at. Whoever renews one waits so long.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often files are looked at. Whoever renews one waits so long, and a token that is taken
+/// back counts so long.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Makes a value of files.
+/// Makes a value of files for the first time.
 type Parse<T> = fn(&[File]) -> Result<T>;
+
+/// Makes the value that follows another.
+type Renew<T> = fn(&[File], &T) -> Result<T>;
 
 /// What files say, and how to know when they say something else.
 pub struct Watched<T> {
     files: Vec<File>,
-    parse: Parse<T>,
+    renew: Renew<T>,
     value: watch::Sender<T>,
 }
 
@@ -31,10 +35,10 @@ impl<T: Clone + Send + Sync + 'static> Watched<T> {
     ///
     /// # Errors
     /// `Unavailable` when one cannot be read; those of `parse`.
-    pub fn read(paths: Vec<PathBuf>, parse: Parse<T>) -> Result<Self> {
+    pub fn read(paths: Vec<PathBuf>, parse: Parse<T>, renew: Renew<T>) -> Result<Self> {
         let files = read(paths)?;
         let value = watch::channel(parse(&files)?).0;
-        Ok(Self { files, parse, value })
+        Ok(Self { files, renew, value })
     }
 
     /// What they say, from now on.
@@ -60,7 +64,8 @@ impl<T: Clone + Send + Sync + 'static> Watched<T> {
             }
             self.files = files;
             let file = self.files[0].path.display();
-            match (self.parse)(&self.files) {
+            let renewed = (self.renew)(&self.files, &self.value.borrow());
+            match renewed {
                 Ok(value) => {
                     self.value.send_replace(value);
                     tracing::info!(%file, "took what was renewed");

@@ -52,7 +52,7 @@ fn paths(descriptors: &[u8]) -> Vec<String> {
 }
 
 /// What each route is counted as; nothing for those that ask no engine.
-const ROUTES: [(&str, &str); 31] = [
+const ROUTES: [(&str, &str); 32] = [
     ("/arrow.flight.protocol.FlightService/DoAction", ""),
     ("/arrow.flight.protocol.FlightService/DoExchange", "training_set"),
     ("/arrow.flight.protocol.FlightService/DoGet", ""),
@@ -68,6 +68,7 @@ const ROUTES: [(&str, &str); 31] = [
     ("/get-online-features", "http_get_online_features"),
     ("/health", ""),
     ("/healthz", ""),
+    ("/hitherto.v1.AccessService/WhoAmI", "who_am_i"),
     ("/hitherto.v1.DiagnosticsService/Verify", "verify"),
     ("/hitherto.v1.DiagnosticsService/Why", "why"),
     ("/hitherto.v1.JobService/CancelJob", "job"),

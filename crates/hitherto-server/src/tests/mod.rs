@@ -37,6 +37,7 @@ mod deadlines;
 mod door;
 mod fuzz;
 mod hostile;
+mod identity;
 mod reflection;
 mod security;
 mod spines;

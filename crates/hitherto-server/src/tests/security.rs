@@ -41,7 +41,7 @@ impl Authority {
     }
 
     /// Writes a certificate for `host`, and its key, to one file.
-    fn sign(&self, name: &str, host: &str, years: std::ops::Range<i32>) -> (PathBuf, PathBuf) {
+    pub fn sign(&self, name: &str, host: &str, years: std::ops::Range<i32>) -> (PathBuf, PathBuf) {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         params.not_before = date_time_ymd(years.start, 1, 1);
         params.not_after = date_time_ymd(years.end, 1, 1);
@@ -53,14 +53,20 @@ impl Authority {
     }
 
     /// The settings of a server that has its certificate from here.
-    fn settings(&self) -> ServerConfig {
+    pub fn settings(&self) -> ServerConfig {
         let (cert, key) = self.sign("server.pem", "127.0.0.1", 2020..2090);
         ServerConfig { tls_cert: Some(cert), tls_key: Some(key), ..ServerConfig::default() }
     }
 
-    fn trusted(&self) -> Credentials {
+    pub fn trusted(&self) -> Credentials {
         Credentials { ca: Some(self.path("ca.pem")), ..Credentials::default() }
     }
+}
+
+/// What the clock says by which tokens expire.
+fn wall_clock() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_micros() as i64
 }
 
 async fn look_up(url: &str, credentials: &Credentials) -> Result<()> {
@@ -175,7 +181,7 @@ async fn a_token_is_asked_for_on_every_wire() {
     let settings = ServerConfig { token_file: Some(token_file.clone()), ..Default::default() };
     // Not if others can read it.
     fs::set_permissions(&token_file, Permissions::from_mode(0o644)).unwrap();
-    let error = Security::read(&settings).err().unwrap();
+    let error = Security::read(&settings, Arc::new(wall_clock)).err().unwrap();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("chmod 600"), "{error}");
     fs::set_permissions(&token_file, Permissions::from_mode(0o600)).unwrap();
@@ -292,7 +298,7 @@ fn settings_that_secure_nothing_are_refused() {
     let authority = Authority::new();
     let settings = authority.settings();
     let check = |settings: ServerConfig, kind, words: &str| {
-        let error: Error = Security::read(&settings).err().unwrap();
+        let error: Error = Security::read(&settings, Arc::new(wall_clock)).err().unwrap();
         assert!(error.chain().contains(words), "{}", error.chain());
         assert_eq!(error.kind(), kind);
     };
@@ -321,9 +327,14 @@ pub struct Secured {
 
 impl Secured {
     pub async fn start(config: &ServerConfig) -> Self {
+        Self::start_at(config, Arc::new(wall_clock)).await
+    }
+
+    /// The same, where tokens and certificates expire by this clock.
+    pub async fn start_at(config: &ServerConfig, wall: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = Arc::new(repository(folder.path()).await);
-        let security = Security::read(config).unwrap();
+        let security = Security::read(config, wall).unwrap();
         let listener = bind("127.0.0.1:0").await.unwrap();
         let scheme = if security.is_encrypted() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());

@@ -24,6 +24,10 @@
 {{- if include "hitherto.tokensSecret" . }}
 {{- $server = merge $server (dict "tokenFile" "/tokens/tokens") }}
 {{- end }}
+{{- if not (or (include "hitherto.tokensSecret" .) .Values.clientCa.secret) }}
+{{- /* Nobody is asked who they are: the network policy says who comes. */}}
+{{- $server = merge $server (dict "allowAnonymous" true) }}
+{{- end }}
 {{- if .Values.backup.schedule }}
 {{- $server = merge $server (dict "backups" "/backups/taken") }}
 {{- end }}

@@ -1,6 +1,7 @@
 //! The configuration: what is set where, and whether it can be.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::CommandFactory;
 use hitherto_core::name::suggestion;
@@ -14,6 +15,7 @@ use super::finding::Finding;
 use super::server::is_loopback;
 use crate::cli::Cli;
 use crate::numbers::{bytes, counted};
+use crate::session::wall_clock;
 
 /// What names of our variables begin with.
 const PREFIX: &str = "HITHERTO_";
@@ -38,7 +40,7 @@ pub async fn look(examined: &Examined<'_>) -> Vec<Finding> {
             findings.push(memory(&config, read_memory_bytes()));
             findings.push(threads(&config, Config { threads: 0, ..config.clone() }.threads()));
             let server = config.server.within(session.root());
-            findings.push(match Security::read(&server) {
+            findings.push(match Security::read(&server, Arc::new(wall_clock)) {
                 Ok(security) => listening(&server, security.is_open()),
                 Err(error) => Finding::error("server", &error),
             });
@@ -144,15 +146,25 @@ fn threads(config: &Config, cores: usize) -> Finding {
 fn listening(server: &ServerConfig, is_open: bool) -> Finding {
     let check = "server";
     let host = server.listen.rsplit_once(':').map_or(server.listen.as_str(), |(host, _)| host);
+    let words = "set server.tokenFile and server.tlsCert in hitherto.yaml (docs/securing.md)";
     match (is_loopback(host), is_open) {
-        (false, true) => Finding::odd(
+        (false, true) if server.allow_anonymous => Finding::odd(
             check,
             format!(
                 "hitherto serve would listen on {}, where whoever reaches it can read and change \
                  everything",
                 server.listen
             ),
-            "set server.tokenFile and server.tlsCert in hitherto.yaml (docs/securing.md)",
+            words,
+        ),
+        (false, true) => Finding::wrong(
+            check,
+            format!(
+                "hitherto serve would refuse to listen on {}, which others reach, and ask nobody \
+                 who they are",
+                server.listen
+            ),
+            words,
         ),
         _ => Finding::fine(check, format!("hitherto serve would listen on {}", server.listen)),
     }
@@ -200,12 +212,14 @@ mod tests {
 
     #[test]
     fn a_port_that_others_reach_asks_who_they_are() {
-        let judge = |listen: &str, is_open| {
-            let server = ServerConfig { listen: listen.to_owned(), ..ServerConfig::default() };
+        let judge = |listen: &str, is_open, allow_anonymous| {
+            let listen = listen.to_owned();
+            let server = ServerConfig { listen, allow_anonymous, ..ServerConfig::default() };
             listening(&server, is_open).verdict
         };
-        assert_eq!(judge("0.0.0.0:7411", true), Verdict::Odd);
-        assert_eq!(judge("0.0.0.0:7411", false), Verdict::Fine);
-        assert_eq!(judge("127.0.0.1:7411", true), Verdict::Fine);
+        assert_eq!(judge("0.0.0.0:7411", true, false), Verdict::Wrong);
+        assert_eq!(judge("0.0.0.0:7411", true, true), Verdict::Odd);
+        assert_eq!(judge("0.0.0.0:7411", false, false), Verdict::Fine);
+        assert_eq!(judge("127.0.0.1:7411", true, false), Verdict::Fine);
     }
 }

@@ -60,11 +60,11 @@ async fn answered<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     })
 }
 
-/// The first token of a file with one a line.
+/// The first token of a file that stands in it: of others it has digests.
 fn first_token(file: &Path) -> Option<Token> {
     let text = fs::read_to_string(file).ok()?;
-    let mut lines = text.lines().map(str::trim);
-    lines.find(|line| !line.is_empty() && !line.starts_with('#'))?.parse().ok()
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.find_map(|line| line.parse().ok())
 }
 
 /// A server that was named is to be there; the one whose note is in the store may be gone.

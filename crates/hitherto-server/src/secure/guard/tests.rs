@@ -1,60 +1,71 @@
-use hitherto_core::Kind;
+use hitherto_api::Assurance;
+use hitherto_api::pem::File;
 
 use super::*;
 
-fn parsed(text: &str) -> Result<Arc<Tokens>> {
-    parse(&[File { path: "tokens".into(), content: text.into() }])
+const TOKEN: &str = "0123456789abcdef";
+
+fn parsed(text: &str) -> Arc<Tokens> {
+    Arc::new(Tokens::parse(&[File { path: "tokens".into(), content: text.into() }]).unwrap())
 }
 
-#[test]
-fn a_file_has_a_token_a_line() {
-    let tokens = parsed("# of March\n0123456789abcdef\r\n\n  another-long-enough-one\n").unwrap();
-    for known in ["0123456789abcdef", "another-long-enough-one"] {
-        assert!(tokens.find(known.as_bytes()).is_some(), "{known}");
-    }
-    for unknown in ["", "# of March", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF"] {
-        assert!(tokens.find(unknown.as_bytes()).is_none(), "{unknown}");
-    }
-    let whose = |token: &str| tokens.find(token.as_bytes()).unwrap().to_string();
-    assert_eq!(whose("0123456789abcdef"), "token/2");
-    assert_eq!(whose("another-long-enough-one"), "token/4");
+fn judged(guard: &Guard, token: &str, certificate: Option<&Shown>) -> Result<String, Refusal> {
+    let request = Request::builder().uri("/metrics");
+    let request = request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
+    guard.judge(&request, certificate).map(|caller| caller.to_string())
+}
+
+fn icu() -> Caller {
+    Caller::workload("certificate", "icu", Assurance::Key)
 }
 
 #[test]
 fn a_caller_is_whose_token_or_else_whose_certificate_was_shown() {
-    let request = |token: &str| {
-        let request = Request::builder().uri("/metrics");
-        request.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap()
-    };
-    let certificate = Arc::new(Caller::workload("certificate", "icu"));
-    let whose = |guard: &Guard, token: &str, certificate| {
-        guard.judge(&request(token), certificate).map(|caller| caller.to_string())
-    };
+    let certificate = Ok(Arc::new(icu()));
     let open = Guard::default();
-    assert_eq!(whose(&open, "of somebody", None).unwrap(), "anonymous");
-    assert_eq!(whose(&open, "of somebody", Some(&certificate)).unwrap(), "certificate/icu");
+    assert_eq!(judged(&open, "of somebody", None).unwrap(), "anonymous");
+    assert_eq!(judged(&open, "of somebody", Some(&certificate)).unwrap(), "certificate/icu");
 
-    let (_file, tokens) = watch::channel(parsed("0123456789abcdef").unwrap());
+    let (_file, tokens) = watch::channel(parsed(TOKEN));
     let closed = Guard { tokens: Some(tokens), asks_for_certificate: true, ..Guard::default() };
-    let both = whose(&closed, "0123456789abcdef", Some(&certificate));
-    assert_eq!(both.unwrap(), "token/1");
-    for (token, certificate) in [("0123456789abcdef", None), ("wrong", Some(&certificate))] {
-        assert_eq!(whose(&closed, token, certificate).unwrap_err().kind(), Kind::Denied);
+    assert_eq!(judged(&closed, TOKEN, Some(&certificate)).unwrap(), "token/line-1");
+    let nobody = Err(Refusal::CertificateOfNobody);
+    assert_eq!(judged(&closed, TOKEN, Some(&nobody)).unwrap(), "token/line-1");
+    for (token, certificate, why) in [
+        (TOKEN, None, Refusal::NoCertificate),
+        ("wrong", Some(&certificate), Refusal::UnknownToken),
+        ("", Some(&certificate), Refusal::NoToken),
+    ] {
+        assert_eq!(judged(&closed, token, certificate).unwrap_err(), why);
     }
 }
 
 #[test]
-fn a_file_that_would_let_nobody_or_anybody_in_is_refused() {
-    for (text, why) in [
-        ("", "has no token"),
-        ("# none yet\n\n", "has no token"),
-        ("0123456789abcdef\nsecret\n", "tokens:2: a token is at least 16"),
-        ("two words of a token", "tokens:1: a token is at least 16"),
-    ] {
-        let error = parsed(text).err().unwrap();
-        assert_eq!(error.kind(), Kind::Invalid);
-        assert!(error.to_string().contains(why), "{error}");
+fn a_certificate_that_does_not_count_is_not_passed_over() {
+    let (_file, tokens) = watch::channel(parsed(TOKEN));
+    let alone = Guard { asks_for_certificate: true, ..Guard::default() };
+    let both = Guard { tokens: Some(tokens), asks_for_certificate: true, ..Guard::default() };
+    for why in [Refusal::CertificateOfCa, Refusal::CertificateOfSeveral] {
+        for guard in [&alone, &both] {
+            assert_eq!(judged(guard, TOKEN, Some(&Err(why))).unwrap_err(), why);
+        }
     }
+    let nobody = Refusal::CertificateOfNobody;
+    assert_eq!(judged(&alone, TOKEN, Some(&Err(nobody))).unwrap_err(), nobody);
+}
+
+#[test]
+fn what_expires_does_so_while_its_connection_lasts() {
+    let wall = Wall::new(Arc::new(|| 100));
+    let certificate = |not_after| {
+        let mut caller = icu();
+        caller.not_after = Some(not_after);
+        Ok(Arc::new(caller))
+    };
+    let guard = Guard { asks_for_certificate: true, wall, ..Guard::default() };
+    let expired = judged(&guard, "", Some(&certificate(100)));
+    assert_eq!(expired.unwrap_err(), Refusal::ExpiredCertificate);
+    assert_eq!(judged(&guard, "", Some(&certificate(i64::MAX))).unwrap(), "certificate/icu");
 }
 
 #[test]
