@@ -161,15 +161,15 @@ impl<'p> EventInquiry<'p> {
         if unseen.is_some_and(|(verdict, _)| verdict == Verdict::NotYetHappened) {
             return unseen;
         }
-        match self.window {
-            Some(window) if times.event < window.first => {
-                Some((Verdict::LeftWindow, window.first.saturating_sub(times.event)))
-            }
-            Some(window) if times.event <= window.last => unseen,
-            Some(window) => {
-                Some((Verdict::NotYetInWindow, times.event.saturating_sub(window.last)))
-            }
+        match self.group.window.ends(self.moment.at) {
             None => Some((Verdict::NotYetInWindow, 0)),
+            Some((_, last)) if times.event > last => {
+                Some((Verdict::NotYetInWindow, times.event.saturating_sub(last)))
+            }
+            Some((first, _)) if times.event < first => {
+                Some((Verdict::LeftWindow, first.saturating_sub(times.event)))
+            }
+            Some(_) => unseen,
         }
     }
 

@@ -89,13 +89,20 @@ impl Window {
 
     /// The event times that are in the window at a moment: the other form of the same.
     pub fn events(&self, at: i64) -> Option<Moments> {
+        let (first, last) = self.ends(at)?;
+        Moments::between(first, last)
+    }
+
+    /// Its oldest and its newest event time at a moment: of a window that a ttl leaves nothing
+    /// of, the former is beyond the latter. `None` before the first of all times.
+    pub(super) fn ends(&self, at: i64) -> Option<(i64, i64)> {
         let last = at.checked_sub(self.offset)?.checked_sub(self.excluded())?;
         let first = match self.length {
             None => i64::MIN,
             Some(length) => at.saturating_sub(self.offset).saturating_sub(length - 1),
         };
         let oldest = self.ttl.map_or(i64::MIN, |ttl| at.saturating_sub(ttl));
-        Moments::between(first.max(oldest), last)
+        Some((first.max(oldest), last))
     }
 
     /// The age up to which an event is in the window; `None` is any.
