@@ -176,8 +176,13 @@ async fn an_unknown_name_is_not_found_and_the_like_is_suggested() {
         (service("sepsi"), "no feature service \"sepsi\" is applied; did you mean \"sepsis\"?"),
     ] {
         let keys = stays(&[1]);
-        let request =
-            LookupRequest { selection: selection.clone(), keys, as_of: None, with_times: false };
+        let request = LookupRequest {
+            selection: selection.clone(),
+            keys,
+            request: Vec::new(),
+            as_of: None,
+            with_times: false,
+        };
         assert_told(&engine.lookup(grant(), &request, NOW).unwrap_err(), Kind::NotFound, message);
         let error = refused(&engine, selection, FeatureNames::Short, spine()).await;
         assert_told(&error, Kind::NotFound, message);

@@ -51,6 +51,7 @@ fn check_is_served_as_before(engine: &Engine) {
     let request = hitherto_api::LookupRequest {
         selection: service,
         keys: stay(),
+        request: Vec::new(),
         as_of: None,
         with_times: false,
     };

@@ -95,6 +95,7 @@ async fn every_training_row_equals_the_lookup_as_of_its_time() {
         let lookup = LookupRequest {
             selection: request.selection.clone(),
             keys: keys.to_vec(),
+            request: Vec::new(),
             as_of: Some(times.value(row)),
             with_times: false,
         };
@@ -117,7 +118,8 @@ async fn nothing_is_visible_before_it_happened() {
     let parts = vec![Some(OwnedPart::Bytes(stay.as_bytes().to_vec()))];
     let keys = vec![KeyColumn { name: String::from("hospitalization_id"), parts }];
     let selection = Selection::features(["heart_rate:*", "lactate:*"]).unwrap();
-    let request = LookupRequest { selection, keys, as_of: None, with_times: false };
+    let request =
+        LookupRequest { selection, keys, request: Vec::new(), as_of: None, with_times: false };
     let found = engine.lookup(grant(), &request, NOW).unwrap();
     assert!(found.columns.iter().all(|column| column.status(0) == Status::NotFound));
 }

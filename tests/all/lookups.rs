@@ -64,7 +64,7 @@ fn ints(name: &str, values: &[Option<i64>]) -> KeyColumn {
 
 fn request(feature: &str, keys: Vec<KeyColumn>) -> LookupRequest {
     let selection = Selection::features([feature]).unwrap();
-    LookupRequest { selection, keys, as_of: None, with_times: false }
+    LookupRequest { selection, keys, request: Vec::new(), as_of: None, with_times: false }
 }
 
 async fn engine(repo: &Repo) -> Engine {
@@ -84,6 +84,7 @@ async fn many_entities_are_answered_as_few_are() {
             ints("user_id", &[Some(1), Some(2), Some(3), Some(4), None].repeat(times)),
             ints("item_id", &[Some(10), Some(20), Some(30), Some(40), Some(50)].repeat(times)),
         ],
+        request: Vec::new(),
         as_of: None,
         with_times: true,
     };

@@ -39,6 +39,7 @@
 //! | `formats`        | stores of other releases, and folders that hold none        |
 //! | `icu`            | the real data                                               |
 //! | `lookups`        | requests of every kind, right and wrong                     |
+//! | `on_demand`      | features that are computed when they are asked for          |
 //! | `losses`         | cut logs, deleted files, flipped bytes                      |
 //! | `changing`       | definitions that change while lookups go on                |
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
@@ -74,6 +75,7 @@ mod losses;
 mod materializing;
 mod metamorphic;
 mod mutator;
+mod on_demand;
 mod operator;
 mod optimizing;
 mod oracle;

@@ -125,7 +125,11 @@ pub fn lookup(
     now: i64,
 ) -> Result<Lookup> {
     let selection = Selection::features(features)?;
-    engine.lookup(grant(), &LookupRequest { selection, keys, as_of, with_times: true }, now)
+    engine.lookup(
+        grant(),
+        &LookupRequest { selection, keys, request: Vec::new(), as_of, with_times: true },
+        now,
+    )
 }
 
 /// A training set, read to its end.

@@ -165,6 +165,7 @@ async fn lookups_answer_the_same_under_the_same_names() {
             let request = LookupRequest {
                 selection: Selection::Service(String::from("flight")),
                 keys: vec![parts("home", row), parts("away", row)],
+                request: Vec::new(),
                 as_of: Some(at),
                 with_times: true,
             };

@@ -100,6 +100,7 @@ fn look_up(engine: &Engine, question: &Contend, is_over: impl Fn() -> bool) -> R
                 name: KEY_COLUMNS[0].to_owned(),
                 parts: vec![Some(OwnedPart::Int(entity))],
             }],
+            request: Vec::new(),
             as_of: None,
             with_times: false,
         };

@@ -136,6 +136,7 @@ fn look_up(engine: &Engine, entity: i64) -> Result<Option<f64>> {
             name: KEY_COLUMNS[0].to_owned(),
             parts: vec![Some(OwnedPart::Int(entity))],
         }],
+        request: Vec::new(),
         as_of: None,
         with_times: false,
     };

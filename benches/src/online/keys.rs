@@ -61,6 +61,7 @@ impl Keys {
                 null_rows: Vec::new(),
                 values: Some(Values::Ints(v1::IntValues { values })),
             }],
+            request: Vec::new(),
             as_of_micros: None,
             with_times: false,
             as_arrow: false,
@@ -88,6 +89,7 @@ pub fn request(
     LookupRequest {
         selection: Selection::Service(service.name().to_owned()),
         keys: vec![KeyColumn { name: String::from("entity_id"), parts }],
+        request: Vec::new(),
         as_of,
         with_times: false,
     }

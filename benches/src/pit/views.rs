@@ -33,6 +33,7 @@ impl Terms {
                 keys: vec![field(KEY_COLUMNS[0], self.key.declared())],
             }],
             views: views.collect(),
+            on_demand: Vec::new(),
             services: Vec::new(),
         };
         Registry::default().apply(&definitions, &Published::default(), 0).views

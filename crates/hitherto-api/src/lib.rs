@@ -26,12 +26,14 @@
 //! | [`arrow`]         | types, columns and times as Arrow's                          |
 //! | [`arrow_columns`] | a lookup as a record batch                                   |
 //! | [`cells`]         | feature values as text and as JSON                           |
+//! | [`fields`]        | fields of a request from text and JSON                       |
 
 pub mod arrow;
 pub mod arrow_columns;
 pub mod caller;
 pub mod cells;
 pub mod clock;
+pub mod fields;
 pub mod grant;
 pub mod lookup;
 pub mod manifest;

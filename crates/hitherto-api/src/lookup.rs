@@ -13,6 +13,9 @@ pub struct LookupRequest {
     pub selection: Selection,
     /// One column for each join key, all of one length.
     pub keys: Vec<KeyColumn>,
+    /// One column for each field of the request that on-demand views read, as long as those of
+    /// keys. Values are PRESENT or NULL, of the field's type.
+    pub request: Vec<Column>,
     /// Microseconds UTC; `None` is now.
     pub as_of: Option<i64>,
     /// Whether event and known times are returned.
@@ -22,7 +25,8 @@ pub struct LookupRequest {
 impl LookupRequest {
     /// Entities that are asked about.
     pub fn entities(&self) -> usize {
-        self.keys.iter().map(|column| column.parts.len()).max().unwrap_or_default()
+        let keys = self.keys.iter().map(|column| column.parts.len());
+        keys.chain(self.request.iter().map(Column::len)).max().unwrap_or_default()
     }
 }
 

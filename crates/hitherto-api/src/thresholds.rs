@@ -4,7 +4,7 @@ use hitherto_core::definition::Known;
 use hitherto_core::time::format_duration;
 use hitherto_core::{Error, Result};
 
-use crate::training_set::TrainingSetReport;
+use crate::training_set::{FeatureNulls, TrainingSetReport};
 
 /// What a report may say at most. `None` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,27 +25,26 @@ impl Thresholds {
     /// `Invalid` with a line for everything beyond its bound.
     pub fn check(&self, report: &TrainingSetReport) -> Result<()> {
         let rate = |rows: u64| rows as f64 / report.rows.max(1) as f64;
+        let beyond = |what: String, rows: u64, bound: Option<f64>| {
+            let bound = bound.filter(|bound| rate(rows) > *bound)?;
+            let share = rate(rows);
+            Some(format!(
+                "{what} in {rows} of {} rows ({share:.4}), more than {bound}",
+                report.rows
+            ))
+        };
+        let of_nulls = |view: &str, nulls: &FeatureNulls| {
+            beyond(format!("{view}:{} is null", nulls.feature), nulls.rows, self.null_rate)
+        };
         let mut lines = Vec::new();
         for view in &report.views {
             let name = &view.view;
-            let mut check_rate = |what: String, rows: u64, bound: Option<f64>| {
-                if let Some(bound) = bound.filter(|bound| rate(rows) > *bound) {
-                    lines.push(format!(
-                        "{what} in {rows} of {} rows ({:.4}), more than {bound}",
-                        report.rows,
-                        rate(rows)
-                    ));
-                }
-            };
-            for nulls in &view.nulls {
-                let what = format!("{name}:{} is null", nulls.feature);
-                check_rate(what, nulls.rows, self.null_rate);
-            }
+            lines.extend(view.nulls.iter().filter_map(|nulls| of_nulls(name, nulls)));
             let leaks = match view.known {
                 Known::Honor => format!("{name} would leak"),
                 Known::Ignore => format!("{name}, whose known times are ignored, leaks"),
             };
-            check_rate(leaks, view.leaks, self.leak_rate);
+            lines.extend(beyond(leaks, view.leaks, self.leak_rate));
             let age = view.age.map_or(0, |age| age.p95_micros);
             if let Some(bound) = self.age_micros.filter(|bound| age > *bound) {
                 lines.push(format!(
@@ -54,6 +53,9 @@ impl Thresholds {
                     format_duration(bound)
                 ));
             }
+        }
+        for view in &report.on_demand {
+            lines.extend(view.nulls.iter().filter_map(|nulls| of_nulls(&view.view, nulls)));
         }
         match lines.is_empty() {
             true => Ok(()),
@@ -83,7 +85,7 @@ impl Thresholds {
 
 #[cfg(test)]
 mod tests {
-    use crate::training_set::{Ages, FeatureNulls, ViewReport};
+    use crate::training_set::{Ages, ViewReport};
 
     use super::*;
 
@@ -101,7 +103,13 @@ mod tests {
             age,
             ..ViewReport::default()
         };
-        TrainingSetReport { rows: 10, leaky_rows: 1, views: vec![view], warnings: Vec::new() }
+        TrainingSetReport {
+            rows: 10,
+            leaky_rows: 1,
+            views: vec![view],
+            on_demand: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     #[test]

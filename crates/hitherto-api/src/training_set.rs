@@ -36,6 +36,9 @@ pub struct TrainingSetReport {
     pub leaky_rows: u64,
     /// One for each view, in the order of the request.
     pub views: Vec<ViewReport>,
+    /// One for each on-demand view whose features are in the rows, or read by those that are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_demand: Vec<OnDemandReport>,
     /// What may not be meant, such as times without a zone, a sentence each.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -81,6 +84,15 @@ impl ViewReport {
     }
 }
 
+/// What was computed of one on-demand view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDemandReport {
+    /// The view's name.
+    pub view: String,
+    /// Rows in which a feature has no value, by reason; a default may stand there.
+    pub nulls: Vec<FeatureNulls>,
+}
+
 /// From event time to the row's time, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ages {
@@ -99,7 +111,7 @@ pub struct FeatureNulls {
     pub feature: String,
     /// Rows.
     pub rows: u64,
-    /// Rows by the reason for no value, of a feature that is computed of events.
+    /// Rows by the reason for no value, of a feature that is computed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
 }

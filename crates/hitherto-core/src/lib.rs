@@ -19,6 +19,7 @@
 //! | [`rule`]       | which fact answers: the one rule                          |
 //! | [`slots`]      | the rule for many moments at once, facts in any order     |
 //! | [`aggregate`]  | functions of the events in a window, exact whatever the order |
+//! | [`expression`] | why features that are computed of one row have no value    |
 //! | [`why`]        | the rule with its reasons: what answers, what does not    |
 //! | [`sample`]     | which facts a verification asks about, and when           |
 //! | [`definition`] | entities, views and services, from YAML to checked types  |
@@ -29,6 +30,7 @@ pub mod catalog;
 pub mod column;
 pub mod definition;
 pub mod error;
+pub mod expression;
 pub mod key;
 pub mod limits;
 pub mod list;

@@ -31,6 +31,12 @@ pub const LIST_LENGTH_MAX: u32 = 1 << 20;
 
 /// Features of one lookup or training set.
 pub const REQUEST_FEATURES_MAX: usize = 10_000;
+/// Fields that one request brings for on-demand views.
+pub const REQUEST_FIELDS_MAX: usize = 512;
+/// How deep on-demand views read each other: each is computed after those that it reads.
+pub const ON_DEMAND_DEPTH_MAX: usize = 16;
+/// Bytes of the expression of an on-demand feature: a longer one is a program.
+pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
 /// Entities of one lookup.
 pub const LOOKUP_ENTITIES_MAX: usize = 5_000;
 /// Values (entities x features) of one lookup: bounds the answer's memory.

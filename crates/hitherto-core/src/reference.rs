@@ -62,6 +62,21 @@ impl ViewRef {
         }
     }
 
+    /// Checks that a view without join keys of its own is not asked for in a role.
+    ///
+    /// # Errors
+    /// `Invalid` when it is.
+    pub fn check_whole(&self) -> Result<()> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "\"{self}\" names a column for a join key of an on-demand view, which has none of its \
+             own; write the column where it names its inputs, such as \
+             inputs: [\"payer=account[account_id=payer_id]:*\"]"
+        )))
+    }
+
     /// Checks that one request does not call two things by one name.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! load    every YAML file, all problems at once, each with file and line
-//! check   every view against the columns and types of its source
+//! check   every view against the columns and types of its source, every expression of an
+//!         on-demand view against the types of what it reads
 //! diff    against what is applied: what is created, updated, deleted, and
 //!         which online copies that makes stale
 //! apply   one atomic write of the next catalog; no source is read, but facts that were
@@ -22,14 +23,14 @@ use std::sync::Arc;
 use hitherto_api::Grant;
 use hitherto_core::catalog::{AppliedView, Catalog, PublishedView};
 use hitherto_core::definition::diff::{self, Change};
-use hitherto_core::definition::{Definitions, Loaded};
+use hitherto_core::definition::{Definitions, Loaded, ResourceKind};
 use hitherto_core::{Error, Result};
 use hitherto_offline::Offline;
 use serde::Serialize;
 
 use crate::local::forget_consumed;
 use crate::repository::DefinitionFile;
-use crate::{Config, Engine, offline_of, repository};
+use crate::{Config, Engine, offline_of, on_demand, repository};
 
 /// What applying the repository's definitions would change.
 #[derive(Clone, Debug, Serialize)]
@@ -196,6 +197,14 @@ async fn check_sources(offline: &Offline, loaded: &Loaded) -> Result<Vec<String>
             let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
             format!("{place}feature view {name:?}: {}", problem.message)
         }));
+    }
+    for view in &loaded.definitions.on_demand {
+        for (field, message) in on_demand::check(&loaded.definitions, view) {
+            let (kind, name) = (ResourceKind::OnDemandView, view.name());
+            let place = loaded.places.of(kind, name, &field);
+            let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+            problems.push(format!("{place}{kind} {name:?}: {message}"));
+        }
     }
     match problems.is_empty() {
         true => Ok(warnings),

@@ -35,6 +35,7 @@ mod local;
 pub mod lookup;
 mod machine;
 pub mod materialize;
+mod on_demand;
 pub mod optimize;
 pub mod push;
 pub mod repository;

@@ -8,8 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use hitherto_api::{FeatureNames, Selection};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, Registry};
-use hitherto_core::definition::Field;
+use hitherto_core::definition::{Field, OnDemandView};
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
+use hitherto_core::name::suggestion;
 use hitherto_core::output::Output;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
@@ -21,6 +22,8 @@ pub struct Resolved {
     pub views: Vec<ResolvedView>,
     /// The features, in the order of the answer.
     pub features: Vec<ResolvedFeature>,
+    /// The on-demand views that are asked for or read by others, each after those that it reads.
+    pub on_demand: Vec<ResolvedOnDemand>,
 }
 
 /// Which definition of a view is meant.
@@ -72,12 +75,38 @@ impl ResolvedView {
 /// One feature of the answer.
 #[derive(Clone, Debug)]
 pub struct ResolvedFeature {
-    /// Index into [`Resolved::views`].
-    pub view: usize,
-    /// Index into that view's features.
-    pub feature: usize,
+    /// What answers.
+    pub source: Source,
     /// One feature, no wildcard.
     pub reference: FeatureRef,
+}
+
+/// A feature by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A feature of a view, whose facts answer.
+    View {
+        /// Index into [`Resolved::views`].
+        view: usize,
+        /// Index into that view's features.
+        feature: usize,
+    },
+    /// One that is computed.
+    OnDemand {
+        /// Index into [`Resolved::on_demand`].
+        view: usize,
+        /// Index into that view's features.
+        feature: usize,
+    },
+}
+
+/// One on-demand view, and where its inputs come from.
+#[derive(Clone, Debug)]
+pub struct ResolvedOnDemand {
+    /// The view.
+    pub view: OnDemandView,
+    /// Of each of its inputs.
+    pub inputs: Vec<Source>,
 }
 
 impl Resolved {
@@ -100,23 +129,49 @@ impl Resolved {
         Self::find(Meant::Published(catalog), selection)
     }
 
-    /// The columns of the answer.
+    /// The view whose facts answer for a feature; `None` for one that is computed of others.
+    pub fn view_of(&self, feature: &ResolvedFeature) -> Option<&ResolvedView> {
+        match feature.source {
+            Source::View { view, .. } => self.views.get(view),
+            Source::OnDemand { .. } => None,
+        }
+    }
+
+    /// The columns of views in the answer.
     pub fn outputs(&self, names: FeatureNames) -> Vec<Output> {
-        let outputs = self.features.iter().map(|ResolvedFeature { view, feature, reference }| {
-            let of = &self.views[*view].view.definition.features[*feature];
-            Output {
-                name: match names {
-                    FeatureNames::Short => of.name.clone(),
-                    FeatureNames::Full => reference.column(),
-                },
-                of: of.name.clone(),
-                view: *view,
-                feature: *feature,
-                data_type: of.data_type.clone(),
-                default: of.default_values(),
-            }
+        let outputs = self.features.iter().filter_map(|ResolvedFeature { source, reference }| {
+            let Source::View { view, feature } = *source else { return None };
+            let name = match names {
+                FeatureNames::Short => reference.feature.clone(),
+                FeatureNames::Full => reference.column(),
+            };
+            Some(self.output(view, feature, name))
         });
         outputs.collect()
+    }
+
+    /// The column of a view that only an expression reads.
+    pub(crate) fn hidden(&self, view: usize, feature: usize) -> Output {
+        let of = &self.views[view].view.definition.features[feature];
+        let name = format!("{}:{}", self.views[view].reference.name(), of.name);
+        self.output(view, feature, name)
+    }
+
+    fn output(&self, view: usize, feature: usize, name: String) -> Output {
+        let of = &self.views[view].view.definition.features[feature];
+        Output {
+            name,
+            of: of.name.clone(),
+            view,
+            feature,
+            data_type: of.data_type.clone(),
+            default: of.default_values(),
+        }
+    }
+
+    /// What a request must bring beside join keys: a type for each name, or the first of them.
+    pub fn request(&self) -> impl Iterator<Item = &Field> + Clone {
+        self.on_demand.iter().flat_map(|one| &one.view.request)
     }
 
     fn find(meant: Meant<'_>, selection: &Selection) -> Result<Self> {
@@ -124,8 +179,8 @@ impl Resolved {
             Selection::Service(name) => (&meant.registry().service(name)?.features, true),
             Selection::Features(references) => (references, false),
         };
-        let mut resolved = Self { views: Vec::new(), features: Vec::new() };
-        let mut seen = Seen { meant, views: HashMap::new(), features: HashSet::new() };
+        let mut resolved = Self { views: Vec::new(), features: Vec::new(), on_demand: Vec::new() };
+        let mut seen = Seen::new(meant);
         let mut to_come = None;
         for reference in references {
             if let Meant::Published(catalog) = meant
@@ -149,17 +204,8 @@ impl Resolved {
     }
 
     fn add(&mut self, reference: &FeatureRef, seen: &mut Seen<'_>) -> Result<()> {
-        let view = self.view(&reference.view, seen)?;
-        let found = &self.views[view].view;
-        let features = match reference.is_wildcard() {
-            true => 0..found.definition.features.len(),
-            false => {
-                let feature = found.feature_index(&reference.feature)?;
-                feature..feature + 1
-            }
-        };
-        for feature in features {
-            if !seen.features.insert((view, feature)) {
+        for (source, name) in self.sources(reference, seen)? {
+            if !seen.features.insert(source) {
                 return Err(Error::invalid(format!(
                     "feature {reference} is asked for twice; ask for it once"
                 )));
@@ -169,17 +215,63 @@ impl Resolved {
                     "more than {REQUEST_FEATURES_MAX} features are asked for; split the request"
                 )));
             }
-            let name = self.views[view].view.definition.features[feature].name.clone();
             let reference = FeatureRef { view: reference.view.clone(), feature: name };
-            self.features.push(ResolvedFeature { view, feature, reference });
+            self.features.push(ResolvedFeature { source, reference });
         }
         Ok(())
+    }
+
+    /// The features that a reference stands for, with their names.
+    fn sources(
+        &mut self,
+        reference: &FeatureRef,
+        seen: &mut Seen<'_>,
+    ) -> Result<Vec<(Source, String)>> {
+        let FeatureRef { view, feature } = reference;
+        seen.check_name(view)?;
+        if let Some(found) = seen.meant.registry().on_demand_view(&view.view) {
+            view.check_whole()?;
+            let of = self.on_demand(found, seen)?;
+            let features = found.features.iter().map(|feature| feature.name.as_str());
+            let places = places(reference, features)?;
+            let sources = places.into_iter().map(|feature| {
+                let name = found.features[feature].name.clone();
+                (Source::OnDemand { view: of, feature }, name)
+            });
+            return Ok(sources.collect());
+        }
+        let index = self.view(view, seen)?;
+        let found = &self.views[index].view;
+        let features = match reference.is_wildcard() {
+            true => 0..found.definition.features.len(),
+            false => {
+                let feature = found.feature_index(feature)?;
+                feature..feature + 1
+            }
+        };
+        let sources = features.map(|feature| {
+            let name = found.definition.features[feature].name.clone();
+            (Source::View { view: index, feature }, name)
+        });
+        Ok(sources.collect())
+    }
+
+    /// The index of an on-demand view, which is added after what it reads if it is new.
+    fn on_demand(&mut self, view: &OnDemandView, seen: &mut Seen<'_>) -> Result<usize> {
+        if let Some(known) = self.on_demand.iter().position(|one| one.view.name() == view.name()) {
+            return Ok(known);
+        }
+        let mut inputs = Vec::with_capacity(view.inputs.len());
+        for input in &view.inputs {
+            inputs.extend(self.sources(input, seen)?.into_iter().map(|(source, _)| source));
+        }
+        self.on_demand.push(ResolvedOnDemand { view: view.clone(), inputs });
+        Ok(self.on_demand.len() - 1)
     }
 
     /// The index of a view, which is added if it is new.
     fn view(&mut self, reference: &ViewRef, seen: &mut Seen<'_>) -> Result<usize> {
         if let Some(view) = seen.views.get(reference.name()) {
-            reference.check_beside(&self.views[*view].reference)?;
             return Ok(*view);
         }
         if self.views.len() >= REQUEST_VIEWS_MAX {
@@ -195,8 +287,31 @@ impl Resolved {
     }
 }
 
+/// Places of features among those of an on-demand view.
+fn places<'f>(
+    reference: &FeatureRef,
+    features: impl ExactSizeIterator<Item = &'f str> + Clone,
+) -> Result<Vec<usize>> {
+    if reference.is_wildcard() {
+        return Ok((0..features.len()).collect());
+    }
+    match features.clone().position(|name| name == reference.feature) {
+        Some(place) => Ok(vec![place]),
+        None => Err(Error::not_found(format!(
+            "on-demand view {:?} has no feature {:?}{}",
+            reference.view.view,
+            reference.feature,
+            suggestion(&reference.feature, features)
+        ))),
+    }
+}
+
 /// Whether only the definition has this feature that lookups of its view do not read yet.
 fn is_to_come(catalog: &Catalog, reference: &FeatureRef) -> Result<bool> {
+    if let Some(view) = catalog.registry.on_demand_view(&reference.view.view) {
+        let mut inputs = view.inputs.iter().map(|input| is_to_come(catalog, input));
+        return inputs.try_fold(false, |any, one| Ok(any | one?));
+    }
     let applied = catalog.registry.view(&reference.view.view)?;
     let has = |view: &AppliedView| view.feature_index(&reference.feature).is_ok();
     let published = catalog.published.of(applied.name());
@@ -216,6 +331,25 @@ fn not_built(reference: &FeatureRef) -> Error {
 /// request, and features.
 struct Seen<'c> {
     meant: Meant<'c>,
+    names: HashMap<String, ViewRef>,
     views: HashMap<String, usize>,
-    features: HashSet<(usize, usize)>,
+    features: HashSet<Source>,
+}
+
+impl<'c> Seen<'c> {
+    fn new(meant: Meant<'c>) -> Self {
+        let (names, views, features) = Default::default();
+        Self { meant, names, views, features }
+    }
+
+    /// Refuses a view that is called as another one is.
+    fn check_name(&mut self, view: &ViewRef) -> Result<()> {
+        match self.names.get(view.name()) {
+            Some(known) => view.check_beside(known),
+            None => {
+                self.names.insert(view.name().to_owned(), view.clone());
+                Ok(())
+            }
+        }
+    }
 }

@@ -29,6 +29,7 @@
 mod arrow;
 pub mod entity;
 mod error;
+pub mod expression;
 pub mod fact_files;
 pub mod facts;
 pub mod files;

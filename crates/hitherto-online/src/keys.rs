@@ -26,7 +26,7 @@
 //! | structure            | where its number is     | written | described in                  |
 //! | -------------------- | ----------------------- | ------- | ----------------------------- |
 //! | store's folder, keys | `FORMAT` beside it      | 4       | here and in `rocks`           |
-//! | catalog              | `format` in its JSON    | 2       | `core/catalog/record.rs`      |
+//! | catalog              | `format` in its JSON    | 2, or 3 | `core/catalog/record.rs`      |
 //! | row                  | first byte              | 1       | `core/row`                    |
 //! | batch of the log     | first byte              | 2       | `engine/push/batch.rs`        |
 //! | consumed files       | none, the folder's      | -       | `engine/materialize/consumed` |

@@ -26,6 +26,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "what is below is told clock and environment here")]
 
+mod brought;
 mod command;
 mod errors;
 mod keys;

@@ -25,6 +25,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
 
+use crate::brought;
 use crate::errors::raise;
 use crate::keys;
 use crate::lookup::Lookup;
@@ -116,6 +117,8 @@ pub struct Store {
     now: Option<i64>,
     /// `None` once closed. Never locked while anything waits.
     answering: Mutex<Option<Owned<Answering>>>,
+    /// What lookups bring, as a server said before.
+    fields: Arc<brought::Fields>,
 }
 
 impl Store {
@@ -175,7 +178,8 @@ impl Store {
             )));
         }
         let answering = target.open(py, now)?;
-        Ok(Self { target, now, answering: Mutex::new(Some(Owned::new(answering))) })
+        let answering = Mutex::new(Some(Owned::new(answering)));
+        Ok(Self { target, now, answering, fields: Arc::default() })
     }
 
     /// Lets go of the engine or the connection.
@@ -229,6 +233,7 @@ impl Store {
         service: Option<String>,
         as_of: Option<i64>,
         with_times: bool,
+        brought: Option<String>,
     ) -> PyResult<Lookup> {
         let py = keys.py();
         let keys = keys::read(keys)?;
@@ -237,13 +242,22 @@ impl Store {
         let request = LookupRequest {
             selection: selection(features, service).map_err(raise)?,
             keys: keys.into_iter().map(|key| key.column).collect(),
+            request: Vec::new(),
             as_of,
             with_times,
         };
-        let answer = match self.answering(py)? {
+        let brought = brought.as_deref().map(brought::read).transpose().map_err(raise)?;
+        let answer = match (self.answering(py)?, brought) {
             // Microseconds, mostly: not worth a trip through the runtime.
-            Answering::Here(here) => py.detach(|| here.lookup(&request)).map_err(raise)?,
-            there => wait(py, async move { there.lookup(&request).await })?,
+            (Answering::Here(here), brought) => {
+                let look_up = || here.lookup(&brought::here(&here, request, brought)?);
+                py.detach(look_up).map_err(raise)?
+            }
+            (there, None) => wait(py, async move { there.lookup(&request).await })?,
+            (there, Some(brought)) => {
+                let fields = Arc::clone(&self.fields);
+                wait(py, async move { fields.look_up(&there, request, brought).await })?
+            }
         };
         Ok(Lookup::new(answer, shown))
     }

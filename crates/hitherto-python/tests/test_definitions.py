@@ -291,6 +291,8 @@ def test_the_classes_have_the_fields_of_the_published_schema() -> None:
         "Feature": Field,
         "EntitySpec": Entity,
         "FeatureViewSpec": FeatureView,
+        "OnDemandFeature": hitherto.OnDemandFeature,
+        "OnDemandViewSpec": hitherto.OnDemandView,
         "FeatureServiceSpec": FeatureService,
     }
     metadata = set(schema["Metadata"]["properties"])

@@ -6,10 +6,11 @@
 //! the answer, sorted by name because Feast's map of them has no order, then
 //! the features in the order of the request.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
+use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes, fields};
 use hitherto_core::column::Column;
+use hitherto_core::definition::Field;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::feast as convert;
@@ -58,7 +59,8 @@ pub async fn look_up<T: Send + 'static>(
     permit: OwnedSemaphorePermit,
     write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
 ) -> Result<(T, OwnedSemaphorePermit), Failed> {
-    let lookup = decode_request(&request)?;
+    let engine = &lookups.served.engine;
+    let lookup = decode_request(&request, |selection| engine.request_fields(&grant, selection))?;
     let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
     lookups.look_up(grant, lookup, permit, Written::CellByCell, write).await
 }
@@ -86,12 +88,12 @@ impl ServingService for Feast {
     }
 }
 
-fn decode_request(request: &GetOnlineFeaturesRequest) -> Result<LookupRequest> {
-    if !request.request_context.is_empty() {
-        return Err(Error::invalid(
-            "request_context feeds on-demand features, of which there are none; leave it out",
-        ));
-    }
+/// Fields of the request are among the entities, as Feast's clients send them, or in
+/// `request_context`, as its first ones did.
+fn decode_request(
+    request: &GetOnlineFeaturesRequest,
+    fields_of: impl FnOnce(&Selection) -> Result<Vec<Field>>,
+) -> Result<LookupRequest> {
     if request.include_feature_view_version_metadata {
         return Err(Error::invalid(
             "versions of views are not part of this answer; ask hitherto.v1.RegistryService",
@@ -106,12 +108,25 @@ fn decode_request(request: &GetOnlineFeaturesRequest) -> Result<LookupRequest> {
             ));
         }
     };
-    let keys = request.entities.iter().map(|(name, values)| {
+    let fields = fields_of(&selection)?;
+    let is_field = |name: &str| fields.iter().any(|field| field.name == name);
+    let keys = request.entities.iter().filter(|(name, _)| !is_field(name));
+    let keys = keys.map(|(name, values)| {
         Ok(KeyColumn { name: name.clone(), parts: convert::parts(name, values)? })
     });
+    let brought = request.entities.iter().filter(|(name, _)| is_field(name));
+    let mut by_name = BTreeMap::new();
+    for (name, values) in brought.chain(&request.request_context) {
+        if by_name.insert(name.clone(), convert::json(name, values)?).is_some() {
+            return Err(Error::invalid(format!(
+                "field {name:?} is in entities and in request_context; send it once"
+            )));
+        }
+    }
     Ok(LookupRequest {
         selection,
         keys: keys.collect::<Result<_>>()?,
+        request: fields::from_map(&fields, by_name)?,
         as_of: None,
         with_times: true,
     })

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use hitherto_api::cells::{Cells, part_json};
-use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection};
+use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection, fields};
 use hitherto_core::column::Status;
+use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::Times;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
@@ -32,6 +33,10 @@ pub struct LookupBody {
     /// null. All of one length.
     #[serde(default, deserialize_with = "unique")]
     pub keys: BTreeMap<String, Vec<Value>>,
+    /// For each field of the request that on-demand views read its values, one for each
+    /// entity: of its type, or null.
+    #[serde(default, deserialize_with = "unique")]
+    pub request: BTreeMap<String, Vec<Value>>,
     /// The moment to answer for, RFC 3339. Now if it is absent.
     pub as_of: Option<String>,
     /// Also tell when each fact happened and when it was known.
@@ -110,12 +115,16 @@ pub struct ErrorDetail {
 }
 
 impl LookupBody {
-    /// The request; what it names is the engine's to find.
+    /// The request; what it names is the engine's to find. `fields_of` says what a selection
+    /// takes from the request.
     ///
     /// # Errors
     /// `Invalid` when it asks for nothing or for two things, or a reference, a
-    /// moment or a key's value is malformed.
-    pub fn into_request(self) -> Result<LookupRequest> {
+    /// moment or a value is malformed; those of `fields_of`.
+    pub fn into_request(
+        self,
+        fields_of: impl FnOnce(&Selection) -> Result<Vec<Field>>,
+    ) -> Result<LookupRequest> {
         let selection = match (self.service, self.features) {
             (Some(service), None) => Selection::Service(service),
             (None, Some(features)) => Selection::features(&features)?,
@@ -130,9 +139,15 @@ impl LookupBody {
             let parts = values.into_iter().map(|value| part(&name, value));
             Ok(KeyColumn { parts: parts.collect::<Result<_>>()?, name })
         });
+        let keys = keys.collect::<Result<_>>()?;
+        let request = match self.request.is_empty() {
+            true => Vec::new(),
+            false => fields::from_map(&fields_of(&selection)?, self.request)?,
+        };
         Ok(LookupRequest {
             selection,
-            keys: keys.collect::<Result<_>>()?,
+            keys,
+            request,
             as_of: self.as_of.as_deref().map(parse_timestamp).transpose()?,
             with_times: self.with_times,
         })
@@ -181,14 +196,14 @@ impl<'de> Visitor<'de> for Unique {
     type Value = BTreeMap<String, Vec<Value>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of arrays, one for each join key")
+        f.write_str("an object of arrays, one for each name")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut values = BTreeMap::new();
         while let Some((name, array)) = map.next_entry::<String, Vec<Value>>()? {
             if values.insert(name, array).is_some() {
-                return Err(A::Error::custom("a join key is given twice"));
+                return Err(A::Error::custom("a name is given twice"));
             }
         }
         Ok(values)

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hitherto_api::{
-    Clock, Explanation, Grant, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Spine,
-    TrainingSetRequest, Verification, VerifyRequest, WhoAmI, WhyRequest,
+    Clock, Explanation, Grant, Lookup, LookupRequest, PushRequest, Pushed, RolledBack, Selection,
+    Spine, TrainingSetRequest, Verification, VerifyRequest, WhoAmI, WhyRequest,
 };
 use hitherto_client::Client;
 use hitherto_core::Result;
 use hitherto_core::catalog::Catalog;
+use hitherto_core::definition::Field;
 use hitherto_core::limits::PUSHES_IN_FLIGHT_MAX;
 use hitherto_engine::Engine;
+use hitherto_engine::selection::Resolved;
 use tokio::task::block_in_place;
 
 use crate::training_set::TrainingSet;
@@ -78,6 +80,20 @@ impl Store {
         match self {
             Store::Here(here) => here.lookup(request),
             Store::There(client) => client.lookup(request).await,
+        }
+    }
+
+    /// What lookups of a selection bring beside join keys.
+    ///
+    /// # Errors
+    /// Those of [`Engine::request_fields`] and [`Client::catalog`].
+    pub async fn request_fields(&self, selection: &Selection) -> Result<Vec<Field>> {
+        match self {
+            Store::Here(here) => here.engine.request_fields(&here.grant, selection),
+            Store::There(_) => {
+                let resolved = Resolved::published(&*self.catalog().await?, selection)?;
+                Ok(resolved.request().cloned().collect())
+            }
         }
     }
 

@@ -286,8 +286,13 @@ async fn a_lookup_that_nobody_waits_for_ends() {
     let engine = repo.applied().await;
     materialize(&engine, MaterializeMode::Full, NOW).await;
     let selection = hitherto_api::Selection::features(["v:*"]).unwrap();
-    let request =
-        hitherto_api::LookupRequest { selection, keys: key(0), as_of: None, with_times: false };
+    let request = hitherto_api::LookupRequest {
+        selection,
+        keys: key(0),
+        request: Vec::new(),
+        as_of: None,
+        with_times: false,
+    };
     let is_over = std::sync::atomic::AtomicBool::new(false);
     let grant = grant();
     // In memory there is nothing yet, and to compute it takes time.

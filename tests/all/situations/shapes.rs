@@ -136,6 +136,7 @@ fn looked_up(engine: &Engine, selection: &Selection, stays: &[&str], at: &[i64])
         let request = LookupRequest {
             selection: selection.clone(),
             keys: vec![KeyColumn { name: String::from("stay"), parts }],
+            request: Vec::new(),
             as_of: Some(*at),
             with_times: false,
         };

@@ -8,9 +8,11 @@
 //! | ---------- | -------------------------------------------------- |
 //! | `lists`    | lists of numbers                                   |
 //! | [`micros`] | columns of timestamps or dates as microseconds UTC |
+//! | `values`   | arrays as columns, and defaults in them            |
 
 mod lists;
 pub mod micros;
+mod values;
 
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
 
 use self::lists::list_items;
+
+pub use self::values::{fill, to_column};
 
 /// The type that an Arrow type stands for, if Hitherto can keep it exactly.
 pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {

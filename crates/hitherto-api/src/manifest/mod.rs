@@ -11,7 +11,7 @@
 
 pub mod content;
 
-use hitherto_core::definition::Known;
+use hitherto_core::definition::{Known, OnDemandView};
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::time::{format_timestamp, parse_timestamp};
 use hitherto_core::zone::Zone;
@@ -38,6 +38,12 @@ pub struct Manifest {
     pub features: Vec<FeatureRef>,
     /// The views that answered.
     pub views: Vec<ViewRecord>,
+    /// The on-demand views that were computed, or read by those that were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on_demand: Vec<OnDemandRecord>,
+    /// The release of what computed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expressions: Option<String>,
     /// The label rows.
     pub spine: RowsRecord,
     /// The training rows.
@@ -101,6 +107,23 @@ pub struct ViewRecord {
     pub known: Known,
     /// What was read.
     pub files: Vec<FileRecord>,
+}
+
+/// One on-demand view that was computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDemandRecord {
+    /// Its name.
+    pub view: String,
+    /// Changes with everything that can change its answers.
+    pub definition: String,
+}
+
+impl OnDemandRecord {
+    /// Of a view as it is defined.
+    pub fn new(view: &OnDemandView) -> Self {
+        let definition = format!("{:016x}", view.definition_hash());
+        Self { view: view.name().to_owned(), definition }
+    }
 }
 
 fn is_honored(known: &Known) -> bool {
@@ -236,6 +259,17 @@ impl Manifest {
                 }
             }
         }
+        for one in &self.on_demand {
+            let now = rebuilt.on_demand.iter().find(|now| now.view == one.view);
+            let what = format!("definition of on-demand view {}", one.view);
+            compare(
+                &what,
+                &one.definition,
+                now.map_or("not computed", |now| now.definition.as_str()),
+            );
+        }
+        let engine = |manifest: &Manifest| manifest.expressions.clone().unwrap_or_default();
+        compare("engine of expressions", &engine(self), &engine(rebuilt));
         compare("rows of the spine", &self.spine.rows.to_string(), &rebuilt.spine.rows.to_string());
         compare("content of the spine", &self.spine.hash, &rebuilt.spine.hash);
         let columns = |schema: &[ColumnRecord]| {

@@ -6,6 +6,7 @@ use std::{fmt, iter};
 use clap::Args;
 use hitherto_core::Result;
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, PublishedView, Reads};
+use hitherto_core::definition::OnDemandView;
 use hitherto_core::definition::describe::{Aspect, ORDER};
 use hitherto_core::time::format_timestamp;
 use hitherto_engine::{Access, Engine, Usage};
@@ -41,6 +42,9 @@ impl Inspect {
             None => session.output().result(&Overview::new(&engine)),
             Some(name) => {
                 let catalog = engine.catalog();
+                if let Some(view) = catalog.registry.on_demand_view(&name) {
+                    return session.output().result(&OnDemand(view));
+                }
                 let view = catalog.registry.view(&name)?;
                 let reads = catalog.published.reads(view);
                 session.output().result(&View { view, reads })
@@ -72,6 +76,7 @@ impl Serialize for Overview {
         json!({
             "catalog_version": self.catalog.version,
             "views": self.views().map(|view| view.summary()).collect::<Vec<_>>(),
+            "on_demand": self.catalog.registry.on_demand,
             "services": self.catalog.registry.services,
             "store": {
                 "latest_rows": latest_rows,
@@ -113,6 +118,11 @@ impl fmt::Display for Overview {
             ]);
         }
         writeln!(f, "{views}\n")?;
+        for view in &self.catalog.registry.on_demand {
+            let features = counted(view.features.len() as u64, "feature");
+            let reads = view.views().join(", ");
+            writeln!(f, "on-demand view {}: {features} of {reads}", view.name())?;
+        }
         for service in &self.catalog.registry.services {
             let features = counted(service.features.len() as u64, "feature");
             writeln!(f, "service {}: {features}", service.metadata.name)?;
@@ -147,19 +157,40 @@ impl Serialize for View<'_> {
 impl fmt::Display for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.view;
-        let aspects = view.definition.describe(&view.keys);
-        let is_feature = |aspect: &&Aspect| aspect.path.starts_with(FEATURES);
-        let (features, others): (Vec<_>, Vec<_>) = aspects.iter().partition(is_feature);
         let id = format!("{}, version {}, id {}", view.name(), view.version, view.id);
-        let said = others.iter().map(|aspect| (aspect.path.as_str(), aspect.value.clone()));
-        let said = said.filter(|(path, value)| !value.is_empty() && *path != ORDER);
-        let lines: Vec<_> = iter::once(("view", id)).chain(said).chain(self.online()).collect();
-        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + 2;
-        for (name, value) in lines {
-            writeln!(f, "{name:<width$}{value}")?;
-        }
-        write!(f, "\n{}", table(&features))
+        let aspects = view.definition.describe(&view.keys);
+        describe(f, ("view", id), &aspects, self.online())
     }
+}
+
+/// One on-demand view. Nothing of it is online.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct OnDemand<'a>(&'a OnDemandView);
+
+impl fmt::Display for OnDemand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        describe(f, ("on-demand view", self.0.name().to_owned()), &self.0.describe(), Vec::new())
+    }
+}
+
+/// What there is to say of a view, a line each, then its features.
+fn describe(
+    f: &mut fmt::Formatter<'_>,
+    named: (&str, String),
+    aspects: &[Aspect],
+    online: Vec<(&'static str, String)>,
+) -> fmt::Result {
+    let is_feature = |aspect: &&Aspect| aspect.path.starts_with(FEATURES);
+    let (features, others): (Vec<_>, Vec<_>) = aspects.iter().partition(is_feature);
+    let said = others.iter().map(|aspect| (aspect.path.as_str(), aspect.value.clone()));
+    let said = said.filter(|(path, value)| !value.is_empty() && *path != ORDER);
+    let lines: Vec<_> = iter::once(named).chain(said).chain(online).collect();
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default() + 2;
+    for (name, value) in lines {
+        writeln!(f, "{name:<width$}{value}")?;
+    }
+    write!(f, "\n{}", table(&features))
 }
 
 impl View<'_> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {format, version, next_view_id, entities: [...], services: [...],
+//!  on_demand: [...],
 //!  views: [{id, version, schema_version, fingerprint, definition, keys, applied_at,
 //!           generation, previous, before}]}
 //! ```
@@ -13,11 +14,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AppliedView, Catalog, Generation, Published, PublishedView, Reads, Registry};
-use crate::definition::{Entity, FeatureService};
+use crate::definition::{Entity, FeatureService, OnDemandView};
 use crate::{Error, Result};
 
-/// The catalog format that this release writes.
-pub const FORMAT: u32 = 2;
+/// The newest catalog format.
+pub const FORMAT: u32 = 3;
+/// The one that is written where there are no on-demand views: earlier releases read it.
+const FORMAT_WITHOUT_ON_DEMAND: u32 = 2;
 
 /// The stored form of a catalog.
 #[derive(Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub(super) struct Record {
     entities: Vec<Entity>,
     views: Vec<ViewRecord>,
     services: Vec<FeatureService>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    on_demand: Vec<OnDemandView>,
 }
 
 /// A view, and what is published of it.
@@ -78,7 +83,8 @@ impl Catalog {
 
 impl From<Catalog> for Record {
     fn from(catalog: Catalog) -> Self {
-        let Registry { next_view_id, entities, views, services } = (*catalog.registry).clone();
+        let Registry { next_view_id, entities, views, services, on_demand } =
+            (*catalog.registry).clone();
         let views = views.into_iter().map(|view| match catalog.published.reads(&view) {
             Reads::Nothing => ViewRecord::of(view),
             Reads::Own(own) => ViewRecord::from(own),
@@ -87,17 +93,18 @@ impl From<Catalog> for Record {
                 ViewRecord { before, ..ViewRecord::of(view) }
             }
         });
-        let (format, version, views) = (FORMAT, catalog.version, views.collect());
-        Self { format, version, next_view_id, entities, views, services }
+        let format = if on_demand.is_empty() { FORMAT_WITHOUT_ON_DEMAND } else { FORMAT };
+        let (version, views) = (catalog.version, views.collect());
+        Self { format, version, next_view_id, entities, views, services, on_demand }
     }
 }
 
 impl From<Record> for Catalog {
     fn from(record: Record) -> Self {
-        let Record { version, next_view_id, entities, views, services, .. } = record;
+        let Record { version, next_view_id, entities, views, services, on_demand, .. } = record;
         let published: Published = views.iter().filter_map(ViewRecord::published).collect();
         let views = views.into_iter().map(|record| record.view).collect();
-        let registry = Registry { next_view_id, entities, views, services };
+        let registry = Registry { next_view_id, entities, views, services, on_demand };
         Self { version, registry: registry.into(), published }
     }
 }
@@ -124,5 +131,37 @@ impl From<&PublishedView> for ViewRecord {
     fn from(published: &PublishedView) -> Self {
         let PublishedView { view, generation, previous } = published.clone();
         Self { generation: Some(generation), previous, ..Self::of(view) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::load;
+
+    const VIEW: &str = "apiVersion: hitherto/v1
+kind: OnDemandView
+metadata: { name: risk }
+spec:
+  request: [{ name: amount, type: float64 }]
+  features: [{ name: double, type: float64, expr: amount * 2, default: 0 }]
+";
+    const ENTITY: &str = "apiVersion: hitherto/v1
+kind: Entity
+metadata: { name: stay }
+spec: { keys: [{ name: id, type: int64 }] }
+";
+
+    #[test]
+    fn earlier_releases_read_a_catalog_without_what_they_do_not_know() {
+        for (text, format) in [(ENTITY, 2), (VIEW, 3)] {
+            let loaded = load(&[(String::from("a.yaml"), text.to_owned())]).unwrap();
+            let catalog = Catalog::default().apply(&loaded.definitions, 7);
+            let json = catalog.to_json().unwrap();
+            let stored: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            assert_eq!(stored["format"], format, "{text}");
+            assert_eq!(stored.get("on_demand").is_some(), format == 3);
+            assert_eq!(Catalog::from_json(&json).unwrap(), catalog);
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Published;
 use crate::definition::{
-    Definitions, Entity, FactValue, FeatureService, FeatureView, Field, Known, diff,
+    Definitions, Entity, FactValue, FeatureService, FeatureView, Field, Known, OnDemandView, diff,
 };
 use crate::name::suggestion;
 use crate::row::RowSchema;
@@ -29,6 +29,8 @@ pub struct Registry {
     pub views: Vec<AppliedView>,
     /// Services, by name.
     pub services: Vec<FeatureService>,
+    /// On-demand views, by name.
+    pub on_demand: Vec<OnDemandView>,
 }
 
 /// A view as applied.
@@ -52,7 +54,8 @@ pub struct AppliedView {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { next_view_id: 1, entities: Vec::new(), views: Vec::new(), services: Vec::new() }
+        let (entities, views, services, on_demand) = Default::default();
+        Self { next_view_id: 1, entities, views, services, on_demand }
     }
 }
 
@@ -62,6 +65,7 @@ impl Registry {
         Definitions {
             entities: self.entities.clone(),
             views: self.views.iter().map(|view| view.definition.clone()).collect(),
+            on_demand: self.on_demand.clone(),
             services: self.services.clone(),
         }
     }
@@ -76,6 +80,7 @@ impl Registry {
             entities: new.entities.clone(),
             views: Vec::with_capacity(new.views.len()),
             services: new.services.clone(),
+            on_demand: new.on_demand.clone(),
         };
         for definition in &new.views {
             let name = &definition.metadata.name;
@@ -112,12 +117,26 @@ impl Registry {
         self.next_view_id - 1
     }
 
+    /// The applied on-demand view of that name.
+    pub fn on_demand_view(&self, name: &str) -> Option<&OnDemandView> {
+        self.on_demand.iter().find(|view| view.name() == name)
+    }
+
     /// The applied view of that name.
     ///
     /// # Errors
-    /// `NotFound` with a suggestion.
+    /// `NotFound` with a suggestion; `Invalid` for an on-demand view, of which nothing is stored.
     pub fn view(&self, name: &str) -> Result<&AppliedView> {
-        let names = || self.views.iter().map(AppliedView::name);
+        if let Some(view) = self.on_demand_view(name) {
+            let views = view.views().join(", ");
+            return Err(Error::invalid(format!(
+                "{name:?} is an on-demand view: it is computed when it is asked for, and nothing \
+                 of it is stored, loaded or explained; name a view that it reads ({views}), or \
+                 look it up"
+            )));
+        }
+        let on_demand = self.on_demand.iter().map(OnDemandView::name);
+        let names = || self.views.iter().map(AppliedView::name).chain(on_demand.clone());
         self.views.iter().find(|view| view.name() == name).ok_or_else(|| match names().next() {
             None => Error::not_found(format!(
                 "no feature view {name:?} is applied; run `hitherto apply` (in Python \

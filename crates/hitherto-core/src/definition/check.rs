@@ -18,7 +18,9 @@ use super::index::Index;
 use super::place::{Place, Places, Problem};
 use super::subject::{Siblings, Subject};
 use super::yaml::{Document, Reading};
-use super::{Definitions, Entity, FeatureService, FeatureView, Field, Metadata};
+use super::{
+    Definitions, Entity, FeatureService, FeatureView, Field, Metadata, OnDemandView, on_demand,
+};
 use crate::limits::{
     DEFINITION_FILE_BYTES_MAX, DEFINITION_FILES_MAX, ENTITY_KEYS_MAX, REQUEST_FEATURES_MAX,
 };
@@ -84,6 +86,7 @@ pub fn load(files: &[(String, String)]) -> Result<Loaded> {
             &mut definitions,
         );
     }
+    on_demand::check_graph(&definitions, &places, &mut problems);
     if !problems.is_empty() {
         problems.sort();
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -91,6 +94,7 @@ pub fn load(files: &[(String, String)]) -> Result<Loaded> {
     }
     definitions.entities.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     definitions.views.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    definitions.on_demand.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     definitions.services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     Ok(Loaded { definitions, places })
 }
@@ -128,6 +132,10 @@ fn check(
         Spec::FeatureView(form) => {
             let view = FeatureView::check(&mut subject, index, metadata, form);
             definitions.views.push(view);
+        }
+        Spec::OnDemandView(form) => {
+            let view = OnDemandView::check(&mut subject, index, metadata, form);
+            definitions.on_demand.push(view);
         }
         Spec::FeatureService(form) => {
             definitions.services.push(service(&mut subject, index, metadata, form));
@@ -198,23 +206,25 @@ fn service(
     FeatureService { metadata, features }
 }
 
-/// The features that one line of a service stands for, or why it stands for
+/// The features that one line of a service or of inputs stands for, or why it stands for
 /// none.
-fn expand(index: &Index<'_>, text: &str) -> Result<Vec<FeatureRef>, String> {
-    let reference: FeatureRef = text.parse().map_err(|error| match index.views.get(text) {
+pub(super) fn expand(index: &Index<'_>, text: &str) -> Result<Vec<FeatureRef>, String> {
+    let reference: FeatureRef = text.parse().map_err(|error| match index.features_of(text) {
         Some(_) => format!("{error}; did you mean \"{text}:*\"?"),
         None => format!("{error}"),
     })?;
     let FeatureRef { view: used, feature } = &reference;
     let view = used.view.as_str();
-    let Some(features) = index.views.get(view) else {
+    let Some(features) = index.features_of(view) else {
         if index.may_be_unread(view) {
             return Ok(Vec::new());
         }
-        let there = suggestion(view, index.views.keys().copied());
+        let there = suggestion(view, index.view_names());
         return Err(format!("feature view {view:?} is not defined{there}"));
     };
-    if let Some(keys) = index.keys_of(view) {
+    if index.on_demand.contains_key(view) {
+        used.check_whole().map_err(|error| error.to_string())?;
+    } else if let Some(keys) = index.keys_of(view) {
         used.check_keys(keys.iter().copied()).map_err(|error| error.to_string())?;
     }
     if reference.is_wildcard() {

@@ -57,7 +57,7 @@ pub struct FieldChange {
     pub new: String,
 }
 
-/// What turns `old` into `new`: entities, then views, then services, each by
+/// What turns `old` into `new`: entities, views, on-demand views and services, each by
 /// name; empty when nothing differs.
 pub fn diff(old: &Definitions, new: &Definitions) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -85,7 +85,7 @@ fn whole(kind: ResourceKind) -> Effect {
     match kind {
         ResourceKind::Entity => Effect::None,
         ResourceKind::FeatureView => Effect::Rematerialize,
-        ResourceKind::FeatureService => Effect::Serving,
+        ResourceKind::OnDemandView | ResourceKind::FeatureService => Effect::Serving,
     }
 }
 
@@ -100,6 +100,10 @@ fn described(definitions: &Definitions, kind: ResourceKind) -> BTreeMap<&str, As
             let views = definitions.views.iter();
             let aspects = |view: &FeatureView| view.describe(keys(definitions, view));
             views.map(|view| (view.metadata.name.as_str(), aspects(view))).collect()
+        }
+        ResourceKind::OnDemandView => {
+            let views = definitions.on_demand.iter();
+            views.map(|view| (view.name(), view.describe())).collect()
         }
         ResourceKind::FeatureService => {
             let services = definitions.services.iter();

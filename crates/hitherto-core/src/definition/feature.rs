@@ -89,18 +89,26 @@ impl Feature {
         data_type: DataType,
     ) -> Self {
         let name = &form.name.value;
-        let mut default = None;
-        if let Some(found) = &form.default {
-            subject.note(&format!("features.{name}.default"), found.referenced);
-            match DefaultValue::parse(&found.value, &data_type) {
-                Ok(value) => default = Some(value),
-                Err(why) => {
-                    subject.refuse(found.referenced, format_args!("feature {name:?}: {why}"));
-                }
-            }
-        }
+        let default = Self::default_of(subject, name, form.default.as_ref(), &data_type);
         let description = form.description.clone().unwrap_or_default();
         Self { name: name.clone(), data_type, description, default }
+    }
+
+    /// A feature's default, if it was written and is one.
+    pub(super) fn default_of(
+        subject: &mut Subject<'_>,
+        name: &str,
+        found: Option<&Spanned<String>>,
+        data_type: &DataType,
+    ) -> Option<DefaultValue> {
+        let found = found?;
+        subject.note(&format!("features.{name}.default"), found.referenced);
+        let parsed = DefaultValue::parse(&found.value, data_type);
+        parsed
+            .map_err(|why| {
+                subject.refuse(found.referenced, format_args!("feature {name:?}: {why}"));
+            })
+            .ok()
     }
 
     pub(super) fn describe(&self, to: &mut Aspects) {

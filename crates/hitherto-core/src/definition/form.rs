@@ -4,8 +4,8 @@
 //! or a mapping; what the text means is not known yet, so every durable detail
 //! (a name, a type, a duration) is still a string with its location. They are
 //! also the source of the published JSON Schema, for which the comments on
-//! fields are written: editors show them. Those of a view and its parts stand beside
-//! what they become once checked ([`view`](super::view), `source`, `feature`, `online`).
+//! fields are written: editors show them. Those of views and their parts stand beside what
+//! they become once checked ([`view`](super::view), `source`, `feature`, `online`, `on_demand`).
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::on_demand::OnDemandViewForm;
 use super::schema::NAME_PATTERN;
 use super::view::FeatureViewForm;
 
@@ -100,6 +101,8 @@ pub enum Spec {
     Entity(EntityForm),
     /// Of a feature view.
     FeatureView(Box<FeatureViewForm>),
+    /// Of an on-demand view.
+    OnDemandView(Box<OnDemandViewForm>),
     /// Of a feature service.
     FeatureService(FeatureServiceForm),
 }

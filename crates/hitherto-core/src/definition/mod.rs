@@ -11,6 +11,7 @@
 //! | `source`      | their sources, in the same way                             |
 //! | `feature`     | their features, in the same way                            |
 //! | `aggregate`   | features that are computed from events, in the same way        |
+//! | `on_demand`   | features that are computed when they are asked for, in the same way |
 //! | `fact`        | the values of a view's facts, which features are or are made of |
 //! | `online`      | what the online store keeps of them, in the same way       |
 //! | [`describe`]  | what there is to say of a resource, field by field         |
@@ -35,6 +36,7 @@ mod feature;
 mod fingerprint;
 pub mod form;
 mod index;
+pub mod on_demand;
 mod online;
 mod period;
 pub mod place;
@@ -61,6 +63,7 @@ pub use check::{Loaded, load};
 pub use default::DefaultValue;
 pub use fact::FactValue;
 pub use feature::Feature;
+pub use on_demand::{OnDemandFeature, OnDemandView};
 pub use online::{MaxChange, Online};
 pub use period::Period;
 pub use place::{Place, Places};
@@ -78,20 +81,27 @@ pub enum ResourceKind {
     Entity,
     /// A [`FeatureView`].
     FeatureView,
+    /// An [`OnDemandView`].
+    OnDemandView,
     /// A [`FeatureService`].
     FeatureService,
 }
 
 impl ResourceKind {
     /// All kinds, each after what it refers to.
-    pub const ALL: [ResourceKind; 3] =
-        [ResourceKind::Entity, ResourceKind::FeatureView, ResourceKind::FeatureService];
+    pub const ALL: [ResourceKind; 4] = [
+        ResourceKind::Entity,
+        ResourceKind::FeatureView,
+        ResourceKind::OnDemandView,
+        ResourceKind::FeatureService,
+    ];
 
     /// The kind as it is written in YAML.
     pub const fn as_str(self) -> &'static str {
         match self {
             ResourceKind::Entity => "Entity",
             ResourceKind::FeatureView => "FeatureView",
+            ResourceKind::OnDemandView => "OnDemandView",
             ResourceKind::FeatureService => "FeatureService",
         }
     }
@@ -103,6 +113,7 @@ impl fmt::Display for ResourceKind {
         f.write_str(match self {
             ResourceKind::Entity => "entity",
             ResourceKind::FeatureView => "feature view",
+            ResourceKind::OnDemandView => "on-demand view",
             ResourceKind::FeatureService => "feature service",
         })
     }
@@ -115,6 +126,8 @@ pub struct Definitions {
     pub entities: Vec<Entity>,
     /// Feature views.
     pub views: Vec<FeatureView>,
+    /// On-demand views.
+    pub on_demand: Vec<OnDemandView>,
     /// Feature services.
     pub services: Vec<FeatureService>,
 }
@@ -128,6 +141,11 @@ impl Definitions {
     /// The view of that name.
     pub fn view(&self, name: &str) -> Option<&FeatureView> {
         self.views.iter().find(|view| view.metadata.name == name)
+    }
+
+    /// The on-demand view of that name.
+    pub fn on_demand_view(&self, name: &str) -> Option<&OnDemandView> {
+        self.on_demand.iter().find(|view| view.metadata.name == name)
     }
 
     /// The service of that name.

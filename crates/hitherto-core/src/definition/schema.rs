@@ -9,6 +9,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::form::{EntityForm, FeatureServiceForm, MetadataForm};
+use super::on_demand::OnDemandViewForm;
 use super::view::FeatureViewForm;
 use super::{API_VERSION, ResourceKind};
 
@@ -29,6 +30,7 @@ pub fn json_schema() -> Value {
     let kinds = ResourceKind::ALL.map(|kind| match kind {
         ResourceKind::Entity => document::<EntityForm>(&mut generator, kind),
         ResourceKind::FeatureView => document::<FeatureViewForm>(&mut generator, kind),
+        ResourceKind::OnDemandView => document::<OnDemandViewForm>(&mut generator, kind),
         ResourceKind::FeatureService => document::<FeatureServiceForm>(&mut generator, kind),
     });
     json!({

@@ -63,6 +63,11 @@ impl<'a> Subject<'a> {
         self.problems.push(Problem { place: start.place(at), message });
     }
 
+    /// Reports a problem with the resource as a whole.
+    pub fn refuse_all(&mut self, message: impl fmt::Display) {
+        self.refuse(self.document.metadata.name.referenced, message);
+    }
+
     /// Notes the place of a field.
     pub fn note(&mut self, field: &str, at: Location) {
         let Document { start, kind, metadata, .. } = self.document;

@@ -105,7 +105,8 @@ impl FeatureView {
         metadata: Metadata,
         form: &FeatureViewForm,
     ) -> Self {
-        let entity = form.entity.as_ref().map(|entity| known_entity(subject, index, entity));
+        let entity = form.entity.as_ref();
+        let entity = entity.map(|entity| index.known_entity(subject, "entity", entity));
         let keys = entity.as_deref().and_then(|entity| index.entities.get(entity));
         let keys = keys.map_or(&[][..], Vec::as_slice);
         let (features, aggregates) = features(subject, form, keys);
@@ -147,17 +148,6 @@ impl FeatureView {
         online.describe(&mut to);
         to
     }
-}
-
-/// The name of an entity that must be there.
-fn known_entity(subject: &mut Subject<'_>, index: &Index<'_>, found: &Spanned<String>) -> String {
-    let entity = subject.text("entity", found);
-    let is_known = index.entities.contains_key(entity.as_str());
-    if !is_known && !entity.is_empty() && !index.may_be_unread(&entity) {
-        let there = suggestion(&entity, index.entities.keys().copied());
-        subject.refuse(found.referenced, format_args!("entity {entity:?} is not defined{there}"));
-    }
-    entity
 }
 
 fn known(subject: &mut Subject<'_>, found: Option<&Spanned<String>>) -> Known {

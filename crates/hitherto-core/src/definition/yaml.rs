@@ -186,6 +186,7 @@ fn read_form<'a>(
     let form = match kind {
         ResourceKind::Entity => strict(text, Spec::Entity),
         ResourceKind::FeatureView => strict(text, |spec| Spec::FeatureView(Box::new(spec))),
+        ResourceKind::OnDemandView => strict(text, |spec| Spec::OnDemandView(Box::new(spec))),
         ResourceKind::FeatureService => strict(text, Spec::FeatureService),
     };
     form.map(|(metadata, spec)| Document { start, kind, metadata, spec }).map_err(|error| {

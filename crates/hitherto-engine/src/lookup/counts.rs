@@ -3,11 +3,12 @@
 //! A lookup counts for itself and adds the sums once it has its answer: it pays for
 //! a handful of shared additions a view, and one that is begun again counts once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hitherto_core::column::{Column, Status};
+use hitherto_core::expression::{Reason, Reasons};
 use hitherto_core::rule::{ALWAYS, Answer};
 use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::{Result, row};
@@ -135,6 +136,28 @@ impl Counters {
 #[derive(Debug, Default)]
 pub struct AllCounts {
     views: RwLock<HashMap<u32, Arc<Counters>>>,
+    /// Those of features that are computed when they are asked for, by view and name.
+    on_demand: RwLock<BTreeMap<(String, String), Arc<OnDemandCounters>>>,
+}
+
+/// Values that one on-demand feature did not have, by reason. Shared by all threads.
+#[derive(Debug, Default)]
+pub struct OnDemandCounters([AtomicU64; Reason::ALL.len()]);
+
+impl OnDemandCounters {
+    /// Adds what one lookup found.
+    pub(super) fn add(&self, reasons: &Reasons) {
+        for (reason, rows) in reasons.iter().filter(|(_, rows)| *rows > 0) {
+            self.0[reason as usize].fetch_add(rows, Ordering::Relaxed);
+        }
+    }
+
+    /// Each reason with its values.
+    pub fn read(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL
+            .into_iter()
+            .zip(self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed)))
+    }
 }
 
 impl AllCounts {
@@ -147,6 +170,20 @@ impl AllCounts {
         drop(views);
         let mut views = self.views.write();
         Arc::clone(views.entry(view).or_default())
+    }
+
+    /// The counters of one on-demand feature.
+    pub(super) fn of_step(&self, view: &str, feature: &str) -> Arc<OnDemandCounters> {
+        let name = (view.to_owned(), feature.to_owned());
+        if let Some(counters) = self.on_demand.read().get(&name) {
+            return Arc::clone(counters);
+        }
+        Arc::clone(self.on_demand.write().entry(name).or_default())
+    }
+
+    /// What was counted for on-demand features, by view and name.
+    pub(crate) fn on_demand(&self) -> BTreeMap<(String, String), Arc<OnDemandCounters>> {
+        self.on_demand.read().clone()
     }
 
     /// What was counted for one view.

@@ -10,6 +10,7 @@
 //!         -> events        of views whose features are computed of them: those in the
 //!                          windows, one seek an entity, shown to the rule
 //!         -> columns       values copied at their offsets, a status each
+//!         -> on demand     what is computed of them and of what the request brings
 //! ```
 //!
 //! A latest row is the greatest fact of its entity. A moment that does not see
@@ -35,12 +36,14 @@ mod plan;
 mod read;
 mod snapshot;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
+use hitherto_core::definition::Field;
 use hitherto_core::limits::LOOKUP_TEXT_BYTES_MAX;
 use hitherto_core::row::Gather;
 use hitherto_core::rule::{Absence, Answer, Times};
@@ -51,9 +54,10 @@ use hitherto_online::{GenerationId, Reach, Snapshot as StoreSnapshot};
 use self::plan::{LookupPlan, ViewPlan};
 use self::read::Reader;
 use crate::Engine;
+use crate::on_demand::{Compiled, ask};
 use crate::selection::Resolved;
 
-pub use counts::{AGE_SECONDS, AllCounts, ViewCounts};
+pub use counts::{AGE_SECONDS, AllCounts, OnDemandCounters, ViewCounts};
 pub use snapshot::Snapshot;
 
 impl Engine {
@@ -105,7 +109,7 @@ impl Engine {
         values_max: usize,
     ) -> Result<Option<Lookup>> {
         let moment = self.moment(Reach::Memory, &request.selection)?;
-        if moment.plan.outputs.len().saturating_mul(request.entities()) > values_max {
+        if moment.plan.layout.columns().saturating_mul(request.entities()) > values_max {
             return Ok(None);
         }
         match moment.lookup(request, now, &AtomicBool::new(false)) {
@@ -121,7 +125,19 @@ impl Engine {
     /// `NotFound` for an unknown service, view or feature.
     pub fn count_values(&self, _: &Grant, request: &LookupRequest) -> Result<usize> {
         let plan = self.catalog.load().plan(&request.selection)?;
-        Ok(plan.outputs.len().saturating_mul(request.entities()))
+        Ok(plan.layout.columns().saturating_mul(request.entities()))
+    }
+
+    /// What lookups of a selection bring beside join keys.
+    ///
+    /// # Errors
+    /// As [`Engine::count_values`].
+    pub fn request_fields(&self, _: &Grant, selection: &Selection) -> Result<Vec<Field>> {
+        let catalog = self.catalog.load();
+        match catalog.catalog.registry.on_demand.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok(catalog.plan(selection)?.layout.request.clone()),
+        }
     }
 
     /// What lookups have found in a view since the engine was opened.
@@ -129,6 +145,12 @@ impl Engine {
         let catalog = self.catalog();
         let published = catalog.published.of(view.name());
         self.counts.read(published.map_or(view, |published| &published.view).id)
+    }
+
+    /// Values that lookups did not have of on-demand features since the engine was opened, by
+    /// view and feature.
+    pub fn on_demand_counts(&self) -> BTreeMap<(String, String), Arc<OnDemandCounters>> {
+        self.counts.on_demand()
     }
 
     /// How lookups of a selection are answered, for a log: views with what is read
@@ -178,12 +200,13 @@ struct At<'e> {
 impl At<'_> {
     fn lookup(&self, request: &LookupRequest, now: i64, is_over: &AtomicBool) -> Result<Lookup> {
         let plan = &*self.plan;
-        let (entities, rows) = plan.encode(&request.keys)?;
+        let (entities, rows) = plan.encode(&request.keys, &request.request)?;
         let at = request.as_of.unwrap_or(now);
+        let asked = ask(&plan.layout, &request.request, at, rows)?;
         check_online(plan, request.as_of)?;
 
         let mut columns: Vec<Column> =
-            plan.outputs.iter().map(|output| output.column(rows)).collect();
+            plan.layout.stored.iter().map(|output| output.column(rows)).collect();
         let mut times = Vec::new();
         let mut counts = vec![ViewCounts::default(); plan.views.len()];
         let reader = Reader { plan, entities: &entities, store: &*self.store, at, is_over };
@@ -197,7 +220,9 @@ impl At<'_> {
             check_size(&columns)
         })?;
         for (index, view) in plan.views.iter().enumerate() {
-            let Some(how) = &view.computed else { continue };
+            let Some(how) = view.computed.as_ref().filter(|_| !view.features.is_empty()) else {
+                continue;
+            };
             let computed = reader.compute(view, how, rows, check_size)?;
             counts[index].count_computed(&computed);
             if request.with_times {
@@ -208,10 +233,16 @@ impl At<'_> {
                 columns[*output] = Column { name, ..column };
             }
         }
-        for (column, output) in columns.iter_mut().zip(&plan.outputs) {
+        for (column, output) in columns.iter_mut().zip(&plan.layout.stored) {
             output.default.iter().try_for_each(|default| column.fill(default))?;
         }
+        if !plan.layout.is_plain() {
+            columns = asked.answer(&plan.layout, columns, |step, reasons| {
+                plan.on_demand[step].add(reasons);
+            })?;
+        }
         check_size(&columns)?;
+        let times = shown(times, &plan.views);
         plan.views.iter().zip(&counts).for_each(|(view, counts)| view.counters.add(counts));
         Ok(Lookup { at, rows, columns, times, catalog_version: self.catalog_version })
     }
@@ -223,8 +254,8 @@ impl At<'_> {
 /// # Errors
 /// `Invalid` for keys that a lookup refuses.
 pub(crate) fn check_keys(resolved: &Resolved, keys: &[KeyColumn]) -> Result<usize> {
-    let (_, entities) = LookupPlan::new(resolved, &AllCounts::default()).encode(keys)?;
-    Ok(entities)
+    let plan = LookupPlan::new(resolved, &AllCounts::default(), &Compiled::default())?;
+    Ok(plan.encode(keys, &[])?.1)
 }
 
 /// Refuses a view of which nothing is online, and a moment before its history:
@@ -269,6 +300,12 @@ fn push_answers(columns: &mut [Column], view: &ViewPlan, answers: &[Answer<'_>])
         rows.push(answer.map_err(Absence::status))?;
     }
     view.features.iter().try_for_each(|(feature, output)| columns[*output].extend(&rows, *feature))
+}
+
+/// Times of views of which nothing is asked for are not told.
+fn shown(times: Vec<ViewTimes>, views: &[ViewPlan]) -> Vec<ViewTimes> {
+    let times = times.into_iter().zip(views).filter(|(_, view)| view.is_shown);
+    times.map(|(times, _)| times).collect()
 }
 
 fn record_times(

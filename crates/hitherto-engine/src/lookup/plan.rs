@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use hitherto_api::{FeatureNames, KeyColumn};
 use hitherto_core::aggregate::InstantPlan;
+use hitherto_core::column::Column;
 use hitherto_core::definition::{Field, Known};
 use hitherto_core::key::{self, batch::KeyBatch};
 use hitherto_core::limits::{LOOKUP_ENTITIES_MAX, LOOKUP_VALUES_MAX};
 use hitherto_core::name::suggestion;
-use hitherto_core::output::Output;
 use hitherto_core::row::RowSchema;
 use hitherto_core::{Error, Result};
 use hitherto_online::GenerationId;
 
-use super::counts::{AllCounts, Counters};
-use crate::selection::{Resolved, ResolvedView};
+use super::counts::{AllCounts, Counters, OnDemandCounters};
+use crate::on_demand::{Compiled, Layout};
+use crate::selection::{Resolved, ResolvedView, Source};
 
 /// Names turned into ids, layouts and positions.
 pub(super) struct LookupPlan {
@@ -28,8 +29,10 @@ pub(super) struct LookupPlan {
     pub stored: Vec<usize>,
     /// The online copies that are read.
     pub generations: Vec<GenerationId>,
-    /// In the order of the answer.
-    pub outputs: Vec<Output>,
+    /// The columns, and what is computed of them.
+    pub layout: Layout,
+    /// Where the nulls of each step are counted.
+    pub on_demand: Vec<Arc<OnDemandCounters>>,
 }
 
 /// One view of a plan.
@@ -40,6 +43,8 @@ pub(super) struct ViewPlan {
     pub view: String,
     /// The copy that readers see and its horizon, if there is one.
     pub online: Option<(GenerationId, i64)>,
+    /// Whether a feature of it is asked for: expressions alone may read it.
+    pub is_shown: bool,
     /// Index into [`LookupPlan::entities`].
     pub entity: usize,
     pub schema: RowSchema,
@@ -57,14 +62,21 @@ pub(super) struct ViewPlan {
 }
 
 impl LookupPlan {
-    pub fn new(resolved: &Resolved, counts: &AllCounts) -> Self {
+    /// Compiles a selection.
+    ///
+    /// # Errors
+    /// Those of [`Layout::new`].
+    pub fn new(resolved: &Resolved, counts: &AllCounts, compiled: &Compiled) -> Result<Self> {
+        let layout = Layout::new(resolved, FeatureNames::Full, compiled)?;
+        let steps = layout.steps.iter();
         let mut plan = Self {
+            on_demand: steps.map(|step| counts.of_step(&step.view, &step.feature)).collect(),
             keys: Vec::new(),
             entities: Vec::new(),
             views: Vec::new(),
             stored: Vec::new(),
             generations: Vec::new(),
-            outputs: resolved.outputs(FeatureNames::Full),
+            layout,
         };
         for (index, resolved_view) in resolved.views.iter().enumerate() {
             let ResolvedView { view, generation, reference, keys } = resolved_view;
@@ -76,7 +88,7 @@ impl LookupPlan {
                     plan.entities.len() - 1
                 }
             };
-            let outputs = plan.outputs.iter().enumerate();
+            let outputs = plan.layout.stored.iter().enumerate();
             let features: Vec<(usize, usize)> = outputs
                 .filter(|(_, output)| output.view == index)
                 .map(|(position, output)| (output.feature, position))
@@ -89,13 +101,16 @@ impl LookupPlan {
             plan.generations.extend(online.map(|(generation, _)| generation));
             let of_view: Vec<usize> = features.iter().map(|(feature, _)| *feature).collect();
             let computed = InstantPlan::new(view, &of_view);
-            if computed.is_none() {
+            if computed.is_none() && !features.is_empty() {
                 plan.stored.push(index);
             }
             plan.views.push(ViewPlan {
                 name: reference.name().to_owned(),
                 view: view.name().to_owned(),
                 online,
+                is_shown: resolved.features.iter().any(
+                    |feature| matches!(feature.source, Source::View { view, .. } if view == index),
+                ),
                 entity,
                 schema: view.row_schema(),
                 ttl_micros: view.definition.ttl_micros,
@@ -107,7 +122,7 @@ impl LookupPlan {
                 counters: counts.of(view.id),
             });
         }
-        plan
+        Ok(plan)
     }
 
     fn key(&mut self, key: &Field) -> usize {
@@ -122,7 +137,11 @@ impl LookupPlan {
     }
 
     /// Checks the request's key columns and puts them in the plan's order.
-    fn key_columns<'r>(&self, keys: &'r [KeyColumn]) -> Result<(Vec<&'r KeyColumn>, usize)> {
+    fn key_columns<'r>(
+        &self,
+        keys: &'r [KeyColumn],
+        request: &[Column],
+    ) -> Result<(Vec<&'r KeyColumn>, usize)> {
         let names = || self.keys.iter().map(|key| key.name.as_str());
         if let Some(column) = keys.iter().find(|column| !names().any(|name| name == column.name)) {
             return Err(Error::invalid(format!(
@@ -133,8 +152,10 @@ impl LookupPlan {
         }
         let ordered: Vec<&KeyColumn> =
             self.keys.iter().map(|key| key_column(key, keys)).collect::<Result<_>>()?;
-        // Without join keys there is one thing to ask about: everything.
-        let rows = ordered.first().map_or(1, |column| column.parts.len());
+        // Without join keys there is one thing to ask about, everything, as often as the request
+        // brings something to it.
+        let brought = request.first().map_or(1, Column::len);
+        let rows = ordered.first().map_or(brought, |column| column.parts.len());
         if let Some(column) = ordered.iter().find(|column| column.parts.len() != rows) {
             return Err(Error::invalid(format!(
                 "join key {:?} has {} values where {:?} has {rows}; give as many of each",
@@ -143,11 +164,11 @@ impl LookupPlan {
                 ordered[0].name
             )));
         }
-        if rows > LOOKUP_ENTITIES_MAX || rows * self.outputs.len() > LOOKUP_VALUES_MAX {
+        if rows > LOOKUP_ENTITIES_MAX || rows * self.layout.columns() > LOOKUP_VALUES_MAX {
             return Err(Error::invalid(format!(
                 "{rows} entities x {} features are too many for one lookup (at most \
                  {LOOKUP_ENTITIES_MAX} entities and {LOOKUP_VALUES_MAX} values); split it",
-                self.outputs.len()
+                self.layout.columns()
             )));
         }
         Ok((ordered, rows))
@@ -155,8 +176,8 @@ impl LookupPlan {
 
     /// Encodes every entity once for each distinct list of join keys. An entity
     /// without a key cannot exist: a part of it is null or does not fit its type.
-    pub fn encode(&self, keys: &[KeyColumn]) -> Result<(Vec<KeyBatch>, usize)> {
-        let (columns, rows) = self.key_columns(keys)?;
+    pub fn encode(&self, keys: &[KeyColumn], request: &[Column]) -> Result<(Vec<KeyBatch>, usize)> {
+        let (columns, rows) = self.key_columns(keys, request)?;
         let encoded = self.entities.iter().map(|entity| {
             KeyBatch::encode_each(rows, |row, out| {
                 let encoded = entity.iter().try_for_each(|index| {
@@ -186,7 +207,10 @@ impl fmt::Display for LookupPlan {
                 None => write!(f, ", nothing online")?,
             }
         }
-        Ok(())
+        match self.layout.steps.len() {
+            0 => Ok(()),
+            steps => write!(f, "; {steps} computed"),
+        }
     }
 }
 

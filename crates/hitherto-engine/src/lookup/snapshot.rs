@@ -9,6 +9,7 @@ use hitherto_core::catalog::Catalog;
 
 use super::counts::AllCounts;
 use super::plan::LookupPlan;
+use crate::on_demand::Compiled;
 use crate::selection::Resolved;
 
 /// What readers see: one catalog and the plans compiled from it. Immutable;
@@ -17,6 +18,7 @@ pub struct Snapshot {
     /// The catalog.
     pub catalog: Arc<Catalog>,
     services: HashMap<String, Arc<LookupPlan>>,
+    compiled: Compiled,
     counts: Arc<AllCounts>,
 }
 
@@ -28,16 +30,17 @@ impl Snapshot {
     /// `Invalid` or `NotFound` when a service names what is not there, which
     /// `apply` has checked before.
     pub fn new(catalog: Catalog, counts: &Arc<AllCounts>) -> Result<Self> {
+        let compiled = Compiled::published(&catalog);
         let mut services = HashMap::with_capacity(catalog.registry.services.len());
         for service in &catalog.registry.services {
             let name = service.metadata.name.clone();
             let selection = Selection::Service(name.clone());
             Resolved::new(&catalog.registry, &selection)?;
-            if let Ok(resolved) = Resolved::published(&catalog, &selection) {
-                services.insert(name, Arc::new(LookupPlan::new(&resolved, counts)));
-            }
+            let plan = Resolved::published(&catalog, &selection)
+                .and_then(|resolved| LookupPlan::new(&resolved, counts, &compiled));
+            services.extend(plan.ok().map(|plan| (name, Arc::new(plan))));
         }
-        Ok(Self { catalog: Arc::new(catalog), services, counts: Arc::clone(counts) })
+        Ok(Self { catalog: Arc::new(catalog), services, compiled, counts: Arc::clone(counts) })
     }
 
     pub(super) fn plan(&self, selection: &Selection) -> Result<Arc<LookupPlan>> {
@@ -47,6 +50,6 @@ impl Snapshot {
             return Ok(Arc::clone(plan));
         }
         let resolved = Resolved::published(&self.catalog, selection)?;
-        Ok(Arc::new(LookupPlan::new(&resolved, &self.counts)))
+        Ok(Arc::new(LookupPlan::new(&resolved, &self.counts, &self.compiled)?))
     }
 }

@@ -6,24 +6,30 @@
 //! spine     -> rows, or where rows come from: a reader, a file, SQL, a scan of the facts;
 //!              checked: times, join keys of every view, no name twice
 //! join      -> one plan over all views (hitherto_offline::join), streamed
+//! on demand -> what is computed of its batches, by the steps that lookups take
 //! record    -> the report and the manifest, once the last row is out
 //! ```
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hitherto_api::manifest::content::ContentHash;
-use hitherto_api::manifest::{ColumnRecord, FORMAT, RequestRecord, RowsRecord, ViewRecord};
+use hitherto_api::manifest::{
+    ColumnRecord, FORMAT, OnDemandRecord, RequestRecord, RowsRecord, ViewRecord,
+};
+use hitherto_api::spine::SpineLayout;
 use hitherto_api::{Grant, Manifest, Spine, TrainingSetReport, TrainingSetRequest};
 use hitherto_core::definition::diff::definition_hash;
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::slots::Terms;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
+use hitherto_offline::expression;
 use hitherto_offline::files::SourceFile;
-use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream};
+use hitherto_offline::join::{JoinRequest, JoinSource, JoinStream, check_names};
 
 use crate::Engine;
 use crate::files::ViewFiles;
+use crate::on_demand::{Compiled, Layout, Rows};
 use crate::optimize::{Copies, Reading};
 use crate::selection::{Resolved, ResolvedView};
 
@@ -35,6 +41,7 @@ mod spine;
 /// A running training set. Dropping it stops it.
 pub struct TrainingSet {
     stream: JoinStream,
+    rows: Rows,
     content: ContentHash,
     /// Columns of the spine, which are the first.
     spine_columns: usize,
@@ -46,18 +53,23 @@ struct Record {
     request: RequestRecord,
     features: Vec<FeatureRef>,
     views: Vec<(ViewRecord, Vec<ReadFile>)>,
+    on_demand: Vec<OnDemandRecord>,
 }
 
 impl TrainingSet {
     /// The spine's columns as they came, then the features in request order.
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        self.rows.schema()
     }
 
     /// The next rows, in the spine's order; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
         let batch = self.stream.next().await?;
-        Some(batch.and_then(|batch| self.content.update(&batch).map(|()| batch)))
+        Some(batch.and_then(|batch| {
+            let batch = self.rows.answer(&batch)?;
+            self.content.update(&batch)?;
+            Ok(batch)
+        }))
     }
 
     /// The physical plan, indented.
@@ -75,7 +87,7 @@ impl TrainingSet {
     pub fn finish(self) -> Finished {
         let columns = self.schema();
         Finished {
-            report: self.stream.report(),
+            report: self.rows.complete(self.stream.report()),
             plan: self.stream.explain(),
             spine: RowsRecord {
                 rows: self.content.rows(),
@@ -116,7 +128,7 @@ impl Finished {
     /// `Conflict` when a source file changed while the rows were built,
     /// `Unavailable` when one is gone.
     pub fn manifest(&self) -> Result<Manifest> {
-        let Record { request, features, views } = &self.record;
+        let Record { request, features, views, on_demand } = &self.record;
         let views = views.iter().map(|(view, files)| {
             let files = files.iter().map(|file| file.record()).collect::<Result<_>>()?;
             Ok(ViewRecord { files, ..view.clone() })
@@ -127,6 +139,8 @@ impl Finished {
             request: request.clone(),
             features: features.clone(),
             views: views.collect::<Result<_>>()?,
+            on_demand: on_demand.clone(),
+            expressions: (!on_demand.is_empty()).then(|| expression::ENGINE.to_owned()),
             spine: self.spine.clone(),
             content: self.content.clone(),
             schema: self.schema.clone(),
@@ -201,8 +215,12 @@ impl Engine {
     ) -> Result<TrainingSet> {
         check_cutoff(request, now)?;
         let catalog = self.catalog();
-        let resolved = Resolved::new(&catalog.registry, &request.selection)?;
-        let definitions = catalog.registry.definitions();
+        let registry = &catalog.registry;
+        let resolved = Resolved::new(registry, &request.selection)?;
+        let on_demand = resolved.on_demand.iter().map(|one| &one.view);
+        let compiled = Compiled::applied(registry, on_demand.clone());
+        let layout = Layout::new(&resolved, request.names, &compiled)?;
+        let definitions = registry.definitions();
         let mut sources = Vec::with_capacity(resolved.views.len());
         let mut views = Vec::with_capacity(resolved.views.len());
         let mut of_sources = Vec::with_capacity(resolved.views.len());
@@ -229,19 +247,24 @@ impl Engine {
             request: RequestRecord::new(request, &spine),
             features: resolved.features.iter().map(|feature| feature.reference.clone()).collect(),
             views,
+            on_demand: on_demand.map(OnDemandRecord::new).collect(),
         };
         let spine = self.plan_spine(spine, &request.timestamp, &sources, of_sources, now).await?;
-        let spine_columns = spine.schema().fields().len();
+        let schema = spine.schema();
+        let times = SpineLayout::new(&schema, &request.timestamp, request.timezone.clone())?;
+        check_names(&schema, layout.names())?;
         let join = JoinRequest {
             spine,
             timestamp: request.timestamp.clone(),
             timezone: request.timezone.clone(),
             views: sources,
-            outputs: resolved.outputs(request.names),
+            outputs: layout.stored.clone(),
         };
         let stream = self.offline.join(join).await?;
-        let content = ContentHash::new(&stream.schema())?;
-        Ok(TrainingSet { stream, content, spine_columns, record })
+        let rows = Rows::new(layout, &schema, times)?;
+        let content = ContentHash::new(&rows.schema())?;
+        let spine_columns = schema.fields().len();
+        Ok(TrainingSet { stream, rows, content, spine_columns, record })
     }
 
     fn files_of(&self, view: &ResolvedView, read: Read<'_>) -> Result<ViewFiles> {

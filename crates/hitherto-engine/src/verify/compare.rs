@@ -52,6 +52,7 @@ pub(super) async fn compare(
         let request = LookupRequest {
             selection: selection.clone(),
             keys: keys.collect(),
+            request: Vec::new(),
             as_of: Some(*at),
             with_times: false,
         };

@@ -30,7 +30,7 @@ use hitherto_core::{Error, Result};
 use crate::Engine;
 use crate::files::ViewFiles;
 use crate::lookup::check_keys;
-use crate::selection::Resolved;
+use crate::selection::{Resolved, Source};
 
 impl Engine {
     /// Explains one view's answer for one entity. Reads the view's source; that
@@ -108,6 +108,7 @@ impl Engine {
         let lookup = LookupRequest {
             selection: asked.selection.clone(),
             keys: keys.clone(),
+            request: Vec::new(),
             as_of: *at,
             with_times: true,
         };
@@ -169,7 +170,8 @@ impl<'r> Asked<'r> {
 
     /// How the one feature is computed, if it is.
     fn plan(&self) -> Option<AggregatePlan> {
-        AggregatePlan::new(self.view(), &[self.resolved.features[0].feature])
+        let Source::View { feature, .. } = self.resolved.features[0].source else { return None };
+        AggregatePlan::new(self.view(), &[feature])
     }
 
     /// An explanation of what was asked, without an answer.

@@ -11,12 +11,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::arrow::array::{Array, ArrayRef, Scalar, UInt32Array, new_empty_array};
-use ::arrow::compute::kernels::zip::zip;
-use ::arrow::compute::{concat, is_null, take};
+use ::arrow::array::{Array, ArrayRef, UInt32Array, new_empty_array};
+use ::arrow::compute::{concat, take};
 use ::arrow::error::ArrowError;
-use hitherto_api::arrow::{to_array, to_arrow};
-use hitherto_core::column::{Column, Status};
+use hitherto_api::arrow::{fill, to_array, to_arrow};
+use hitherto_core::column::Column;
 use hitherto_core::output::Output;
 use hitherto_core::rule::Absence;
 use hitherto_core::slots::{Answers, Contest, Events};
@@ -184,22 +183,13 @@ impl ViewAnswer {
         }
         drop(tally);
         let columns = self.outputs.columns.iter().zip(arrays);
-        columns.map(|((position, output), array)| Ok((*position, fill(output, array)?))).collect()
+        let filled = columns.map(|((position, output), array)| {
+            let array = match &output.default {
+                Some(default) => fill(array, &output.data_type, default)?,
+                None => array,
+            };
+            Ok((*position, array))
+        });
+        filled.collect()
     }
-}
-
-/// Lets an output's default stand wherever there is no value.
-fn fill(output: &Output, array: ArrayRef) -> Result<ArrayRef> {
-    let Some(default) = output.default.as_ref().filter(|_| array.null_count() > 0) else {
-        return Ok(array);
-    };
-    let mut column = output.column(1);
-    column.push_absent(Status::NotFound);
-    column.fill(default)?;
-    let default = to_array(column)?;
-    let filled = is_null(&array).and_then(|is_null| zip(&is_null, &Scalar::new(default), &array));
-    filled.map_err(|cause| {
-        Error::internal(format!("the default of {:?} cannot be filled in", output.name))
-            .with_source(cause)
-    })
 }

@@ -98,4 +98,4 @@ mod taken;
 mod workers;
 
 pub use exec::{JoinView, PointInTimeJoinExec};
-pub use request::{JoinRequest, JoinSource, JoinStream};
+pub use request::{JoinRequest, JoinSource, JoinStream, check_names};

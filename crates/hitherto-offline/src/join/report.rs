@@ -165,6 +165,7 @@ impl Counts {
             rows: counted.rows,
             leaky_rows: counted.leaky_rows,
             views: counted.tallies.iter().map(|tally| tally.lock().report()).collect(),
+            on_demand: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -117,7 +117,7 @@ impl Offline {
         let schema = &spine.schema();
         let layout = SpineLayout::new(schema, &request.timestamp, request.timezone)?;
         let mut warnings: Vec<String> = layout.read_as_utc(schema).into_iter().collect();
-        check_names(schema, &request.outputs)?;
+        check_names(schema, request.outputs.iter().map(|output| output.name.as_str()))?;
         // Rows at hand are all looked at here; a file's times only for those who need them.
         let needs_times = |view: &JoinSource| {
             let definition = &view.view.definition;
@@ -172,14 +172,17 @@ impl Offline {
     }
 }
 
-/// Refuses a result with two columns of one name.
-fn check_names(schema: &SchemaRef, outputs: &[Output]) -> Result<()> {
+/// Refuses a result with two columns of one name, of a spine's columns and features called so.
+///
+/// # Errors
+/// `Invalid` naming both.
+pub fn check_names<'n>(schema: &SchemaRef, names: impl Iterator<Item = &'n str>) -> Result<()> {
     if let Some(both) = doubled(schema) {
         return Err(Error::invalid(format!("the spine has {both}; rename one")));
     }
     let fields = schema.fields().iter();
     let mut taken: HashMap<&str, bool> = fields.map(|field| (&**field.name(), true)).collect();
-    for Output { name, .. } in outputs {
+    for name in names {
         let (whose, advice) = match taken.insert(name, false) {
             None => continue,
             Some(true) => ("one of the spine's and a feature's", "rename the spine's"),

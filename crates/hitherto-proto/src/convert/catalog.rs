@@ -19,6 +19,7 @@ impl From<&Catalog> for v1::GetCatalogResponse {
             entities: registry.entities.to_wire(),
             views: views.map(|view| to_wire(view, published.reads(view))).collect(),
             services: registry.services.to_wire(),
+            on_demand_views: registry.on_demand.to_wire(),
             next_view_id: registry.next_view_id,
             // Whoever answers says it.
             release: String::new(),
@@ -51,6 +52,7 @@ fn read(catalog: v1::GetCatalogResponse) -> Result<Catalog> {
         entities: Wire::from_wire(catalog.entities)?,
         views,
         services: Wire::from_wire(catalog.services)?,
+        on_demand: Wire::from_wire(catalog.on_demand_views)?,
     };
     Ok(Catalog {
         version: catalog.version,

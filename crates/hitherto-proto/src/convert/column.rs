@@ -55,6 +55,34 @@ impl From<Column> for v1::FeatureColumn {
     }
 }
 
+/// Checks a column that a caller brings. One without statuses has a value everywhere.
+///
+/// # Errors
+/// `Invalid` naming the column.
+pub fn decode_brought(column: v1::FeatureColumn) -> Result<Column> {
+    let v1::FeatureColumn { name, r#type, mut statuses, values, .. } = column;
+    let refuse = |cause: Box<dyn std::error::Error + Send + Sync>| {
+        Error::invalid(format!(
+            "field {name:?} of the request is malformed; send its type, and a value and a status \
+             for each entity, PRESENT or NULL"
+        ))
+        .with_source(cause)
+    };
+    let data_type = r#type.parse::<DataType>().map_err(|cause| refuse(cause.into()))?;
+    let values = values.ok_or(Malformed::NoValues).and_then(from_wire).and_then(|values| {
+        if statuses.is_empty() {
+            statuses = vec![Status::Present as u8; machine(&values).1];
+        }
+        let odd = statuses.iter().find(|status| **status > Status::Null as u8);
+        match odd {
+            Some(odd) => Err(Malformed::Status(*odd)),
+            None => check(&data_type, &statuses, values),
+        }
+    });
+    let values = values.map_err(|cause| refuse(cause.into()))?;
+    Ok(Column { name, data_type, statuses, values, is_filled: false })
+}
+
 impl TryFrom<v1::FeatureColumn> for Column {
     type Error = Error;
 

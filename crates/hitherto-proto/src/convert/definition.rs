@@ -12,7 +12,7 @@ use hitherto_core::aggregate::{CurrentTime, Nulls, SumType, Window};
 use hitherto_core::definition::aggregate::{self, Parameters};
 use hitherto_core::definition::{
     Aggregate, Aggregates, DefaultValue, Entity, Feature, FeatureService, Field, MaxChange,
-    Metadata, Origin, Period, Share, Source,
+    Metadata, OnDemandFeature, OnDemandView, Origin, Period, Share, Source,
 };
 use hitherto_core::reference::FeatureRef;
 use hitherto_core::types::DataType;
@@ -67,6 +67,10 @@ messages! {
     Entity = Entity, "entity", { metadata, keys } {};
     FeatureService = Service, "service", { metadata, features } {};
     Aggregates = Aggregates, "aggregates", { id, features } {};
+    OnDemandView = OnDemandView, "on-demand view",
+        { metadata, entities, request, inputs, features } {};
+    OnDemandFeature = OnDemandFeature, "on-demand feature",
+        { name, expr, description, default } { data_type: r#type };
     Feature = Field, "feature", { name, description, default } { data_type: r#type };
     MaxChange = MaxChange, "greatest change", { entities, nulls, range } {};
     Source = Source, "source", {

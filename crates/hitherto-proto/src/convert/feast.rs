@@ -20,9 +20,11 @@ use hitherto_core::column::{Column, Status, Values};
 use hitherto_core::error::ROWS_ANEW;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::list::List;
+use hitherto_core::time::format_timestamp;
 use hitherto_core::types::{DataType, TimeUnit};
 use hitherto_core::{Error, Result};
 use prost_types::Timestamp;
+use serde_json::Value as Json;
 
 use crate::feast::serving::FieldStatus;
 use crate::feast::types::value::Val;
@@ -189,6 +191,56 @@ fn decimal_text(unscaled: i128, scale: i8) -> String {
         }
         Err(_) => format!("{unscaled}{}", "0".repeat(usize::from(scale.unsigned_abs()))),
     }
+}
+
+/// Reads the values of one field of the request as JSON, which says what they are; unset and
+/// null are null.
+///
+/// # Errors
+/// `Invalid` for a kind of value that no field has.
+pub fn json(name: &str, values: &RepeatedValue) -> Result<Vec<Json>> {
+    values.val.iter().map(|value| json_of(name, value.val.as_ref())).collect()
+}
+
+fn json_of(name: &str, value: Option<&Val>) -> Result<Json> {
+    let float = |value: f64| match value {
+        value if value.is_nan() => Json::from("NaN"),
+        value if value.is_infinite() => Json::from(if value > 0.0 { "inf" } else { "-inf" }),
+        value => Json::from(value),
+    };
+    let seconds = |at: i64| {
+        let micros = at.checked_mul(MICROS_PER_SECOND).ok_or_else(|| {
+            Error::invalid(format!(
+                "field {name:?} has a time of a year that no calendar has; send \
+                                    seconds since 1970"
+            ))
+        })?;
+        Ok::<_, Error>(Json::from(format_timestamp(micros)))
+    };
+    Ok(match value {
+        None | Some(Val::NullVal(_)) => Json::Null,
+        Some(Val::BoolVal(value)) => Json::from(*value),
+        Some(Val::Int32Val(value)) => Json::from(*value),
+        Some(Val::Int64Val(value)) => Json::from(*value),
+        Some(Val::FloatVal(value)) => float((*value).into()),
+        Some(Val::DoubleVal(value)) => float(*value),
+        Some(Val::StringVal(text)) => Json::from(text.as_str()),
+        Some(Val::DecimalVal(digits)) => Json::from(digits.as_str()),
+        Some(Val::UnixTimestampVal(at)) => seconds(*at)?,
+        Some(Val::FloatListVal(list)) => {
+            list.val.iter().map(|item| float((*item).into())).collect()
+        }
+        Some(Val::DoubleListVal(list)) => list.val.iter().map(|item| float(*item)).collect(),
+        Some(Val::Int32ListVal(list)) => list.val.iter().copied().map(Json::from).collect(),
+        Some(Val::Int64ListVal(list)) => list.val.iter().copied().map(Json::from).collect(),
+        Some(Val::ListVal(list)) => Json::Array(json(name, list)?),
+        Some(_) => {
+            return Err(Error::invalid(format!(
+                "field {name:?} of the request has a value of a kind that no field has; send a \
+                 number, string_val, bool_val, decimal_val, unix_timestamp_val or a list of numbers"
+            )));
+        }
+    })
 }
 
 /// Reads the values of one join key; unset and null are null.

@@ -1,6 +1,6 @@
 //! Lookups.
 
-use super::key;
+use super::{column, key};
 use crate::answer::Answer;
 use crate::v1::{self, lookup_request::Selection as Wire};
 use hitherto_api::arrow_columns::to_ipc_stream;
@@ -12,8 +12,7 @@ use hitherto_core::{Error, Result};
 /// Reads a request that a caller sent. What it names is the engine's to find.
 ///
 /// # Errors
-/// `Invalid` when nothing is asked for, a feature reference is malformed, or
-/// a key column is.
+/// `Invalid` when nothing is asked for, a feature reference is malformed, or a column is.
 pub fn decode_request(request: v1::LookupRequest) -> Result<LookupRequest> {
     let selection = match request.selection {
         Some(Wire::Service(name)) => Selection::Service(name),
@@ -26,9 +25,11 @@ pub fn decode_request(request: v1::LookupRequest) -> Result<LookupRequest> {
         let (name, parts) = key::decode(column)?;
         Ok(KeyColumn { name, parts })
     });
+    let brought = request.request.into_iter().map(column::decode_brought);
     Ok(LookupRequest {
         selection,
         keys: keys.collect::<Result<_>>()?,
+        request: brought.collect::<Result<_>>()?,
         as_of: request.as_of_micros,
         with_times: request.with_times,
     })
@@ -49,6 +50,7 @@ pub fn encode_request(request: &LookupRequest) -> Result<v1::LookupRequest> {
     Ok(v1::LookupRequest {
         selection: Some(selection),
         keys: keys.collect::<Result<_>>()?,
+        request: request.request.iter().cloned().map(Into::into).collect(),
         as_of_micros: request.as_of,
         with_times: request.with_times,
         as_arrow: false,

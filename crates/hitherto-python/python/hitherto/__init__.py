@@ -46,6 +46,8 @@ from .definitions import (
     FeatureView,
     Field,
     MaxChange,
+    OnDemandFeature,
+    OnDemandView,
     Online,
     Source,
 )
@@ -80,6 +82,8 @@ __all__ = [
     "Lookup",
     "MaxChange",
     "NotFoundError",
+    "OnDemandFeature",
+    "OnDemandView",
     "Online",
     "Part",
     "Plan",

@@ -88,6 +88,12 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
     Raises:
         ConflictError: it lacks one.
     """
+    if computed := [each["view"] for each in manifest.get("on_demand", [])]:
+        raise InvalidError(
+            f"features of on-demand views ({', '.join(computed)}) are of what only a request has, "
+            "which is not brought along with a model yet; look them up with "
+            "store.lookup(..., request=...)"
+        )
     views = views_of(catalog)
     lines: list[str] = []
     for reference in manifest["features"]:

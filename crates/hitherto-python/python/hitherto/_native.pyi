@@ -42,6 +42,7 @@ class Store:
         service: str | None,
         as_of: int | None,
         with_times: bool,
+        brought: str | None,
     ) -> Lookup: ...
     def why(
         self,

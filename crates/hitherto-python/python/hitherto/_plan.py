@@ -73,7 +73,7 @@ def file_of(definitions: Iterable[Definition]) -> tuple[str, str]:
     for each in found:
         if not isinstance(each, Definition):
             raise InvalidError(
-                "definitions are Entity, FeatureView and FeatureService objects of "
+                "definitions are Entity, FeatureView, OnDemandView and FeatureService objects of "
                 f"hitherto.definitions; found {each!r}"
             )
     return FILE, HEADER + dumps(found)

@@ -50,24 +50,55 @@ def views_of(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {view["definition"]["metadata"]["name"]: view for view in catalog["views"]}
 
 
+def on_demand_of(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The on-demand views of a catalog by their names."""
+    return {view["metadata"]["name"]: view for view in catalog.get("on_demand", [])}
+
+
+def views_read(catalog: dict[str, Any], features: Sequence[str]) -> list[str]:
+    """Names of the feature views that ``features`` are of, or that on-demand views among them
+    read; each once."""
+    on_demand = on_demand_of(catalog)
+    found: dict[str, None] = {}
+    for reference in features:
+        match = REFERENCE.fullmatch(reference)
+        assert match is not None, "the engine has read it"
+        computed = on_demand.get(match["view"])
+        inputs = [] if computed is None else computed.get("inputs", [])
+        names = [match["view"]] if computed is None else views_read(catalog, inputs)
+        found |= dict.fromkeys(names)
+    return list(found)
+
+
 def resolve(
     catalog: dict[str, Any], features: Sequence[str] | None, service: str | None
 ) -> Selection:
     """What a request that the engine has accepted asks for."""
     services = {found["metadata"]["name"]: found["features"] for found in catalog["services"]}
     asked: Sequence[str] = services[service] if features is None else features
-    views = views_of(catalog)
+    views, on_demand = views_of(catalog), on_demand_of(catalog)
     names: dict[str, None] = {}
     entities: dict[tuple[str, tuple[str, ...]], None] = {}
-    for reference in asked:
+
+    def join(reference: str) -> list[str]:
+        """Notes whom a reference is about; the names of its view's features."""
         match = REFERENCE.fullmatch(reference)
         assert match is not None, "the engine has read it"
+        if computed := on_demand.get(match["view"]):
+            for each in computed.get("inputs", []):
+                join(each)
+            return [feature["name"] for feature in computed["features"]]
         view = views[match["view"]]
         renamed = dict(re.findall(r"\[(\w+)=([^\]]*)\]", match["keys"]))
         keys = tuple(renamed.get(key["name"], key["name"]) for key in view["keys"])
         if keys:
             entities[view["definition"]["entity"], keys] = None
-        own = [feature["name"] for feature in view["definition"]["features"]]
+        return [feature["name"] for feature in view["definition"]["features"]]
+
+    for reference in asked:
+        match = REFERENCE.fullmatch(reference)
+        assert match is not None, "the engine has read it"
+        own = join(reference)
         for feature in own if match["feature"] == "*" else [match["feature"]]:
             names[f"{match['alias'] or match['view']}:{feature}"] = None
     return Selection(tuple(names), tuple(entities))

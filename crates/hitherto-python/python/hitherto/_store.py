@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _frames, _html, _native, _plan, _spine, _views
+from . import _brought, _frames, _html, _native, _plan, _spine, _views
 from ._errors import Error, InvalidError
 from ._lookup import Lookup
 from ._plan import Plan
@@ -220,6 +220,7 @@ class Store:
         features: Sequence[str] | None = None,
         *,
         service: str | None = None,
+        request: Mapping[str, Iterable[Any]] | Frame | None = None,
         as_of: Moment | None = None,
         times: bool = False,
     ) -> Lookup:
@@ -231,6 +232,9 @@ class Store:
                 DataFrame of pandas or polars with nothing but join keys.
             features: what to look up: ``["view:feature", "view:*"]``; or else
             service: the name of a feature service.
+            request: a list for each field of the request that on-demand views
+                read, as long as those of ``keys``: numbers, str, bool, datetime
+                (without a zone UTC), date, Decimal, lists of numbers, None.
             as_of: the moment to answer for, now if left out; bounded by the
                 history that each view keeps online.
             times: also return event and known times.
@@ -241,13 +245,16 @@ class Store:
 
         Raises:
             NotFoundError: no such service, view or feature.
-            InvalidError: a join key is missing or unknown, the lists differ in
-                length, or ``as_of`` is before a view's history.
+            InvalidError: a join key or a field of the request is missing or
+                unknown, the lists differ in length, or ``as_of`` is before a view's history.
             UnavailableError: the server is busy or cannot be reached.
         """
         columns = _frames.key_columns(keys)
         lists = {name: listed(name, values) for name, values in columns.items()}
-        native = self._native.lookup(lists, _names(features), service, to_micros(as_of), times)
+        brought = None if request is None else _brought.dumps(_frames.key_columns(request))
+        native = self._native.lookup(
+            lists, _names(features), service, to_micros(as_of), times, brought
+        )
         return Lookup(native, lists)
 
     def why(

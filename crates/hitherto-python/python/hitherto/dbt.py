@@ -26,7 +26,7 @@ from . import _command, _yaml
 from ._duckdb_types import from_duckdb
 from ._environment import connect_from_environment
 from ._errors import InvalidError, NotFoundError
-from ._selection import REFERENCE, views_of
+from ._selection import views_of, views_read
 from .definitions import Definition, Entity, Field, dumps, from_dict
 
 __all__ = ["exposures", "load"]
@@ -108,8 +108,8 @@ def exposures(catalog: Mapping[str, Any]) -> dict[str, Any]:
     views = views_of(dict(catalog))
     found: list[dict[str, Any]] = []
     for service in catalog["services"]:
-        named = [REFERENCE.fullmatch(feature) for feature in service["features"]]
-        metadata = [views[each["view"]]["definition"]["metadata"] for each in named if each]
+        read = views_read(dict(catalog), service["features"])
+        metadata = [views[name]["definition"]["metadata"] for name in read]
         nodes = sorted({each["tags"][TAG] for each in metadata if TAG in each["tags"]})
         if not nodes:
             continue

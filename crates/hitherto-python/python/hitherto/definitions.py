@@ -42,6 +42,8 @@ __all__ = [
     "FeatureView",
     "Field",
     "MaxChange",
+    "OnDemandFeature",
+    "OnDemandView",
     "Online",
     "Source",
     "dump",
@@ -400,6 +402,77 @@ class FeatureView(_Resource):
 
 
 @dataclass(frozen=True)
+class OnDemandFeature:
+    """A feature that is computed of one row."""
+
+    name: str
+    """The feature's name, unique among its siblings."""
+    type: str
+    """The type of its expression, exactly: as for :class:`Field`."""
+    expr: str
+    """SQL over one row: inputs as ``view.feature`` (or ``feature``, where only one is called
+    so), fields of the request by their names, and ``request_time()``."""
+    description: str = ""
+    """For people."""
+    default: str | bool | float | None = None
+    """What stands where it has no value; null without it."""
+
+    def __post_init__(self) -> None:
+        _normalize(self, default=_default(self.default))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping of the written form."""
+        return _written(
+            name=self.name,
+            type=self.type,
+            expr=self.expr,
+            default=self.default,
+            description=self.description,
+        )
+
+
+@dataclass(frozen=True)
+class OnDemandView(_Resource):
+    """Features that are computed when they are asked for. Nothing of them is stored."""
+
+    kind: ClassVar[str] = "OnDemandView"
+
+    features: Sequence[OnDemandFeature]
+    """Features, in the order of the answer."""
+    request: Sequence[Field] = ()
+    """What the request brings, one value a row; in a training set columns of the spine."""
+    inputs: Sequence[str] = ()
+    """Features that expressions can read: ``view:feature`` or ``view:*``."""
+    entities: Sequence[str] = ()
+    """The entities whose features are read together, if there are several."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        features = tuple(self.features)
+        for each in features:
+            if not isinstance(each, OnDemandFeature):
+                raise InvalidError(
+                    f"features of OnDemandView {self.name!r} are OnDemandFeatures; write "
+                    f'OnDemandFeature("...", "float64", "...") for {each!r}'
+                )
+        _normalize(
+            self,
+            features=features,
+            request=_fields(self, "request", self.request),
+            inputs=_texts(f"inputs of OnDemandView {self.name!r}", self.inputs),
+            entities=_texts(f"entities of OnDemandView {self.name!r}", self.entities),
+        )
+
+    def _spec(self) -> dict[str, Any]:
+        return _written(
+            entities=list(self.entities) or None,
+            request=[each.to_dict() for each in self.request] or None,
+            inputs=list(self.inputs) or None,
+            features=[feature.to_dict() for feature in self.features],
+        )
+
+
+@dataclass(frozen=True)
 class FeatureService(_Resource):
     """The features of one model."""
 
@@ -420,7 +493,7 @@ class FeatureService(_Resource):
         return {"features": list(self.features)}
 
 
-Definition = Entity | FeatureView | FeatureService
+Definition = Entity | FeatureView | OnDemandView | FeatureService
 """What a document defines."""
 
 
@@ -431,7 +504,7 @@ def from_dict(document: Mapping[str, Any]) -> Definition:
         InvalidError: a field is unknown or missing, or is not what it must be.
     """
     kinds: dict[str, type[Definition]] = {
-        kind.kind: kind for kind in (Entity, FeatureView, FeatureService)
+        kind.kind: kind for kind in (Entity, FeatureView, OnDemandView, FeatureService)
     }
     whole = _mapping("the document", document, ("apiVersion", "kind", "metadata", "spec"))
     if whole.get("apiVersion") != API_VERSION:
@@ -577,6 +650,18 @@ _PARTS: dict[str, type[Any]] = {
     "buckets": Buckets,
 }
 _FLAGS = ("timeless", "exclude_current_time", "other")
+_LISTS = (
+    "keys",
+    "features",
+    "partitions",
+    "aggregates",
+    "windows",
+    "values",
+    "p",
+    "request",
+    "inputs",
+    "entities",
+)
 _NUMBERS = ("n", "k", "limit", "bits", "precision")
 
 
@@ -596,7 +681,7 @@ def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
         if not text.isdecimal():
             raise InvalidError(f"{where} must be a number; found {value!r}")
         return int(text)
-    is_list = name in ("keys", "features", "partitions", "aggregates", "windows", "values", "p")
+    is_list = name in _LISTS
     if not is_list and not (name == "id" and isinstance(value, list)):
         return _string(where, value)
     if not isinstance(value, list):
@@ -604,13 +689,14 @@ def _argument(where: str, kind: type[Any], name: str, value: object) -> object:
     items: list[Any] = value
     if name == "p":
         return [_number(where, item) for item in items]
-    if kind is FeatureService or name in ("windows", "values", "id"):
+    if kind is FeatureService or name in ("windows", "values", "id", "inputs", "entities"):
         return [_string(where, item) for item in items]
     if name == "aggregates":
         names = [each.name for each in fields(Aggregate)]
         return [Aggregate(**_arguments(where, Aggregate, names, item)) for item in items]
-    names = [each.name for each in fields(Field)]
-    return [Field(**_arguments(where, Field, names, item)) for item in items]
+    part = OnDemandFeature if kind is OnDemandView and name == "features" else Field
+    names = [each.name for each in fields(part)]
+    return [part(**_arguments(where, part, names, item)) for item in items]
 
 
 def _mapping(where: str, form: object, known: Iterable[str] | None) -> dict[str, Any]:

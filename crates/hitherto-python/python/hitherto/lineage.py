@@ -117,7 +117,9 @@ class Lineage:
             fields = {}
             for column, feature in zip(names, features, strict=True):
                 view, _, name = feature.partition(":")
-                fields |= self._column(sources[view], name, column)
+                # What is computed on demand is of no column alone.
+                if view in sources:
+                    fields |= self._column(sources[view], name, column)
             nulls = _contract.null_rows(rows.report())
             facets = self._facets
             metrics = {

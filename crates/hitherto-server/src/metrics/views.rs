@@ -47,6 +47,16 @@ impl Collector for Views {
                 .encode_family(&[("view", *view)])?
                 .encode_counter::<NoLabelSet, _, u64>(&counts.null_values, None)?;
         }
+        let help = "Values that on-demand features did not have in lookups, by reason";
+        let mut family = encoder.encode_descriptor("on_demand_null_values", help, None, counter)?;
+        for ((view, feature), counts) in self.engine.on_demand_counts() {
+            for (reason, count) in counts.read() {
+                let labels = [("view", &*view), ("feature", &*feature), ("reason", reason.name())];
+                family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
         let (unit, help) = (Some(&Unit::Seconds), "Age of the facts that answered");
         let histogram = MetricType::Histogram;
         let mut family = encoder.encode_descriptor("view_fact_age", help, unit, histogram)?;

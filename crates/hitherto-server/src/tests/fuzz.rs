@@ -68,7 +68,8 @@ fn answer(engine: &Engine, wire: Wire, bytes: &[u8]) -> Result<()> {
         }
         Wire::Json => {
             let body: LookupBody = serde_json::from_slice(bytes).map_err(unreadable)?;
-            let request = body.into_request()?;
+            let request =
+                body.into_request(|selection| engine.request_fields(grant(), selection))?;
             let answer = engine.lookup(grant(), &request, NOW)?;
             let answer = LookupAnswer::new(&request.keys, &answer)?;
             serde_json::to_vec(&answer).map_err(unreadable)?;

@@ -196,6 +196,7 @@ fn lookup(service: &str, as_of: Option<i64>) -> LookupRequest {
     LookupRequest {
         selection: Selection::Service(service.into()),
         keys: vec![KeyColumn { name: "stay_id".into(), parts }],
+        request: Vec::new(),
         as_of,
         with_times: true,
     }

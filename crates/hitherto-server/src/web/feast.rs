@@ -133,10 +133,8 @@ fn request(body: FeastBody) -> Result<GetOnlineFeaturesRequest> {
         (None, Some(val)) => Some(Kind::Features(FeatureList { val })),
         (None, None) => None,
     };
-    let entities = body.entities.into_iter().map(|(name, values)| {
-        let val = values.into_iter().map(|value| key(&name, value)).collect::<Result<_>>()?;
-        Ok((name, RepeatedValue { val }))
-    });
+    let entities =
+        body.entities.into_iter().map(|(name, values)| Ok((name.clone(), list(&name, values)?)));
     Ok(GetOnlineFeaturesRequest {
         entities: entities.collect::<Result<_>>()?,
         full_feature_names: body.full_feature_names,
@@ -146,8 +144,13 @@ fn request(body: FeastBody) -> Result<GetOnlineFeaturesRequest> {
     })
 }
 
-/// One value of a join key.
-fn key(name: &str, value: serde_json::Value) -> Result<Value> {
+/// The values of a join key, or of a field of the request.
+fn list(name: &str, values: Vec<serde_json::Value>) -> Result<RepeatedValue> {
+    let val = values.into_iter().map(|value| one(name, value)).collect::<Result<_>>()?;
+    Ok(RepeatedValue { val })
+}
+
+fn one(name: &str, value: serde_json::Value) -> Result<Value> {
     use serde_json::Value as Json;
     let val = match value {
         Json::Null => None,
@@ -156,9 +159,11 @@ fn key(name: &str, value: serde_json::Value) -> Result<Value> {
         Json::Number(number) if number.is_i64() => {
             Some(Val::Int64Val(number.as_i64().unwrap_or_default()))
         }
+        Json::Number(number) if number.is_f64() => number.as_f64().map(Val::DoubleVal),
+        Json::Array(items) => Some(Val::ListVal(list(name, items)?)),
         odd => {
             return Err(Error::invalid(format!(
-                "join key {name:?} has {}; send a bool, an integer of 64 bits, a string or null",
+                "{name:?} has {}; send a bool, a number, a string, an array of numbers or null",
                 kind(&odd)
             )));
         }

@@ -40,7 +40,10 @@ async fn look_up(
     body: Bytes,
     written: Written,
 ) -> Result<(Content, OwnedSemaphorePermit), Failed> {
-    let request = read(&body).and_then(LookupBody::into_request)?;
+    let engine = &lookups.served.engine;
+    let request = read(&body).and_then(|body: LookupBody| {
+        body.into_request(|selection| engine.request_fields(&grant, selection))
+    })?;
     let keys = request.keys.clone();
     let write = move |answer: Lookup| match written {
         Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),

@@ -85,7 +85,8 @@ impl Case {
 /// Features of a selection whose views have a column of known times.
 pub fn released_features(resolved: &Resolved) -> Vec<FeatureRef> {
     let is_released = |feature: &&ResolvedFeature| {
-        resolved.views[feature.view].view.definition.source.known_time.is_some()
+        let view = resolved.view_of(feature);
+        view.is_some_and(|of| of.view.definition.source.known_time.is_some())
     };
     let features = resolved.features.iter().filter(is_released);
     features.map(|feature| feature.reference.clone()).collect()

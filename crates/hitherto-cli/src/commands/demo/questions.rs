@@ -80,7 +80,8 @@ impl Questions {
             .filter(is_needed)
             .map(|key| KeyColumn { name: key.name.clone(), parts: vec![key.parts[row].clone()] });
         let keys = keys.collect();
-        LookupRequest { selection, keys, as_of: Some(at), with_times: true }
+        let request = Vec::new();
+        LookupRequest { selection, keys, request, as_of: Some(at), with_times: true }
     }
 }
 

@@ -95,10 +95,12 @@ impl<'s> Tour<'s> {
         self.narrator.chapter("Apply the definitions");
         let plan = engine.plan(self.session.grant()).await?;
         engine.apply(self.session.grant(), &plan, self.session.now()).await?;
-        let created = ResourceKind::ALL.map(|kind| {
-            let number = plan.changes.iter().filter(|change| change.kind == kind).count();
-            counted(number as u64, &kind.to_string())
-        });
+        let created = ResourceKind::ALL
+            .into_iter()
+            .map(|kind| (plan.changes.iter().filter(|change| change.kind == kind).count(), kind));
+        let created = created.filter(|(number, _)| *number > 0);
+        let created: Vec<String> =
+            created.map(|(number, kind)| counted(number as u64, &kind.to_string())).collect();
         self.narrator.say(format!(
             "Created {}.\nEvery view was checked against the columns and types of its file.",
             created.join(", ")

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use hitherto_api::KeyColumn;
+use hitherto_api::{KeyColumn, fields};
+use hitherto_core::column::Column;
+use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
@@ -12,6 +14,13 @@ use hitherto_core::{Error, Result};
 pub struct KeyArgument {
     name: String,
     values: Vec<String>,
+}
+
+impl KeyArgument {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl FromStr for KeyArgument {
@@ -69,6 +78,25 @@ pub fn columns(
         }
     }
     Ok(columns)
+}
+
+/// Columns of fields of the request, of which these arguments are.
+///
+/// # Errors
+/// `Invalid` when a value is none of its field's type.
+pub fn brought<'f>(
+    arguments: &[KeyArgument],
+    fields: impl Iterator<Item = &'f Field> + Clone,
+) -> Result<Vec<Column>> {
+    let mut texts: Vec<(&Field, Vec<String>)> = Vec::new();
+    for KeyArgument { name, values } in arguments {
+        let Some(field) = fields.clone().find(|field| field.name == *name) else { continue };
+        match texts.iter_mut().find(|(known, _)| known.name == *name) {
+            Some((_, texts)) => texts.extend_from_slice(values),
+            None => texts.push((field, values.clone())),
+        }
+    }
+    texts.into_iter().map(|(field, texts)| fields::from_text(field, texts)).collect()
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use keys::KeyArgument;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto get --service fraud_v1 customer_id=1,2,3\n  \
+    hitherto get --features 'risk:*' customer_id=1,2 amount=99.90,12.50\n  \
     hitherto get --features 'lactate:*' hospitalization_id=20044587 \\\n    \
     --as-of 2113-08-25T18:00:00Z --times\n  \
     hitherto get --service fraud_v1 customer_id=1 --server http://127.0.0.1:7411")]
@@ -34,7 +35,7 @@ pub struct Get {
     #[command(flatten)]
     selected: Selected,
     /// Join keys with their values, one for each entity; \, is a comma in a value. None for views
-    /// without an entity
+    /// without an entity. Fields of the request that on-demand views read are written alike
     #[arg(value_name = "KEY=VALUE[,VALUE...]")]
     keys: Vec<KeyArgument>,
     /// Answer as if it were this time, such as 2180-07-23T17:36:00Z
@@ -66,12 +67,25 @@ impl Get {
     /// The request, its keys read as what the catalog says of them.
     fn request(&self, catalog: &Catalog) -> Result<LookupRequest> {
         let selection = self.selected.selection()?;
-        let views = Resolved::published(catalog, &selection)?.views;
+        let resolved = Resolved::published(catalog, &selection)?;
+        let views = &resolved.views;
         let type_of = |name: &str| {
             let mut keys = views.iter().flat_map(|view| &view.keys);
             keys.find(|key| key.name == name).map(|key| key.data_type.clone())
         };
-        let keys = keys::columns(&self.keys, type_of)?;
-        Ok(LookupRequest { selection, keys, as_of: self.as_of, with_times: self.times })
+        let is_brought = |argument: &&KeyArgument| {
+            let mut fields = resolved.request();
+            type_of(argument.name()).is_none() && fields.any(|field| field.name == argument.name())
+        };
+        let (brought, keys): (Vec<_>, Vec<_>) = self.keys.iter().partition(is_brought);
+        let (brought, keys) = (owned(&brought), owned(&keys));
+        let keys = keys::columns(&keys, type_of)?;
+        let request = keys::brought(&brought, resolved.request())?;
+        let (as_of, with_times) = (self.as_of, self.times);
+        Ok(LookupRequest { selection, keys, request, as_of, with_times })
     }
+}
+
+fn owned(arguments: &[&KeyArgument]) -> Vec<KeyArgument> {
+    arguments.iter().copied().cloned().collect()
 }

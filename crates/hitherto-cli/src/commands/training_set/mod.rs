@@ -310,6 +310,7 @@ impl fmt::Display for Built {
             ),
         };
         writeln!(f, "{}\n", by_view(report))?;
+        f.write_str(&computed(report))?;
         writeln!(
             f,
             "{} of {} ({}) {verdict}",
@@ -326,6 +327,19 @@ impl fmt::Display for Built {
         )?;
         write!(f, "{}: content {content_hash}", manifest.display())
     }
+}
+
+/// What of on-demand features has no value, a line each.
+fn computed(report: &TrainingSetReport) -> String {
+    let views = report.on_demand.iter();
+    let nulls = views.flat_map(|view| view.nulls.iter().map(|nulls| (&view.view, nulls)));
+    let lines = nulls.filter(|(_, nulls)| nulls.rows > 0).map(|(view, nulls)| {
+        let reasons = nulls.reasons.iter();
+        let reasons = reasons.map(|(reason, rows)| format!("{} {rows}", reason.replace('_', " ")));
+        let reasons = reasons.collect::<Vec<_>>().join(", ");
+        format!("{view}:{} is null in {}: {reasons}\n", nulls.feature, counted(nulls.rows, "row"))
+    });
+    lines.collect()
 }
 
 /// The report view by view; a reason for null has a column if any row has it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_saphyr::{Location, Spanned};
 
 use super::super::subject::{Length, Subject};
-use super::super::{DefaultValue, Feature, Field};
+use super::super::{Feature, Field};
 use super::form::{AggregateForm, BucketsForm, EventIdForm};
 use super::function::{NAMES, Parameters, Signature, Takes};
 use super::variant::{bucket_filter, variants};
@@ -154,7 +154,8 @@ impl Checked<'_, '_> {
                 self.subject.refuse(form.function.referenced, error);
                 break;
             }
-            let default = self.default(form, &name, &data_type);
+            let default =
+                Feature::default_of(self.subject, &name, form.default.as_ref(), &data_type);
             let description = form.description.clone().unwrap_or_default();
             let window = Window { length, offset, current_time, ttl: None };
             self.made.push((
@@ -422,21 +423,5 @@ impl Checked<'_, '_> {
             "a sum of {column} is not of that type; leave sumType out, or write float64"
         );
         self.subject.refuse(at, message);
-    }
-
-    fn default(
-        &mut self,
-        form: &AggregateForm,
-        name: &str,
-        data_type: &DataType,
-    ) -> Option<DefaultValue> {
-        let found = form.default.as_ref()?;
-        self.subject.note(&format!("features.{name}.default"), found.referenced);
-        let parsed = DefaultValue::parse(&found.value, data_type);
-        parsed
-            .map_err(|why| {
-                self.subject.refuse(found.referenced, format_args!("feature {name:?}: {why}"));
-            })
-            .ok()
     }
 }

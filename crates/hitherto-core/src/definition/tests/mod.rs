@@ -200,7 +200,7 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
     let schema = schema::json_schema();
     let kinds: Vec<_> = schema["oneOf"].as_array().unwrap().iter().collect();
     let names: Vec<_> = kinds.iter().map(|kind| &kind["properties"]["kind"]["const"]).collect();
-    assert_eq!(names, ["Entity", "FeatureView", "FeatureService"]);
+    assert_eq!(names, ["Entity", "FeatureView", "OnDemandView", "FeatureService"]);
 
     let defs = &schema["$defs"];
     let source = &defs["Source"];
@@ -235,6 +235,8 @@ fn the_schema_has_the_fields_of_the_written_form_and_no_others() {
         "Feature",
         "FeatureViewSpec",
         "Aggregate",
+        "OnDemandViewSpec",
+        "OnDemandFeature",
         "Source",
         "Online",
     ] {

@@ -64,7 +64,7 @@ refused! {
     alias_of_nothing: "data/labs.parquet" => "*labs",
         r#"14:14: document: not valid YAML; mend indentation, brackets or quotes here: reference to unknown value"#;
     no_kind: "kind: FeatureService\n" => "",
-        r#"27:1: document has no kind; write one of Entity, FeatureView, FeatureService"#;
+        r#"27:1: document has no kind; write one of Entity, FeatureView, OnDemandView, FeatureService"#;
     no_api_version: "# only comments here" => "\n# a view\nkind: FeatureView",
         r#"27:1: document has no apiVersion; write "apiVersion: hitherto/v1""#;
     unknown_kind: "kind: FeatureService" => "kind: FeatureServise",

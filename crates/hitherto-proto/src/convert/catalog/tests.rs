@@ -4,8 +4,8 @@ use std::sync::Arc;
 use hitherto_core::Kind;
 use hitherto_core::aggregate::{Basis, CurrentTime, Function, Nulls, SumType, Window};
 use hitherto_core::definition::{
-    Aggregate, Aggregates, Entity, Feature, FeatureService, Field, MaxChange, Metadata, Origin,
-    Period, Source,
+    Aggregate, Aggregates, Entity, Feature, FeatureService, Field, MaxChange, Metadata,
+    OnDemandFeature, OnDemandView, Origin, Period, Source,
 };
 use hitherto_core::types::DataType;
 use prost::Message;
@@ -78,6 +78,22 @@ fn all_functions() -> Vec<Aggregate> {
     aggregates.collect()
 }
 
+fn on_demand() -> OnDemandView {
+    OnDemandView {
+        metadata: metadata_of("urgency"),
+        entities: vec!["stay".into()],
+        request: vec![field_of("asked_for", "float32")],
+        inputs: vec!["lactate:lactate".parse().unwrap()],
+        features: vec![OnDemandFeature {
+            name: "ratio".into(),
+            data_type: DataType::Float32,
+            expr: "asked_for / lactate".into(),
+            description: "how urgent".into(),
+            default: Some(String::from("0.25").into()),
+        }],
+    }
+}
+
 /// A catalog in which no two values are the same and every option is set.
 fn full() -> Catalog {
     let keys = vec![field_of("stay_id", "string")];
@@ -146,6 +162,7 @@ fn full() -> Catalog {
         }),
     };
     let registry = Registry {
+        on_demand: vec![on_demand()],
         next_view_id: 8,
         entities: vec![Entity { metadata: metadata_of("stay"), keys }],
         views: vec![view],

@@ -53,7 +53,13 @@ fn a_request_survives_the_wire() {
     let service = Selection::Service("deterioration_v1".into());
     let features = Selection::features(["labs:*", "vitals:heart_rate"]).unwrap();
     for (selection, as_of) in [(service, None), (features, Some(0))] {
-        let request = LookupRequest { selection, keys: keys.clone(), as_of, with_times: true };
+        let request = LookupRequest {
+            selection,
+            keys: keys.clone(),
+            request: vec![column("amount", [Status::Present, Status::Null])],
+            as_of,
+            with_times: true,
+        };
         let bytes = encode_request(&request).unwrap().encode_to_vec();
         let wire = v1::LookupRequest::decode(bytes.as_slice()).unwrap();
         assert_eq!(format!("{:?}", decode_request(wire).unwrap()), format!("{request:?}"));
@@ -77,6 +83,25 @@ fn a_request_for_nothing_is_refused() {
     let error = decode_request(v1::LookupRequest::default()).unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
     assert!(error.to_string().contains("set service or features"), "{error}");
+}
+
+#[test]
+fn a_field_without_statuses_has_a_value_everywhere_and_another_status_is_refused() {
+    let brought = v1::FeatureColumn::from(column("amount", [Status::Present, Status::Present]));
+    let sent = |statuses: Vec<u8>| {
+        let features = v1::FeatureList { features: vec!["risk:*".into()] };
+        decode_request(v1::LookupRequest {
+            selection: Some(Wire::Features(features)),
+            request: vec![v1::FeatureColumn { statuses, ..brought.clone() }],
+            ..v1::LookupRequest::default()
+        })
+    };
+    assert_eq!(sent(Vec::new()).unwrap().request[0].statuses, [0, 0]);
+    for odd in [vec![0, 2], vec![0]] {
+        let error = sent(odd).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(error.to_string().contains("field \"amount\" of the request is malformed"));
+    }
 }
 
 #[test]

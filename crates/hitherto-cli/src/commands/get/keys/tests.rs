@@ -33,6 +33,21 @@ fn values_are_read_as_their_key_and_repeated_names_are_one_column() {
 }
 
 #[test]
+fn fields_of_the_request_are_typed_columns_and_nothing_is_null() {
+    let field = Field {
+        name: String::from("amount"),
+        data_type: DataType::Float64,
+        description: String::new(),
+    };
+    let arguments = ["amount=1.5,", "amount=2"].map(|text| text.parse().expect("an argument"));
+    let columns = brought(&arguments, std::iter::once(&field)).expect("columns");
+    assert_eq!((columns.len(), &*columns[0].statuses), (1, &[0, 1, 0][..]));
+    let odd = ["amount=x".parse().expect("an argument")];
+    let refusal = brought(&odd, std::iter::once(&field)).expect_err("no number");
+    assert!(refusal.to_string().contains("at position 0"), "{refusal}");
+}
+
+#[test]
 fn a_value_of_another_type_is_refused_by_name() {
     let argument = "id=x".parse().expect("an argument");
     let refusal = columns(&[argument], |_| Some(DataType::Int64)).expect_err("no number");
