@@ -98,9 +98,26 @@ spec:
     - { function: last_n, column: level, n: 3, windows: [1d], nulls: keep }
 ---
 apiVersion: hitherto/v1
+kind: OnDemandView
+metadata: { name: ratios, owner: formats }
+spec:
+  entities: [stay, bed]
+  inputs: ['labs:*', 'types:int8']
+  features:
+    - { name: quarter, type: float64, expr: level / 4, default: -1 }
+    - { name: words, type: string, expr: \"concat(note, ' ', CAST(int8 AS VARCHAR))\" }
+---
+apiVersion: hitherto/v1
+kind: OnDemandView
+metadata: { name: asked }
+spec:
+  request: [{ name: amount, type: float64, description: brought }]
+  features: [{ name: share, type: float64, expr: amount / 2 }]
+---
+apiVersion: hitherto/v1
 kind: FeatureService
 metadata: { name: everything }
-spec: { features: ['types:*', 'labs:*', 'census:*', 'levels:*'] }
+spec: { features: ['types:*', 'labs:*', 'census:*', 'levels:*', 'ratios:*'] }
 ";
 
 /// Ward, bed, event, known, level, note, gone.
@@ -244,6 +261,8 @@ pub fn looked_up(engine: &Engine) -> String {
         ];
         let mut selection = vec!["types:*", "labs:*", "census:*"];
         selection.extend(has_events(engine).then_some("levels:*"));
+        let computes = engine.catalog().registry.on_demand_view("ratios").is_some();
+        selection.extend(computes.then_some("ratios:*"));
         let found = lookup(engine, &selection, keys, Some(*at), NOW).unwrap();
         line(&(*stay, *ward, *bed, *at), &to_record_batch(&found).unwrap(), 0, 0)
     });
