@@ -13,6 +13,7 @@
 //! corrects another. We honor that; the peers, which cannot, count every fact from the moment
 //! that it happened.
 
+mod on_demand;
 pub mod online;
 mod ours;
 mod peers;
@@ -41,7 +42,8 @@ pub const CHILD: &str = "aggregates-child";
 #[derive(Debug, Args)]
 pub struct Options {
     /// A shape to measure, by name (repeatable): main, all_functions, dense, ten_times,
-    /// hot_entity; online: small_entity, hot_key, push [default: all but ten_times]
+    /// hot_entity; online: small_entity, hot_key, push, on_demand_1, on_demand_100 [default: all
+    /// but ten_times]
     #[arg(long = "shape", value_name = "NAME")]
     shapes: Vec<String>,
     /// Shrink rows, labels and entities, to try the command

@@ -5,6 +5,7 @@
 //! | `small_entity` | lookups of one entity, and of a hundred, of 20 events each: ten features |
 //! | `hot_key` | lookups of one entity of ten events a second for half a day, four windows |
 //! | `push` | durable pushes of a hundred facts each, about entities in no order |
+//! | `on_demand_1`, `on_demand_100` | lookups of so many rows with five expressions |
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,21 +26,22 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::on_demand;
 use crate::materialize::store::{self, Silent};
 use crate::online::latencies::{Latencies, Percentiles};
 use crate::pit::{rounded, writer};
 use crate::{Result, child, grant};
 
 /// The shapes, each a key of the answer.
-pub const SHAPES: [&str; 3] = ["small_entity", "hot_key", "push"];
+pub const SHAPES: [&str; 5] = ["small_entity", "hot_key", "push", "on_demand_1", "on_demand_100"];
 /// The hidden subcommand of a measuring process.
 pub const CHILD: &str = "aggregates-online-child";
 
-const SECOND: i64 = 1_000_000;
+pub(super) const SECOND: i64 = 1_000_000;
 /// After every event.
-const NOW: i64 = 1_764_547_200 * SECOND;
+pub(super) const NOW: i64 = 1_764_547_200 * SECOND;
 /// Features of either view.
-const FEATURES: usize = 10;
+pub(super) const FEATURES: usize = 10;
 /// Facts of a push.
 const PUSHED: usize = 100;
 
@@ -67,6 +69,12 @@ pub fn answer(question: Question) -> Result<Value> {
     match question.shape.as_str() {
         "small_entity" => small_entity(scaled(100_000.0), scaled(20_000.0)),
         "hot_key" => hot_key(scaled(432_000.0), scaled(5_000.0)),
+        "on_demand_1" => {
+            on_demand::measure(1, scaled(100_000.0), scaled(20_000.0), scaled(1_000_000.0))
+        }
+        "on_demand_100" => {
+            on_demand::measure(100, scaled(100_000.0), scaled(5_000.0), scaled(1_000_000.0))
+        }
         _ => push(scaled(100_000.0), Duration::from_secs_f64(5.0 * question.scale.min(1.0))),
     }
 }
@@ -130,8 +138,13 @@ impl Repository {
             let (entities, as_of, now) = draw();
             let parts = entities.into_iter().map(|entity| Some(OwnedPart::Int(entity)));
             let keys = vec![KeyColumn { name: "k".to_owned(), parts: parts.collect() }];
-            let request =
-                LookupRequest { selection: selection.clone(), keys, as_of, with_times: false };
+            let request = LookupRequest {
+                selection: selection.clone(),
+                keys,
+                request: Vec::new(),
+                as_of,
+                with_times: false,
+            };
             let begun = Instant::now();
             let answer = self.engine.lookup(grant(), &request, now)?;
             latencies.record(begun.elapsed());
@@ -263,7 +276,7 @@ fn events(keys: Vec<i64>, times: Vec<i64>) -> Result<RecordBatch> {
 }
 
 /// A row of ten features for each entity.
-fn latest(keys: impl IntoIterator<Item = i64>, at: i64) -> Result<RecordBatch> {
+pub(super) fn latest(keys: impl IntoIterator<Item = i64>, at: i64) -> Result<RecordBatch> {
     let keys: Vec<i64> = keys.into_iter().collect();
     let times = || writer::times(std::iter::repeat_n(at, keys.len()));
     let mut columns = vec![
@@ -278,7 +291,7 @@ fn latest(keys: impl IntoIterator<Item = i64>, at: i64) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
-fn write(folder: &Path, rows: &RecordBatch) -> Result<()> {
+pub(super) fn write(folder: &Path, rows: &RecordBatch) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let file = std::fs::File::create(folder.join("0.parquet"))?;
     let mut writer = ArrowWriter::try_new(file, rows.schema(), None)?;
