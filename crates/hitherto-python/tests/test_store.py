@@ -24,7 +24,7 @@ def test_from_nothing_to_a_lookup(fresh: Path) -> None:
     with hitherto.connect(fresh) as store:
         assert store.catalog()["version"] == 0
         plan = store.plan()
-        assert len(plan) == 20 and "lactate" in str(plan)
+        assert len(plan) == 21 and "lactate" in str(plan)
         assert {change["action"] for change in plan.changes} == {"create"}
         store.apply(plan)
         assert not store.plan()

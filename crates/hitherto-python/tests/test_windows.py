@@ -62,6 +62,26 @@ def known(facts: str, columns: tuple[str, str, str], hours: int) -> dict[int, Ro
     return {row: values or [] for row, values in rows}
 
 
+def test_ratios_are_of_what_was_known_and_of_what_is_brought(
+    embedded: hitherto.Store, spine: pa.Table
+) -> None:
+    brought = [50.0 + row % 60 for row in range(spine.num_rows)]
+    asked = spine.append_column("map_now_mmhg", pa.array(brought))
+    stored = ["heart_rate:heart_rate_bpm", *list(FEATURES)[:2]]
+    features = ["urgency:shock_index", "urgency:creatinine_rise", *stored]
+    found = embedded.training_set(asked, features, full_names=True).to_arrow()
+    index, rise, rate, worst, best = (found[name].to_pylist() for name in features)
+    ratio = lambda a, b: None if a is None or b is None else a / b  # noqa: E731
+    assert index == list(map(ratio, rate, brought)) and sum(map(bool, index)) > 2_000
+    assert rise == list(map(ratio, worst, best)) and sum(map(bool, rise)) > 7_000
+    for row in range(0, spine.num_rows, 400):
+        stay, at = (spine[name][row].as_py() for name in ("hospitalization_id", "event_timestamp"))
+        keys, request = {"hospitalization_id": [stay]}, {"map_now_mmhg": [brought[row]]}
+        online = embedded.lookup(keys, features, as_of=at, request=request).to_dict()
+        assert online["urgency:shock_index"] == [index[row]]
+        assert online["urgency:creatinine_rise"] == [rise[row]]
+
+
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_row_of_the_spine_is_as_duckdb_has_it(
     feature: str, embedded: hitherto.Store, spine: pa.Table
