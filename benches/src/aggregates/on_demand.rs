@@ -7,9 +7,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use hitherto_api::arrow::to_column;
-use hitherto_api::{
-    KeyColumn, LookupRequest, MaterializeMode, MaterializeRequest, Selection, TrainingSetRequest,
-};
+use hitherto_api::{KeyColumn, LookupRequest, Selection, TrainingSetRequest};
 use hitherto_core::column::Column;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::types::DataType;
@@ -19,8 +17,8 @@ use rand_pcg::Pcg64Mcg;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::online::{FEATURES, NOW, SECOND, latest, write};
-use crate::materialize::store::{self, Silent};
+use super::online::{FEATURES, NOW, SECOND, build, latest, write};
+use crate::materialize::store;
 use crate::online::latencies::{Latencies, Percentiles};
 use crate::pit::{median, rounded, writer};
 use crate::{Result, grant};
@@ -48,13 +46,7 @@ pub fn measure(rows: usize, entities: usize, lookups: usize, labels: usize) -> R
     write(&folder.path().join("latest"), &facts(entities)?)?;
     let engine = store::open(folder.path(), 1 << 30)?;
     let runtime = Runtime::new()?;
-    runtime.block_on(async {
-        let plan = engine.plan(grant()).await?;
-        engine.apply(grant(), &plan, NOW).await?;
-        let request =
-            MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
-        engine.materialize(grant(), &request, NOW, &Silent).await
-    })?;
+    runtime.block_on(build(&engine))?;
     let mut random = Pcg64Mcg::seed_from_u64(5);
     let mut look_up = |service: &str, lookups: usize| -> Result<Percentiles> {
         let mut latencies = Latencies::new()?;

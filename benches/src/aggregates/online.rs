@@ -114,13 +114,7 @@ impl Repository {
         write(&folder.path().join("events"), events)?;
         write(&folder.path().join("latest"), &latest(0..entities as i64, NOW - SECOND)?)?;
         let engine = store::open(folder.path(), 1 << 30)?;
-        Runtime::new()?.block_on(async {
-            let plan = engine.plan(grant()).await?;
-            engine.apply(grant(), &plan, NOW).await?;
-            let request =
-                MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
-            engine.materialize(grant(), &request, NOW, &Silent).await
-        })?;
+        Runtime::new()?.block_on(build(&engine))?;
         Ok(Self { engine, _folder: folder })
     }
 
@@ -289,6 +283,16 @@ pub(super) fn latest(keys: impl IntoIterator<Item = i64>, at: i64) -> Result<Rec
         columns.push((format!("f{feature}"), Arc::new(Float64Array::from_iter_values(values))));
     }
     Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+/// Applies a repository, and builds all of its views.
+pub(super) async fn build(engine: &Engine) -> Result<()> {
+    let plan = engine.plan(grant()).await?;
+    engine.apply(grant(), &plan, NOW).await?;
+    let request =
+        MaterializeRequest { mode: MaterializeMode::Full, ..MaterializeRequest::default() };
+    engine.materialize(grant(), &request, NOW, &Silent).await?;
+    Ok(())
 }
 
 pub(super) fn write(folder: &Path, rows: &RecordBatch) -> Result<()> {

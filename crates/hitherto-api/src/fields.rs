@@ -45,13 +45,8 @@ pub fn from_json(field: &Field, values: Vec<Value>) -> Result<Column> {
 /// As [`from_json`]; `Invalid` for a name that is no field.
 pub fn from_map(fields: &[Field], values: BTreeMap<String, Vec<Value>>) -> Result<Vec<Column>> {
     let column = |(name, values): (String, Vec<Value>)| {
-        let field = fields.iter().find(|field| field.name == name).ok_or_else(|| {
-            let names = fields.iter().map(|field| field.name.as_str());
-            Error::invalid(format!(
-                "{name:?} is not a field of the request that the features asked for read{}",
-                suggestion(&name, names)
-            ))
-        })?;
+        let field = fields.iter().find(|field| field.name == name);
+        let field = field.ok_or_else(|| unknown(&name, fields))?;
         from_json(field, values)
     };
     values.into_iter().map(column).collect()
@@ -71,21 +66,8 @@ pub fn from_text(field: &Field, texts: Vec<String>) -> Result<Column> {
 
 /// A value as text that its type is read from; what it is if it is another.
 fn text(value: Value, data_type: &DataType) -> std::result::Result<Option<String>, String> {
-    let is_number = matches!(
-        data_type,
-        DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt8
-            | DataType::UInt16
-            | DataType::UInt32
-            | DataType::UInt64
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Decimal128 { .. }
-    );
     let is_exact = matches!(data_type, DataType::Decimal128 { .. });
+    let is_number = data_type.is_number() || is_exact;
     let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
     let is_beyond = |text: &str| ["NaN", "inf", "-inf"].contains(&text);
     match value {
@@ -167,6 +149,15 @@ fn lists(
         }
         _ => return Err(Error::internal("a list is no list")),
     })
+}
+
+/// Refuses a name that is none of these fields.
+pub fn unknown(name: &str, fields: &[Field]) -> Error {
+    let names = fields.iter().map(|field| field.name.as_str());
+    Error::invalid(format!(
+        "{name:?} is not a field of the request that the features asked for read{}",
+        suggestion(name, names)
+    ))
 }
 
 fn refuse(Field { name, data_type, .. }: &Field, row: usize, found: &str) -> Error {

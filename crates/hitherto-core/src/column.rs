@@ -298,7 +298,10 @@ fn fill<T: Copy>(values: &mut [T], statuses: &[u8], default: &[T]) {
 }
 
 /// Where bytes of a column end.
-pub(crate) fn varlen_end(data: &[u8]) -> Result<u32> {
+///
+/// # Errors
+/// `Invalid` when they pass 4 GiB.
+pub fn varlen_end(data: &[u8]) -> Result<u32> {
     u32::try_from(data.len())
         .map_err(|_| Error::invalid("one column of an answer is larger than 4 GiB; ask for less"))
 }

@@ -16,7 +16,7 @@ pub const MICROS_PER_SECOND: i64 = 1_000_000;
 pub const MICROS_PER_YEAR: i64 = 365 * 86_400 * MICROS_PER_SECOND;
 
 /// Units of a written duration, largest first, with their microseconds.
-const UNITS: [(&str, i64); 8] = [
+pub const UNITS: [(&str, i64); 8] = [
     ("y", MICROS_PER_YEAR),
     ("w", 7 * 86_400 * MICROS_PER_SECOND),
     ("d", 86_400 * MICROS_PER_SECOND),

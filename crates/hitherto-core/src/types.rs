@@ -128,7 +128,7 @@ impl DataType {
     }
 
     /// Whether it is an integer or floating point: what a list can hold.
-    fn is_number(&self) -> bool {
+    pub fn is_number(&self) -> bool {
         let is_integer = self.is_key()
             && !matches!(
                 self,

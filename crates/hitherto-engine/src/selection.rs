@@ -5,12 +5,12 @@
 //! changed definition has no copy yet that is the definition before.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use hitherto_api::{FeatureNames, Selection};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, Registry};
 use hitherto_core::definition::{Field, OnDemandView};
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
-use hitherto_core::name::suggestion;
 use hitherto_core::output::Output;
 use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::{Error, Result};
@@ -227,14 +227,13 @@ impl Resolved {
         reference: &FeatureRef,
         seen: &mut Seen<'_>,
     ) -> Result<Vec<(Source, String)>> {
-        let FeatureRef { view, feature } = reference;
+        let view = &reference.view;
         seen.check_name(view)?;
         if let Some(found) = seen.meant.registry().on_demand_view(&view.view) {
             view.check_whole()?;
             let of = self.on_demand(found, seen)?;
-            let features = found.features.iter().map(|feature| feature.name.as_str());
-            let places = places(reference, features)?;
-            let sources = places.into_iter().map(|feature| {
+            let index = |name: &str| found.feature_index(name);
+            let sources = places(reference, found.features.len(), index)?.map(|feature| {
                 let name = found.features[feature].name.clone();
                 (Source::OnDemand { view: of, feature }, name)
             });
@@ -242,15 +241,10 @@ impl Resolved {
         }
         let index = self.view(view, seen)?;
         let found = &self.views[index].view;
-        let features = match reference.is_wildcard() {
-            true => 0..found.definition.features.len(),
-            false => {
-                let feature = found.feature_index(feature)?;
-                feature..feature + 1
-            }
-        };
-        let sources = features.map(|feature| {
-            let name = found.definition.features[feature].name.clone();
+        let features = &found.definition.features;
+        let places = places(reference, features.len(), |name| found.feature_index(name))?;
+        let sources = places.map(|feature| {
+            let name = features[feature].name.clone();
             (Source::View { view: index, feature }, name)
         });
         Ok(sources.collect())
@@ -287,23 +281,17 @@ impl Resolved {
     }
 }
 
-/// Places of features among those of an on-demand view.
-fn places<'f>(
+/// The places of the features that a reference stands for, among so many.
+fn places(
     reference: &FeatureRef,
-    features: impl ExactSizeIterator<Item = &'f str> + Clone,
-) -> Result<Vec<usize>> {
+    count: usize,
+    index: impl FnOnce(&str) -> Result<usize>,
+) -> Result<Range<usize>> {
     if reference.is_wildcard() {
-        return Ok((0..features.len()).collect());
+        return Ok(0..count);
     }
-    match features.clone().position(|name| name == reference.feature) {
-        Some(place) => Ok(vec![place]),
-        None => Err(Error::not_found(format!(
-            "on-demand view {:?} has no feature {:?}{}",
-            reference.view.view,
-            reference.feature,
-            suggestion(&reference.feature, features)
-        ))),
-    }
+    let feature = index(&reference.feature)?;
+    Ok(feature..feature + 1)
 }
 
 /// Whether only the definition has this feature that lookups of its view do not read yet.

@@ -34,7 +34,7 @@ use hitherto_core::{Error, Result};
 
 use self::lists::list_items;
 
-pub use self::values::{fill, to_column};
+pub use self::values::{fill, laid_out, to_column};
 
 /// The type that an Arrow type stands for, if Hitherto can keep it exactly.
 pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {

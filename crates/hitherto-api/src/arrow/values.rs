@@ -7,7 +7,8 @@ use ::arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
     Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use hitherto_core::column::{Column, Status, Values};
+use ::arrow::error::ArrowError;
+use hitherto_core::column::{Column, Status, Values, varlen_end};
 use hitherto_core::list::Items;
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
@@ -17,7 +18,7 @@ use super::{to_array, to_arrow};
 /// An array as a column: PRESENT where there is a value, and else NULL.
 ///
 /// # Errors
-/// `Invalid` when it is of another type, or its text passes 2 GiB.
+/// `Invalid` when it is of another type, or its text passes 4 GiB.
 pub fn to_column(name: String, data_type: &DataType, array: &ArrayRef) -> Result<Column> {
     let nulls = array.logical_nulls();
     let status = |row| match nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
@@ -27,6 +28,18 @@ pub fn to_column(name: String, data_type: &DataType, array: &ArrayRef) -> Result
     let statuses = (0..array.len()).map(status).collect();
     let values = to_values(array, data_type)?;
     Ok(Column { name, data_type: data_type.clone(), statuses, values, is_filled: false })
+}
+
+/// An array in the one layout that there is of its type: text and lists have several.
+///
+/// # Errors
+/// When it is of another type, or its text passes 2 GiB.
+pub fn laid_out(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let wanted = to_arrow(data_type);
+    match *array.data_type() == wanted {
+        true => Ok(ArrayRef::clone(array)),
+        false => cast(array, &wanted),
+    }
 }
 
 /// Lets a default, the values of a column with one row, stand wherever an array has no value.
@@ -47,14 +60,10 @@ pub fn fill(array: ArrayRef, data_type: &DataType, default: &Values) -> Result<A
 
 /// The values of an array, zero or empty where there is none.
 fn to_values(array: &ArrayRef, data_type: &DataType) -> Result<Values> {
-    let array = match array.data_type() == &to_arrow(data_type) {
-        true => ArrayRef::clone(array),
-        // Text and lists in another layout.
-        false => cast(array, &to_arrow(data_type)).map_err(|cause| {
-            Error::invalid(format!("values are not of type {data_type}; give some of that type"))
-                .with_source(cause)
-        })?,
-    };
+    let array = laid_out(array, data_type).map_err(|cause| {
+        Error::invalid(format!("values are not of type {data_type}; give some of that type"))
+            .with_source(cause)
+    })?;
     Ok(match data_type {
         DataType::Bool => {
             let values = array.as_boolean().iter();
@@ -102,9 +111,7 @@ fn varlen<'a>(texts: impl Iterator<Item = Option<&'a [u8]>>) -> Result<Values> {
     let (mut ends, mut data) = (Vec::new(), Vec::new());
     for text in texts {
         data.extend_from_slice(text.unwrap_or_default());
-        ends.push(u32::try_from(data.len()).map_err(|_| {
-            Error::invalid("one column of an answer is larger than 4 GiB; ask for less")
-        })?);
+        ends.push(varlen_end(&data)?);
     }
     Ok(Values::Varlen { ends, data })
 }

@@ -18,6 +18,7 @@ use super::{Field, Metadata};
 use crate::limits::VIEW_FEATURES_MAX;
 use crate::name::{self, suggestion};
 use crate::time::format_duration;
+use crate::types::DataType;
 
 const FEATURES: Siblings = Siblings {
     path: "features",
@@ -99,6 +100,12 @@ pub struct FeatureView {
 }
 
 impl FeatureView {
+    /// The type of one of its features.
+    pub fn type_of(&self, name: &str) -> Option<&DataType> {
+        let feature = self.features.iter().find(|feature| feature.name == name)?;
+        Some(&feature.data_type)
+    }
+
     pub(super) fn check(
         subject: &mut Subject<'_>,
         index: &Index<'_>,

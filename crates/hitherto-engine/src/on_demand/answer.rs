@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, TimestampMicrosecondArray};
 use hitherto_api::arrow::{to_array, to_column};
+use hitherto_api::fields::unknown;
 use hitherto_core::column::{Column, Status};
 use hitherto_core::definition::Field;
 use hitherto_core::expression::Reasons;
-use hitherto_core::name::suggestion;
 use hitherto_core::{Error, Result};
 
 use super::{Layout, Operand, Step};
@@ -30,13 +30,9 @@ pub(crate) fn ask<'r>(
     at: i64,
     rows: usize,
 ) -> Result<Asked<'r>> {
-    let names = || layout.request.iter().map(|field| field.name.as_str());
-    if let Some(column) = request.iter().find(|column| !names().any(|name| name == column.name)) {
-        return Err(Error::invalid(format!(
-            "{:?} is not a field of the request that the features asked for read{}",
-            column.name,
-            suggestion(&column.name, names())
-        )));
+    let is_field = |column: &Column| layout.request.iter().any(|field| field.name == column.name);
+    if let Some(column) = request.iter().find(|column| !is_field(column)) {
+        return Err(unknown(&column.name, &layout.request));
     }
     let fields = layout.request.iter().map(|field| take(field, request, rows));
     Ok(Asked { fields: fields.collect::<Result<_>>()?, at, rows })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hitherto_core::catalog::{Catalog, Registry};
 use hitherto_core::definition::{Definitions, OnDemandView};
-use hitherto_core::reference::FeatureRef;
+use hitherto_core::reference::{FeatureRef, ViewRef};
 use hitherto_core::types::DataType;
 use hitherto_core::{Error, Result};
 use hitherto_offline::expression::{Expressions, Read, Readable};
@@ -30,9 +30,7 @@ impl Compiled {
             let Some(published) = catalog.published.of(&input.view.view) else {
                 return type_applied(registry, input);
             };
-            let features = &published.view.definition.features;
-            let feature = features.iter().find(|feature| feature.name == input.feature);
-            feature.map(|feature| feature.data_type.clone())
+            published.view.definition.type_of(&input.feature).cloned()
         })
     }
 
@@ -90,30 +88,24 @@ fn readable(
 }
 
 fn type_applied(registry: &Registry, input: &FeatureRef) -> Option<DataType> {
-    let name = &input.view.view;
-    if let Some(view) = registry.on_demand_view(name) {
-        let mut features = view.features.iter();
-        return Some(features.find(|feature| feature.name == input.feature)?.data_type.clone());
+    let FeatureRef { view: ViewRef { view: name, .. }, feature } = input;
+    match registry.on_demand_view(name) {
+        Some(view) => view.type_of(feature),
+        None => {
+            let view = registry.views.iter().find(|view| view.name() == name)?;
+            view.definition.type_of(feature)
+        }
     }
-    let view = registry.views.iter().find(|view| view.name() == name)?;
-    let mut features = view.definition.features.iter();
-    Some(features.find(|feature| feature.name == input.feature)?.data_type.clone())
+    .cloned()
 }
 
 /// Checks expressions of definitions: by the path of a field, what is wrong.
 pub(crate) fn check(definitions: &Definitions, view: &OnDemandView) -> Vec<(String, String)> {
     let type_of = |input: &FeatureRef| {
-        let name = &input.view.view;
-        let of_view = |view: &hitherto_core::definition::FeatureView| {
-            let feature = view.features.iter().find(|feature| feature.name == input.feature);
-            feature.map(|feature| feature.data_type.clone())
-        };
-        let on_demand = |view: &OnDemandView| {
-            let feature = view.features.iter().find(|feature| feature.name == input.feature);
-            feature.map(|feature| feature.data_type.clone())
-        };
-        let found = definitions.view(name).and_then(of_view);
-        found.or_else(|| definitions.on_demand_view(name).and_then(on_demand))
+        let FeatureRef { view: ViewRef { view: name, .. }, feature } = input;
+        let of_view = definitions.view(name).and_then(|view| view.type_of(feature));
+        let on_demand = || definitions.on_demand_view(name)?.type_of(feature);
+        of_view.or_else(on_demand).cloned()
     };
     let Some(readable) = readable(view, type_of) else {
         return vec![(String::from("inputs"), String::from("an input is not defined; remove it"))];

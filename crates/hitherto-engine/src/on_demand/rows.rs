@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
-use hitherto_api::arrow::{field, fill, from_arrow, to_arrow, type_name};
+use hitherto_api::arrow::{field, fill, from_arrow, laid_out, type_name};
 use hitherto_api::spine::SpineLayout;
 use hitherto_api::training_set::{FeatureNulls, OnDemandReport, TrainingSetReport};
 use hitherto_core::definition::Field;
@@ -87,15 +86,9 @@ impl Rows {
             }
             Operand::Request(field) => {
                 let column = batch.column(self.fields[field]);
-                let wanted = to_arrow(&self.layout.request[field].data_type);
-                if *column.data_type() == wanted {
-                    return Ok(ArrayRef::clone(column));
-                }
-                // Text or lists in another layout of Arrow's.
-                cast(column, &wanted).map_err(|cause| {
+                laid_out(column, &self.layout.request[field].data_type).map_err(|cause| {
                     Error::invalid(
-                        "a text column holds more than 2 GiB in one batch; use smaller \
-                                    batches",
+                        "a text column holds more than 2 GiB in one batch; use smaller batches",
                     )
                     .with_source(cause)
                 })?
@@ -133,14 +126,10 @@ impl Rows {
 
 /// Values as they are handed out: in one layout, with the default where there is none.
 fn finished(step: &Step, values: ArrayRef) -> Result<ArrayRef> {
-    let wanted = to_arrow(&step.data_type);
-    let values = match *values.data_type() == wanted {
-        true => values,
-        false => cast(&values, &wanted).map_err(|cause| {
-            Error::internal(format!("feature {} has values of another type", step.name))
-                .with_source(cause)
-        })?,
-    };
+    let values = laid_out(&values, &step.data_type).map_err(|cause| {
+        Error::internal(format!("feature {} has values of another type", step.name))
+            .with_source(cause)
+    })?;
     match &step.default {
         Some(default) => fill(values, &step.data_type, default),
         None => Ok(values),

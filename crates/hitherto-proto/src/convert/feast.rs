@@ -211,8 +211,7 @@ fn json_of(name: &str, value: Option<&Val>) -> Result<Json> {
     let seconds = |at: i64| {
         let micros = at.checked_mul(MICROS_PER_SECOND).ok_or_else(|| {
             Error::invalid(format!(
-                "field {name:?} has a time of a year that no calendar has; send \
-                                    seconds since 1970"
+                "field {name:?} has a time of a year that no calendar has; send seconds since 1970"
             ))
         })?;
         Ok::<_, Error>(Json::from(format_timestamp(micros)))

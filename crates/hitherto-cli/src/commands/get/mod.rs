@@ -73,19 +73,14 @@ impl Get {
             let mut keys = views.iter().flat_map(|view| &view.keys);
             keys.find(|key| key.name == name).map(|key| key.data_type.clone())
         };
-        let is_brought = |argument: &&KeyArgument| {
+        let is_brought = |argument: &KeyArgument| {
             let mut fields = resolved.request();
             type_of(argument.name()).is_none() && fields.any(|field| field.name == argument.name())
         };
-        let (brought, keys): (Vec<_>, Vec<_>) = self.keys.iter().partition(is_brought);
-        let (brought, keys) = (owned(&brought), owned(&keys));
+        let (brought, keys): (Vec<_>, Vec<_>) = self.keys.iter().cloned().partition(is_brought);
         let keys = keys::columns(&keys, type_of)?;
         let request = keys::brought(&brought, resolved.request())?;
         let (as_of, with_times) = (self.as_of, self.times);
         Ok(LookupRequest { selection, keys, request, as_of, with_times })
     }
-}
-
-fn owned(arguments: &[&KeyArgument]) -> Vec<KeyArgument> {
-    arguments.iter().copied().cloned().collect()
 }

@@ -4,7 +4,7 @@ use hitherto_api::Explanation;
 use hitherto_api::why::{ExplainedAggregate, ShownFact};
 use hitherto_core::aggregate::Reason;
 use hitherto_core::rule::Absence;
-use hitherto_core::time::{MICROS_PER_SECOND, format_timestamp};
+use hitherto_core::time::{UNITS, format_timestamp};
 use hitherto_core::why::Counts;
 
 use crate::numbers::counted;
@@ -96,14 +96,8 @@ pub fn released(fact: &ShownFact) -> String {
 
 /// A duration as people say it: its two largest units, `1h 34m`.
 pub fn rough(micros: i64) -> String {
-    let units = [
-        ("d", 86_400 * MICROS_PER_SECOND),
-        ("h", 3_600 * MICROS_PER_SECOND),
-        ("m", 60 * MICROS_PER_SECOND),
-        ("s", MICROS_PER_SECOND),
-        ("ms", 1_000),
-        ("us", 1),
-    ];
+    // Weeks and years are said in days.
+    let units = &UNITS[2..];
     let Some(first) = units.iter().position(|(_, unit)| micros >= *unit) else {
         return String::from("0s");
     };

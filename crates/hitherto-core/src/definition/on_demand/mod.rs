@@ -21,8 +21,10 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::describe::{Aspects, Effect, ORDER, aspect, columns};
 use super::{DefaultValue, Field, Metadata};
 use crate::column::Values;
+use crate::name::suggestion;
 use crate::reference::FeatureRef;
 use crate::types::DataType;
+use crate::{Error, Result};
 
 pub(super) use self::form::OnDemandViewForm;
 pub(super) use self::graph::check as check_graph;
@@ -77,6 +79,27 @@ impl OnDemandView {
     /// The view's name.
     pub fn name(&self) -> &str {
         &self.metadata.name
+    }
+
+    /// The index of one of its features.
+    ///
+    /// # Errors
+    /// `NotFound` with a suggestion.
+    pub fn feature_index(&self, name: &str) -> Result<usize> {
+        self.features.iter().position(|feature| feature.name == name).ok_or_else(|| {
+            let names = self.features.iter().map(|feature| feature.name.as_str());
+            Error::not_found(format!(
+                "on-demand view {:?} has no feature {name:?}{}",
+                self.name(),
+                suggestion(name, names)
+            ))
+        })
+    }
+
+    /// The type of one of its features.
+    pub fn type_of(&self, name: &str) -> Option<&DataType> {
+        let feature = self.features.iter().find(|feature| feature.name == name)?;
+        Some(&feature.data_type)
     }
 
     /// The views that it reads, each once, by the names that its expressions call them.

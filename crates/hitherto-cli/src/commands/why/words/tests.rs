@@ -1,6 +1,7 @@
 //! Sentences about facts that were written out by hand.
 
 use hitherto_core::rule::ALWAYS;
+use hitherto_core::time::MICROS_PER_SECOND;
 use hitherto_core::why::Verdict;
 
 use super::*;
