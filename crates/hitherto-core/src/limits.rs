@@ -272,7 +272,34 @@ pub const HISTOGRAM_BITS: RangeInclusive<u8> = 5..=10;
 /// Limbs of 64 bits of an exact sum: squares of all float64 take 67, and counts of them one
 /// more. Their number and place are a byte each.
 pub const EXACT_LIMBS_MAX: usize = 72;
+/// Bytes of one text in a record of the audit log: names, addresses, what a job does.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 1 << 10;
+/// Views that one record of the audit log names.
+pub const AUDIT_VIEWS_MAX: usize = REQUEST_VIEWS_MAX;
+/// Entities whose keyed hashes one record lists: of more it says how many.
+pub const AUDIT_HASHES_MAX: usize = 1_024;
+/// Bytes of one record: whoever reads a log allocates what a length in it says.
+pub const AUDIT_RECORD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of records that wait to be written, of a log that does as well as it can: the next one
+/// is dropped, and counted.
+pub const AUDIT_QUEUE_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one file of the audit log before the next is begun: files are retired whole, and the
+/// last one is read when the log is opened.
+pub const AUDIT_FILE_BYTES: u64 = 256 << 20;
+/// Bytes that the audit log leaves free on its disk: what else is on it ends what it has begun.
+pub const AUDIT_DISK_KEPT_BYTES: u64 = 16 << 20;
+/// Callers turned away at the door of whom there is a record each in one second; of more there
+/// is their number.
+pub const AUDIT_DENIALS_EACH_SECOND: u64 = 50;
 
+const _: () = assert!(
+    AUDIT_VIEWS_MAX * AUDIT_TEXT_BYTES_MAX + AUDIT_HASHES_MAX * 8 + 16 * AUDIT_TEXT_BYTES_MAX
+        < AUDIT_RECORD_BYTES_MAX,
+    "a record at all its bounds is read again"
+);
+const _: () =
+    assert!(AUDIT_RECORD_BYTES_MAX < AUDIT_QUEUE_BYTES_MAX, "an empty queue takes any record");
+const _: () = assert!(AUDIT_DISK_KEPT_BYTES < DISK_KEPT_BYTES, "pushes are refused before lookups");
 const _: () = assert!(
     AGGREGATE_ITEM_BYTES_MAX <= EVENT_ID_BYTES_MAX && EVENT_ID_BYTES_MAX < ROW_BYTES_MAX,
     "a value that is kept is an id, and an id is part of a row"
