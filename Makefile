@@ -52,6 +52,7 @@ test-rust: setup  ## unit, property and integration tests
 
 test-long: python  ## more of it: 5,000 kills and power cuts, 20,000 flips, 300 files, an hour of each fuzzer
 	HITHERTO_FUZZ_SECONDS=3600 HITHERTO_CRASHES=5000 HITHERTO_CUTS=5000 HITHERTO_FLIPS=20000 \
+	    HITHERTO_AUDIT_KILLS=500 \
 	    cargo test $(CARGO_FLAGS)
 	HITHERTO_BIN=$(HITHERTO) HITHERTO_FILES=300 $(PYTHON) -m pytest -q $(PACKAGE)/tests/test_files.py
 

@@ -11,6 +11,7 @@
 //! | [`pit`]    | the point-in-time join, which is the path of training sets        |
 //! | [`online`] | lookups, from a request to its answer                             |
 //! | [`hostile`] | a server that is asked for more than it can                       |
+//! | [`audit`]  | the writer of the audit log, and its verifier                     |
 //! | [`materialize`] | materialization and push                                     |
 //! | [`child`]  | measurements and servers in processes of their own                |
 //! | [`peers`]  | other engines, which scripts ask                                  |
@@ -22,6 +23,7 @@
 #![allow(clippy::disallowed_methods, reason = "measurements take time")]
 
 mod aggregates;
+mod audit;
 mod child;
 mod folder;
 mod hostile;
@@ -83,6 +85,8 @@ enum Command {
     OnlineChild,
     /// Lookups at twice of what a server can: what is answered, refused and lost
     Overload(hostile::Options),
+    /// The audit log's writer alone: records a second, each hashed, chained and with the kernel
+    Audit(audit::Options),
     /// Materialization and push: facts to the online store, beside the floor
     Materialize(materialize::Options),
     /// One measurement of `materialize`, in the process that it gets for itself
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
         Command::Online(options) => online::run(&options).map(|answer| answer.to_string()),
         Command::OnlineChild => child::answer(online::measure),
         Command::Overload(options) => hostile::run(&options).map(|answer| answer.to_string()),
+        Command::Audit(options) => audit::run(&options).map(|answer| answer.to_string()),
         Command::Materialize(options) => {
             materialize::run(&options).map(|answer| answer.to_string())
         }

@@ -39,7 +39,7 @@ const CHILD_SETTING: &str = "HITHERTO_CRASH_CHILD";
 pub const NOW: i64 = 1 << 40;
 const STAYS: u64 = 5;
 
-const YAML: &str = "
+pub const YAML: &str = "
 apiVersion: hitherto/v1
 kind: Entity
 metadata: { name: stay }
@@ -74,7 +74,7 @@ fn stay(number: u64) -> String {
 }
 
 /// One fact of a stay, known at once; its time says which it is.
-fn fact(stay: &str, number: i64) -> RecordBatch {
+pub fn fact(stay: &str, number: i64) -> RecordBatch {
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![number]));
     repo::batch(vec![
         ("stay", Arc::new(StringArray::from(vec![stay])) as ArrayRef),

@@ -97,6 +97,7 @@ async fn goes_on(disk: &SmallDisk) {
             security: Security::default(),
             config: Config::default().server,
             clock: Arc::new(|| NOW),
+            audit: None,
             shutdown: async { stopped.await.unwrap_or(()) },
         },
     ));

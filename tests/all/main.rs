@@ -4,6 +4,7 @@
 //! | ---------------- | ---------------------------------------------------------- |
 //! | `aggregates`     | functions of windows against a naive oracle of their own    |
 //! | `architecture`   | which crate may know which, one version of key crates       |
+//! | `audit`          | the audit log by another's decoder, on a full disk, after kill -9 |
 //! | `arrivals`       | pushed facts are known from their arrival, whatever the clock |
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
 //! | `believed`       | no statistic of a file changes a value                      |
@@ -56,6 +57,7 @@
 mod aggregates;
 mod architecture;
 mod arrivals;
+mod audit;
 mod bad_input;
 mod believed;
 mod changing;

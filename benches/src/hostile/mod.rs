@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
+use hitherto_engine::config::AuditLevel;
 use hitherto_proto::v1::LookupRequest;
 use hitherto_proto::v1::lookup_service_client::LookupServiceClient;
 use serde_json::{Map, Value, json};
@@ -76,7 +77,12 @@ pub fn run(options: &Options) -> Result<Value> {
         None => folder::cache()?.join("bench").join("online"),
     };
     let root = repository::build(&data, options.entities)?;
-    let real = Real { root, cache_bytes: 1 << 30, warm_entities: options.entities };
+    let real = Real {
+        root,
+        cache_bytes: 1 << 30,
+        warm_entities: options.entities,
+        audit: AuditLevel::Off,
+    };
     let server = Server::start(&Role::Real(real))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut answer = Map::new();

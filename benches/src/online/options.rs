@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
+use hitherto_engine::config::AuditLevel;
 
 use super::shapes::{self, Shape};
 use crate::pit::parse_bytes;
@@ -37,9 +38,32 @@ pub struct Options {
     /// the first time
     #[arg(long)]
     pub(super) peers: bool,
+    /// Beside the same server that records nothing, and not beside the echo: what recording
+    /// every lookup costs
+    #[arg(long, value_enum)]
+    pub(super) audit: Option<Audited>,
     /// Where generated data are kept [default: ~/.cache/hitherto/bench/online]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+}
+
+/// How lookups are recorded.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Audited {
+    /// As well as it can be.
+    BestEffort,
+    /// Before each answer.
+    Strict,
+}
+
+impl Audited {
+    /// The level of the log.
+    pub(super) fn level(self) -> AuditLevel {
+        match self {
+            Audited::BestEffort => AuditLevel::BestEffort,
+            Audited::Strict => AuditLevel::Strict,
+        }
+    }
 }
 
 impl Options {

@@ -1,11 +1,13 @@
 //! A process that serves: the real thing, or the echo.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use hitherto_core::time::micros_since_epoch;
 use hitherto_engine::Engine;
-use hitherto_engine::config::ServerConfig;
-use hitherto_server::{Security, ServeOptions, bind};
+use hitherto_engine::config::{AuditConfig, AuditLevel, ServerConfig};
+use hitherto_server::{Audit, Security, ServeOptions, bind};
 use serde::{Deserialize, Serialize};
 
 use super::echo;
@@ -38,6 +40,8 @@ pub struct Real {
     pub cache_bytes: u64,
     /// The entities that are read before it serves; none for a cold cache.
     pub warm_entities: u64,
+    /// How it records lookups.
+    pub audit: AuditLevel,
 }
 
 /// A running server.
@@ -98,11 +102,23 @@ pub fn serve() -> Result<()> {
                 let config = ServerConfig::default();
                 let clock: hitherto_api::Clock = Arc::new(|| NOW_MICROS);
                 let security = Security::default();
-                let options = ServeOptions { listener, security, config, clock, shutdown };
+                let folder = tempfile::tempdir()?;
+                let audit = match &role {
+                    Role::Real(real) => recorded(folder.path(), real.audit)?,
+                    Role::Echo => None,
+                };
+                let options = ServeOptions { listener, security, config, clock, audit, shutdown };
                 Ok(hitherto_server::serve(engine, options).await?)
             }
         }
     })
+}
+
+/// What records lookups, in this folder.
+fn recorded(folder: &Path, level: AuditLevel) -> Result<Option<Arc<Audit>>> {
+    let config = AuditConfig { level, ..AuditConfig::default() }.within(folder);
+    let clock = || micros_since_epoch(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
+    Ok(Audit::open(&config, Arc::new(clock))?)
 }
 
 /// Reads every row of a service as of a moment once, so that the cache holds it.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hitherto_engine::config::AuditLevel;
 use serde_json::{Map, Value, json};
 
 use super::check::check;
@@ -10,7 +11,7 @@ use super::in_process::InProcess;
 use super::keys::Keys;
 use super::latencies::Percentiles;
 use super::load::{Load, Measured, Pace};
-use super::options::Options;
+use super::options::{Audited, Options};
 use super::peers::Peers;
 use super::repository::{self, EARLIER_MICROS};
 use super::server::{Real, Role, Server};
@@ -38,7 +39,13 @@ pub fn run(options: &Options) -> Result<Value> {
     let peers = options.peers.then(Peers::install).transpose()?;
     let mut trial = Trial { options, root, servers: None, peers };
     if shapes.iter().any(is_served) {
-        trial.servers = Some((trial.start(options.cache as u64, options.entities)?, echo()?));
+        let level = options.audit.map_or(AuditLevel::Off, Audited::level);
+        let real = trial.start(options.cache as u64, options.entities, level)?;
+        let other = match options.audit {
+            None => echo()?,
+            Some(_) => trial.start(options.cache as u64, options.entities, AuditLevel::Off)?,
+        };
+        trial.servers = Some((real, other));
     }
     let mut answer = Map::new();
     // What measures in process or a server of its own comes after the two are gone.
@@ -59,7 +66,7 @@ pub fn run(options: &Options) -> Result<Value> {
 struct Trial<'t> {
     options: &'t Options,
     root: PathBuf,
-    /// The real one, then the echo.
+    /// The real one, then the echo, or the same that records nothing.
     servers: Option<(Server, Server)>,
     peers: Option<Peers>,
 }
@@ -88,8 +95,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    fn start(&self, cache_bytes: u64, warm_entities: u64) -> Result<Server> {
-        let real = Real { root: self.root.clone(), cache_bytes, warm_entities };
+    fn start(&self, cache_bytes: u64, warm_entities: u64, audit: AuditLevel) -> Result<Server> {
+        let real = Real { root: self.root.clone(), cache_bytes, warm_entities, audit };
         Server::start(&Role::Real(real))
     }
 
@@ -104,7 +111,8 @@ impl Trial<'_> {
         }
         let mut measured = summary(shape, &ours);
         measured.extend(ratios(&ours, &echoes));
-        measured.insert("echo".to_owned(), Value::Object(summary(shape, &echoes)));
+        let other = if self.options.audit.is_some() { "unrecorded" } else { "echo" };
+        measured.insert(other.to_owned(), Value::Object(summary(shape, &echoes)));
         if let Some(peers) = self.peers.as_ref().filter(|_| shape.has_peers()) {
             let facts = repository::facts_of(&self.root, shape.service);
             measured.extend(peers.beside(shape, &facts, self.options, &ours)?);
@@ -122,7 +130,7 @@ impl Trial<'_> {
 
     fn cold(&self, shape: &Shape) -> Result<Map<String, Value>> {
         let view_bytes = self.options.entities * FEATURES as u64 * 8;
-        let server = self.start(view_bytes / COLD_CACHES, 0)?;
+        let server = self.start(view_bytes / COLD_CACHES, 0, AuditLevel::Off)?;
         let mut runs = Vec::new();
         for rep in 0..self.options.reps {
             runs.push(self.load(shape, &server, Pace::Closed, rep)?);

@@ -131,7 +131,14 @@ fn a_wrong_answer_is_told() {
         let columns = answer.columns.into_iter().map(|column| column.try_into().unwrap());
         let mut columns: Vec<Column> = columns.collect();
         columns[49].values = Values::F64(vec![wrong]);
-        Lookup { at: 0, rows: 1, columns, times: Vec::new(), catalog_version: 1 }
+        Lookup {
+            at: 0,
+            rows: 1,
+            columns,
+            times: Vec::new(),
+            catalog_version: 1,
+            entities: [].into(),
+        }
     };
     let expected = |_, _, _| Some(0.5);
     assert!(check::compare(Service::History, &answer(0.5), expected).is_ok());

@@ -52,7 +52,7 @@ pub mod why;
 pub use caller::{Assurance, Caller, Ended, Subject, SubjectKind, WhoAmI};
 pub use clock::Clock;
 pub use grant::Grant;
-pub use lookup::{KeyColumn, Lookup, LookupRequest, ViewTimes};
+pub use lookup::{AskedEntity, AskedKey, KeyColumn, Lookup, LookupRequest, ViewTimes};
 pub use manifest::Manifest;
 pub use materialize::{MaterializeMode, MaterializeRequest, Materialized, RolledBack, TimeRange};
 pub use optimize::{OptimizeMode, OptimizeReport};

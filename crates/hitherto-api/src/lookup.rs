@@ -1,6 +1,10 @@
 //! Lookups: entity keys in, feature columns out.
 
+use std::sync::Arc;
+
+use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
+use hitherto_core::definition::Field;
 use hitherto_core::key::OwnedPart;
 use hitherto_core::rule::Times;
 
@@ -39,6 +43,38 @@ pub struct KeyColumn {
     pub parts: Vec<Option<OwnedPart>>,
 }
 
+/// An entity that a request asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedEntity {
+    /// The entity's name.
+    pub entity: String,
+    /// Its join keys, by name.
+    pub keys: Vec<AskedKey>,
+}
+
+/// A join key, and which of a request's columns has its values.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AskedKey {
+    /// The join key's own name.
+    pub name: String,
+    /// What the request calls it.
+    pub column: String,
+}
+
+impl AskedEntity {
+    /// The entity of a view, if it has one, whose join keys are in these columns.
+    pub fn of<'v>(view: &'v AppliedView, column: impl Fn(&'v str) -> &'v str) -> Option<Self> {
+        let entity = view.definition.entity.clone()?;
+        let key = |key: &'v Field| AskedKey {
+            name: key.name.clone(),
+            column: column(&key.name).to_owned(),
+        };
+        let mut keys: Vec<AskedKey> = view.keys.iter().map(key).collect();
+        keys.sort();
+        Some(Self { entity, keys })
+    }
+}
+
 /// The answer: columns of one length, in the order of the request.
 #[derive(Clone, Debug)]
 pub struct Lookup {
@@ -52,6 +88,8 @@ pub struct Lookup {
     pub times: Vec<ViewTimes>,
     /// The catalog that answered.
     pub catalog_version: u64,
+    /// Whom it is about; not known of a server's answer.
+    pub entities: Arc<[AskedEntity]>,
 }
 
 /// When the facts that answered, or were too old to, happened and were known.

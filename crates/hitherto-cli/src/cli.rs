@@ -10,8 +10,8 @@ use hitherto_core::{Kind, Result};
 use terminal_size::{Width, terminal_size};
 
 use crate::commands::{
-    apply, backup, demo, doctor, get, init, inspect, jobs, materialize, optimize, plan, push,
-    rollback, schema, serve, token, training_set, verify, whoami, why,
+    apply, audit, backup, demo, doctor, get, init, inspect, jobs, materialize, optimize, plan,
+    push, rollback, schema, serve, token, training_set, verify, whoami, why,
 };
 use crate::output::Format;
 use crate::session::Session;
@@ -76,6 +76,7 @@ pub enum Command {
     #[command(name = "token")]
     Tokens(token::Tokens),
     Whoami(whoami::Whoami),
+    Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Doctor(doctor::Doctor),
@@ -101,6 +102,7 @@ impl Command {
             Command::Why(command) => command.run(session).await,
             Command::TrainingSet(command) => command.run(session).await,
             Command::Verify(command) => command.run(session).await,
+            Command::Audit(command) => command.run(session),
             Command::Serve(command) => command.run(session).await,
             Command::Inspect(command) => command.run(session),
             Command::Jobs(command) => command.run(session).await,

@@ -60,13 +60,22 @@ impl Output {
                 Error::internal("the result cannot be written as JSON").with_source(cause)
             })?,
         };
-        match writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
-            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::unavailable(
-                "stdout cannot be written; see that what it goes to is open and has room",
-            )
-            .with_source(cause)),
-            _ => Ok(()),
+        written(writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()))
+    }
+
+    /// Writes lines to stdout as they come. A reader who has seen enough ends it.
+    ///
+    /// # Errors
+    /// Those of the lines; `Unavailable` when stdout cannot be written.
+    pub fn lines(self, lines: impl Iterator<Item = Result<String>>) -> Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        for line in lines {
+            let line = line?;
+            if let Err(cause) = writeln!(out, "{line}") {
+                return written(Err(cause));
+            }
         }
+        written(out.flush())
     }
 
     /// Writes talk to stderr. Nobody listening is no reason to stop.
@@ -111,6 +120,17 @@ impl Output {
             Format::Json => self.say(error_json(error.kind(), &error.chain())),
         }
         error.kind().exit_code()
+    }
+}
+
+/// How writing to stdout ended.
+fn written(outcome: io::Result<()>) -> Result<()> {
+    match outcome {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::unavailable(
+            "stdout cannot be written; see that what it goes to is open and has room",
+        )
+        .with_source(cause)),
+        _ => Ok(()),
     }
 }
 

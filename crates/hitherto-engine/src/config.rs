@@ -3,6 +3,8 @@
 //! Every setting has a default; a file with a wrong one stops the process
 //! before anything is opened.
 
+mod audit;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{not_utf8, unreadable};
 use crate::machine::{read_files_max, read_memory_bytes};
+
+pub use audit::{AuditConfig, AuditLevel, Span};
 
 /// The name of the configuration file in a repository's root.
 pub const FILE_NAME: &str = "hitherto.yaml";
@@ -39,6 +43,8 @@ pub struct Config {
     pub backup_key: Option<PathBuf>,
     /// Settings of `hitherto serve`.
     pub server: ServerConfig,
+    /// What a server records of its calls.
+    pub audit: AuditConfig,
 }
 
 /// Settings of `hitherto serve`.
@@ -94,6 +100,7 @@ impl Default for Config {
             threads: 0,
             backup_key: None,
             server: ServerConfig::default(),
+            audit: AuditConfig::default(),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use hitherto_api::{FeatureNames, Selection};
+use hitherto_api::{AskedEntity, FeatureNames, Selection};
 use hitherto_core::catalog::{AppliedView, Catalog, Generation, Registry};
 use hitherto_core::definition::{Field, OnDemandView};
 use hitherto_core::limits::{REQUEST_FEATURES_MAX, REQUEST_VIEWS_MAX};
@@ -127,6 +127,16 @@ impl Resolved {
     /// of which nothing is online yet.
     pub fn published(catalog: &Catalog, selection: &Selection) -> Result<Self> {
         Self::find(Meant::Published(catalog), selection)
+    }
+
+    /// Whom the request is about, each once.
+    pub fn entities(&self) -> Vec<AskedEntity> {
+        let mut entities = Vec::new();
+        for ResolvedView { view, reference, .. } in &self.views {
+            let asked = AskedEntity::of(view, |key| reference.column(key));
+            entities.extend(asked.filter(|asked| !entities.contains(asked)));
+        }
+        entities
     }
 
     /// The view whose facts answer for a feature; `None` for one that is computed of others.

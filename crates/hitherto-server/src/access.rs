@@ -32,7 +32,7 @@ impl AccessService for Access {
         &self,
         request: Request<WhoAmIRequest>,
     ) -> Result<Response<WhoAmIResponse>, Status> {
-        let tell = |grant: Grant, ()| async move {
+        let tell = |grant: Grant, (), _| async move {
             Ok::<_, Error>(encode_answer(WhoAmI::from(grant.caller())))
         };
         let asked = request.extensions();

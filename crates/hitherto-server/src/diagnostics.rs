@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use hitherto_api::Grant;
+use hitherto_api::{AskedEntity, Grant};
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_proto::v1::diagnostics_service_server::{
@@ -19,6 +19,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
 use crate::admission::{Admission, Asker, Fair, FairPermit};
+use crate::audit::Note;
 use crate::metrics::Method;
 use crate::served::Served;
 use hitherto_proto::convert;
@@ -47,9 +48,17 @@ impl Diagnostics {
         &self,
         grant: Grant,
         request: WhyRequest,
-        place: FairPermit,
+        (place, note): (FairPermit, Note),
     ) -> Result<WhyResponse> {
         let request = convert::why::decode_request(request)?;
+        note.set(|audit, record| {
+            record.views = vec![request.view.clone()];
+            (record.as_of, record.count) = (request.at, 1);
+            if let Ok(view) = self.served.engine.catalog().registry.view(&request.view) {
+                let entities: Vec<_> = AskedEntity::of(view, |key| key).into_iter().collect();
+                audit.note_keys(&entities, &request.keys, record);
+            }
+        });
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
@@ -64,9 +73,10 @@ impl Diagnostics {
         &self,
         grant: Grant,
         request: VerifyRequest,
-        permit: OwnedSemaphorePermit,
+        (permit, note): (OwnedSemaphorePermit, Note),
     ) -> Result<VerifyResponse> {
         let request = convert::verify::decode_request(request);
+        note.set(|_, record| record.views.clone_from(&request.views));
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
@@ -82,7 +92,7 @@ impl DiagnosticsService for Diagnostics {
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.explanations.try_admit(Asker::of(&asked)) };
-        let explain = |grant, place| self.explain(grant, request, place);
+        let explain = |grant, place, note| self.explain(grant, request, (place, note));
         self.served.serve(Method::Why, &asked, admit, explain).await.map(Response::new)
     }
 
@@ -92,7 +102,7 @@ impl DiagnosticsService for Diagnostics {
     ) -> Result<Response<VerifyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.verifications.try_admit() };
-        let check = |grant, permit| self.check(grant, request, permit);
+        let check = |grant, permit, note| self.check(grant, request, (permit, note));
         self.served.serve(Method::Verify, &asked, admit, check).await.map(Response::new)
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes, fields};
+use hitherto_api::{KeyColumn, Lookup, LookupRequest, Selection, ViewTimes, fields};
 use hitherto_core::column::Column;
 use hitherto_core::definition::Field;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
@@ -27,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
-use crate::lookup::{Lookups, Written, keeping};
+use crate::lookup::{Admitted, Lookups, Written, keeping};
 use crate::metrics::Method;
 use crate::served::Failed;
 
@@ -54,15 +54,15 @@ impl Feast {
 /// Those of the lookup and of `write`.
 pub async fn look_up<T: Send + 'static>(
     lookups: &Lookups,
-    grant: Grant,
+    admitted: Admitted,
     request: GetOnlineFeaturesRequest,
-    permit: OwnedSemaphorePermit,
     write: impl FnOnce(GetOnlineFeaturesResponse) -> Result<T> + Send + 'static,
 ) -> Result<(T, OwnedSemaphorePermit), Failed> {
     let engine = &lookups.served.engine;
-    let lookup = decode_request(&request, |selection| engine.request_fields(&grant, selection))?;
+    let grant = &admitted.grant;
+    let lookup = decode_request(&request, |selection| engine.request_fields(grant, selection))?;
     let write = move |answer: Lookup| write(encode_answer(request, &answer)?);
-    lookups.look_up(grant, lookup, permit, Written::CellByCell, write).await
+    lookups.look_up(admitted, lookup, Written::CellByCell, write).await
 }
 
 #[tonic::async_trait]
@@ -82,7 +82,8 @@ impl ServingService for Feast {
         let (_, asked, request) = request.into_parts();
         let Feast { lookups } = self;
         let admit = async { lookups.admit(&asked) };
-        let answer = |grant, permit| look_up(lookups, grant, request, permit, Ok);
+        let answer =
+            |grant, permit, note| look_up(lookups, Admitted::new(grant, permit, note), request, Ok);
         let answered = lookups.served.serve(Method::GetOnlineFeatures, &asked, admit, answer);
         answered.await.map(keeping)
     }

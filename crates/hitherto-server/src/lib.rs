@@ -17,6 +17,7 @@
 //! | [`json`]      | lookups as JSON                                          |
 //! | [`secure`]    | TLS, tokens and certificates of callers                  |
 //! | `served`      | what all services share, and the one way to serve        |
+//! | [`audit`]     | what is recorded of each call                            |
 //! | `workers`     | the threads for what takes a while                       |
 //! | `admission`   | how many requests of a kind are answered at a time       |
 //! | `lifecycle`   | how a server stops                                       |
@@ -27,6 +28,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "calls have time limits, and are measured")]
 
+pub mod audit;
 pub mod json;
 pub mod secure;
 pub mod server;
@@ -51,5 +53,6 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use audit::Audit;
 pub use secure::Security;
 pub use server::{ServeOptions, bind, serve};

@@ -41,6 +41,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::{Admission, Behind, Weighed};
+use crate::audit::Note;
 use crate::lifecycle::{Stopping, stopped};
 use crate::metrics::Method;
 use crate::port::{Kept, Waited};
@@ -72,6 +73,20 @@ pub fn keeping<T>((answer, permit): (T, OwnedSemaphorePermit)) -> Response<T> {
     let mut response = Response::new(answer);
     response.extensions_mut().insert(Kept::new(permit));
     response
+}
+
+/// A lookup that was let in: what its caller may, its place, and where it is noted what it asks
+/// for.
+pub struct Admitted {
+    pub grant: Grant,
+    pub permit: OwnedSemaphorePermit,
+    pub note: Note,
+}
+
+impl Admitted {
+    pub fn new(grant: Grant, permit: OwnedSemaphorePermit, note: Note) -> Self {
+        Self { grant, permit, note }
+    }
 }
 
 /// The caller's end of work on another thread: once it is dropped nobody waits.
@@ -124,9 +139,8 @@ impl Lookups {
     /// Answers one request, which has been admitted.
     async fn answer(
         &self,
-        grant: Grant,
+        admitted: Admitted,
         request: LookupRequest,
-        permit: OwnedSemaphorePermit,
     ) -> Result<(Answer, OwnedSemaphorePermit), Failed> {
         let is_arrow = request.as_arrow;
         let request = convert::lookup::decode_request(request)?;
@@ -134,7 +148,7 @@ impl Lookups {
             true => convert::lookup::encode_arrow_answer(&answer),
             false => Ok(convert::lookup::encode_answer(answer)),
         };
-        self.look_up(grant, request, permit, Written::InColumns, write).await
+        self.look_up(admitted, request, Written::InColumns, write).await
     }
 
     /// Looks up what any wire asked for and writes the answer, where that belongs. The
@@ -146,20 +160,23 @@ impl Lookups {
     /// off.
     pub async fn look_up<T: Send + 'static>(
         &self,
-        grant: Grant,
+        Admitted { grant, permit, note }: Admitted,
         request: hitherto_api::LookupRequest,
-        permit: OwnedSemaphorePermit,
         written: Written,
         write: impl FnOnce(Lookup) -> Result<T> + Send + 'static,
     ) -> Result<(T, OwnedSemaphorePermit), Failed> {
         let begun = Instant::now();
+        note.select(&request.selection);
+        note.set(|_, record| {
+            (record.as_of, record.entities) = (request.as_of, request.entities() as u64);
+        });
         let Served { engine, clock, .. } = &*self.served;
         let now = clock();
         if request.entities() <= written.in_place_entities_max()
             && let Some(answer) =
                 engine.lookup_in_memory(&grant, &request, now, LOOKUP_VALUES_IN_PLACE_MAX)?
         {
-            self.looked_up(&grant, &request, &answer, begun);
+            self.looked_up((&grant, &note), &request, &answer, begun);
             return Ok((write(answer)?, permit));
         }
         let place = self.elsewhere.admit(engine.count_values(&grant, &request)?).await?;
@@ -170,22 +187,27 @@ impl Lookups {
             // Work keeps its places until it has noticed that nobody waits.
             let _place = place;
             let answer = lookups.served.engine.lookup_until(&grant, &request, now, &is_over)?;
-            lookups.looked_up(&grant, &request, &answer, begun);
+            lookups.looked_up((&grant, &note), &request, &answer, begun);
             Ok::<_, Error>((write(answer)?, permit))
         });
         let broken = |cause| Error::internal("a lookup broke off").with_source(cause);
         Ok(work.await.map_err(broken)??)
     }
 
-    /// Counts a lookup, and logs one that took long: who asked and how it is answered, and
-    /// not of whom.
+    /// Counts and notes a lookup, and logs one that took long: who asked and how it is answered,
+    /// and not of whom.
     fn looked_up(
         &self,
-        grant: &Grant,
+        (grant, note): (&Grant, &Note),
         request: &hitherto_api::LookupRequest,
         answer: &Lookup,
         begun: Instant,
     ) {
+        note.set(|audit, record| {
+            (record.features, record.count) = (answer.columns.len() as u64, answer.rows as u64);
+            (record.catalog_version, record.entities) = (answer.catalog_version, 0);
+            audit.note_keys(&answer.entities, &request.keys, record);
+        });
         let took = begun.elapsed();
         self.served.metrics.looked_up(&request.selection, answer, took);
         if took > self.slow {
@@ -203,7 +225,7 @@ impl LookupService for Lookups {
     async fn lookup(&self, request: Request<LookupRequest>) -> Result<Response<Answer>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.admit(&asked) };
-        let answer = |grant, permit| self.answer(grant, request, permit);
+        let answer = |grant, permit, note| self.answer(Admitted::new(grant, permit, note), request);
         self.served.serve(Method::Lookup, &asked, admit, answer).await.map(keeping)
     }
 
@@ -244,7 +266,8 @@ impl Conversation {
         let Some(request) = request else { return Ok(None) };
         let lookups = &self.lookups;
         let admit = lookups.admission.admit();
-        let answer = |grant, permit| lookups.answer(grant, request, permit);
+        let answer =
+            |grant, permit, note| lookups.answer(Admitted::new(grant, permit, note), request);
         let answered = lookups.served.serve(Method::LookupStream, &self.asked, admit, answer);
         let (answer, _permit) = answered.await?;
         Ok(Some((answer, self)))

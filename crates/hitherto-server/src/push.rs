@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use futures::StreamExt;
 use futures::future::{Either, Ready, ready};
 use futures::stream::{self, BoxStream};
-use hitherto_api::Pushed;
+use hitherto_api::{AskedEntity, Pushed};
 use hitherto_core::limits::{MESSAGE_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::status::to_status;
@@ -27,6 +27,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::Admission;
+use crate::audit::{Note, ROWS_HASHED_MAX};
 use crate::budget::Work;
 use crate::lifecycle::stopped;
 use crate::metrics::Method;
@@ -85,10 +86,11 @@ impl Pushes {
         work: Option<Work>,
     ) -> Answer {
         let served = Arc::clone(&self.served);
-        let push = |grant, permit| async {
+        let push = |grant, permit, note: Note| async {
             let pushing = spawn_blocking(move || {
                 let _kept = (permit, work);
                 let request = convert::push::decode_request(request)?;
+                served.note_push(&note, &request);
                 served.engine.push(&grant, &request, (served.clock)())
             });
             let broken = |cause| Error::internal("a push broke off").with_source(cause);
@@ -144,6 +146,22 @@ impl Future for Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+impl Served {
+    /// Notes which view is pushed to, and whom the facts are about.
+    fn note_push(&self, note: &Note, request: &hitherto_api::PushRequest) {
+        note.set(|audit, record| {
+            let catalog = self.engine.catalog();
+            record.views = vec![request.view.clone()];
+            record.count = request.facts.num_rows() as u64;
+            record.catalog_version = catalog.version;
+            if let Ok(view) = catalog.registry.view(&request.view) {
+                let entities: Vec<_> = AskedEntity::of(view, |key| key).into_iter().collect();
+                audit.note_batch(&entities, &request.facts, ROWS_HASHED_MAX, record);
+            }
+        });
     }
 }
 

@@ -17,6 +17,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status};
 
 use crate::admission::{Admission, everybody};
+use crate::audit::Note;
 use crate::metrics::Method;
 use crate::served::Served;
 
@@ -40,19 +41,25 @@ impl Registry {
         &self,
         grant: Grant,
         request: ApplyRequest,
-        place: OwnedSemaphorePermit,
+        (place, note): (OwnedSemaphorePermit, Note),
     ) -> Result<ApplyResponse> {
         let ApplyRequest { dry_run, planned_version } = request;
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
         let work = async move {
             let _place = place;
+            let what = if dry_run { "planned" } else { "applied" };
+            note.set(|_, record| record.detail = what.to_owned());
             let mut plan = engine.plan(&grant).await?;
             plan.catalog_version = planned_version.unwrap_or(plan.catalog_version);
             let catalog_version = match dry_run {
                 true => plan.catalog_version,
                 false => engine.apply(&grant, &plan, now).await?.version,
             };
+            note.set(|_, record| {
+                record.catalog_version = catalog_version;
+                record.count = plan.changes.len() as u64;
+            });
             let changes_json = plan.changes.iter().map(serde_json::to_string);
             let changes_json = changes_json.collect::<Result<_, _>>().map_err(|cause| {
                 Error::internal("a change cannot be written").with_source(cause)
@@ -66,14 +73,16 @@ impl Registry {
         &self,
         grant: Grant,
         view: String,
-        place: OwnedSemaphorePermit,
+        (place, note): (OwnedSemaphorePermit, Note),
     ) -> Result<RollbackResponse> {
+        note.set(|_, record| record.views = vec![view.clone()]);
         let engine = Arc::clone(&self.served.engine);
         let work = async move {
             let _place = place;
             engine.rollback(&grant, &view).await
         };
         let RolledBack { from, to, .. } = self.served.workers.run(work).await?;
+        note.set(|_, record| record.detail = format!("from generation {from} to {to}"));
         Ok(RollbackResponse { from, to })
     }
 }
@@ -84,7 +93,8 @@ impl RegistryService for Registry {
         &self,
         request: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
-        let answer = |_, ()| async {
+        let answer = |_, (), note: Note| async move {
+            note.set(|_, record| record.catalog_version = self.served.engine.catalog().version);
             let catalog = GetCatalogResponse::from(&*self.served.engine.catalog());
             let release = env!("CARGO_PKG_VERSION").to_owned();
             Ok::<_, Error>(GetCatalogResponse { release, ..catalog })
@@ -100,7 +110,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<ApplyResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.changes.try_admit() };
-        let apply = |grant, place| self.apply_all(grant, request, place);
+        let apply = |grant, place, note| self.apply_all(grant, request, (place, note));
         self.served.serve(Method::Apply, &asked, admit, apply).await.map(Response::new)
     }
 
@@ -110,7 +120,7 @@ impl RegistryService for Registry {
     ) -> Result<Response<RollbackResponse>, Status> {
         let (_, asked, request) = request.into_parts();
         let admit = async { self.changes.try_admit() };
-        let go_back = |grant, place| self.go_back(grant, request.view, place);
+        let go_back = |grant, place, note| self.go_back(grant, request.view, (place, note));
         self.served.serve(Method::Rollback, &asked, admit, go_back).await.map(Response::new)
     }
 }

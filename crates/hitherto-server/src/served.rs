@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! guard      whose it is, or denied
-//! serve      begin -> admit -> grant -> work -> end
+//! serve      begin -> admit -> grant -> work -> end -> recorded
 //! ```
 //!
 //! Whatever a service does for a caller goes through [`Served::serve`], each message of a
@@ -19,8 +19,9 @@ use hitherto_proto::convert::status::to_status;
 use http::Extensions;
 use tonic::Status;
 
+use crate::audit::{Audit, Entry, Note};
 use crate::lifecycle::{Stopping, TakesPushes};
-use crate::metrics::{Call, Method, Metrics};
+use crate::metrics::{self, Method, Metrics};
 use crate::secure::Wall;
 use crate::workers::Workers;
 
@@ -32,6 +33,8 @@ pub struct Served {
     pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Records, if anything is.
+    pub audit: Option<Arc<Audit>>,
     /// Run what takes a while.
     pub workers: Workers,
     /// Ends streams.
@@ -61,24 +64,27 @@ impl From<Status> for Failed {
 
 impl Served {
     /// Does the work of one call for whom `asked` says, its request's extensions: once
-    /// `admit` has a place for it, which the work keeps for as long as it runs.
+    /// `admit` has a place for it, which the work keeps for as long as it runs. Its answer is
+    /// returned when its record is written.
     ///
     /// # Errors
     /// Those of `admit` and `work`; `UNAUTHENTICATED` once what the caller has shown counts no
-    /// longer; `INTERNAL` for a request that came past the guard.
+    /// longer; `INTERNAL` for a request that came past the guard; `UNAVAILABLE` where nothing is
+    /// answered without its record and there can be none.
     pub async fn serve<P, T, F, E>(
         &self,
         method: Method,
         asked: &Extensions,
         admit: impl Future<Output = Result<P, Status>>,
-        work: impl FnOnce(Grant, P) -> F,
+        work: impl FnOnce(Grant, P, Note) -> F,
     ) -> Result<T, Status>
     where
         F: Future<Output = Result<T, E>>,
         E: Into<Failed>,
     {
         let (answer, mut call) = self.begin(method, asked, admit, work).await?;
-        call.answered();
+        call.answered()?;
+        Entry::settle(self.audit.as_ref(), method).await?;
         Ok(answer)
     }
 
@@ -91,7 +97,8 @@ impl Served {
         caller.check(self.wall.now().saturating_sub(grace.as_micros() as i64))
     }
 
-    /// As [`Served::serve`], for an answer that goes on: who sends it ends the call.
+    /// As [`Served::serve`], for an answer that goes on: who sends it ends the call. That it
+    /// has begun is recorded.
     ///
     /// # Errors
     /// As [`Served::serve`].
@@ -100,26 +107,67 @@ impl Served {
         method: Method,
         asked: &Extensions,
         admit: impl Future<Output = Result<P, Status>>,
-        work: impl FnOnce(Grant, P) -> F,
+        work: impl FnOnce(Grant, P, Note) -> F,
     ) -> Result<(T, Call), Status>
     where
         F: Future<Output = Result<T, E>>,
         E: Into<Failed>,
     {
-        let mut call = self.metrics.begin(method);
+        let entry = Entry::begin(self.audit.as_ref(), method, asked);
+        let mut call = Call { counted: self.metrics.begin(method), entry };
+        let entry = &mut call.entry;
         let worked = async {
             let caller = caller(asked)?;
             caller.check(self.wall.now())?;
+            entry.check()?;
             let place = admit.await?;
-            work(Grant::of(caller), place).await.map_err(Into::into)
+            if method.changes() {
+                entry.begun()?;
+            }
+            let note = entry.note();
+            let worked = work(Grant::of(caller), place, note).await;
+            let answer = worked.map_err(Into::into)?;
+            if method.goes_on() {
+                entry.begun()?;
+            }
+            Ok(answer)
         };
         match worked.await {
             Ok(answer) => Ok((answer, call)),
-            Err(Failed(status)) => {
-                call.failed(&status);
-                Err(status)
-            }
+            Err(Failed(status)) => Err(call.failed(status)),
         }
+    }
+}
+
+/// One call, counted and recorded when it ends; dropped before, it was given up.
+pub struct Call {
+    counted: metrics::Call,
+    entry: Entry,
+}
+
+impl Call {
+    /// Where it is noted what it asked for.
+    pub fn note(&self) -> Note {
+        self.entry.note()
+    }
+
+    /// Sees the call answered.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where nothing is answered without its record and there can be none.
+    pub fn answered(&mut self) -> Result<(), Status> {
+        self.counted.answered();
+        self.record().inspect_err(|status| self.counted.failed(status))
+    }
+
+    /// Sees it fail; what its caller is told of that.
+    pub fn failed(&mut self, status: Status) -> Status {
+        self.counted.failed(&status);
+        self.record().err().unwrap_or(status)
+    }
+
+    fn record(&mut self) -> Result<(), Status> {
+        self.entry.end(self.counted.outcome()).map_err(|error| to_status(&error))
     }
 }
 

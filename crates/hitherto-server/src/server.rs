@@ -40,6 +40,7 @@ use tonic::service::Routes;
 
 use crate::access::Access;
 use crate::admission::{Admission, Behind, Fair, Weighed};
+use crate::audit::Audit;
 use crate::budget::Budget;
 use crate::diagnostics::Diagnostics;
 use crate::feast::Feast;
@@ -76,6 +77,8 @@ pub struct ServeOptions<S> {
     pub config: ServerConfig,
     /// What time it is for a lookup without `as_of`.
     pub clock: Clock,
+    /// What records calls, if anything does.
+    pub audit: Option<Arc<Audit>>,
     /// When this resolves, the server stops.
     pub shutdown: S,
 }
@@ -115,17 +118,20 @@ pub async fn serve<S>(engine: Arc<Engine>, options: ServeOptions<S>) -> Result<(
 where
     S: Future<Output = ()> + Send,
 {
-    let ServeOptions { listener, security, config, clock, shutdown } = options;
+    let ServeOptions { listener, security, config, clock, audit, shutdown } = options;
     let (stop, stopping) = lifecycle::stop();
     tokio::spawn(retain(Arc::clone(&engine), Arc::clone(&clock), stopping.clone()));
-    let (tls, guard) = security.follow(&stopping);
+    let (tls, mut guard) = security.follow(&stopping);
+    guard.audit.clone_from(&audit);
     let budget = Budget::new(config.request_memory.bytes())?;
     let room = Room::new(config.connections_max()?, Arc::clone(&budget));
-    let metrics = Arc::new(Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials));
+    let metrics = Metrics::new(Arc::clone(&engine)).of_port(&room, &guard.denials);
+    let metrics = Arc::new(metrics.of_audit(audit.as_ref()));
     let (workers, ends) = (Workers::start()?, stopping.clone());
     let (asked, takes_pushes) = (Arc::clone(&engine), TakesPushes::default());
     let wall = guard.wall.clone();
-    let served = Served { engine, clock, metrics, workers, stopping: ends, takes_pushes, wall };
+    let served =
+        Served { engine, clock, metrics, audit, workers, stopping: ends, takes_pushes, wall };
     let (router, health) = routes(Arc::new(served), &config).await?;
     tokio::spawn(health.tell(asked, stopping.clone()));
     let bytes_ahead = (CALL_BYTES_AHEAD_MAX, bytes_ahead_max(&config));

@@ -19,7 +19,14 @@ fn times_beyond_the_calendar_are_counts_with_their_unit() {
         column("v:z", "timestamp(ms, Asia/Tokyo)", Values::I64(vec![i64::MAX, 0])),
         column("v:y", "date32", Values::I32(vec![2_932_897, 0])),
     ];
-    let lookup = Lookup { at: 0, rows: 2, columns, times: Vec::new(), catalog_version: 1 };
+    let lookup = Lookup {
+        at: 0,
+        rows: 2,
+        columns,
+        times: Vec::new(),
+        catalog_version: 1,
+        entities: [].into(),
+    };
     let cells = Cells::new(&lookup).expect("cells");
 
     let shown: Vec<Value> = (0..5).map(|column| cells.json(column, 0).expect("json")).collect();
@@ -53,7 +60,14 @@ fn values_keep_their_type_in_text_and_json() {
         column("v:l", "list(float32)", list(&[2, 0, 0, 0, 0, 0, 192, 63, 0, 0, 0, 0, 0b10])),
         column("v:e", "list(int8, 2)", list(&[2, 0, 0, 0, 255, 7])),
     ];
-    let lookup = Lookup { at: 0, rows: 2, columns, times: Vec::new(), catalog_version: 1 };
+    let lookup = Lookup {
+        at: 0,
+        rows: 2,
+        columns,
+        times: Vec::new(),
+        catalog_version: 1,
+        entities: [].into(),
+    };
     let cells = Cells::new(&lookup).expect("cells");
 
     let shown: Vec<Value> = (0..10).map(|column| cells.json(column, 0).expect("json")).collect();

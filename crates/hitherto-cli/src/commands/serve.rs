@@ -11,7 +11,7 @@ use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_engine::Access;
 use hitherto_engine::config::ServerConfig;
-use hitherto_server::{Security, ServeOptions, bind, serve};
+use hitherto_server::{Audit, Security, ServeOptions, bind, serve};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -63,6 +63,10 @@ pub struct Serve {
     /// is refused otherwise: who they are is then known nowhere. Also server.allowAnonymous
     #[arg(long)]
     allow_anonymous: bool,
+    /// The folder of the audit log, where audit.level of hitherto.yaml asks for one; no two
+    /// servers have one together. Otherwise audit.folder
+    #[arg(long, value_name = "DIR", env = "HITHERTO_AUDIT_FOLDER")]
+    audit_folder: Option<PathBuf>,
 }
 
 impl Serve {
@@ -80,6 +84,7 @@ impl Serve {
             false => session.open_applied()?,
         };
         let engine = Arc::new(engine);
+        let audit = self.audit(session)?;
         let shutdown = stop_signal()?;
         let listener = bind(&config.listen).await?;
         let address = listener.local_addr().map_err(|cause| {
@@ -108,6 +113,9 @@ impl Serve {
             catalog_version: engine.catalog().version,
             now: session.stopped_at().map(format_timestamp),
         };
+        if let Some(audit) = &audit {
+            session.output().say(format!("the audit log is signed by {}", audit.key()));
+        }
         engine.announce(&format!("{scheme}://{}", reachable(address)))?;
         session.output().say(&ready);
         if session.output().is_json() {
@@ -117,11 +125,20 @@ impl Serve {
             let session = session.clone();
             Arc::new(move || session.now())
         };
-        serve(engine, ServeOptions { listener, security, config, clock, shutdown }).await
+        serve(engine, ServeOptions { listener, security, config, clock, audit, shutdown }).await
     }
 }
 
 impl Serve {
+    /// What records calls, by the world's clock whatever answers are for.
+    fn audit(&self, session: &Session) -> Result<Option<Arc<Audit>>> {
+        let mut config = session.config()?.audit.within(session.root());
+        if let Some(folder) = &self.audit_folder {
+            config.folder.clone_from(folder);
+        }
+        Audit::open(&config, Arc::new(wall_clock))
+    }
+
     /// The settings of the repository, but what was asked for here. Their files are the
     /// repository's.
     fn settings(&self, session: &Session) -> Result<ServerConfig> {

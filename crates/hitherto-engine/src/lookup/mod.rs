@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use hitherto_api::{Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
+use hitherto_api::{AskedEntity, Grant, KeyColumn, Lookup, LookupRequest, Selection, ViewTimes};
 use hitherto_core::catalog::AppliedView;
 use hitherto_core::column::Column;
 use hitherto_core::definition::Field;
@@ -162,6 +162,14 @@ impl Engine {
         Ok(self.catalog.load().plan(selection)?.to_string())
     }
 
+    /// Whom a training set of a selection is about.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown service, view or feature.
+    pub fn entities_of(&self, _: &Grant, selection: &Selection) -> Result<Vec<AskedEntity>> {
+        Ok(Resolved::new(&self.catalog().registry, selection)?.entities())
+    }
+
     /// Plan and store of one moment. A generation is complete before a catalog names
     /// it and goes after the last that did, so the store of a moment has all that
     /// its catalog names.
@@ -244,7 +252,8 @@ impl At<'_> {
         check_size(&columns)?;
         let times = shown(times, &plan.views);
         plan.views.iter().zip(&counts).for_each(|(view, counts)| view.counters.add(counts));
-        Ok(Lookup { at, rows, columns, times, catalog_version: self.catalog_version })
+        let (catalog_version, entities) = (self.catalog_version, Arc::clone(&plan.asked));
+        Ok(Lookup { at, rows, columns, times, catalog_version, entities })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hitherto_api::{FeatureNames, KeyColumn};
+use hitherto_api::{AskedEntity, FeatureNames, KeyColumn};
 use hitherto_core::aggregate::InstantPlan;
 use hitherto_core::column::Column;
 use hitherto_core::definition::{Field, Known};
@@ -29,6 +29,8 @@ pub(super) struct LookupPlan {
     pub stored: Vec<usize>,
     /// The online copies that are read.
     pub generations: Vec<GenerationId>,
+    /// Whom it is about.
+    pub asked: Arc<[AskedEntity]>,
     /// The columns, and what is computed of them.
     pub layout: Layout,
     /// Where the nulls of each step are counted.
@@ -76,6 +78,7 @@ impl LookupPlan {
             views: Vec::new(),
             stored: Vec::new(),
             generations: Vec::new(),
+            asked: resolved.entities().into(),
             layout,
         };
         for (index, resolved_view) in resolved.views.iter().enumerate() {

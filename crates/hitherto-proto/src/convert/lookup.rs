@@ -105,6 +105,7 @@ pub fn decode_answer(answer: v1::LookupResponse) -> Result<Lookup> {
         times: times.collect::<Result<_>>()?,
         columns,
         catalog_version: answer.catalog_version,
+        entities: [].into(),
     })
 }
 

@@ -9,13 +9,12 @@ use hitherto_api::Caller;
 use hitherto_core::limits::TRAINING_SET_GRACE_SECONDS;
 use hitherto_core::{Error, Result};
 use hitherto_engine::{Finished, TrainingSet};
-use hitherto_proto::convert::status::to_status;
+use hitherto_proto::convert::status::{from_status, to_status};
 use hitherto_proto::flight::FlightData;
 use tonic::Status;
 
 use crate::admission::FairPermit;
-use crate::metrics::Call;
-use crate::served::Served;
+use crate::served::{Call, Served};
 use hitherto_proto::convert::training_set::Record;
 use hitherto_proto::ipc::Encoder;
 
@@ -72,10 +71,10 @@ impl Answer {
         while self.messages.is_empty() && self.place.is_some() {
             self.fill().await.map_err(|error| {
                 let status = to_status(&error);
-                if let Some(mut place) = self.place.take() {
-                    place.call.failed(&status);
+                match self.place.take() {
+                    Some(mut place) => place.call.failed(status),
+                    None => status,
                 }
-                status
             })?;
         }
         Ok(self.messages.pop_front())
@@ -94,9 +93,17 @@ impl Answer {
                 let finished = set.finish();
                 let manifest = finished.manifest()?;
                 let Finished { report, plan, .. } = finished;
+                let (rows, content) = (report.rows, manifest.content.hash.clone());
                 self.messages.push_back(last(&Record { report, manifest, plan })?);
                 if let Some(mut place) = self.place.take() {
-                    place.call.answered();
+                    place.call.note().set(|_, record| {
+                        (record.count, record.detail) = (rows, content);
+                        if record.entities == 0 {
+                            // Of a spine that was made here nobody has seen whom it is about.
+                            record.entities = rows;
+                        }
+                    });
+                    place.call.answered().map_err(|status| from_status(&status))?;
                 }
             }
         }

@@ -22,7 +22,7 @@ mod spine;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
-use hitherto_api::{Grant, QueryBounds};
+use hitherto_api::{Grant, QueryBounds, Spine};
 use hitherto_core::Result;
 use hitherto_core::limits::MESSAGE_BYTES_MAX;
 use hitherto_engine::TrainingSet;
@@ -36,6 +36,7 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::admission::{Asker, Fair, FairPermit};
+use crate::audit::{Note, Passing};
 use crate::budget::Held;
 use crate::metrics::Method;
 use crate::port::Connection;
@@ -75,11 +76,20 @@ impl Flights {
         grant: Grant,
         messages: Streaming<FlightData>,
         held: Option<Held>,
-        permit: FairPermit,
+        (permit, note): (FairPermit, Note),
     ) -> Result<Admitted> {
         let Question { request, spine } = Question::read(messages, self.queries, held).await?;
         let Served { engine, clock, workers, .. } = &*self.served;
         let (engine, now) = (Arc::clone(engine), clock());
+        note.select(&request.selection);
+        note.set(|_, record| record.catalog_version = engine.catalog().version);
+        let spine = match spine {
+            Spine::Reader { rows, times } => {
+                let entities = engine.entities_of(&grant, &request.selection)?;
+                Spine::Reader { rows: Box::new(Passing::new(rows, entities, note)), times }
+            }
+            made => made,
+        };
         // The permit goes along: it is held as long as there is work, also
         // when nobody waits for it any more.
         let start = async move {
@@ -107,7 +117,7 @@ impl FlightService for Flights {
         let (_, asked, messages) = request.into_parts();
         let held = asked.get::<Arc<Connection>>().map(|connection| connection.share.hold());
         let admit = async { self.admission.try_admit(Asker::of(&asked)) };
-        let start = |grant, permit| self.start(grant, messages, held, permit);
+        let start = |grant, permit, note| self.start(grant, messages, held, (permit, note));
         let begun = self.served.begin(Method::TrainingSet, &asked, admit, start).await?;
         let ((set, permit), call) = begun;
         let caller = caller(&asked).map_err(|error| to_status(&error))?;

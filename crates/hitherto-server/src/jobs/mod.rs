@@ -32,6 +32,7 @@ use tonic::{Request, Response, Status};
 
 use self::board::{Board, Entry};
 use crate::admission::everybody;
+use crate::audit::Note;
 use crate::metrics::Method;
 use crate::served::{Served, caller};
 
@@ -63,12 +64,20 @@ impl Jobs {
         JobServiceServer::new(self)
     }
 
-    fn start(&self, grant: Grant, work: Work) -> Result<Job> {
+    fn start(&self, grant: Grant, work: Work, note: &Note) -> Result<Job> {
         let what = describe(&work);
+        note.set(|_, record| {
+            record.detail.clone_from(&what);
+            record.views = views_of(&work).to_vec();
+        });
         let entry = self.board.begin(&what, self.now())?;
-        let (jobs, running) = (self.clone(), Arc::clone(&entry));
+        let (jobs, running, mut ended) = (self.clone(), Arc::clone(&entry), note.goes_on());
         let work = async move {
             let outcome = jobs.work(grant, work, &running).await;
+            let how = outcome.as_ref().map_or_else(|error| error.kind().name(), |_| "ok");
+            if let Err(error) = ended.end(how) {
+                tracing::error!(%error, "the end of a job is not recorded");
+            }
             running.end(outcome, jobs.now());
         };
         entry.runs(self.served.workers.spawn(work).abort_handle());
@@ -129,6 +138,15 @@ fn backup_folder(backups: Option<&Path>, name: &str) -> Result<PathBuf> {
     }
 }
 
+/// The views that a job names.
+fn views_of(work: &Work) -> &[String] {
+    match work {
+        Work::Materialize(work) => &work.views,
+        Work::Optimize(work) => &work.views,
+        Work::Backup(_) => &[],
+    }
+}
+
 /// What a job does, as people write the command.
 fn describe(work: &Work) -> String {
     match work {
@@ -157,10 +175,10 @@ impl JobService for Jobs {
 
     async fn start_job(&self, request: Request<StartJobRequest>) -> Result<Response<Job>, Status> {
         let (_, asked, request) = request.into_parts();
-        let start = |grant, ()| async {
+        let start = |grant, (), note: Note| async move {
             let unnamed =
                 || Error::invalid("the job has no work; name materialize, optimize or backup");
-            self.start(grant, request.work.ok_or_else(unnamed)?)
+            self.start(grant, request.work.ok_or_else(unnamed)?, &note)
         };
         self.served.serve(Method::Job, &asked, everybody(), start).await.map(Response::new)
     }
@@ -169,7 +187,8 @@ impl JobService for Jobs {
         &self,
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
-        let list = |_, ()| async { Ok::<_, Error>(ListJobsResponse { jobs: self.board.jobs() }) };
+        let list =
+            |_, (), _| async { Ok::<_, Error>(ListJobsResponse { jobs: self.board.jobs() }) };
         let asked = request.extensions();
         self.served.serve(Method::Job, asked, everybody(), list).await.map(Response::new)
     }
@@ -179,7 +198,10 @@ impl JobService for Jobs {
         request: Request<WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
         let (_, asked, request) = request.into_parts();
-        let find = |_, ()| async { self.board.find(request.id) };
+        let find = |_, (), note: Note| async move {
+            note.set(|_, record| record.detail = format!("watch job {}", request.id));
+            self.board.find(request.id)
+        };
         let entry = self.served.serve(Method::Job, &asked, everybody(), find).await?;
         let caller = caller(&asked).map_err(|error| to_status(&error))?;
         let watching = Watching { served: Arc::clone(&self.served), caller, job: entry.watch() };
@@ -195,7 +217,8 @@ impl JobService for Jobs {
         request: Request<CancelJobRequest>,
     ) -> Result<Response<Job>, Status> {
         let (_, asked, request) = request.into_parts();
-        let cancel = |_, ()| async {
+        let cancel = |_, (), note: Note| async move {
+            note.set(|_, record| record.detail = format!("cancel job {}", request.id));
             let entry = self.board.find(request.id)?;
             entry.cancel(self.now());
             Ok::<_, Error>(entry.job())

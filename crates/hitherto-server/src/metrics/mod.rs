@@ -7,6 +7,7 @@
 //! counted but read when somebody scrapes, and so is what lookups found in each
 //! view: see [`store`] and [`views`].
 
+mod audit;
 mod port;
 mod store;
 mod views;
@@ -28,6 +29,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tonic::{Code, Status};
 
+use crate::audit::Audit;
 use crate::port::Room;
 use crate::secure::Denials;
 
@@ -92,7 +94,23 @@ impl Method {
         Method::WhoAmI,
     ];
 
-    const fn name(self) -> &'static str {
+    /// Whether it changes something; for pushes, facts.
+    pub const fn changes(self) -> bool {
+        matches!(self, Method::Push) || self.is_administration()
+    }
+
+    /// Whether it changes what there is, and not only facts of it.
+    pub const fn is_administration(self) -> bool {
+        matches!(self, Method::Apply | Method::Rollback | Method::Job)
+    }
+
+    /// Whether its answer goes on for a while.
+    pub const fn goes_on(self) -> bool {
+        matches!(self, Method::TrainingSet)
+    }
+
+    /// The method's stable name, in metrics and in the audit log.
+    pub const fn name(self) -> &'static str {
         match self {
             Method::Lookup => "lookup",
             Method::LookupStream => "lookup_stream",
@@ -233,6 +251,14 @@ impl Metrics {
         self
     }
 
+    /// The same with how the audit log is, if there is one.
+    pub fn of_audit(mut self, audit: Option<&Arc<Audit>>) -> Self {
+        if let Some(audit) = audit {
+            self.registry.register_collector(Box::new(audit::Log::new(Arc::clone(audit))));
+        }
+        self
+    }
+
     /// Begins to count a request.
     pub fn begin(self: &Arc<Self>, method: Method) -> Call {
         self.methods[method as usize].in_flight.inc();
@@ -324,6 +350,11 @@ impl Call {
     /// Sees the request answered.
     pub fn answered(&mut self) {
         self.outcome = Outcome::Ok;
+    }
+
+    /// How it ended so far.
+    pub fn outcome(&self) -> &'static str {
+        self.outcome.name()
     }
 
     /// Sees the request fail. What somebody must look into is logged here, and

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::callers::{self, Shown};
 use super::wall::Wall;
+use crate::audit::Audit;
 use crate::port::Connection;
 use crate::web;
 
@@ -40,6 +41,8 @@ pub struct Guard {
     pub anonymous: Arc<Caller>,
     /// By which what is shown expires.
     pub wall: Wall,
+    /// What records who did not pass, if anything does.
+    pub audit: Option<Arc<Audit>>,
 }
 
 impl Default for Guard {
@@ -50,6 +53,7 @@ impl Default for Guard {
             denials: Denials::default(),
             anonymous: callers::anonymous(),
             wall: Wall::default(),
+            audit: None,
         }
     }
 }
@@ -113,6 +117,9 @@ impl Guard {
             }
             Err(refusal) => {
                 self.denials.add(refusal, connection);
+                if let Some(audit) = &self.audit {
+                    audit.deny(connection.address.map(|from| from.ip()), request.uri().path());
+                }
                 tokio::time::sleep(DENIAL_DELAY).await;
                 Err(web::denied(request.headers(), &refusal.error()))
             }

@@ -52,7 +52,7 @@ fn paths(descriptors: &[u8]) -> Vec<String> {
 }
 
 /// What each route is counted as; nothing for those that ask no engine.
-const ROUTES: [(&str, &str); 32] = [
+pub const ROUTES: [(&str, &str); 32] = [
     ("/arrow.flight.protocol.FlightService/DoAction", ""),
     ("/arrow.flight.protocol.FlightService/DoExchange", "training_set"),
     ("/arrow.flight.protocol.FlightService/DoGet", ""),
@@ -100,7 +100,7 @@ fn is_grpc(path: &str) -> bool {
 }
 
 /// The head of the answer to one empty message, or to an empty body.
-async fn call(url: &str, path: &str, token: &str) -> String {
+pub async fn call(url: &str, path: &str, token: &str) -> String {
     let (method, content_type, body) = match (is_grpc(path), path) {
         (true, _) => ("POST", "application/grpc", &[0; 5][..]),
         (false, "/v1/lookup" | "/get-online-features") => ("POST", "application/json", &b"{}"[..]),

@@ -332,6 +332,15 @@ impl Secured {
 
     /// The same, where tokens and certificates expire by this clock.
     pub async fn start_at(config: &ServerConfig, wall: Clock) -> Self {
+        Self::start_recorded(config, wall, None).await
+    }
+
+    /// The same with a log of its calls.
+    pub async fn start_recorded(
+        config: &ServerConfig,
+        wall: Clock,
+        audit: Option<Arc<Audit>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let engine = Arc::new(repository(folder.path()).await);
         let security = Security::read(config, wall).unwrap();
@@ -341,7 +350,7 @@ impl Secured {
         let (stop, stopped) = oneshot::channel::<()>();
         let (config, clock): (_, Clock) = (config.clone(), Arc::new(|| NOW));
         let shutdown = stopped.map(drop);
-        let options = ServeOptions { listener, security, config, clock, shutdown };
+        let options = ServeOptions { listener, security, config, clock, audit, shutdown };
         Self { url, stop, served: tokio::spawn(serve(engine, options)), _folder: folder }
     }
 

@@ -22,7 +22,6 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hitherto_api::Grant;
 use hitherto_core::time::format_timestamp;
 use hitherto_core::{Error, Result};
 use hitherto_proto::convert::feast as convert;
@@ -43,7 +42,7 @@ use tonic::Status;
 use super::{Content, JSON, call, failure, read, retry_later};
 use crate::feast;
 use crate::json::{kind, unique};
-use crate::lookup::Lookups;
+use crate::lookup::{Admitted, Lookups};
 use crate::metrics::Method;
 use crate::served::Failed;
 
@@ -100,12 +99,11 @@ pub async fn answer(
 
 async fn look_up(
     lookups: Lookups,
-    grant: Grant,
-    permit: OwnedSemaphorePermit,
+    admitted: Admitted,
     body: Bytes,
 ) -> Result<(Content, OwnedSemaphorePermit), Failed> {
     let request = read(&body).and_then(request)?;
-    let answer = feast::look_up(&lookups, grant, request, permit, |answer| {
+    let answer = feast::look_up(&lookups, admitted, request, |answer| {
         serde_json::to_vec(&FeastAnswer::new(&answer))
             .map_err(|cause| Error::internal("an answer cannot be written").with_source(cause))
     });

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use hitherto_api::arrow_columns::to_ipc_stream;
-use hitherto_api::{Grant, KeyColumn, Lookup};
+use hitherto_api::{KeyColumn, Lookup};
 use hitherto_core::{Error, Result};
 use http::header::ACCEPT;
 use http::{Extensions, HeaderMap};
@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{ARROW, Content, JSON, call, read, refuse};
 use crate::json::{LookupAnswer, LookupBody};
-use crate::lookup::{Lookups, Written};
+use crate::lookup::{Admitted, Lookups, Written};
 use crate::metrics::Method;
 use crate::served::Failed;
 
@@ -29,27 +29,26 @@ pub async fn answer(
         true => Written::InColumns,
         false => Written::CellByCell,
     };
-    let look_up = |lookups, grant, permit, body| look_up(lookups, grant, permit, body, written);
+    let look_up = |lookups, admitted, body| look_up(lookups, admitted, body, written);
     call((lookups, extensions), Method::HttpLookup, body, refuse, look_up).await
 }
 
 async fn look_up(
     lookups: Lookups,
-    grant: Grant,
-    permit: OwnedSemaphorePermit,
+    admitted: Admitted,
     body: Bytes,
     written: Written,
 ) -> Result<(Content, OwnedSemaphorePermit), Failed> {
     let engine = &lookups.served.engine;
     let request = read(&body).and_then(|body: LookupBody| {
-        body.into_request(|selection| engine.request_fields(&grant, selection))
+        body.into_request(|selection| engine.request_fields(&admitted.grant, selection))
     })?;
     let keys = request.keys.clone();
     let write = move |answer: Lookup| match written {
         Written::InColumns => Ok((ARROW, to_ipc_stream(&answer)?)),
         Written::CellByCell => Ok((JSON, encode(&keys, &answer)?)),
     };
-    lookups.look_up(grant, request, permit, written, write).await
+    lookups.look_up(admitted, request, written, write).await
 }
 
 fn encode(keys: &[KeyColumn], answer: &Lookup) -> Result<Vec<u8>> {

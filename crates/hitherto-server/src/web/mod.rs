@@ -21,7 +21,6 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use hitherto_api::Grant;
 use hitherto_core::limits::HTTP_BODY_BYTES_MAX;
 use hitherto_core::{Error, Kind, Result};
 use hitherto_proto::convert::status::{RETRY_AFTER, from_status, refused, to_status};
@@ -32,7 +31,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::{Code, Status};
 
 use crate::json::ErrorAnswer;
-use crate::lookup::Lookups;
+use crate::lookup::{Admitted, Lookups};
 use crate::metrics::{self, Method};
 use crate::port::Kept;
 use crate::served::Failed;
@@ -139,14 +138,15 @@ async fn call<F: Future<Output = Result<(Content, OwnedSemaphorePermit), Failed>
     method: Method,
     body: Result<Bytes, BytesRejection>,
     refuse: fn(&Status) -> Response,
-    look_up: impl FnOnce(Lookups, Grant, OwnedSemaphorePermit, Bytes) -> F,
+    look_up: impl FnOnce(Lookups, Admitted, Bytes) -> F,
 ) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return without_body(&rejection, refuse),
     };
     let admit = async { lookups.admit(&asked) };
-    let answer = |grant, permit| look_up(lookups.clone(), grant, permit, body);
+    let answer =
+        |grant, permit, note| look_up(lookups.clone(), Admitted::new(grant, permit, note), body);
     match lookups.served.serve(method, &asked, admit, answer).await {
         Ok(((content_type, bytes), permit)) => {
             let mut answer = ([(CONTENT_TYPE, content_type)], bytes).into_response();
@@ -222,6 +222,9 @@ async fn scrape(State(lookups): State<Lookups>) -> Response {
 /// server look. One whose disk is full answers lookups, and is not to be restarted for that.
 async fn healthz(State(lookups): State<Lookups>) -> (StatusCode, &'static str) {
     let served = &lookups.served;
+    if served.audit.as_ref().is_some_and(|audit| audit.is_in_the_way()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the audit log cannot be written\n");
+    }
     match (served.stopping.has_begun(), served.takes_pushes.now()) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         (false, true) => (StatusCode::OK, "ok\n"),

@@ -39,7 +39,7 @@ impl Server {
             let _ = stopped.await;
         };
         let security = Security::default();
-        let options = ServeOptions { listener, security, config, clock, shutdown };
+        let options = ServeOptions { listener, security, config, clock, audit: None, shutdown };
         let task = tokio::spawn(serve(engine, options));
         Ok(Self { url: format!("http://{address}"), stop, task })
     }

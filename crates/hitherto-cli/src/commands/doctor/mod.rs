@@ -16,8 +16,10 @@
 //! | `configuration` | hitherto.yaml and the environment                        |
 //! | `repository`    | definitions and their sources                            |
 //! | `store`         | the store's folder, its format and who holds it          |
+//! | `audit`         | the log of calls, and where its keys are               |
 //! | `server`        | a server, as its callers see it                          |
 
+mod audit;
 mod configuration;
 mod finding;
 mod machine;
@@ -67,11 +69,12 @@ pub struct Examined<'e> {
 type Look = for<'e> fn(&'e Examined<'e>) -> Pin<Box<dyn Future<Output = Vec<Finding>> + 'e>>;
 
 /// Every subject, in the order in which they are shown.
-const SUBJECTS: [(&str, Look); 5] = [
+const SUBJECTS: [(&str, Look); 6] = [
     ("machine", |examined| Box::pin(machine::look(examined))),
     ("configuration", |examined| Box::pin(configuration::look(examined))),
     ("repository", |examined| Box::pin(repository::look(examined))),
     ("store", |examined| Box::pin(store::look(examined))),
+    ("audit log", |examined| Box::pin(audit::look(examined))),
     ("server", |examined| Box::pin(server::look(examined))),
 ];
 

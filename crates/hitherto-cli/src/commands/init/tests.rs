@@ -26,7 +26,7 @@ fn every_setting_is_shown_with_its_default() {
     let is_setting = |text: &str| !text.starts_with(' ') || text.starts_with("  ");
     let settings = template.lines().filter_map(|line| line.strip_prefix('#'));
     let settings: Vec<&str> = settings.filter(|text| is_setting(text)).collect();
-    assert_eq!(settings.len(), 22, "all of Config and ServerConfig, and the word server");
+    assert_eq!(settings.len(), 28, "all of Config and its parts, and the words server and audit");
 
     let scratch = Scratch::create("init-config").expect("a folder");
     let path = scratch.path().join(hitherto_engine::config::FILE_NAME);

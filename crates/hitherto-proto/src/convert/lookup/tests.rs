@@ -28,6 +28,7 @@ fn answer() -> Lookup {
         ],
         times: vec![ViewTimes { view: "labs".into(), times: vec![Some(answered), None] }],
         catalog_version: 9,
+        entities: [].into(),
     }
 }
 
