@@ -146,6 +146,7 @@ fn asks(as_of: i64) -> LookupRequest {
     LookupRequest {
         selection: Selection::features(["labs:value"]).unwrap(),
         keys: vec![KeyColumn { name: String::from("stay"), parts }],
+        request: Vec::new(),
         as_of: Some(as_of),
         with_times: false,
     }

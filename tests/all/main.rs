@@ -5,6 +5,7 @@
 //! | `aggregates`     | functions of windows against a naive oracle of their own    |
 //! | `architecture`   | which crate may know which, one version of key crates       |
 //! | `audit`          | the audit log by another's decoder, on a full disk, after kill -9 |
+//! | `places`         | where facts, keys and who asked lie, and what removes them   |
 //! | `arrivals`       | pushed facts are known from their arrival, whatever the clock |
 //! | `bad_input`      | what does not fit is told so, and changes nothing           |
 //! | `believed`       | no statistic of a file changes a value                      |
@@ -83,6 +84,7 @@ mod optimizing;
 mod oracle;
 mod parity;
 mod partitioned;
+mod places;
 mod power;
 mod progress;
 mod pushing;
