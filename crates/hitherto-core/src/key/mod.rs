@@ -16,6 +16,7 @@
 
 pub mod batch;
 mod event;
+mod hash_slot;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ use crate::types::DataType;
 use crate::{Error, Result};
 
 pub use event::EventKey;
+pub use hash_slot::{HASH_SLOTS, hash_slot};
 
 /// One part of an entity key, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
