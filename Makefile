@@ -18,7 +18,7 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours test-serving test-pipelines test-deploy test-deploy-long notebooks wheel release clean
+    test-neighbours test-stores test-serving test-pipelines test-deploy test-deploy-long notebooks wheel release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ test-bare:  ## both commands on a machine on which nothing is installed; root, t
 test-neighbours: python  ## the client beside Feast, MLflow, scikit-learn, mypy and pyright
 	$(PYTHON) -m pip install --quiet --requirement $(PACKAGE)/requirements-neighbours.txt
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests/neighbours
+
+test-stores: python  ## sources and shared state in S3 (SeaweedFS) and Azure (Azurite)
+	HITHERTO_BENCHES=$(CARGO_TARGET_DIR)/debug/hitherto-benches tests/stores/test.sh $(PYTHON)
 
 test-serving: python  ## features inside KServe, MLServer, BentoML, MLflow and others, each its own
 	HITHERTO_BIN=$(HITHERTO) integrations/test.sh serving

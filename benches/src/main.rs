@@ -12,6 +12,7 @@
 //! | [`online`] | lookups, from a request to its answer                             |
 //! | [`hostile`] | a server that is asked for more than it can                       |
 //! | [`audit`]  | the writer of the audit log, and its verifier                     |
+//! | [`sharing`] | state that processes share in an object store                     |
 //! | [`materialize`] | materialization and push                                     |
 //! | [`child`]  | measurements and servers in processes of their own                |
 //! | [`peers`]  | other engines, which scripts ask                                  |
@@ -33,6 +34,7 @@ mod peak;
 mod peers;
 mod pit;
 mod shared;
+mod sharing;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -92,6 +94,14 @@ enum Command {
     /// One measurement of `materialize`, in the process that it gets for itself
     #[command(name = materialize::CHILD, hide = true)]
     MaterializeChild,
+    /// State that processes share in an object store: changes of many, and one leader at a time
+    Sharing(sharing::Options),
+    /// A process that changes the state of `sharing`
+    #[command(name = sharing::CHILD, hide = true)]
+    SharingChild,
+    /// A process that can lead in `sharing`
+    #[command(name = sharing::MEMBER, hide = true)]
+    SharingMember,
     /// A server that `online` measures
     #[command(name = online::SERVER, hide = true)]
     OnlineServer,
@@ -112,6 +122,9 @@ fn main() -> ExitCode {
             materialize::run(&options).map(|answer| answer.to_string())
         }
         Command::MaterializeChild => materialize::answer(),
+        Command::Sharing(options) => sharing::run(&options).map(|answer| answer.to_string()),
+        Command::SharingChild => child::answer(sharing::measure),
+        Command::SharingMember => sharing::serve().map(|()| String::new()),
         Command::OnlineServer => online::serve().map(|()| String::new()),
     };
     match answer {

@@ -44,6 +44,7 @@
 //! | `on_demand`      | features that are computed when they are asked for          |
 //! | `losses`         | cut logs, deleted files, flipped bytes                      |
 //! | `changing`       | definitions that change while lookups go on                |
+//! | `sharing`        | state that processes share in an object store, one leader    |
 //! | `situations`     | golden situations, readable by a stranger, on every path    |
 //! | `verify`         | both sides compared, and how a difference shows             |
 //! | `why`            | reasons for an answer, and the rule's answer from them      |
@@ -92,6 +93,7 @@ mod records;
 mod repo;
 mod roles;
 mod rule;
+mod sharing;
 mod situations;
 mod small_disk;
 mod sources;

@@ -58,10 +58,10 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use hitherto_core::Result;
 use hitherto_core::limits::{BATCH_ROWS, SQL_PLANS_IN_FLIGHT_MAX};
+use hitherto_objects::Stores;
 use tokio::sync::Semaphore;
 
 use crate::error::from_datafusion;
-use crate::files::Buckets;
 
 /// DataFusion with the memory and threads that this process grants it. All
 /// queries of one process share one memory pool.
@@ -70,7 +70,7 @@ pub struct Offline {
     threads: usize,
     memory_bytes_max: usize,
     runtime: Arc<RuntimeEnv>,
-    buckets: Buckets,
+    stores: Stores,
     /// Bounds queries of callers that are planned at a time.
     planning: Arc<Semaphore>,
 }
@@ -86,9 +86,9 @@ impl Offline {
             .with_memory_pool(pool)
             .build_arc()
             .map_err(|cause| from_datafusion("the offline layer cannot start", cause))?;
-        let (root, buckets) = (root.to_owned(), Buckets::default());
+        let (root, stores) = (root.to_owned(), Stores::default());
         let planning = Arc::new(Semaphore::new(SQL_PLANS_IN_FLIGHT_MAX));
-        Ok(Self { root, threads, memory_bytes_max, runtime, buckets, planning })
+        Ok(Self { root, threads, memory_bytes_max, runtime, stores, planning })
     }
 
     /// A session for one query: tables of one query are never seen by another.

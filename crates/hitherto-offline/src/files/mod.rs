@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `disk` | files on this machine |
 //! | `names` | which names are data |
-//! | `bucket` | objects in S3, Google Cloud Storage and Azure, and how threads wait for them |
+//! | `bucket` | objects in S3, Google Cloud Storage and Azure |
 //! | `content` | the bytes of either, as Parquet's readers ask for them |
 //! | `kept` | the footer of a file, once it was read |
 //! | `sums` | checksums of the files that Hitherto writes itself |
@@ -27,9 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hitherto_core::{Error, Result};
+use hitherto_objects::Stores;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
-pub(crate) use bucket::Buckets;
 use bucket::Object;
 pub(crate) use content::Content;
 use kept::KeptFooter;
@@ -171,11 +171,11 @@ impl SourceFile {
 /// # Errors
 /// `NotFound` when there is none, `Invalid` for a malformed glob or a URL of a
 /// scheme that this build cannot read, `Unavailable` when a folder cannot be read.
-pub(crate) fn list(root: &Path, buckets: &Buckets, parquet: &str) -> Result<Vec<SourceFile>> {
+pub(crate) fn list(root: &Path, stores: &Stores, parquet: &str) -> Result<Vec<SourceFile>> {
     let mut files = match parquet.split_once("://") {
         None => disk::list(root, parquet),
         Some(("file", path)) => disk::list(root, path),
-        Some(_) => buckets.list(parquet),
+        Some(_) => bucket::list(stores, parquet),
     }?;
     if files.is_empty() {
         let (place, other) = match parquet.split_once("://") {

@@ -119,7 +119,7 @@ impl Offline {
     /// # Errors
     /// Those of [`Offline::list_files`].
     pub fn list(&self, parquet: &str) -> Result<Vec<SourceFile>> {
-        files::list(&self.root, &self.buckets, parquet)
+        files::list(&self.root, &self.stores, parquet)
     }
 
     /// Rows in these files, from their footers.

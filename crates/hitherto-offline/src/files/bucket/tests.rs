@@ -8,20 +8,17 @@ use super::*;
 
 const URL: &str = "s3://bucket";
 
-fn store_of(keys: &[&str]) -> (Buckets, Arc<Bucket>) {
-    let buckets = Buckets::default();
-    let runtime = buckets.opened.lock().runtime().unwrap();
-    let bucket =
-        Arc::new(Bucket { url: String::from(URL), store: Arc::new(InMemory::new()), runtime });
-    buckets.opened.lock().buckets.insert(String::from(URL), Arc::clone(&bucket));
+fn store_of(keys: &[&str]) -> (Stores, Arc<Bucket>) {
+    let stores = Stores::default();
+    let bucket = stores.put(URL, Arc::new(InMemory::new())).unwrap();
     for key in keys {
         put(&bucket, key, "0123456789");
     }
-    (buckets, bucket)
+    (stores, bucket)
 }
 
 fn put(bucket: &Bucket, key: &str, text: &'static str) {
-    let (store, key) = (Arc::clone(&bucket.store), Path::parse(key).unwrap());
+    let (store, key) = (bucket.store(), Path::parse(key).unwrap());
     let put = async move { store.put(&key, PutPayload::from_static(text.as_bytes())).await };
     bucket.wait(put).unwrap().unwrap();
 }
@@ -35,8 +32,8 @@ fn object(file: &SourceFile) -> &Object {
 
 #[test]
 fn an_object_that_is_replaced_is_a_conflict_and_never_a_mixture() {
-    let (buckets, bucket) = store_of(&["labs/a.parquet"]);
-    let files = buckets.list("s3://bucket/labs").unwrap();
+    let (stores, bucket) = store_of(&["labs/a.parquet"]);
+    let files = list(&stores, "s3://bucket/labs").unwrap();
     let [file] = files.as_slice() else { panic!("{files:?}") };
     let pieces = object(file).read(vec![8..10, 0..2]).unwrap();
     assert_eq!(pieces, ["89".as_bytes(), "01".as_bytes()]);
@@ -63,9 +60,9 @@ fn objects_are_listed_as_files_on_disk_are() {
         "xx.parquet",
         "p/_day=1/a.PQ",
     ];
-    let (buckets, _) = store_of(&keys);
+    let (stores, _) = store_of(&keys);
     let listed = |parquet: &str| -> Vec<String> {
-        let files = buckets.list(parquet).unwrap();
+        let files = list(&stores, parquet).unwrap();
         let mut names: Vec<String> =
             files.iter().map(|file| file.name["s3://bucket/".len()..].to_owned()).collect();
         names.sort();
@@ -81,16 +78,16 @@ fn objects_are_listed_as_files_on_disk_are() {
     let all = ["a.parquet", "p/_day=1/a.PQ", "x/a.parquet", "x/y/b.parquet", "xx.parquet"];
     assert_eq!(listed("s3://bucket"), all);
     assert_eq!(listed("s3://bucket/nothing"), [""; 0]);
-    let error = buckets.list("s3://bucket/[").unwrap_err();
+    let error = list(&stores, "s3://bucket/[").unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
 }
 
 #[test]
 fn an_object_is_read_whatever_its_key() {
     for key in ["plain/a.parquet", "day=1/100% of [b], new?.parquet", "ä/#1*.parquet"] {
-        let (buckets, _) = store_of(&[key]);
+        let (stores, _) = store_of(&[key]);
         let folder = key.split_once('/').map_or("", |(folder, _)| folder);
-        let files = buckets.list(&format!("s3://bucket/{folder}")).unwrap();
+        let files = list(&stores, &format!("s3://bucket/{folder}")).unwrap();
         let [file] = files.as_slice() else { panic!("{key}: {files:?}") };
         let ranges = [2..5, 7..8].to_vec();
         assert_eq!(file.open().unwrap().read_ranges(ranges).unwrap(), ["234", "7"], "{key}");
@@ -101,19 +98,19 @@ fn an_object_is_read_whatever_its_key() {
 fn objects_that_are_a_table_are_refused() {
     let keys =
         ["t/a.parquet", "t/_delta_log/0.json", "i/data/a.parquet", "i/metadata/1.metadata.json"];
-    let (buckets, _) = store_of(&keys);
+    let (stores, _) = store_of(&keys);
     for (parquet, name) in [
         ("s3://bucket/t", "a Delta table"),
         ("s3://bucket/t/*.parquet", "a Delta table"),
         ("s3://bucket/i", "an Iceberg table"),
         ("s3://bucket", "\"s3://bucket\": i is an Iceberg table"),
     ] {
-        let error = buckets.list(parquet).unwrap_err();
+        let error = list(&stores, parquet).unwrap_err();
         assert!(error.kind() == Kind::Invalid && error.to_string().contains(name), "{error}");
     }
-    assert_eq!(buckets.list("s3://bucket/t/a.parquet").unwrap().len(), 1, "one object");
+    assert_eq!(list(&stores, "s3://bucket/t/a.parquet").unwrap().len(), 1, "one object");
     // Nor is what lies beside a table the table.
-    let (buckets, _) = store_of(&["raw/a.parquet", "raw/t/_delta_log/0.json", "raw/t/b.parquet"]);
-    assert_eq!(buckets.list("s3://bucket/raw/*.parquet").unwrap().len(), 1);
-    assert!(buckets.list("s3://bucket/raw/*/*.parquet").is_err());
+    let (stores, _) = store_of(&["raw/a.parquet", "raw/t/_delta_log/0.json", "raw/t/b.parquet"]);
+    assert_eq!(list(&stores, "s3://bucket/raw/*.parquet").unwrap().len(), 1);
+    assert!(list(&stores, "s3://bucket/raw/*/*.parquet").is_err());
 }
