@@ -20,7 +20,8 @@ use serde_json::Value;
 use crate::arrow::{to_arrow, to_column};
 
 /// The values of a field, one for each entity: null, bool, number, string or array. Dates,
-/// timestamps and decimals are strings, and so may numbers beyond JSON be (`"NaN"`).
+/// timestamps and decimals are strings, and so may numbers beyond JSON be (`"NaN"`), which
+/// `{"float": "NaN"}` tells from text.
 ///
 /// # Errors
 /// `Invalid` naming the position of a value that is none of the field's type.
@@ -75,6 +76,10 @@ fn text(value: Value, data_type: &DataType) -> std::result::Result<Option<String
         Value::Bool(value) if *data_type == DataType::Bool => Ok(Some(value.to_string())),
         Value::Number(number) if is_number => Ok(Some(number.to_string())),
         Value::String(text) if is_exact || is_float && is_beyond(&text) => Ok(Some(text)),
+        Value::Object(fields) if is_float => {
+            let told = fields.get("float").and_then(Value::as_str).filter(|text| is_beyond(text));
+            told.map(|text| Some(text.to_owned())).ok_or_else(|| String::from("an object"))
+        }
         Value::String(text) if !is_number && *data_type != DataType::Bool => Ok(Some(text)),
         // What it is and not which: errors are logged.
         Value::Bool(_) => Err(String::from("a bool")),
@@ -186,7 +191,8 @@ mod tests {
 
     #[test]
     fn json_is_read_as_the_type_says() {
-        let floats = read("float64", json!([1, 2.5, null, "NaN", "-inf"])).unwrap();
+        let odd = json!([1, 2.5, null, {"float": "NaN"}, "-inf"]);
+        let floats = read("float64", odd).unwrap();
         assert_eq!(floats.statuses, [0, 0, 1, 0, 0]);
         let Values::F64(values) = floats.values else { panic!("float64") };
         assert!(
@@ -216,7 +222,8 @@ mod tests {
             ("timestamp(us, UTC)", json!(["yesterday"]), "another value at position 0"),
             ("list(float32)", json!([[1], [2, "x"]]), "a string at position 1"),
             ("list(float32, 2)", json!([[1]]), "an array of another length at position 0"),
-            ("string", json!([{}]), "an object at position 0"),
+            ("string", json!([{"float": "NaN"}]), "an object at position 0"),
+            ("float32", json!([{"float": "1"}]), "an object at position 0"),
         ];
         for (data_type, values, expected) in odd {
             let refused = read(data_type, values).unwrap_err().to_string();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import random
 import subprocess
 import urllib.error
@@ -13,6 +14,7 @@ from typing import Any
 
 import duckdb
 import hitherto
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -248,12 +250,8 @@ def test_a_report_and_a_manifest_have_them(root: Path) -> None:
         assert set(nulls["number"]["reasons"]) == {"null_input", "cast"}
 
 
-def test_a_model_that_needs_them_is_refused_by_name(root: Path) -> None:
+def test_a_service_of_them_is_an_exposure(root: Path) -> None:
     with hitherto.connect(root, now=NOW) as store:
-        rows = store.training_set(questions(), ["risk:each"], timestamp="at")
-        rows.to_arrow()
-        with pytest.raises(hitherto.InvalidError, match=r"on-demand views \(risk\)"):
-            hitherto.serving.Features(store, rows.manifest)
         catalog = store.catalog()
         catalog["views"][0]["definition"]["metadata"]["tags"] = {"dbt": "model.shop.spend"}
         catalog["services"] = [
@@ -263,6 +261,44 @@ def test_a_model_that_needs_them_is_refused_by_name(root: Path) -> None:
             }
         ]
         assert hitherto.dbt.exposures(catalog)["exposures"][0]["name"] == "fraud"
+
+
+def test_what_is_missing_in_a_frame_is_null_and_a_nan_is_a_nan(root: Path) -> None:
+    nan = float("nan")
+    echo = OnDemandView(
+        "echo",
+        request=[Field("number", "float64"), Field("text", "string")],
+        inputs=["spend:mean"],
+        features=[
+            OnDemandFeature("number_again", "float64", "number"),
+            OnDemandFeature("text_again", "string", "text"),
+            OnDemandFeature("mean_again", "float64", "mean"),
+        ],
+    )
+    keys = {"customer": [1, 2, 3]}
+    brought = {"number": [1.5, nan, nan], "text": ["a", None, "NaN"]}
+    frame = pd.DataFrame({**keys, **brought})
+    spine = frame.assign(event_timestamp=pd.Timestamp(NOON))
+    with hitherto.connect(root, now=NOW) as store:
+        store.apply(definitions=[echo])
+
+        def echoed(request: Any) -> list[list[Any]]:
+            found = store.lookup(keys, ["echo:*"], request=request).to_dict()
+            return [found["echo:number_again"], found["echo:text_again"]]
+
+        rows = store.training_set(spine, ["echo:*"]).to_arrow()
+        trained = [rows[name].to_pylist() for name in ("number_again", "text_again")]
+        assert trained == [[1.5, None, None], ["a", None, "NaN"]]
+        assert echoed(frame[["number", "text"]]) == trained
+        numbers, texts = echoed(brought)
+        assert math.isnan(numbers[1]) and math.isnan(numbers[2])
+        assert texts == ["a", None, "NaN"]
+        assert echoed({**brought, "number": [math.inf, -math.inf, 0]})[0] == [
+            math.inf, -math.inf, 0,
+        ]  # fmt: skip
+        # Not the text "NaN".
+        with pytest.raises(hitherto.InvalidError, match="text.*an object at position 1.*string"):
+            echoed({**brought, "text": ["a", nan, None]})
 
 
 def test_the_command_line_brings_fields_beside_keys(root: Path) -> None:

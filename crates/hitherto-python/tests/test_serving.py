@@ -442,3 +442,120 @@ def test_the_environment_says_where_the_server_is(
     features = serving.from_environment(found)
     served = features.read({"hospitalization_id": [first["hospitalization_id"]]})
     assert served.to_dict() == {name: [first[name]] for name in features.columns}
+
+
+RATIO = hitherto.OnDemandView(
+    "ratio",
+    request=[Field("dose_now", "float64"), Field("drug", "string"), Field("since", "date32")],
+    inputs=["labs:lactate", "ward:ward"],
+    features=[
+        hitherto.OnDemandFeature("per_lactate", "float64", "dose_now / lactate"),
+        hitherto.OnDemandFeature("is_new", "bool", "drug <> ward AND since < request_time()"),
+    ],
+)
+ASKED = ["ratio:per_lactate", "labs:ph", "ratio:is_new"]
+
+#: What only a request has, a row for each stay.
+BROUGHT = {
+    "stay": ["1", "2", "3"],
+    "dose_now": [1 / 3, -0.0, 7.5],
+    "drug": ["a", None, "c"],
+    "since": [dt.date(2030, 1, 1), dt.date(2020, 1, 1), dt.date(1999, 12, 31)],
+}
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[hitherto.Store, Any, Any]]:
+    """A store with an on-demand view, rows of its features, and their contract."""
+    root = tmp_path_factory.mktemp("computed")
+    pq.write_table(FACTS, root / "labs.parquet")
+    with hitherto.connect(root, now=NOW) as store:
+        apply(store, [STAY, LABS, WARD, RATIO])
+        spine = pa.table(BROUGHT).append_column(
+            "event_timestamp", pa.array([dt.datetime(2030, 1, 2)] * 3, TIMES)
+        )
+        rows = store.training_set(spine, ASKED)
+        rows.to_arrow()
+        yield store, rows, contract(store, rows)
+
+
+def test_features_on_demand_are_served_as_they_were_trained(computed: Any) -> None:
+    store, rows, found = computed
+    assert "per_lactate" in found["on_demand_definitions"]["ratio"]["features"][0]["name"]
+    trained = rows.to_arrow().select(["per_lactate", "ph", "is_new"])
+    for manifest in (found, rows.manifest):
+        features = Features(store, manifest)
+        assert features.names == ASKED
+        assert features.keys == {"stay": "string"}
+        assert features.request == {"dose_now": "float64", "drug": "string", "since": "date32"}
+        as_requests_have_them: list[Any] = [
+            BROUGHT,
+            pd.DataFrame(BROUGHT),
+            [dict(zip(BROUGHT, row, strict=True)) for row in zip(*BROUGHT.values(), strict=True)],
+            {**BROUGHT, "since": [str(day) for day in BROUGHT["since"]],
+             "drug": [text and text.encode() for text in BROUGHT["drug"]]},
+        ]  # fmt: skip
+        for asked in as_requests_have_them:
+            served = features.read(asked).to_arrow()
+            assert served.equals(trained), asked
+
+
+def test_a_request_brings_what_expressions_read(computed: Any) -> None:
+    store, _, found = computed
+    features = Features(store, found)
+    with pytest.raises(hitherto.InvalidError, match="dose_now"):
+        features.read({name: BROUGHT[name] for name in BROUGHT if name != "dose_now"})
+    said = "join keys stay and the fields dose_now, drug, since; found stay"
+    with pytest.raises(hitherto.InvalidError, match=said):
+        features.read([{"stay": "1"}])
+    # What is computed of an entity that nobody knows is as unknown as that is.
+    with pytest.raises(hitherto.NotFoundError, match='a view that on-demand view "ratio" reads'):
+        features.read({name: values[:1] for name, values in BROUGHT.items()} | {"stay": ["9"]})
+    # A null is a value of the request, and one that is computed of it is null.
+    one: dict[str, list[Any]] = {name: values[:1] for name, values in BROUGHT.items()}
+    assert features.read({**one, "dose_now": [None]}).to_dict()["per_lactate"] == [None]
+    with pytest.raises(hitherto.NotFoundError, match="per_lactate is null"):
+        strict = Features(store, found, policy=StatusPolicy(null="refuse"))
+        strict.read({**one, "dose_now": [None]})
+
+
+#: What was changed of expressions, and what an error has to say of it.
+RECOMPUTED: dict[str, tuple[Definitions, str]] = {
+    "another expression": (
+        [replace(RATIO, features=[replace(RATIO.features[0], expr="dose_now * lactate"),
+                                  RATIO.features[1]])],
+        'on-demand view "ratio", features.per_lactate.expr: dose_now / lactate in training, '
+        "dose_now . lactate here",
+    ),
+    "another type of a field": (
+        [replace(RATIO, request=[replace(RATIO.request[0], type="float32"), *RATIO.request[1:]])],
+        "request.dose_now: float64 in training, float32 here",
+    ),
+    "an input more": (
+        [replace(RATIO, inputs=[*RATIO.inputs, "labs:ph"],
+                 features=[*RATIO.features,
+                           hitherto.OnDemandFeature("acid", "float32", "labs.ph")])],
+        'on-demand view "ratio"',
+    ),
+    "a feature less": (
+        [replace(RATIO, request=RATIO.request[:1], inputs=["labs:lactate"],
+                 features=RATIO.features[:1])],
+        'on-demand view "ratio" has no feature "is_new" here',
+    ),
+    "no view": ([], 'on-demand view "ratio" is not applied here'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", RECOMPUTED)
+def test_a_changed_expression_is_refused(change: str, computed: Any, tmp_path: Path) -> None:
+    definitions, said = RECOMPUTED[change]
+    shutil.copytree(computed[0]._target, tmp_path / "copy", dirs_exist_ok=True)
+    with hitherto.connect(tmp_path / "copy", now=NOW) as store:
+        apply(store, [STAY, LABS, WARD, *definitions])
+        with pytest.raises(hitherto.ConflictError, match=said):
+            Features(store, computed[2])
+        with pytest.raises(hitherto.ConflictError, match='on-demand view "ratio"'):
+            Features(store, computed[1].manifest)
+        # Words change nothing.
+        apply(store, [STAY, LABS, WARD, replace(RATIO, description="Of the dose.")])
+        Features(store, computed[2])

@@ -18,8 +18,20 @@ def dumps(columns: Mapping[str, Iterable[Any]]) -> str:
     Raises:
         InvalidError: a value is of a kind that no field has.
     """
-    lists = {name: [_plain(name, value) for value in values] for name, values in columns.items()}
+    lists = {
+        name: [_plain(name, value) for value in _present(values)]
+        for name, values in columns.items()
+    }
     return json.dumps(lists, allow_nan=False)
+
+
+def _present(values: Any) -> Iterable[Any]:
+    """Values of a column; what pandas has where one is missing is None, as in a spine."""
+    if not hasattr(values, "isna"):
+        found: Iterable[Any] = values
+        return found
+    pairs = zip(values, values.isna(), strict=True)
+    return [None if is_missing else value for value, is_missing in pairs]
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -51,5 +63,6 @@ def _plain(name: str, value: Any) -> Any:
     )
 
 
-def _beyond(value: float) -> str:
-    return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
+def _beyond(value: float) -> dict[str, str]:
+    """A number that JSON lacks, told from the same text."""
+    return {"float": "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"}

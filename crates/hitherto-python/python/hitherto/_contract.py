@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._arrow import imported
 from ._errors import ConflictError, Error, InvalidError
-from ._selection import REFERENCE, Selection, resolve, views_of
+from ._selection import REFERENCE, Selection, on_demand_of, resolve, views_of
 from ._time import format_duration
 
 if TYPE_CHECKING:
@@ -64,10 +64,12 @@ def record(store: Store, training_set: TrainingSet) -> dict[str, Any]:
             + "; build the training set again"
         )
     names = {entry["view"] for entry in manifest["views"]}
+    computed = {name: _computation(on_demand_of(catalog)[name]) for name in _computed(manifest)}
     nulls = null_rows(training_set.report())
     return {
         **manifest,
         "definitions": {name: _definition(views[name]) for name in sorted(names)},
+        **({"on_demand_definitions": computed} if computed else {}),
         "null_features": [name for name, rows in nulls.items() if rows],
     }
 
@@ -77,7 +79,7 @@ def null_rows(report: dict[str, Any]) -> dict[str, int]:
     null."""
     return {
         f"{view['view']}:{null['feature']}": null["rows"]
-        for view in report["views"]
+        for view in (*report["views"], *report.get("on_demand", []))
         for null in view["nulls"]
     }
 
@@ -86,32 +88,42 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
     """The manifest's features as the catalog has them.
 
     Raises:
-        ConflictError: it lacks one.
+        ConflictError: it lacks one, or a view that one is computed of.
     """
-    if computed := [each["view"] for each in manifest.get("on_demand", [])]:
-        raise InvalidError(
-            f"features of on-demand views ({', '.join(computed)}) are of what only a request has, "
-            "which is not brought along with a model yet; look them up with "
-            "store.lookup(..., request=...)"
-        )
-    views = views_of(catalog)
+    features = {
+        name: [each["name"] for each in definition["features"]]
+        for name, definition in _definitions(catalog).items()
+    }
     lines: list[str] = []
     for reference in manifest["features"]:
         match = REFERENCE.fullmatch(reference)
         if match is None:
             raise InvalidError(f"{reference!r} in the manifest names no feature")
-        view = views.get(match["view"])
-        if view is None:
-            lines.append(f'feature view "{match["view"]}" is not applied here')
-        elif match["feature"] not in (each["name"] for each in view["definition"]["features"]):
-            lines.append(f'feature view "{match["view"]}" has no feature "{match["feature"]}" here')
+        view = match["view"]
+        if view in features and match["feature"] not in features[view]:
+            lines.append(f'{_kind(manifest, view)} has no feature "{match["feature"]}" here')
+        elif view not in features:
+            lines.append(f"{_kind(manifest, view)} is not applied here")
+    for name in (*(entry["view"] for entry in manifest["views"]), *_computed(manifest)):
+        if name not in features:
+            lines.append(f"{_kind(manifest, name)} is not applied here")
     refuse(dict.fromkeys(lines))
     return resolve(catalog, manifest["features"], None)
 
 
+def request(catalog: dict[str, Any], manifest: Manifest) -> dict[str, str]:
+    """Fields that only a request has, which expressions read, and their types."""
+    computed = on_demand_of(catalog)
+    return {
+        field["name"]: field["type"]
+        for name in _computed(manifest)
+        for field in computed[name].get("request", [])
+    }
+
+
 def differences(store: Store, catalog: dict[str, Any], manifest: Manifest) -> list[str]:
     """What is otherwise in ``store`` than in training, a sentence each."""
-    views = views_of(catalog)
+    views, computed = views_of(catalog), on_demand_of(catalog)
     lines: list[str] = []
     trained = manifest.get("definitions")
     if trained is None:
@@ -119,12 +131,14 @@ def differences(store: Store, catalog: dict[str, Any], manifest: Manifest) -> li
     for entry in manifest["views"]:
         name, known = entry["view"], entry.get("known", "honor")
         if trained is not None:
-            lines += _changes(name, trained[name], views[name])
+            lines += _changes(f'feature view "{name}"', trained[name], _definition(views[name]))
         if known == "ignore" != views[name]["definition"]["known"]:
             lines.append(
                 f'feature view "{name}": the training rows ignore known time (known="ignore"), '
                 "so they have what nobody knew yet, and lookups honor it"
             )
+    for name, definition in manifest.get("on_demand_definitions", {}).items():
+        lines += _changes(f'on-demand view "{name}"', definition, _computation(computed[name]))
     return list(dict.fromkeys(lines))
 
 
@@ -156,8 +170,13 @@ def trained_catalog(contract: Manifest) -> dict[str, Any]:
     entities = {
         view["definition"]["entity"]: view["keys"] for view in views if view["definition"]["entity"]
     }
+    computed = [
+        {"metadata": {"name": name}, **definition}
+        for name, definition in contract.get("on_demand_definitions", {}).items()
+    ]
     return {
         "views": views,
+        "on_demand": computed,
         "services": [],
         "entities": [{"metadata": {"name": name}, "keys": keys} for name, keys in entities.items()],
     }
@@ -176,23 +195,31 @@ def refuse(lines: Iterable[str]) -> None:
 
 def _hashes(store: Store, catalog: dict[str, Any], manifest: Manifest) -> Iterator[str]:
     """Views whose hash is another, as the store hashes what is applied."""
-    trained = {entry["name"]: entry for entry in manifest["views"]}
     views = views_of(catalog)
     rows = store.training_set(_no_rows(catalog, manifest), manifest["features"], full_names=True)
     try:
         rows.to_arrow()
-        applied = {entry["name"]: entry["definition"] for entry in rows.manifest["views"]}
+        applied = rows.manifest
     except Error as error:
         raise type(error)(
             f"the definitions cannot be compared, as that needs the views' source files here: "
             f"{error}; keep serving.contract(store, training_set) with the model instead, which "
             "needs none"
         ) from error
-    for name, entry in trained.items():
-        if applied[name] != entry["definition"]:
+    here = {entry["name"]: entry["definition"] for entry in applied["views"]}
+    for entry in manifest["views"]:
+        name, view = entry["name"], entry["view"]
+        if here.get(name) != entry["definition"]:
             yield (
-                f'feature view "{entry["view"]}": its definition has the hash {applied[name]} '
-                f"here{_since(views[entry['view']])}, and had {entry['definition']} in training"
+                f'feature view "{view}": its definition has the hash {here.get(name)} here'
+                f"{_since(views[view])}, and had {entry['definition']} in training"
+            )
+    expressions = {each["view"]: each["definition"] for each in applied.get("on_demand", [])}
+    for entry in manifest.get("on_demand", []):
+        if expressions.get(entry["view"]) != entry["definition"]:
+            yield (
+                f'on-demand view "{entry["view"]}": its definition has the hash '
+                f"{expressions.get(entry['view'])} here, and had {entry['definition']} in training"
             )
 
 
@@ -201,8 +228,23 @@ def _no_rows(catalog: dict[str, Any], manifest: Manifest) -> Any:
     pyarrow = imported("pyarrow", "comparing definitions")
     types = keys(catalog, selection(catalog, manifest))
     fields = {name: pyarrow.type_for_alias(kind) for name, kind in types.items()}
+    fields |= {name: _arrow_type(kind) for name, kind in request(catalog, manifest).items()}
     fields["event_timestamp"] = pyarrow.timestamp("us", "UTC")
     return pyarrow.schema(list(fields.items())).empty_table()
+
+
+def _arrow_type(kind: str) -> Any:
+    """Arrow's type of a declared one, such as ``list(float32)``."""
+    pyarrow = imported("pyarrow", "comparing definitions")
+    name, _, rest = kind.removesuffix(")").partition("(")
+    parts = [part.strip() for part in rest.split(",") if part.strip()]
+    if name == "decimal128":
+        return pyarrow.decimal128(*map(int, parts))
+    if name == "timestamp":
+        return pyarrow.timestamp(*parts)
+    if name == "list":
+        return pyarrow.list_(_arrow_type(parts[0]), *map(int, parts[1:]))
+    return pyarrow.type_for_alias(kind)
 
 
 def keys(catalog: dict[str, Any], selected: Selection) -> dict[str, str]:
@@ -232,17 +274,40 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key != name}
 
 
-def _changes(name: str, trained: dict[str, Any], view: dict[str, Any]) -> Iterator[str]:
-    now = _definition(view)
+def _definitions(catalog: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The definitions of all views, by their names."""
+    stored = {name: view["definition"] for name, view in views_of(catalog).items()}
+    return stored | on_demand_of(catalog)
+
+
+def _computed(manifest: Manifest) -> list[str]:
+    """Names of the on-demand views that the manifest's features are of."""
+    return [each["view"] for each in manifest.get("on_demand", [])]
+
+
+def _kind(manifest: Manifest, name: str) -> str:
+    kind = "on-demand" if name in _computed(manifest) else "feature"
+    return f'{kind} view "{name}"'
+
+
+def _computation(view: dict[str, Any]) -> dict[str, Any]:
+    """What of an on-demand view's definition can change its answers."""
+    definition = _without(view, "metadata")
+    for part in ("features", "request"):
+        definition[part] = [_without(field, "description") for field in view.get(part, [])]
+    return definition
+
+
+def _changes(what: str, trained: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     then, here = (dict(_paths(_without(each, "version"))) for each in (trained, now))
     changed = [path for path in {**then, **here} if then.get(path) != here.get(path)]
     for path in changed:
         yield (
-            f'feature view "{name}", {path.removesuffix("_micros")}: {_said(path, then)} in '
-            f"training (version {trained['version']}), {_said(path, here)} here{_since(view)}"
+            f"{what}, {path.removesuffix('_micros')}: {_said(path, then)} in training"
+            f"{_since(trained)}, {_said(path, here)} here{_since(now)}"
         )
     if not changed and list(then) != list(here):
-        yield f'feature view "{name}": its features are in another order{_since(view)}'
+        yield f"{what}: its features are in another order{_since(now)}"
 
 
 def _paths(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -266,4 +331,5 @@ def _said(path: str, values: dict[str, Any]) -> str:
 
 
 def _since(view: dict[str, Any]) -> str:
-    return f" (version {view['version']})"
+    """The version of what has versions: an on-demand view has none."""
+    return f" (version {view['version']})" if "version" in view else ""

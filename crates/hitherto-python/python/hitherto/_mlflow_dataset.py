@@ -122,24 +122,32 @@ class TrainingSetDataset(Dataset):  # type: ignore[misc]
         return {**super().to_dict(), "schema": schema, "profile": self._profile}
 
 
-KEY_TYPES = {
+INPUT_TYPES = {
     "bool": DataType.boolean,
     "int64": DataType.long,
     "uint32": DataType.long,
+    "uint64": DataType.long,
+    "float32": DataType.float,
+    "float64": DataType.double,
     "string": DataType.string,
     "binary": DataType.binary,
-    "date32": DataType.string,
 }
-"""Types of join keys that MLflow has; smaller integers are its integer. A date is text, as
-in JSON."""
+"""Types of what a request brings that MLflow has; smaller integers are its integer. Dates,
+timestamps and decimals are text, as in JSON."""
 
 
 def signature(contract: dict[str, Any]) -> ModelSignature:
-    """Join keys and their types, as the input of a model."""
+    """What a request of the model brings: join keys, and fields of on-demand views."""
     catalog = _contract.trained_catalog(contract)
     keys = _contract.keys(catalog, _contract.selection(catalog, contract))
-    columns = [ColSpec(KEY_TYPES.get(kind, DataType.integer), name) for name, kind in keys.items()]
-    return ModelSignature(inputs=Schema(columns))
+    inputs = keys | _contract.request(catalog, contract)
+    return ModelSignature(inputs=Schema([ColSpec(_input(inputs[name]), name) for name in inputs]))
+
+
+def _input(kind: str) -> DataType | AnyType:
+    if kind.startswith("list"):
+        return AnyType()
+    return INPUT_TYPES.get(kind) or (DataType.integer if "int" in kind else DataType.string)
 
 
 def _type(name: str) -> DataType | AnyType:

@@ -88,8 +88,11 @@ class StatusPolicy:
             raise InvalidError(f"the default of {name} is of type {kind}; found {value!r}")
 
 
-def refusal(view: str, status: Status, rows: Mapping[int, Iterable[str]], ttl: str) -> str:
-    """Why a request is refused: features of ``view`` have ``status`` in ``rows``."""
+def refusal(
+    view: str, status: Status, rows: Mapping[int, Iterable[str]], ttl: str | None
+) -> str:
+    """Why a request is refused: features of ``view`` have ``status`` in ``rows``. ``ttl`` is that
+    of a feature view; an on-demand view has none, and the status of what it reads."""
     said = ", ".join(str(row) for row in list(rows)[:ROWS_SAID_MAX])
     more = f" and {len(rows) - ROWS_SAID_MAX} more" if len(rows) > ROWS_SAID_MAX else ""
     where = f"row{'s' if len(rows) > 1 else ''} {said}{more} of the request"
@@ -97,14 +100,16 @@ def refusal(view: str, status: Status, rows: Mapping[int, Iterable[str]], ttl: s
     if status == "NULL":
         names = ", ".join(dict.fromkeys(name for each in rows.values() for name in each))
         return f"{where}: {names} is null; bring a value, or {allowed}"
+    of = f'feature view "{view}"' if ttl else f'a view that on-demand view "{view}" reads'
     if status == "NOT_FOUND":
         return (
-            f'{where}: feature view "{view}" has no fact that is known; look whether the join key '
-            f"is right, bring facts, or {allowed}"
+            f"{where}: {of} has no fact that is known; look whether the join key is right, bring "
+            f"facts, or {allowed}"
         )
+    age = f": it is older than {ttl}, the view's ttl" if ttl else ""
     return (
-        f'{where}: the newest fact of feature view "{view}" has expired: it is older than {ttl}, '
-        f"the view's ttl; bring newer facts (`hitherto materialize`, or push), or {allowed}"
+        f"{where}: the newest fact of {of} has expired{age}; bring newer facts (`hitherto "
+        f"materialize`, or push), or {allowed}"
     )
 
 

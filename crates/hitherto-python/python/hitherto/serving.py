@@ -32,9 +32,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import _contract
 from ._environment import connect_from_environment
 from ._errors import InvalidError, NotFoundError, UnavailableError
+from ._frames import key_columns
 from ._lookup import Lookup, Status
 from ._policy import Action, StatusPolicy, refusal
-from ._selection import Selection, views_of
+from ._selection import Selection, on_demand_of, views_of
 from ._served import Served
 from ._store import Store, connect, listed
 from ._time import Duration, Moment, format_duration, to_timedelta
@@ -111,6 +112,7 @@ class Features:
         catalog = self._store.catalog()
         self._selection: Selection = _contract.selection(catalog, self._manifest)
         self._keys = _contract.keys(catalog, self._selection)
+        self._request = _contract.request(catalog, self._manifest)
         self._asked = list(self._manifest["features"])
         differences = _contract.differences(self._store, catalog, self._manifest)
         if on_difference == "refuse":
@@ -136,6 +138,11 @@ class Features:
     def keys(self) -> dict[str, str]:
         """Join keys that a request has, and their types as declared, such as ``int64``."""
         return dict(self._keys)
+
+    @property
+    def request(self) -> dict[str, str]:
+        """Fields that only a request has, which on-demand views read, and their types."""
+        return dict(self._request)
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -174,7 +181,9 @@ class Features:
             keys: as for :meth:`hitherto.Store.lookup`: for each join key a list or
                 column, all of one length; or a frame; or a list of mappings, one for each
                 entity. Bytes are text where the key is text, and text is a date where it
-                is a date (``2180-07-23``), as requests have them.
+                is a date (``2180-07-23``), as requests have them. Fields that on-demand
+                views take from the request (:attr:`request`) are further columns, as they
+                are in the rows of training.
             as_of: the moment to answer for, now if left out.
             deadline: of this request, instead of the one of all; what is left of the
                 caller's.
@@ -219,7 +228,12 @@ class Features:
         self._store.close()
 
     def _call(self, keys: Any, as_of: Moment | None) -> Callable[[], Lookup]:
-        return partial(self._store.lookup, self._key_columns(keys), self._asked, as_of=as_of)
+        columns, brought = self._key_columns(keys), None
+        if self._request:
+            columns = dict(key_columns(columns))
+            brought = {name: columns.pop(name) for name in self._request if name in columns}
+        lookup = self._store.lookup
+        return partial(lookup, columns, self._asked, as_of=as_of, request=brought or None)
 
     def _limit(self, deadline: Duration | None) -> float | None:
         length = self._deadline if deadline is None else to_timedelta(deadline)
@@ -235,14 +249,14 @@ class Features:
 
     def _key_columns(self, keys: Any) -> Any:
         if isinstance(keys, Sequence) and not isinstance(keys, (str, bytes)):
-            keys = _by_column(keys, self._keys)
+            keys = _by_column(keys, self._keys, self._request)
         if not isinstance(keys, Mapping):
             return keys
         return {name: self._key_values(name, values) for name, values in keys.items()}
 
     def _key_values(self, name: str, column: Any) -> list[Any]:
         values = listed(name, column)
-        kind = self._keys.get(name)
+        kind = self._keys.get(name) or self._request.get(name)
         try:
             if kind == "string":
                 return [each.decode() if isinstance(each, bytes) else each for each in values]
@@ -321,16 +335,20 @@ def from_environment(
     return Features(store, manifest, policy=policy, deadline=deadline)
 
 
-def _by_column(rows: Sequence[Any], keys: Mapping[str, str]) -> dict[str, list[Any]]:
+def _by_column(
+    rows: Sequence[Any], keys: Mapping[str, str], request: Mapping[str, str]
+) -> dict[str, list[Any]]:
     """Mappings, one for each entity, as columns."""
+    names = [*keys, *request]
     for place, row in enumerate(rows):
-        if not isinstance(row, Mapping) or set(row) != set(keys):
+        if not isinstance(row, Mapping) or set(row) != set(names):
             found = ", ".join(map(str, row)) if isinstance(row, Mapping) else type(row).__name__
+            fields = f" and the fields {', '.join(request)}" if request else ""
             raise InvalidError(
-                f"row {place} of the request is to have the join keys {', '.join(keys)}; "
+                f"row {place} of the request is to have the join keys {', '.join(keys)}{fields}; "
                 f"found {found or 'none'}"
             )
-    return {name: [row[name] for row in rows] for name in keys}
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def _refuse_offline(catalog: dict[str, Any], manifest: Mapping[str, Any]) -> None:
@@ -353,12 +371,16 @@ def _declared(
         types |= {
             f"{entry['name']}:{each['name']}": each["type"] for each in definition["features"]
         }
+    for name, computed in on_demand_of(catalog).items():
+        types |= {f"{name}:{each['name']}": each["type"] for each in computed["features"]}
     return frozenset(defaults), types
 
 
-def _ttl(catalog: dict[str, Any], manifest: Mapping[str, Any], name: str) -> str:
-    """How long a fact of the view that the request calls ``name`` answers."""
-    views = views_of(catalog)
-    [applied] = {entry["view"] for entry in manifest["views"] if entry["name"] == name}
-    micros = views[applied]["definition"]["ttl_micros"]
+def _ttl(catalog: dict[str, Any], manifest: Mapping[str, Any], name: str) -> str | None:
+    """How long a fact of the view that the request calls ``name`` answers; None if it has no
+    facts, as an on-demand view."""
+    applied = {entry["name"]: entry["view"] for entry in manifest["views"]}.get(name)
+    if applied is None:
+        return None
+    micros = views_of(catalog)[applied]["definition"]["ttl_micros"]
     return "ever" if micros is None else format_duration(timedelta(microseconds=micros))
