@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._arrow import imported
 from ._errors import ConflictError, Error, InvalidError
-from ._selection import REFERENCE, Selection, on_demand_of, resolve, views_of
+from ._selection import REFERENCE, Selection, on_demand_of, request_of, resolve, views_of
 from ._time import format_duration
 
 if TYPE_CHECKING:
@@ -109,16 +109,6 @@ def selection(catalog: dict[str, Any], manifest: Manifest) -> Selection:
             lines.append(f"{_kind(manifest, name)} is not applied here")
     refuse(dict.fromkeys(lines))
     return resolve(catalog, manifest["features"], None)
-
-
-def request(catalog: dict[str, Any], manifest: Manifest) -> dict[str, str]:
-    """Fields that only a request has, which expressions read, and their types."""
-    computed = on_demand_of(catalog)
-    return {
-        field["name"]: field["type"]
-        for name in _computed(manifest)
-        for field in computed[name].get("request", [])
-    }
 
 
 def differences(store: Store, catalog: dict[str, Any], manifest: Manifest) -> list[str]:
@@ -228,7 +218,8 @@ def _no_rows(catalog: dict[str, Any], manifest: Manifest) -> Any:
     pyarrow = imported("pyarrow", "comparing definitions")
     types = keys(catalog, selection(catalog, manifest))
     fields = {name: pyarrow.type_for_alias(kind) for name, kind in types.items()}
-    fields |= {name: _arrow_type(kind) for name, kind in request(catalog, manifest).items()}
+    brought = request_of(catalog, manifest["features"])
+    fields |= {name: _arrow_type(kind) for name, kind in brought.items()}
     fields["event_timestamp"] = pyarrow.timestamp("us", "UTC")
     return pyarrow.schema(list(fields.items())).empty_table()
 

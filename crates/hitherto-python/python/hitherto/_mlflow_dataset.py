@@ -14,6 +14,7 @@ from mlflow.types.schema import AnyType
 
 from . import _contract
 from ._errors import InvalidError
+from ._selection import request_of
 
 SOURCE_CHARS_MAX = 65_535
 """What MLflow's databases hold of a source."""
@@ -140,7 +141,7 @@ def signature(contract: dict[str, Any]) -> ModelSignature:
     """What a request of the model brings: join keys, and fields of on-demand views."""
     catalog = _contract.trained_catalog(contract)
     keys = _contract.keys(catalog, _contract.selection(catalog, contract))
-    inputs = keys | _contract.request(catalog, contract)
+    inputs = keys | request_of(catalog, contract["features"])
     return ModelSignature(inputs=Schema([ColSpec(_input(inputs[name]), name) for name in inputs]))
 
 

@@ -70,6 +70,19 @@ def views_read(catalog: dict[str, Any], features: Sequence[str]) -> list[str]:
     return list(found)
 
 
+def request_of(catalog: dict[str, Any], features: Sequence[str]) -> dict[str, str]:
+    """Fields that only a request has, which on-demand views among ``features`` read, and their
+    types."""
+    on_demand = on_demand_of(catalog)
+    found: dict[str, str] = {}
+    for reference in features:
+        match = REFERENCE.fullmatch(reference)
+        if match and (computed := on_demand.get(match["view"])):
+            found |= {field["name"]: field["type"] for field in computed.get("request", [])}
+            found |= request_of(catalog, computed.get("inputs", []))
+    return found
+
+
 def resolve(
     catalog: dict[str, Any], features: Sequence[str] | None, service: str | None
 ) -> Selection:

@@ -35,7 +35,7 @@ from ._errors import InvalidError, NotFoundError, UnavailableError
 from ._frames import key_columns
 from ._lookup import Lookup, Status
 from ._policy import Action, StatusPolicy, refusal
-from ._selection import Selection, on_demand_of, views_of
+from ._selection import Selection, on_demand_of, request_of, views_of
 from ._served import Served
 from ._store import Store, connect, listed
 from ._time import Duration, Moment, format_duration, to_timedelta
@@ -112,7 +112,7 @@ class Features:
         catalog = self._store.catalog()
         self._selection: Selection = _contract.selection(catalog, self._manifest)
         self._keys = _contract.keys(catalog, self._selection)
-        self._request = _contract.request(catalog, self._manifest)
+        self._request = request_of(catalog, self._manifest["features"])
         self._asked = list(self._manifest["features"])
         differences = _contract.differences(self._store, catalog, self._manifest)
         if on_difference == "refuse":

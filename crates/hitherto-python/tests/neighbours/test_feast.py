@@ -102,7 +102,8 @@ def check_hidden(found: pd.DataFrame, facts: pd.DataFrame) -> None:
 @pytest.fixture
 def imported(quick: Path, tmp_path: Path) -> Path:
     report = import_repository(quick, tmp_path / "ours", known="ignore")
-    assert report.files == ("entities.yaml", "views.yaml", "services.yaml")
+    files = ("entities.yaml", "views.yaml", "on_demand.yaml", "services.yaml")
+    assert report.files == files
     return report.folder
 
 
@@ -128,10 +129,7 @@ def test_the_quick_start_is_imported_and_says_what_it_is_without(
         ("feature", "driver_hourly_stats_fresh:driver_metadata"),
         ("feature", "driver_hourly_stats_fresh:driver_profile"),
         ("label view", "driver_quality_labels"),
-        ("on demand feature view", "transformed_conv_rate"),
-        ("on demand feature view", "transformed_conv_rate_fresh"),
         ("source", "driver_stats_push_source"),
-        ("source", "vals_to_add"),
     }
     assert all(found["reason"] for found in findings if found["outcome"] != "taken_over")
     assert ("entity", "driver", "taken_over") in {
@@ -162,7 +160,7 @@ def test_exit_codes(quick: Path, tmp_path: Path) -> None:
         )
 
     strict = run(str(quick), "--into", "strict", "--strict")
-    assert strict.returncode == 2 and "left out 9" in strict.stdout
+    assert strict.returncode == 2 and "left out 6" in strict.stdout
     missing = run("nowhere", "--into", "x", "--output", "json")
     assert missing.returncode == 3
     assert json.loads(missing.stdout)["error"]["kind"] == "not_found"
@@ -204,9 +202,78 @@ def test_the_imported_repository_gives_feasts_answers(
     assert found["conv_rate"] == [*expected, None]
     assert list(answer.to_df().columns) == ["driver_id", "conv_rate", "acc_rate", "avg_daily_trips"]
     service = ours.get_feature_service("driver_activity_v1")
-    columns = ours.get_online_features(service, {"driver_id": drivers}, full_feature_names=True)
-    assert list(columns.to_dict()) == ["driver_id", "driver_hourly_stats__conv_rate"]
+    rows_of_service = {"driver_id": drivers, "val_to_add": [1] * 3, "val_to_add_2": [2] * 3}
+    columns = ours.get_online_features(service, rows_of_service, full_feature_names=True).to_dict()
+    role = "transformed_conv_rate__conv_rate_plus_val"
+    assert list(columns) == [
+        "driver_id", "driver_hourly_stats__conv_rate", f"{role}1", f"{role}2"
+    ]  # fmt: skip
+    assert columns[f"{role}2"] == [value and value + 2 for value in expected]
     ours.store.close()
+
+
+def test_what_is_computed_on_demand_is_what_feast_computes(
+    quick: Path, imported: Path, rows: pd.DataFrame
+) -> None:
+    computed = ["conv_rate_plus_val1", "conv_rate_plus_val2"]
+    asked = [f"transformed_conv_rate:{name}" for name in computed]
+    chance = np.random.default_rng(5)
+    spine = rows.assign(
+        val_to_add=chance.integers(-100, 100, len(rows)),
+        val_to_add_2=chance.integers(-(2**40), 2**40, len(rows)),
+    )
+    run_feast(quick, "apply")
+    theirs = feast.FeatureStore(quick).get_historical_features(
+        entity_df=spine, features=["driver_hourly_stats:conv_rate", *asked]
+    )
+    order = ["driver_id", "event_timestamp", "val_to_add", "val_to_add_2"]
+    # Of rows that are equal in key and time Feast keeps one.
+    expected = theirs.to_df().set_index(order)[computed]
+    with hitherto.connect(imported) as store:
+        store.apply()
+        found = store.training_set(spine, asked).to_pandas()
+        found = found.set_index(order).loc[expected.index, computed]
+        assert len(expected) > len(rows) // 2
+        assert expected.notna().to_numpy().any(axis=0).all()
+        different = found.to_numpy() != expected.to_numpy()
+        different &= ~(found.isna().to_numpy() & expected.isna().to_numpy())
+        assert not different.any(), (found.to_numpy()[different], expected.to_numpy()[different])
+
+
+ODD_FUNCTIONS = {
+    "a condition": ('df["x"] = inputs["a"].clip(0)', "line 4 .* no plain arithmetic .*clip"),
+    "a loop": ('for _ in range(2): df["x"] = inputs["a"]', "line 4"),
+    "another power": ('df["x"] = inputs["a"] ** 2', r"line 4 .*\*\* 2"),
+    "no such column": ('df["x"] = inputs["b"] + 1', "reads 'b', which is not here"),
+    "an integer": ('df["x"] = inputs["a"].astype("int64")', "line 4 .*astype"),
+}
+
+
+@pytest.mark.parametrize("case", ODD_FUNCTIONS)
+def test_a_function_that_is_no_arithmetic_is_left_out(case: str) -> None:
+    from hitherto.feast._arithmetic import NotPlainError, expressions
+
+    statement, said = ODD_FUNCTIONS[case]
+    source = f'@view()\ndef f(inputs):\n    df = pd.DataFrame()\n    {statement}\n    return df\n'
+    with pytest.raises(NotPlainError, match=said):
+        expressions(source, {"a": "v.a"})
+
+
+def test_arithmetic_is_read_in_each_of_its_forms() -> None:
+    from hitherto.feast._arithmetic import expressions
+
+    columns = {"a": "v.a", "b": "request.b"}
+    right = "((CAST(v.a AS DOUBLE) + CAST(request.b AS DOUBLE)) / CAST(2 AS DOUBLE))"
+    for body in (
+        '"""Half of both."""\n    df = pd.DataFrame()\n    df["x"] = (inputs["a"] + inputs["b"]) / 2'
+        "\n    return df",
+        'both = inputs["a"].astype("float64") + inputs["b"]\n'
+        '    return pd.DataFrame({"x": both / 2})',
+        'return {"x": (inputs["a"] + inputs["b"].astype(float)) / 2}',
+    ):
+        assert expressions(f"def f(inputs):\n    {body}\n", columns) == {"x": right}
+    negative = expressions('def f(i):\n    return {"x": -i["a"] * -1.5}', columns)
+    assert negative == {"x": "((-CAST(v.a AS DOUBLE)) * (-CAST(1.5 AS DOUBLE)))"}
 
 
 def test_with_known_time_nothing_is_seen_before_it_was_created(

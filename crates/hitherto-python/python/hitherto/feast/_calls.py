@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _arrow
 from .._errors import InvalidError
 from .._lookup import Lookup
+from .._selection import request_of
 from .._spine import Spine
 from .._store import Store, connect
 from .._time import Moment
@@ -81,7 +82,8 @@ class FeatureStore:
         Args:
             features: what to look up.
             entity_rows: a mapping of join keys to values for each entity, or one
-                mapping of join keys to lists.
+                mapping of join keys to lists. As in Feast, values that on-demand views
+                take from the request are among them.
             full_feature_names: name features ``view__feature``, not ``feature``.
 
         Raises:
@@ -89,7 +91,13 @@ class FeatureStore:
                 name; and as ``Store.lookup``.
         """
         given: dict[str, Any] = _selection(features)
-        found = self.store.lookup(_columns(entity_rows), **given)
+        columns = dict(_columns(entity_rows))
+        catalog = self.store.catalog()
+        services = {each["metadata"]["name"]: each["features"] for each in catalog["services"]}
+        asked = given.get("features") or services.get(given.get("service"), [])
+        fields = [name for name in request_of(catalog, asked) if name in columns]
+        brought = {name: columns.pop(name) for name in fields}
+        found = self.store.lookup(columns, **given, request=brought or None)
         return OnlineResponse(found, full_feature_names)
 
 

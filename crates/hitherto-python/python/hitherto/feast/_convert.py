@@ -15,7 +15,17 @@ from typing import Any, Literal
 
 from .._arrow import imported
 from .._errors import InvalidError
-from ..definitions import Definition, Entity, FeatureService, FeatureView, Field, Source
+from ..definitions import (
+    Definition,
+    Entity,
+    FeatureService,
+    FeatureView,
+    Field,
+    OnDemandFeature,
+    OnDemandView,
+    Source,
+)
+from ._arithmetic import expressions
 
 Outcome = Literal["taken_over", "changed", "left_out"]
 
@@ -74,6 +84,7 @@ class Conversion:
         self._stand_ins = stand_ins
         self._entities: dict[str, Entity] = {}
         self._views: dict[str, FeatureView] = {}
+        self._on_demand: dict[str, OnDemandView] = {}
         self._services: list[FeatureService] = []
         self._join_keys: dict[str, list[str]] = {}
         self._joined: dict[str, list[str]] = {}
@@ -81,8 +92,9 @@ class Conversion:
 
     @property
     def definitions(self) -> list[Definition]:
-        """What was taken over: entities, views, services."""
-        return [*self._entities.values(), *self._views.values(), *self._services]
+        """What was taken over: entities, views, on-demand views, services."""
+        views = [*self._views.values(), *self._on_demand.values()]
+        return [*self._entities.values(), *views, *self._services]
 
     def find(self, kind: str, name: str, outcome: Outcome, reason: str = "") -> None:
         """Notes what became of a thing."""
@@ -219,12 +231,78 @@ class Conversion:
             raise _LeftOut("none of its features can be taken over")
         return fields, columns
 
+    def add_on_demand(self, view: Any) -> None:
+        """Takes an on demand view over, if its function is plain arithmetic, or says why not."""
+        kind = "on demand feature view"
+        try:
+            self._on_demand[view.name] = self._on_demand_view(view)
+        except InvalidError as reason:
+            advice = "write its expressions in SQL: kind: OnDemandView"
+            self.find(kind, view.name, "left_out", f"{reason}; {advice}")
+        else:
+            self.find(kind, view.name, "changed", "its function is SQL here, in float64")
+
+    def _on_demand_view(self, view: Any) -> OnDemandView:
+        request: dict[str, Field] = {}
+        columns: dict[str, str] = {}
+        inputs: dict[str, str] = {}
+        for source in view.source_request_sources.values():
+            for field in source.schema:
+                if (found := DECLARED.get(str(field.dtype))) is None:
+                    raise _LeftOut(f"its field {field.name} has a type that none has here")
+                request[field.name] = Field(plain_name(field.name), found)
+                columns[field.name] = f"request.{plain_name(field.name)}"
+        for projection in view.source_feature_view_projections.values():
+            taken = self._views.get(projection.name)
+            if taken is None:
+                raise _LeftOut(f"it reads {projection.name}, which is left out")
+            names = {field.name for field in taken.features}
+            for feature in projection.features:
+                name = plain_name(feature.name)
+                if name in names:
+                    called = f"{taken.name}.{name}"
+                    inputs[called] = f"{taken.name}:{name}"
+                    columns |= {feature.name: called, f"{projection.name}__{feature.name}": called}
+        transformation = view.feature_transformation
+        source = getattr(transformation, "udf_string", None)
+        if not source:
+            raise _LeftOut(f"its transformation is a {type(transformation).__name__}")
+        computed = expressions(source, columns)
+        features = [self._computed(feature, computed) for feature in view.features]
+        read = " ".join(feature.expr for feature in features)
+
+        def is_read(called: str) -> bool:
+            return f"({called} " in read
+
+        return OnDemandView(
+            plain_name(view.name),
+            request=[request[name] for name in request if is_read(columns[name])],
+            inputs=[inputs[called] for called in inputs if is_read(called)],
+            features=features,
+            description=view.description,
+            owner=view.owner,
+            tags=dict(view.tags),
+        )
+
+    @staticmethod
+    def _computed(feature: Any, computed: Mapping[str, str]) -> OnDemandFeature:
+        kinds = {"Float64": ("float64", "DOUBLE"), "Float32": ("float32", "REAL")}
+        if str(feature.dtype) not in kinds:
+            raise _LeftOut(f"its feature {feature.name} is of type {feature.dtype}, and no float")
+        if feature.name not in computed:
+            raise _LeftOut(f"its function does not return {feature.name}")
+        kind, sql = kinds[str(feature.dtype)]
+        return OnDemandFeature(
+            plain_name(feature.name), kind, f"CAST({computed[feature.name]} AS {sql})",
+            description=feature.description or "",
+        )  # fmt: skip
+
     def add_service(self, service: Any) -> None:
         """Takes a feature service over, without features that are not here."""
         references: list[str] = []
         missing: list[str] = []
         for projection in service.feature_view_projections:
-            view = self._views.get(projection.name)
+            view = self._views.get(projection.name) or self._on_demand.get(projection.name)
             taken = {field.name for field in view.features} if view else set[str]()
             role = reference(projection)
             for feature in projection.features:

@@ -31,6 +31,7 @@ EXIT_CODES = {
 FILES = (
     ("entities.yaml", definitions.Entity),
     ("views.yaml", definitions.FeatureView),
+    ("on_demand.yaml", definitions.OnDemandView),
     ("services.yaml", definitions.FeatureService),
 )
 
@@ -145,12 +146,11 @@ def _convert(contents: Any, conversion: Conversion) -> None:
     conversion.add_entities(contents.entities)
     for view in contents.feature_views:
         conversion.add_view(view)
+    for view in contents.on_demand_feature_views:
+        conversion.add_on_demand(view)
     for service in contents.feature_services:
         conversion.add_service(service)
     others = (
-        ("on demand feature view", contents.on_demand_feature_views,
-         "there are no transformations at request time; compute it in the source's SQL, or "
-         "beside the model"),
         ("stream feature view", contents.stream_feature_views,
          "streams are not read; write facts to Parquet and define a view over them"),
         ("label view", contents.label_views,
@@ -160,9 +160,6 @@ def _convert(contents: Any, conversion: Conversion) -> None:
     for kind, found, reason in others:
         for each in found:
             conversion.find(kind, each.name, "left_out", reason)
-    for source in contents.data_sources:
-        if type(source).__name__ == "RequestSource":
-            conversion.find("source", source.name, "left_out", "values of a request are no facts")
     conversion.finish()
 
 
