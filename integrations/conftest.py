@@ -269,7 +269,7 @@ def record(name: str, line: dict[str, Any]) -> None:
 
 @pytest.fixture
 def row(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
-    """Records what a test has shown, for the table of docs/serving.md: which integration,
+    """Records what a test has shown, for the table of docs/integrate/serving.md: which integration,
     which package judged and how. Nothing is recorded of a test that fails."""
     told: list[tuple[str, str, str]] = []
     begun = time.monotonic()

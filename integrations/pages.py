@@ -11,7 +11,7 @@ from pathlib import Path
 
 import hitherto
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "pipelines.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "integrate" / "pipelines.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SECONDS_MAX = 1800
@@ -19,7 +19,7 @@ SECONDS_MAX = 1800
 
 
 def blocks(section: str, language: str) -> list[str]:
-    """The blocks of a language below a heading of docs/pipelines.md."""
+    """The blocks of a language below a heading of docs/integrate/pipelines.md."""
     text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
     found = [body for kind, body in BLOCK.findall(text) if kind == language]
     assert found, f"{PAGE}: {section} has no {language}"

@@ -42,4 +42,4 @@ for neighbour in "$@"; do
         "$python" -m pytest -q -p no:cacheprovider kserve/judge_feast_sample.py
     fi
 done
-"${HITHERTO_PYTHON:-python3}" matrix.py "$HITHERTO_MATRIX" "../docs/$group.md"
+"${HITHERTO_PYTHON:-python3}" matrix.py "$HITHERTO_MATRIX" "../docs/integrate/$group.md"

@@ -1,4 +1,4 @@
-"""Runs the notebooks of docs/notebooks and stores what they show, without times and progress."""
+"""Runs the notebooks of docs/start and stores what they show, without times and progress."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-for path in sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb")):
+for path in sorted((Path(__file__).parents[1] / "docs" / "start" / "notebooks").glob("*.ipynb")):
     print(path.name, file=sys.stderr)
     notebook = nbformat.read(path, 4)
     where = {"metadata": {"path": str(path.parent)}}

@@ -24,7 +24,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PLAIN = {
     "selector": 'job="hitherto"',
     "service": "hitherto",
-    "runbooks": "https://github.com/hitherto/hitherto/blob/main/docs/runbooks",
+    "runbooks": "https://github.com/hitherto/hitherto/blob/main/docs/operate/runbooks",
     "dashboards": "https://grafana.example.org",
 }
 IN_CHART = {name: f"@{name}@" for name in PLAIN}

@@ -33,7 +33,7 @@ SIZES = json.loads((DEPLOY / "sizes.json").read_text())
 
 @dataclass(frozen=True)
 class Settings:
-    """What a release is to be. docs/deploying.md has a line for each."""
+    """What a release is to be. docs/operate/deploying.md has a line for each."""
 
     image: Mapping[str, str]
     definitions_config_map: str

@@ -17,7 +17,7 @@ from tools import DEPLOY, KUBECTL, OBSERVABILITY, PROMETHEUS, run
 # A burst of failures in time that is so many times shorter; 1 is as it is, and takes half an hour.
 FACTOR = int(os.environ.get("HITHERTO_COMPRESSED", "10"))
 DASHBOARDS = sorted((OBSERVABILITY / "generated/dashboards").glob("*.json"))
-RUNBOOKS = DEPLOY.parent / "docs/runbooks"
+RUNBOOKS = DEPLOY.parent / "docs/operate/runbooks"
 SECTIONS = ["What it means", "Impact", "Look first", "Mend", "Mended when", "Whom to tell"]
 RULES = [
     rule
@@ -161,7 +161,7 @@ def test_a_burst_of_failures_pages_within_five_minutes(demo, tmp_path):
         assert page["payload"]["severity"] == "critical"
         summary = page["payload"]["summary"]
         assert re.fullmatch(r"Lookup availability: [\d.]+% not answered; the objective is 99.9%", summary)
-        assert page["links"][0]["href"].endswith("/docs/runbooks/lookup-availability-burn.md")
+        assert page["links"][0]["href"].endswith("/docs/operate/runbooks/lookup-availability-burn.md")
 
 
 def test_what_pagerduty_gets(tmp_path):
@@ -224,7 +224,7 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert():
     assert {alert: severity.split(", ") for alert, _, severity in rows} == severities
     assert {file for _, file, _ in rows} | {"README.md"} == {path.name for path in RUNBOOKS.glob("*")}
     for alert, file, severity in rows:
-        assert ALERTS[alert]["annotations"]["runbook_url"].endswith(f"/docs/runbooks/{file}")
+        assert ALERTS[alert]["annotations"]["runbook_url"].endswith(f"/docs/operate/runbooks/{file}")
         dashboard = ALERTS[alert]["annotations"]["dashboard_url"].rsplit("/", 1)[1]
         assert dashboard in {path.stem for path in DASHBOARDS}
         text = (RUNBOOKS / file).read_text()

@@ -63,7 +63,7 @@ impl Stores {
         };
         let store = client(url, &runtime)?.map_err(|cause| {
             Error::invalid(format!(
-                "{url} cannot be opened; look for its settings in docs/object-stores.md"
+                "{url} cannot be opened; look for its settings in docs/guides/object-stores.md"
             ))
             .with_source(cause)
         });

@@ -15,7 +15,7 @@ from conftest import ROOT, binary, serving
 from test_push import LATER, applied
 
 #: Checks a log with hashlib and openssl alone.
-JUDGE = ROOT / "docs" / "verify_audit.py"
+JUDGE = ROOT / "docs" / "operate" / "verify_audit.py"
 
 
 def run(root: Path, *words: str, code: int = 0) -> Any:

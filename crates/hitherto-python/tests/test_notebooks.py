@@ -1,4 +1,4 @@
-"""The notebooks of docs/notebooks: every cell runs, and shows what is stored with it.
+"""The notebooks of docs/start/notebooks: every cell runs, and shows what is stored with it.
 
 Whoever changes one stores what it shows:
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "docs" / "start" / "notebooks").glob("*.ipynb"))
 
 
 def test_there_are_three() -> None:

@@ -207,7 +207,7 @@ impl Root {
     fn unanswered(&self, name: &str, cause: StoreError) -> Error {
         Error::unavailable(format!(
             "{} does not answer for {name}; look for the settings of endpoint and credentials in \
-             docs/object-stores.md, and try again",
+             docs/guides/object-stores.md, and try again",
             self.url()
         ))
         .with_source(cause)

@@ -188,7 +188,7 @@ fn unreadable(url: &str, cause: StoreError) -> Error {
         }
         _ => Error::unavailable(format!(
             "{url} cannot be read; look for the settings of endpoint and credentials in \
-             docs/object-stores.md"
+             docs/guides/object-stores.md"
         )),
     };
     error.with_source(cause)

@@ -85,7 +85,7 @@
 //!
 //! # Where the time goes
 //!
-//! See `docs/point-in-time-join.md` in the repository, with the command that
+//! See `docs/why/point-in-time-join.md` in the repository, with the command that
 //! measures it.
 
 mod answer;

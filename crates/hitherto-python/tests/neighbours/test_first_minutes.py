@@ -1,4 +1,4 @@
-"""docs/first-five-minutes.md: its Python runs, and prints what the page says."""
+"""docs/start/first-five-minutes.md: its Python runs, and prints what the page says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import ICU, ROOT
 
-PAGE = ROOT / "docs" / "first-five-minutes.md"
+PAGE = ROOT / "docs" / "start" / "first-five-minutes.md"
 
 STEP = re.compile(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

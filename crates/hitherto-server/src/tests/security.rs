@@ -245,7 +245,7 @@ async fn callers_who_begin_a_handshake_and_fall_silent_delay_nobody() {
 
 /// The commands of the documents that make certificates, for this machine's address.
 fn recipe() -> String {
-    let document = include_str!("../../../../docs/securing.md");
+    let document = include_str!("../../../../docs/operate/securing.md");
     let section = document.split("\n## ").find(|section| section.starts_with("TLS")).unwrap();
     let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
     let commands = lines.filter(|line| !line.starts_with("hitherto"));

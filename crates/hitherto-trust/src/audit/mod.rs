@@ -13,7 +13,7 @@
 //! A tag says that the bytes are those that were written here, after those before them; the
 //! chain that nothing was left out, put in or moved; the signature who wrote it, so that whoever
 //! makes the whole chain anew is found too. What is not signed yet, a minute at most, can be cut
-//! off without a trace: docs/audit.md says what helps.
+//! off without a trace: docs/operate/audit.md says what helps.
 //!
 //! | module       | what it owns                                                |
 //! | ------------ | ------------------------------------------------------------ |

@@ -21,7 +21,7 @@ use crate::session::Session;
 ///
 /// A server whose hitherto.yaml asks for it (audit.level) records who asked for what, when,
 /// and how it ended. These commands read the log's folder, beside a running server or without
-/// one, and change nothing but holds. See docs/audit.md.
+/// one, and change nothing but holds. See docs/operate/audit.md.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     hitherto audit verify\n  \

@@ -146,7 +146,8 @@ fn threads(config: &Config, cores: usize) -> Finding {
 fn listening(server: &ServerConfig, is_open: bool) -> Finding {
     let check = "server";
     let host = server.listen.rsplit_once(':').map_or(server.listen.as_str(), |(host, _)| host);
-    let words = "set server.tokenFile and server.tlsCert in hitherto.yaml (docs/securing.md)";
+    let words = "set server.tokenFile and server.tlsCert in hitherto.yaml \
+                 (docs/operate/securing.md)";
     match (is_loopback(host), is_open) {
         (false, true) if server.allow_anonymous => Finding::odd(
             check,

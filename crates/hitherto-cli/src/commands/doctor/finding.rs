@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// What mends a store whose bytes are damaged.
 const RESTORE: &str =
-    "move the store's folder away, then hitherto restore FOLDER (docs/backups.md)";
+    "move the store's folder away, then hitherto restore FOLDER (docs/operate/backups.md)";
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

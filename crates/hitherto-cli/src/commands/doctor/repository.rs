@@ -78,7 +78,7 @@ fn refused(error: &Error) -> Finding {
             "sources",
             error.chain(),
             "bring a file of yours back from where it came; one in the store with hitherto \
-             restore FOLDER (docs/backups.md)",
+             restore FOLDER (docs/operate/backups.md)",
         ),
         _ => Finding::error("sources", error),
     }

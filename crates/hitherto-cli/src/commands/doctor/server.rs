@@ -155,7 +155,8 @@ fn credentials(url: &str, shows_nothing: bool) -> Finding {
     let check = "credentials";
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    let mend = "set server.tokenFile and server.tlsCert in its hitherto.yaml (docs/securing.md)";
+    let mend = "set server.tokenFile and server.tlsCert in its hitherto.yaml \
+                (docs/operate/securing.md)";
     match (is_loopback(host), shows_nothing, url.starts_with("https://")) {
         (false, true, _) => Finding::odd(
             check,

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::*;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/verify_audit.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/verify_audit.py");
 
 /// Whether a program is there.
 #[expect(clippy::print_stdout, reason = "a test that did not run says so")]

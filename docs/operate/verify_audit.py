@@ -4,8 +4,8 @@
     python3 verify_audit.py FOLDER [key.pem]
 
 Python's own hashlib computes the chain of every record, and `openssl` checks the signature of
-every checkpoint, by the key beside the log or another. docs/audit.md draws the bytes. Exits
-with 0 if the log is what was written, or says the first thing that is wrong.
+every checkpoint, by the key beside the log or another. docs/operate/audit.md draws the bytes.
+Exits with 0 if the log is what was written, or says the first thing that is wrong.
 """
 
 import base64
