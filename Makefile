@@ -18,7 +18,8 @@ PACKAGE := crates/hitherto-python
 CARGO_FLAGS := --workspace --locked
 
 .PHONY: help demo test setup build python format lint test-rust test-long test-python test-bare \
-    test-neighbours test-stores test-serving test-pipelines test-deploy test-deploy-long notebooks wheel release clean
+    test-neighbours test-stores test-serving test-pipelines test-deploy test-deploy-long test-docs docs \
+    reference notebooks wheel release clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,7 @@ test-long: python  ## more of it: 5,000 kills and power cuts, 20,000 flips, 300 
 
 test-python: python  ## the client, against DuckDB and a running server
 	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q $(PACKAGE)/tests
+	HITHERTO_BIN=$(HITHERTO) $(PYTHON) -m pytest -q tests/docs/test_pages.py
 
 test-bare:  ## both commands on a machine on which nothing is installed; root, two hours
 	scripts/bare-machine.sh
@@ -85,6 +87,17 @@ test-deploy-long: build  ## 100 rolling restarts, and a burst of failures in rea
 	    -m pytest -q deploy/tests/test_pod.py -k rolling
 	HITHERTO_COMPRESSED=1 HITHERTO_BIN=$(HITHERTO) $(HITHERTO_CACHE)/deploy/python/bin/python \
 	    -m pytest -q deploy/tests/test_observability.py -k burst
+
+test-docs: python  ## every block of the documents run, and the site built by three tools
+	HITHERTO_BIN=$(HITHERTO) PYTHONPATH=$(CURDIR)/$(PACKAGE)/python \
+	    "$$(tests/docs/setup.sh)" -m pytest -q -p no:cacheprovider tests/docs
+
+docs:  ## the documents as a site, in target/site, each page also as Markdown
+	@NO_MKDOCS_2_WARNING=1 "$$(tests/docs/setup.sh)" -m mkdocs build --quiet --strict
+	@cd docs && find . -name '*.md' -exec cp --parents {} ../target/site \;
+
+reference: build  ## write docs/reference anew, out of the product
+	HITHERTO_BIN=$(HITHERTO) $(PYTHON) scripts/reference
 
 notebooks: python  ## run the notebooks of docs, and store what they show
 	$(PYTHON) -m pip install --quiet nbclient ipykernel

@@ -34,7 +34,7 @@
 //! | optimized copy       | `format` in copy.json   | 2       | `engine/optimize/record.rs`   |
 //! | backup               | `format` in backup.json | 1       | `engine/backup`               |
 //! | seal of a backup     | its first word          | 1       | `engine/backup/seal.rs`       |
-//! | manifest             | `format` in its JSON    | 1       | `engine/manifest`             |
+//! | manifest             | `format` in its JSON    | 1       | `api/manifest`                |
 //!
 //! The folder's 1 had no log of pushed facts, and its rows replaced each other instead of
 //! being merged. Up to 2 the log's keys had no digest of what a name says, and nothing told
