@@ -10,10 +10,17 @@ from product import HEADER, ROOT, Product, table
 CRATES = ROOT / "crates"
 
 
-GRPC = """OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS
-PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED
-INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED""".split()
-"""The statuses of gRPC, by their numbers."""
+GRPC = {
+    "3": "INVALID_ARGUMENT",
+    "5": "NOT_FOUND",
+    "7": "PERMISSION_DENIED",
+    "10": "ABORTED",
+    "13": "INTERNAL",
+    "14": "UNAVAILABLE",
+    "15": "DATA_LOSS",
+    "16": "UNAUTHENTICATED",
+}
+"""The names of gRPC's statuses, by their numbers."""
 
 
 def kinds(product: Product) -> list[list[str]]:
@@ -29,7 +36,7 @@ def kinds(product: Product) -> list[list[str]]:
     said = re.findall(r"^ +(\d) +([a-z_]+) +(\S.*)$", product.run("--help"), re.MULTILINE)
     told = {name: (code, advice) for code, name, advice in said}
     return [
-        [f"`{name}`", told[name][0], f"`{GRPC[int(codes[kind])]}`", statuses[kind], told[name][1]]
+        [f"`{name}`", told[name][0], f"`{GRPC[codes[kind]]}`", statuses[kind], told[name][1]]
         for kind, name in names.items()
     ]
 

@@ -35,6 +35,8 @@ class Block:
     text: str
     before: str
     """The line of text before it, which may name a file."""
+    section: str
+    """The heading that it stands below."""
 
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
@@ -63,7 +65,9 @@ def blocks(page: Path) -> list[Block]:
 
 def block(page: Path, text: str, start: int, language: str, body: str) -> Block:
     before = text[:start].rstrip().rpartition("\n")[2].strip()
-    return Block(page, text.count("\n", 0, start) + 1, language, body, before)
+    sections = re.findall(r"^#+ (.+)$", FENCE.sub("", text[:start]), re.MULTILINE)
+    line = text.count("\n", 0, start) + 1
+    return Block(page, line, language, body, before, sections[-1] if sections else "")
 
 
 def in_list(text: str, start: int) -> bool:

@@ -29,6 +29,8 @@ from pages import (
     links,
 )
 
+OTHERS = {"target", "node_modules", "data", "__pycache__"}
+"""Folders whose files are not ours."""
 BINARY = Path(os.environ.get("HITHERTO_BIN", ROOT / "target/debug/hitherto")).resolve()
 BLOCKS = [block for page in [*PAGES, ROOT / "README.md"] for block in blocks(page)]
 LANGUAGES = {"python", "sh", "yaml", "json", "toml", "text", "hcl"}
@@ -49,7 +51,8 @@ def test_what_is_generated_is_fresh() -> None:
 
 def test_every_page_is_in_the_nav() -> None:
     nav = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE)
-    assert sorted(nav) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+    pages = [str(page.relative_to(DOCS)) for page in PAGES]
+    assert sorted(nav) == sorted(pages), "move it to the folder of its purpose, and name it there"
 
 
 @pytest.mark.parametrize("page", [*PAGES, *BESIDE], ids=lambda page: str(page.relative_to(ROOT)))
@@ -66,16 +69,12 @@ def test_tables_have_no_escaped_bars() -> None:
 def test_pages_that_the_program_names_are_there() -> None:
     """Messages, tests and charts name pages by their paths in the repository."""
     named = re.compile(r"(?<![\w/-])docs/[\w/-]+\.(?:md|ipynb)\b")
-    files = subprocess.run(
-        ["git", "ls-files", "*.rs", "*.py", "*.md", "*.yaml", "*.json", "*.tf", "*.sh", "*.toml"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
-    found = {
-        (file, name)
-        for file in files
-        if (ROOT / file).exists()
-        for name in named.findall((ROOT / file).read_text("utf-8"))
-    }
+    endings = (".rs", ".py", ".md", ".yaml", ".json", ".tf", ".sh", ".toml")
+    found = set()
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name[0] != "." and name not in OTHERS]
+        for path in (Path(folder, name) for name in files if name.endswith(endings)):
+            found |= {(path, name) for name in named.findall(path.read_text("utf-8"))}
     assert len(found) > 30
     assert not [pair for pair in sorted(found) if not (ROOT / pair[1]).exists()]
 
