@@ -53,6 +53,8 @@ class Product:
     """A binary, whose environment has no settings of whoever asks."""
 
     def __init__(self, binary: Path) -> None:
+        if not binary.exists():
+            raise FileNotFoundError(f"{binary} is not there; build it, or set HITHERTO_BIN")
         self.binary = binary
         self.folder = tempfile.TemporaryDirectory()
         kept = {name: text for name, text in os.environ.items() if not name.startswith("HITHERTO")}

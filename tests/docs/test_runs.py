@@ -115,7 +115,6 @@ def test_python(reader: Reader) -> None:
         reader.run("Definitions")
     reader.parsed("MLflow", "MLflow runs it: make test-serving and test-neighbours")
     reader.parsed("Hugging Face and Ray", "they run it: make test-neighbours")
-    reader.parsed("Coming from Feast", "make test-neighbours has Feast over these stores")
     reader.parsed("Measured", "a measurement")
     store.close()
 
@@ -353,3 +352,10 @@ def test_securing(reader: Reader) -> None:
         reader.run("Clients", count=1)
         assert reader.names["store"].whoami()["subject"] == "certificate/caller"
         reader.run("Clients", variables={"TOKEN": token})
+
+
+@page("from-feast.md")
+def test_from_feast(reader: Reader) -> None:
+    (reader.folder / "taxi").mkdir()
+    reader.run("A repository of Feast's", "Moved", "The same values", "Without the leak")
+    reader.parsed("Staying in Feast", "make test-neighbours has Feast over these stores")
