@@ -22,6 +22,7 @@ LATER = "2250-01-01T00:00:00Z"
 """After all of the intensive-care data, whose years are shifted into the future."""
 
 PARSED = {
+    "compliance/qualification.md": "the package's tests run all three: test_qualification.py",
     "integrate/pipelines.md": "each neighbour's own process runs it: make test-pipelines",
     "operate/deploying.md": "it is about clusters: make test-deploy runs what can be run",
     "operate/releasing.md": "it takes an hour, a clean tree and a tag",
